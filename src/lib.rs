@@ -1,0 +1,2 @@
+//! ScopeGate: a reverse-proxy sidecar that enforces scoped API keys in front of an HTTP API.
+
