@@ -1,2 +1,3 @@
 //! ScopeGate: a reverse-proxy sidecar that enforces scoped API keys in front of an HTTP API.
 
+pub mod http1;
