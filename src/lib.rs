@@ -1,3 +1,4 @@
 //! ScopeGate: a reverse-proxy sidecar that enforces scoped API keys in front of an HTTP API.
 
 pub mod http1;
+pub mod policy;

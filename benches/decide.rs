@@ -1,0 +1,104 @@
+//! How long the policy takes to judge and to decide, at 10, 345 and 10,000 routes. It prints; nothing asserts.
+
+use std::hint::black_box;
+
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use scopegate::policy::{
+    AccessSpec, Caller, Grant, Kind, List, MemberSpec, Options, ParameterSpec, Policy, Principal, Request, RouteSpec,
+    RuleSpec, Vocabulary,
+};
+
+/// How many scopes the policy knows, and how many different requests are asked in turn.
+const SCOPES: usize = 46;
+const REQUESTS: usize = 1024;
+
+/// Four routes for each resource, in the shapes of JSON:API.
+fn shape(route: usize) -> (&'static str, String) {
+    let resource = route / 4;
+    match route % 4 {
+        0 => ("GET", format!("/resource-{resource}")),
+        1 => ("GET", format!("/resource-{resource}/{{id}}")),
+        2 => ("PATCH", format!("/resource-{resource}/{{id}}")),
+        _ => ("GET", format!("/resource-{resource}/{{id}}/relationships/lists")),
+    }
+}
+
+fn scope(route: usize) -> String {
+    format!("scope-{}:read", route % SCOPES)
+}
+
+fn policy(routes: usize, vocabulary: &Vocabulary) -> Result<Policy, Box<dyn std::error::Error>> {
+    let options = Options { base: "/api".to_owned(), ..Options::default() };
+    let mut builder = Policy::builder(options, vocabulary);
+    builder.declare_parameter("include", ParameterSpec { list: List::Comma, ..ParameterSpec::default() })?;
+    for route in 0..routes {
+        let (method, template) = shape(route);
+        let include = vec![("lists".to_owned(), MemberSpec::Scopes(vec![scope(route + 1)]))];
+        let added = builder.route(RouteSpec {
+            methods: vec![method.to_owned()],
+            template,
+            access: AccessSpec::Scopes { all_of: vec![scope(route)], any_of: Vec::new() },
+            query: vec![("include".to_owned(), RuleSpec::Own(include))],
+            credential: None,
+            encoded_slash: false,
+            upgrade: None,
+            unbound: Vec::new(),
+            line: 1,
+        });
+        added.map_err(|faults| format!("{faults:?}"))?;
+    }
+    builder.finish().map_err(|faults| format!("{faults:?}").into())
+}
+
+/// Requests for routes in no order that a cache could guess.
+fn requests(routes: usize, query: &str) -> Vec<(&'static str, String)> {
+    let request = |at: usize| {
+        let (method, template) = shape(at.wrapping_mul(0x9E37_79B9_7F4A_7C15) % routes);
+        (method, format!("/api{}{query}", template.replace("{id}", &format!("01HX{at:016x}"))))
+    };
+    (1..=REQUESTS).map(request).collect()
+}
+
+fn key(vocabulary: &Vocabulary) -> Principal {
+    let scopes: Vec<String> = (0..SCOPES).map(scope).collect();
+    Principal {
+        key_id: "key_0123456789abcdef".into(),
+        name: "bench".into(),
+        account: None,
+        kind: Kind::Secret,
+        grant: Grant::Custom(vocabulary.intern_all(scopes.iter().map(String::as_str))),
+        attributes: Box::default(),
+    }
+}
+
+fn judge_and_decide(criterion: &mut Criterion) {
+    for (name, query) in [("plain", ""), ("query", "?page[size]=20&sort=-created"), ("include", "?include=lists")] {
+        let mut group = criterion.benchmark_group(format!("judge and decide, {name}"));
+        for routes in [10, 345, 10_000] {
+            let vocabulary = Vocabulary::new();
+            let Ok(policy) = policy(routes, &vocabulary) else {
+                continue;
+            };
+            let (key, requests) = (key(&vocabulary), requests(routes, query));
+            let mut turn = requests.iter().cycle();
+            group.bench_function(BenchmarkId::from_parameter(routes), |bencher| {
+                bencher.iter(|| {
+                    let (method, target) = turn.next()?;
+                    let request = Request {
+                        method: method.as_bytes(),
+                        target: black_box(target).as_bytes(),
+                        override_header: false,
+                    };
+                    let target = policy.judge(&request).ok()?;
+                    let caller = Caller::Known(&key);
+                    let decision = policy.decide(&caller, &target);
+                    decision.is_allow().then(|| decision.route().map(|route| route.id()))
+                });
+            });
+        }
+        group.finish();
+    }
+}
+
+criterion_group!(benches, judge_and_decide);
+criterion_main!(benches);

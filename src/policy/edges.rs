@@ -1,0 +1,78 @@
+//! The literal steps of the trie: one open-addressing table for all nodes, and one run of bytes for all literals, so
+//! that a step touches as little memory as it can.
+
+use super::octets::mix;
+use super::trie::{NodeId, index};
+
+/// Which child of a node a literal leads to.
+#[derive(Debug)]
+pub(super) struct Edges {
+    /// A power of two of them, at most half in use.
+    slots: Vec<Option<Slot>>,
+    used: usize,
+    literals: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    key: u64,
+    parent: NodeId,
+    child: NodeId,
+    start: u32,
+    length: u32,
+}
+
+impl Edges {
+    pub(super) fn new() -> Self {
+        Self { slots: vec![None; 16], used: 0, literals: Vec::new() }
+    }
+
+    /// The literals below `parent` whose folded hash is `hash`, with their children, in the order they were put in.
+    pub(super) fn matching(&self, parent: NodeId, hash: u32) -> impl Iterator<Item = (NodeId, &[u8])> {
+        let key = key_of(parent, hash);
+        let same = move |slot: &Slot| slot.key == key && slot.parent == parent;
+        self.run(key).filter(same).filter_map(|slot| Some((slot.child, self.literal(&slot)?)))
+    }
+
+    pub(super) fn insert(&mut self, (parent, hash): (NodeId, u32), literal: &[u8], child: NodeId) {
+        let start = index(self.literals.len());
+        self.literals.extend_from_slice(literal);
+        self.used += 1;
+        if self.used * 2 > self.slots.len() {
+            let grown = vec![None; self.slots.len() * 2];
+            for slot in std::mem::replace(&mut self.slots, grown).into_iter().flatten() {
+                self.place(slot);
+            }
+        }
+        self.place(Slot { key: key_of(parent, hash), parent, child, start, length: index(literal.len()) });
+    }
+
+    fn place(&mut self, slot: Slot) {
+        let free = self.run(slot.key).count() + self.home(slot.key);
+        let mask = self.slots.len() - 1;
+        if let Some(free) = self.slots.get_mut(free & mask) {
+            *free = Some(slot);
+        }
+    }
+
+    /// The slots in use from the home of `key` on, up to the first that is free.
+    fn run(&self, key: u64) -> impl Iterator<Item = Slot> {
+        let mask = self.slots.len() - 1;
+        let home = self.home(key);
+        (home..home + self.slots.len()).map_while(move |at| self.slots.get(at & mask).copied().flatten())
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "the low bits are what is wanted")]
+    fn home(&self, key: u64) -> usize {
+        key as usize & (self.slots.len() - 1)
+    }
+
+    fn literal(&self, slot: &Slot) -> Option<&[u8]> {
+        let start = slot.start as usize;
+        self.literals.get(start..start + slot.length as usize)
+    }
+}
+
+fn key_of(parent: NodeId, hash: u32) -> u64 {
+    mix(u64::from(hash), u64::from(parent.number()))
+}

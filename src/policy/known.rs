@@ -1,0 +1,132 @@
+//! The scopes that a policy knows, what the levels mean under it, and what implies what.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::nearest::nearest;
+use super::principal::Principal;
+use super::scope::{Grant, ScopeId, ScopeSet, Vocabulary};
+
+/// What a policy says about a scope.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ScopeInfo {
+    /// For people who choose scopes.
+    pub description: Option<String>,
+    /// Declared `access: read`: keys with the grant `read-only` hold it, whatever its name ends in.
+    pub access_read: bool,
+    /// Scopes that a key with this one holds too, and so on from there.
+    pub implies: Vec<String>,
+}
+
+/// The known scopes, compiled.
+#[derive(Debug)]
+pub(super) struct Known {
+    infos: BTreeMap<String, ScopeInfo>,
+    vocabulary: Vocabulary,
+    full: ScopeSet,
+    read_only: ScopeSet,
+    /// For each scope that others imply, those others.
+    satisfiers: HashMap<ScopeId, ScopeSet>,
+}
+
+impl Known {
+    pub(super) fn new(infos: BTreeMap<String, ScopeInfo>, vocabulary: Vocabulary) -> Self {
+        let mut known = Self {
+            full: vocabulary.intern_all(infos.keys().map(String::as_str)),
+            read_only: ScopeSet::new(),
+            satisfiers: HashMap::new(),
+            infos,
+            vocabulary,
+        };
+        for (name, info) in &known.infos {
+            let id = known.vocabulary.intern(name);
+            let implied = known.closure(name);
+            for implied in implied.iter().filter(|implied| *implied != id) {
+                known.satisfiers.entry(implied).or_default().insert(id);
+            }
+            if info.access_read || name.ends_with(":read") {
+                known.read_only = known.read_only.union(&implied);
+            }
+        }
+        known
+    }
+
+    /// `name` and all that it implies, however far.
+    fn closure(&self, name: &str) -> ScopeSet {
+        let mut reached = ScopeSet::new();
+        let mut open = vec![name];
+        while let Some(name) = open.pop() {
+            if reached.insert(self.vocabulary.intern(name))
+                && let Some(info) = self.infos.get(name)
+            {
+                open.extend(info.implies.iter().map(String::as_str));
+            }
+        }
+        reached
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &ScopeInfo)> {
+        self.infos.iter().map(|(name, info)| (name.as_str(), info))
+    }
+
+    pub(super) fn contains(&self, name: &str) -> bool {
+        self.infos.contains_key(name)
+    }
+
+    pub(super) fn nearest(&self, name: &str) -> Option<&str> {
+        nearest(name, self.infos.keys().map(String::as_str))
+    }
+
+    /// The names of a set, sorted.
+    pub(super) fn names(&self, set: &ScopeSet) -> Vec<String> {
+        self.vocabulary.names(set)
+    }
+
+    pub(super) fn name(&self, id: ScopeId) -> String {
+        self.vocabulary.name(id).as_ref().to_owned()
+    }
+
+    /// The scopes that a grant stands for under this policy, before implication.
+    pub(super) fn expand<'a>(&'a self, grant: &'a Grant) -> &'a ScopeSet {
+        match grant {
+            Grant::Custom(scopes) => scopes,
+            Grant::Full => &self.full,
+            Grant::ReadOnly => &self.read_only,
+        }
+    }
+
+    /// What `principal` holds; nothing where there is none.
+    pub(super) fn held_by<'a>(&'a self, principal: Option<&'a Principal>) -> Held<'a> {
+        Held { scopes: principal.map(|principal| self.expand(&principal.grant)), known: self }
+    }
+}
+
+/// What a caller holds under a policy.
+#[derive(Clone, Copy)]
+pub(super) struct Held<'a> {
+    scopes: Option<&'a ScopeSet>,
+    known: &'a Known,
+}
+
+impl Held<'_> {
+    /// Whether `scope` is held, itself or by one that implies it.
+    pub(super) fn has(&self, scope: ScopeId) -> bool {
+        self.scopes.is_some_and(|held| {
+            held.contains(scope) || self.known.satisfiers.get(&scope).is_some_and(|others| others.intersects(held))
+        })
+    }
+
+    /// Whether all of `scopes` are held.
+    pub(super) fn has_all(&self, scopes: &ScopeSet) -> bool {
+        self.scopes.is_some_and(|held| scopes.is_subset(held)) || scopes.iter().all(|scope| self.has(scope))
+    }
+
+    /// Those of `scopes` that are not held.
+    pub(super) fn lacking(&self, scopes: &ScopeSet) -> ScopeSet {
+        scopes.iter().filter(|scope| !self.has(*scope)).collect()
+    }
+
+    /// The names of what is held, sorted.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.scopes.map_or_else(Vec::new, |scopes| self.known.names(scopes))
+    }
+}

@@ -1,0 +1,157 @@
+//! Bytes as callers send them: percent-decoding without allocation, letter case, and the hash that finds a literal.
+
+use std::hash::Hasher;
+
+/// Bytes that are percent-decoded once. A `%` without two hex digits stands for itself; paths with one are refused
+/// before this is asked.
+#[derive(Clone)]
+pub(super) struct Decoded<'b> {
+    raw: &'b [u8],
+    plus: u8,
+}
+
+/// Decodes `raw` once.
+pub(super) fn decoded(raw: &[u8]) -> Decoded<'_> {
+    Decoded { raw, plus: b'+' }
+}
+
+/// Decodes `raw` once as form parsers do: `+` is a space.
+pub(super) fn decoded_form(raw: &[u8]) -> Decoded<'_> {
+    Decoded { raw, plus: b' ' }
+}
+
+impl Iterator for Decoded<'_> {
+    type Item = u8;
+
+    fn next(&mut self) -> Option<u8> {
+        let (&byte, rest) = self.raw.split_first()?;
+        let (value, rest) = match byte {
+            b'%' => escape(rest).unwrap_or((byte, rest)),
+            b'+' => (self.plus, rest),
+            _ => (byte, rest),
+        };
+        self.raw = rest;
+        Some(value)
+    }
+}
+
+/// The byte that the two hex digits at the front of `rest` stand for, and what follows them.
+pub(super) fn escape(rest: &[u8]) -> Option<(u8, &[u8])> {
+    let (digits, rest) = rest.split_first_chunk::<2>()?;
+    let [high, low] = digits.map(hex_value);
+    Some((high? << 4 | low?, rest))
+}
+
+const fn hex_value(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
+}
+
+/// Whether the bytes have a `%` with two hex digits behind it.
+pub(super) fn has_escape(bytes: impl Iterator<Item = u8>) -> bool {
+    let mut digits_after_percent = None;
+    for byte in bytes {
+        digits_after_percent = match (digits_after_percent, byte) {
+            (_, b'%') => Some(0u8),
+            (Some(0), _) if byte.is_ascii_hexdigit() => Some(1),
+            (Some(1), _) if byte.is_ascii_hexdigit() => return true,
+            _ => None,
+        };
+    }
+    false
+}
+
+/// The bytes without differences of letter case, as the most liberal server would compare them: characters of all
+/// scripts, and those that become an ASCII letter on the way (the Kelvin sign, the long s).
+pub(super) fn folded(bytes: &[u8]) -> Vec<u8> {
+    let fold = |letter: char| letter.to_uppercase().flat_map(char::to_lowercase);
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.chars().flat_map(fold).collect::<String>().into_bytes(),
+        Err(_) => bytes.to_ascii_lowercase(),
+    }
+}
+
+/// A hash of the bytes that the case of ASCII letters does not change. Only policies fill the tables it is used with,
+/// so it need not withstand chosen collisions: each hit is compared in full.
+pub(super) fn folded_hash(bytes: &[u8]) -> u32 {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let hash = words.iter().fold(SEED, |hash, word| mix(hash, lower_case(u64::from_be_bytes(*word))));
+    let last = rest.iter().fold(0, |word, byte| word << 8 | u64::from(byte.to_ascii_lowercase()));
+    finish(mix(hash, last), bytes.len())
+}
+
+/// The same hash of bytes that come one by one.
+pub(super) fn folded_hash_of(bytes: impl Iterator<Item = u8>) -> u32 {
+    let (mut hash, mut word, mut count) = (SEED, 0, 0);
+    for byte in bytes {
+        word = word << 8 | u64::from(byte.to_ascii_lowercase());
+        count += 1;
+        if count % 8 == 0 {
+            hash = mix(hash, word);
+            word = 0;
+        }
+    }
+    finish(mix(hash, word), count)
+}
+
+const SEED: u64 = 0x9E37_79B9_7F4A_7C15;
+
+fn finish(hash: u64, count: usize) -> u32 {
+    (mix(hash, count as u64) >> 32) as u32
+}
+
+/// Eight bytes at once to lower case: bit 5 is set in each that is an ASCII capital.
+const fn lower_case(word: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let seven_bits = word & (0x7F * ONES);
+    let from_a = seven_bits + (0x80 - b'A' as u64) * ONES;
+    let past_z = seven_bits + (0x7F - b'Z' as u64) * ONES;
+    let capitals = (from_a ^ past_z) & !word & (0x80 * ONES);
+    word | capitals >> 2
+}
+
+/// Mixes two words into one: both halves of their 128-bit product matter.
+pub(super) fn mix(left: u64, right: u64) -> u64 {
+    let product = u128::from(left ^ 0x2545_F491_4F6C_DD1D) * u128::from(right ^ 0xD6E8_FEB8_6659_FD93);
+    #[expect(clippy::cast_possible_truncation, reason = "the two halves are what is wanted")]
+    let halves = (product as u64, (product >> 64) as u64);
+    halves.0 ^ halves.1
+}
+
+/// What a caller sent, fit for an answer, a log line and a terminal: printable ASCII alone, at most 64 bytes of it.
+pub(super) fn shown(bytes: &[u8]) -> String {
+    const MOST: usize = 64;
+    let mut text: String = bytes.iter().take(MOST).copied().map(shown_byte).collect();
+    if bytes.len() > MOST {
+        text.push_str("...");
+    }
+    text
+}
+
+fn shown_byte(byte: u8) -> String {
+    match byte {
+        b' '..=b'~' if byte != b'\\' => char::from(byte).to_string(),
+        _ => format!("\\x{byte:02x}"),
+    }
+}
+
+/// A hasher for tables that only the policy fills, keyed by bytes.
+#[derive(Debug, Default)]
+pub(super) struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = mix(u64::from(folded_hash(bytes)), SEED);
+    }
+
+    /// The length of a slice, which the hash of its bytes holds already.
+    fn write_usize(&mut self, _length: usize) {}
+}

@@ -1,0 +1,243 @@
+//! Ruled query parameters: what a policy declares about them, and what a route rules about their members.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasherDefault;
+
+use smallvec::SmallVec;
+
+use super::octets::{Hashed, decoded_form};
+use super::scope::ScopeSet;
+
+/// How the value of a parameter is made of members.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum List {
+    /// `list: brackets`: split at commas; `name[]` and `name[0]` are the parameter too.
+    Brackets,
+    /// `list: comma`: split at commas.
+    Comma,
+    /// The whole value is one member.
+    #[default]
+    None,
+}
+
+/// A parameter that is ruled, compiled.
+#[derive(Debug)]
+pub(super) struct Parameter {
+    pub(super) name: Box<str>,
+    pub(super) list: List,
+    pub(super) dotted: bool,
+}
+
+impl Parameter {
+    /// Whether a name, decoded once, is this parameter's to every parser that the policy has in mind.
+    fn is_named(&self, name: &[u8]) -> bool {
+        let own = self.name.as_bytes();
+        name == own || (self.list == List::Brackets && strip_brackets(name).is_some_and(|name| name == own))
+    }
+}
+
+/// All ruled parameters of a policy.
+#[derive(Debug, Default)]
+pub(super) struct Parameters {
+    list: Vec<Parameter>,
+    by_plain_name: HashMap<Box<[u8]>, usize, BuildHasherDefault<Hashed>>,
+    /// The first bytes of plain names, as bits: most names of a request are told apart by these.
+    first_bytes: [u64; 4],
+}
+
+/// What a parameter of a request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// Only some parsers would read it as the ruled one with this index.
+    Lookalike(usize),
+    /// The ruled one with this index.
+    Ruled(usize),
+    /// None that is ruled.
+    Unruled,
+}
+
+impl Parameters {
+    /// Puts a parameter in; the one that some parsers would take it for comes back instead.
+    pub(super) fn insert(&mut self, parameter: Parameter) -> Result<(), &Parameter> {
+        let mut plain = Bytes::new();
+        make_plain(parameter.name.as_bytes(), &mut plain);
+        if let Some(taken) = self.by_plain_name.get(plain.as_slice()) {
+            return self.list.get(*taken).map_or(Ok(()), Err);
+        }
+        for byte in first_bytes(&plain) {
+            if let Some(word) = self.first_bytes.get_mut(usize::from(byte / 64)) {
+                *word |= 1 << (byte % 64);
+            }
+        }
+        self.by_plain_name.insert(plain.as_slice().into(), self.list.len());
+        self.list.push(parameter);
+        Ok(())
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    pub(super) fn at(&self, index: usize) -> Option<&Parameter> {
+        self.list.get(index)
+    }
+
+    pub(super) fn find(&self, name: &str) -> Option<(usize, &Parameter)> {
+        self.list.iter().enumerate().find(|(_, parameter)| &*parameter.name == name)
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.list.iter().map(|parameter| &*parameter.name)
+    }
+
+    /// Whether a name begins like a ruled one, or with what decodings and lenient parsers take away.
+    fn could_be_ruled(&self, raw: &[u8]) -> bool {
+        let Some(first) = raw.first() else {
+            return true;
+        };
+        let word = self.first_bytes.get(usize::from(first / 64));
+        matches!(first, b'%' | b'+') || word.is_some_and(|word| word & 1 << (first % 64) != 0)
+    }
+
+    /// What a name, as sent, is read as by strict and by lenient parsers.
+    pub(super) fn read(&self, raw: &[u8]) -> Reading {
+        if !self.could_be_ruled(raw) {
+            return Reading::Unruled;
+        }
+        let found = read_plainly(raw, |plain, once| {
+            let at = *self.by_plain_name.get(plain)?;
+            let exact = once.is_some_and(|name| self.at(at).is_some_and(|parameter| parameter.is_named(name)));
+            Some(if exact { Reading::Ruled(at) } else { Reading::Lookalike(at) })
+        });
+        found.unwrap_or(Reading::Unruled)
+    }
+}
+
+/// How deep a dotted member may be; deeper ones are denied, since each dot costs a look-up of all that is before it.
+const MOST_DOTS: usize = 32;
+
+/// The byte that a plain name begins with, in both cases; without one, that of the brackets that were taken off it.
+fn first_bytes(plain: &[u8]) -> [u8; 2] {
+    let first = plain.first().copied().unwrap_or(b'[');
+    [first, first.to_ascii_uppercase()]
+}
+
+type Bytes = SmallVec<[u8; 64]>;
+
+/// Shows `look` each plain form that a lenient parser could make of a name, after one, two and three decodings, until it
+/// finds something. With the first comes the name as decoded once, which is how strict parsers read it.
+pub(super) fn read_plainly<T>(raw: &[u8], mut look: impl FnMut(&[u8], Option<&[u8]>) -> Option<T>) -> Option<T> {
+    let (mut name, mut plain): (Bytes, _) = (decoded_form(raw).collect(), Bytes::new());
+    for decodings in 1..=3 {
+        make_plain(&name, &mut plain);
+        let found = look(&plain, (decodings == 1).then_some(&*name));
+        if found.is_some() || !name.iter().any(|byte| matches!(byte, b'%' | b'+')) {
+            return found;
+        }
+        name = decoded_form(&name).collect();
+    }
+    None
+}
+
+/// Lower-cased, without white space, NUL and any `[]` or `[digits]` at the end: what the most lenient parser reads.
+fn make_plain(name: &[u8], plain: &mut Bytes) {
+    plain.clear();
+    plain.extend(name.iter().filter(|byte| !is_dropped(**byte)).map(u8::to_ascii_lowercase));
+    while let Some(shorter) = strip_brackets(plain).map(<[u8]>::len) {
+        plain.truncate(shorter);
+    }
+}
+
+const fn is_dropped(byte: u8) -> bool {
+    matches!(byte, b' ' | 0 | b'\t'..=b'\r')
+}
+
+/// The name before one `[]` or `[digits]` at its end.
+fn strip_brackets(name: &[u8]) -> Option<&[u8]> {
+    let inner = name.strip_suffix(b"]")?;
+    let open = inner.iter().rposition(|byte| !byte.is_ascii_digit())?;
+    let (before, bracket) = inner.split_at_checked(open)?;
+    (bracket.first() == Some(&b'[')).then_some(before)
+}
+
+/// What a route says about the members of one ruled parameter.
+#[derive(Clone, Debug)]
+pub(super) struct RouteRule {
+    /// The index of the parameter.
+    pub(super) parameter: usize,
+    listed: HashMap<Box<[u8]>, MemberRule>,
+    /// `*`: the rule for members that are not listed.
+    rest: Option<MemberRule>,
+    /// The plain forms of the listed members, where there is a `*`.
+    plain: HashSet<Box<[u8]>>,
+}
+
+/// What a member asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum MemberRule {
+    Allow,
+    Deny,
+    Scopes(ScopeSet),
+}
+
+impl RouteRule {
+    pub(super) fn new(parameter: usize, rules: impl IntoIterator<Item = (String, MemberRule)>) -> Self {
+        let (mut listed, mut rest) = (HashMap::new(), None);
+        for (member, rule) in rules {
+            match member.as_str() {
+                "*" => rest = Some(rule),
+                _ => drop(listed.insert(member.into_bytes().into_boxed_slice(), rule)),
+            }
+        }
+        let plain = match rest {
+            Some(_) => listed.keys().map(|member| plain_member(member)).collect(),
+            None => HashSet::new(),
+        };
+        Self { parameter, listed, rest, plain }
+    }
+
+    /// Whether members that are not listed are open.
+    pub(super) const fn has_rest(&self) -> bool {
+        self.rest.is_some()
+    }
+
+    /// The scopes that a member asks for; `None` where it is denied.
+    ///
+    /// A dotted path has its own rule, or needs those of the path before its last dot and of the name behind it.
+    /// `*` does not cover what a lenient server would read as a listed member, such as one in other letters.
+    pub(super) fn scopes(&self, member: &[u8], dotted: bool) -> Option<ScopeSet> {
+        let dots = member.iter().filter(|byte| **byte == b'.').count();
+        let depth = if dotted { dots } else { 0 };
+        (depth <= MOST_DOTS).then(|| self.scopes_below(member, depth))?
+    }
+
+    fn scopes_below(&self, member: &[u8], dots: usize) -> Option<ScopeSet> {
+        if let Some(rule) = self.listed.get(member) {
+            return rule.scopes();
+        }
+        if self.rest.is_some() && self.plain.contains(&plain_member(member)) {
+            return None;
+        }
+        let dot = member.iter().rposition(|byte| *byte == b'.').filter(|_| dots > 0);
+        let Some((before, behind)) = dot.and_then(|dot| member.split_at_checked(dot)) else {
+            return self.rest.as_ref()?.scopes();
+        };
+        let last = behind.get(1..)?;
+        Some(self.scopes_below(before, dots - 1)?.union(&self.scopes_below(last, 0)?))
+    }
+}
+
+impl MemberRule {
+    fn scopes(&self) -> Option<ScopeSet> {
+        match self {
+            Self::Allow => Some(ScopeSet::new()),
+            Self::Deny => None,
+            Self::Scopes(scopes) => Some(scopes.clone()),
+        }
+    }
+}
+
+/// What the most lenient server would make of a member: lower-cased, without white space and NUL.
+fn plain_member(member: &[u8]) -> Box<[u8]> {
+    member.iter().filter(|byte| !is_dropped(**byte)).map(u8::to_ascii_lowercase).collect()
+}

@@ -1,0 +1,158 @@
+//! The query of a request against the ruled parameters: what is ambiguous, what is denied, and which scopes its members ask for.
+
+use super::octets::{decoded_form, has_escape, shown};
+use super::parameter::{List, Parameter, Parameters, Reading, RouteRule, read_plainly};
+use super::route::Route;
+use super::scope::ScopeId;
+
+/// What the ruled parameters of a request came to. There is none for a request without ruled parameters.
+#[derive(Debug, Default)]
+pub(super) struct QueryReport {
+    pub(super) demands: Vec<Demand>,
+    pub(super) fault: Option<QueryFault>,
+}
+
+/// A scope, and the member that asks for it.
+#[derive(Debug)]
+pub(super) struct Demand {
+    pub(super) scope: ScopeId,
+    pub(super) parameter: Box<str>,
+    /// Fit to be shown.
+    pub(super) member: String,
+}
+
+/// What is wrong with a ruled parameter.
+#[derive(Debug)]
+pub(super) struct QueryFault {
+    pub(super) kind: QueryFaultKind,
+    pub(super) parameter: Box<str>,
+    /// Fit to be shown.
+    pub(super) member: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum QueryFaultKind {
+    /// Some parsers would read it otherwise.
+    Ambiguous,
+    /// The route denies the member or does not list it.
+    Member,
+    /// The route has no rule for the parameter.
+    Parameter,
+}
+
+/// Whether a query has `_method`, in any spelling that a lenient parser would take for it.
+pub(super) fn has_method_override(query: &[u8]) -> bool {
+    if !query.contains(&b'_') && !query.contains(&b'%') {
+        return false;
+    }
+    let is_method = |name: &[u8]| {
+        name.iter().any(|byte| matches!(byte, b'_' | b'%'))
+            && read_plainly(name, |plain, _| (plain == b"_method").then_some(())).is_some()
+    };
+    pairs(query).any(|pair| is_method(name_and_value(pair).0) || hidden_names(pair).any(is_method))
+}
+
+/// Holds a query against the declared parameters and the rules of a route. `None`: it has none of them.
+pub(super) fn examine(parameters: &Parameters, route: &Route, query: &[u8]) -> Option<Box<QueryReport>> {
+    if parameters.is_empty() {
+        return None;
+    }
+    let mut ruled = false;
+    for pair in pairs(query) {
+        match read_pair(parameters, route, pair) {
+            Reading::Lookalike(at) => {
+                return Some(Box::new(fault(parameters.at(at)?, QueryFaultKind::Ambiguous, None)));
+            }
+            Reading::Ruled(_) => ruled = true,
+            Reading::Unruled => {}
+        }
+    }
+    ruled.then(|| Box::new(weigh(parameters, route, query)))
+}
+
+/// What a pair is. A ruled one whose value has a second reading is a lookalike too.
+fn read_pair(parameters: &Parameters, route: &Route, pair: &[u8]) -> Reading {
+    let (name, value) = name_and_value(pair);
+    let reading = parameters.read(name);
+    for other in hidden_names(pair) {
+        if let Reading::Ruled(at) | Reading::Lookalike(at) = parameters.read(other) {
+            return Reading::Lookalike(at);
+        }
+    }
+    if let Reading::Ruled(at) = reading {
+        let cut_short = value.contains(&b';') && route.rule(at).is_some_and(RouteRule::has_rest);
+        if cut_short || has_escape(decoded_form(value)) {
+            return Reading::Lookalike(at);
+        }
+    }
+    reading
+}
+
+/// Adds up what the members ask for, until one is denied.
+fn weigh(parameters: &Parameters, route: &Route, query: &[u8]) -> QueryReport {
+    let mut report = QueryReport::default();
+    for pair in pairs(query) {
+        let (name, value) = name_and_value(pair);
+        let Reading::Ruled(at) = parameters.read(name) else {
+            continue;
+        };
+        let Some(parameter) = parameters.at(at) else {
+            continue;
+        };
+        let decoded: Vec<u8> = decoded_form(value).collect();
+        for member in members(parameter, &decoded) {
+            if let Err(kind) = weigh_member((parameter, route.rule(at)), member, &mut report.demands) {
+                return QueryReport { demands: report.demands, ..fault(parameter, kind, Some(member)) };
+            }
+        }
+    }
+    report
+}
+
+fn weigh_member(
+    (parameter, rule): (&Parameter, Option<&RouteRule>),
+    member: &[u8],
+    demands: &mut Vec<Demand>,
+) -> Result<(), QueryFaultKind> {
+    let rule = rule.ok_or(QueryFaultKind::Parameter)?;
+    let scopes = rule.scopes(member, parameter.dotted).ok_or(QueryFaultKind::Member)?;
+    demands.extend(scopes.iter().map(|scope| Demand {
+        scope,
+        parameter: parameter.name.clone(),
+        member: shown(member),
+    }));
+    Ok(())
+}
+
+/// The members of a decoded value; empty ones add nothing.
+fn members<'v>(parameter: &Parameter, value: &'v [u8]) -> impl Iterator<Item = &'v [u8]> {
+    let splits = parameter.list != List::None;
+    value.split(move |byte| splits && *byte == b',').filter(|member| !member.is_empty())
+}
+
+fn fault(parameter: &Parameter, kind: QueryFaultKind, member: Option<&[u8]>) -> QueryReport {
+    let fault = QueryFault { kind, parameter: parameter.name.clone(), member: member.map(shown) };
+    QueryReport { demands: Vec::new(), fault: Some(fault) }
+}
+
+fn pairs(query: &[u8]) -> impl Iterator<Item = &[u8]> {
+    query.split(|byte| *byte == b'&')
+}
+
+fn name_and_value(pair: &[u8]) -> (&[u8], &[u8]) {
+    let Some(at) = pair.iter().position(|byte| *byte == b'=') else {
+        return (pair, b"");
+    };
+    let (name, rest) = pair.split_at_checked(at).unwrap_or((pair, b""));
+    (name, rest.get(1..).unwrap_or_default())
+}
+
+/// The names that a parser which splits at `;` would see in a pair, and others would not.
+fn hidden_names(pair: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let pair = if pair.contains(&b';') { Some(pair) } else { None };
+    pair.into_iter().flat_map(|pair| {
+        let seen = usize::from(!name_and_value(pair).0.contains(&b';'));
+        let pieces = pair.split(|byte| *byte == b';').skip(seen);
+        pieces.map(|piece| name_and_value(piece).0)
+    })
+}

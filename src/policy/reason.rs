@@ -1,0 +1,172 @@
+//! The one sentence of a decision: what is the matter and what to do. What a caller sent appears in it only as
+//! printable text of bounded length.
+
+use super::binding::{self, BindingFault};
+use super::decision::{Decision, nearest_alternative};
+use super::denial::Denial;
+use super::octets::shown;
+use super::principal::Kind;
+use super::query::{QueryFault, QueryFaultKind};
+use super::route::{Access, Route};
+use super::trace::Needs;
+
+pub(super) fn of(decision: &Decision<'_>, needs: &Needs) -> String {
+    match (decision.denial, decision.route()) {
+        (None, Some(route)) => of_allow(decision, route),
+        (Some(Denial::RouteNotAllowed), route) => of_route(decision, route),
+        (Some(denial), Some(route)) => of_denial(decision, (denial, route), needs),
+        (Some(denial), None) => denial.detail().to_owned(),
+        (None, None) => String::new(),
+    }
+}
+
+fn of_allow(decision: &Decision<'_>, route: &Route) -> String {
+    let label = route.label();
+    match route.access {
+        Access::Anyone => format!("{label} is open to anyone."),
+        Access::Key => format!("{label} is open to any secret key."),
+        Access::PublicKey => format!("{label} is open to any public key."),
+        Access::Deny | Access::Scopes => match decision.query {
+            Some(_) => format!("The key holds what {label} and the members of its query ask for."),
+            None => format!("The key holds what {label} asks for."),
+        },
+    }
+}
+
+fn of_route(decision: &Decision<'_>, route: Option<&Route>) -> String {
+    let target = decision.target;
+    let method = shown(target.method());
+    if let Some(route) = route {
+        return format!("The policy closes {} to every key; call another route.", route.label());
+    }
+    if target.is_near_miss() {
+        return "The path is that of a route but for letter case; send it in the letters of the route.".to_owned();
+    }
+    let methods = decision.policy.methods_at(target);
+    if methods.is_empty() {
+        return "No route of the policy has this path; check the path, a final slash included.".to_owned();
+    }
+    format!("The policy has this path with {} and not with {method}; use one of its methods.", list(&methods, "and"))
+}
+
+fn of_denial(decision: &Decision<'_>, (denial, route): (Denial, &Route), needs: &Needs) -> String {
+    match denial {
+        Denial::AmbiguousQuery | Denial::QueryNotAllowed => {
+            let fault = decision.query.as_ref().and_then(|report| report.fault.as_ref());
+            fault.map_or_else(|| denial.detail().to_owned(), |fault| of_query(fault, route))
+        }
+        Denial::InsufficientScope => of_scopes(decision, route, needs),
+        Denial::KeyKindNotAllowed => of_kind(decision, route),
+        Denial::OutsideBinding => of_binding(decision, route),
+        _ => denial.detail().to_owned(),
+    }
+}
+
+fn of_query(fault: &QueryFault, route: &Route) -> String {
+    let (parameter, label) = (&fault.parameter, route.label());
+    let member = fault.member.as_deref().unwrap_or_default();
+    match fault.kind {
+        QueryFaultKind::Ambiguous => format!(
+            "The query has a parameter that only some servers would read as {parameter}, or a value of it that they read differently; write {parameter} as it stands here and encode it once."
+        ),
+        QueryFaultKind::Member => {
+            format!("{label} does not allow {parameter}={member}; leave {member} out.")
+        }
+        QueryFaultKind::Parameter => {
+            format!("{label} does not take {parameter}; leave the parameter out.")
+        }
+    }
+}
+
+fn of_kind(decision: &Decision<'_>, route: &Route) -> String {
+    let is_public = decision.caller.principal().is_some_and(|principal| principal.kind == Kind::Public);
+    match is_public {
+        true => format!("{} does not take public keys; use a secret key.", route.label()),
+        false => format!("{} takes public keys alone; use a public key.", route.label()),
+    }
+}
+
+fn of_binding(decision: &Decision<'_>, route: &Route) -> String {
+    let label = route.label();
+    let fault = decision
+        .caller
+        .principal()
+        .and_then(|principal| binding::check(&decision.policy.bindings, principal, (route, decision.target)));
+    match fault {
+        Some(BindingFault::Differs(binding)) => format!(
+            "The path names another {} than those the key is bound to; use a key that is bound to it.",
+            binding.attribute
+        ),
+        Some(BindingFault::Lacks(binding)) => format!(
+            "{label} takes keys that are bound by {} alone, and this one is not; use a key that has it.",
+            binding.attribute
+        ),
+        Some(BindingFault::Unplaced(binding)) => format!(
+            "The key is bound by {}, and {label} has no {{{}}} in its path; use a key without this binding.",
+            binding.attribute, binding.parameter
+        ),
+        None => Denial::OutsideBinding.detail().to_owned(),
+    }
+}
+
+fn of_scopes(decision: &Decision<'_>, route: &Route, needs: &Needs) -> String {
+    let missing = decision.policy.known.names(&needs.missing);
+    let clauses = asking(&missing, needs, route.label());
+    let last = clauses.len().saturating_sub(1);
+    let told: Vec<String> = clauses
+        .iter()
+        .enumerate()
+        .map(|(at, (scopes, from))| {
+            let on = match at == last && *from != route.label() {
+                true => format!(" on {}", route.label()),
+                false => String::new(),
+            };
+            format!("{}, which {from} asks for{on}", list(scopes, "and"))
+        })
+        .collect();
+    let them = if missing.len() == 1 { "it" } else { "them" };
+    let others = other_alternatives(decision, route);
+    format!("The key lacks {}; use a key that holds {them}{others}.", told.join(", and "))
+}
+
+/// The missing scopes, gathered by what asks for them. A member is named before the route: leaving it out is a way to
+/// mend the request.
+fn asking<'n>(missing: &[String], needs: &'n Needs, label: &'n str) -> Vec<(Vec<String>, &'n str)> {
+    let mut clauses: Vec<(Vec<String>, &str)> = Vec::new();
+    for scope in missing {
+        let mut asking = needs.because.iter().filter(|because| because.scope == *scope).map(|because| &*because.from);
+        let from = asking.clone().find(|from| *from != label).or_else(|| asking.next()).unwrap_or(label);
+        match clauses.iter_mut().find(|(_, other)| *other == from) {
+            Some((scopes, _)) => scopes.push(scope.clone()),
+            None => clauses.push((vec![scope.clone()], from)),
+        }
+    }
+    clauses
+}
+
+/// The alternatives that would have done as well as the one that is told.
+fn other_alternatives(decision: &Decision<'_>, route: &Route) -> String {
+    let held = decision.held();
+    let alternatives = &route.requirement.any_of;
+    if alternatives.iter().any(|alternative| held.has_all(alternative)) {
+        return String::new();
+    }
+    let told = nearest_alternative(route, &held);
+    let others = alternatives.iter().filter(|alternative| Some(*alternative) != told);
+    let others: Vec<String> = others.map(|scopes| list(&decision.policy.known.names(scopes), "and")).collect();
+    match others.is_empty() {
+        true => others.concat(),
+        false => format!(", or in place of what the route asks for, {}", others.join(", or ")),
+    }
+}
+
+/// `a`, `a and b`, `a, b and c`.
+fn list<T: AsRef<str>>(words: &[T], before_last: &str) -> String {
+    let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
+    match words.split_last() {
+        Some((last, rest)) if !rest.is_empty() => {
+            format!("{} {before_last} {last}", rest.join(", "))
+        }
+        _ => words.concat(),
+    }
+}

@@ -1,0 +1,199 @@
+//! The target of a request: judged once, matched once. What was judged is what is forwarded.
+
+use std::fmt;
+
+use super::octets::shown;
+use super::path::{JudgedPath, PathFault};
+use super::route::Route;
+use super::trie::Found;
+use super::{Denial, Policy, query};
+
+/// What a request asks for, as far as decisions need it.
+#[derive(Clone, Copy)]
+pub struct Request<'t> {
+    /// The method, as sent. Letter case matters.
+    pub method: &'t [u8],
+    /// The request target, as sent: `/path?query`, or an absolute URL.
+    pub target: &'t [u8],
+    /// Whether `X-HTTP-Method-Override`, `X-HTTP-Method` or `X-Method-Override` came with it.
+    pub override_header: bool,
+}
+
+/// Without the target: its query may hold a key.
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Request").field("method", &shown(self.method)).finish_non_exhaustive()
+    }
+}
+
+/// A request target without two readings, and the route that it belongs to under the policy that judged it.
+pub struct Target<'t> {
+    pub(super) policy: &'t Policy,
+    method: &'t [u8],
+    authority: Option<&'t [u8]>,
+    path: &'t [u8],
+    query: Option<&'t [u8]>,
+    /// `None` for CONNECT and for `OPTIONS *`, which have no path.
+    judged: Option<JudgedPath<'t>>,
+    route: Option<&'t Route>,
+    near_miss: bool,
+}
+
+/// Without the query, which may hold a key.
+impl fmt::Debug for Target<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Target")
+            .field("method", &shown(self.method))
+            .field("segments", &self.segments())
+            .field("route", &self.route.map(Route::label))
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'t> Target<'t> {
+    pub(super) fn judge(policy: &'t Policy, request: &Request<'t>) -> Result<Self, Denial> {
+        if request.override_header && policy.refuses_override_header() {
+            return Err(Denial::MethodOverride);
+        }
+        let mut target = Self {
+            policy,
+            method: request.method,
+            authority: None,
+            path: request.target,
+            query: None,
+            judged: None,
+            route: None,
+            near_miss: false,
+        };
+        if request.method == b"CONNECT" || (request.method == b"OPTIONS" && request.target == b"*") {
+            return Ok(target);
+        }
+        let parts = Parts::split(request.target).map_err(Denial::AmbiguousPath)?;
+        target.authority = parts.authority;
+        target.path = parts.path;
+        target.query = parts.query;
+        if parts.query.is_some_and(query::has_method_override) {
+            return Err(Denial::MethodOverride);
+        }
+        let judged = JudgedPath::judge(parts.path).map_err(Denial::AmbiguousPath)?;
+        parts.query.map_or(Ok(()), check_query_bytes).map_err(Denial::AmbiguousPath)?;
+        target.choose_route(&judged).map_err(Denial::AmbiguousPath)?;
+        target.judged = Some(judged);
+        Ok(target)
+    }
+
+    /// The path alone chooses the template, then the method the route. An encoded slash is refused unless that route allows it.
+    fn choose_route(&mut self, path: &JudgedPath<'t>) -> Result<(), PathFault> {
+        match self.policy.trie.find(path) {
+            Found::Leaf(leaf) => {
+                let chosen = self.policy.trie.methods(leaf).choose(self.method);
+                self.route = chosen.and_then(|id| self.policy.route(id));
+            }
+            Found::NearMiss => self.near_miss = true,
+            Found::Nothing => {}
+        }
+        let allowed = self.route.is_some_and(Route::allows_encoded_slash);
+        if !allowed && path.has_encoded_slash_from(0) {
+            return Err(PathFault::EncodedSlash);
+        }
+        Ok(())
+    }
+
+    /// The method, as sent.
+    #[must_use]
+    pub const fn method(&self) -> &'t [u8] {
+        self.method
+    }
+
+    /// Host and port of an absolute-form target.
+    #[must_use]
+    pub const fn authority(&self) -> Option<&'t [u8]> {
+        self.authority
+    }
+
+    /// The path, in the caller's bytes: what is forwarded.
+    #[must_use]
+    pub const fn path(&self) -> &'t [u8] {
+        self.path
+    }
+
+    /// What follows the first `?`, in the caller's bytes.
+    #[must_use]
+    pub const fn query(&self) -> Option<&'t [u8]> {
+        self.query
+    }
+
+    /// The route that path and method chose, whoever may call it.
+    #[must_use]
+    pub const fn route(&self) -> Option<&'t Route> {
+        self.route
+    }
+
+    /// The decoded segments, fit to be shown.
+    #[must_use]
+    pub fn segments(&self) -> Vec<String> {
+        self.judged.iter().flat_map(JudgedPath::segments).map(|segment| shown(&segment.decoded())).collect()
+    }
+
+    /// Whether only letter case parts the path from a template that is more specific than any it matches.
+    pub(super) const fn is_near_miss(&self) -> bool {
+        self.near_miss
+    }
+
+    pub(super) const fn judged(&self) -> Option<&JudgedPath<'t>> {
+        self.judged.as_ref()
+    }
+}
+
+/// The parts of a request target.
+struct Parts<'t> {
+    authority: Option<&'t [u8]>,
+    path: &'t [u8],
+    query: Option<&'t [u8]>,
+}
+
+impl<'t> Parts<'t> {
+    fn split(target: &'t [u8]) -> Result<Self, PathFault> {
+        let (authority, rest) = match target.first() {
+            Some(b'/') => (None, target),
+            _ => {
+                let rest = strip_scheme(target).ok_or(PathFault::BadForm)?;
+                let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
+                let (authority, rest) = rest.split_at_checked(end).ok_or(PathFault::BadForm)?;
+                (Some(authority), rest)
+            }
+        };
+        if authority.is_some_and(|authority| authority.is_empty() || !authority.iter().all(is_authority_byte)) {
+            return Err(PathFault::BadForm);
+        }
+        let mut parts = rest.splitn(2, |byte| *byte == b'?');
+        let path = parts.next().unwrap_or_default();
+        // RFC 9112, section 3.2.1: an absolute URL without a path means `/`.
+        let path = if path.is_empty() && authority.is_some() { b"/" } else { path };
+        Ok(Self { authority, path, query: parts.next() })
+    }
+}
+
+/// What follows `http://` or `https://`.
+fn strip_scheme(target: &[u8]) -> Option<&[u8]> {
+    [b"http://".as_slice(), b"https://"].into_iter().find_map(|scheme| {
+        let (head, rest) = target.split_at_checked(scheme.len())?;
+        head.eq_ignore_ascii_case(scheme).then_some(rest)
+    })
+}
+
+/// The bytes of a host and a port; no user, no escapes.
+fn is_authority_byte(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~:[]!$&'()*+,=".contains(byte)
+}
+
+/// RFC 3986 lets neither control bytes nor `#` nor raw non-ASCII stand in a query.
+fn check_query_bytes(query: &[u8]) -> Result<(), PathFault> {
+    // No early end: the compiler looks at many bytes at once.
+    let bad = query.iter().fold(false, |bad, byte| bad | !matches!(byte, b'!'..=b'~') | (*byte == b'#'));
+    match bad {
+        false => Ok(()),
+        true if query.contains(&b'#') => Err(PathFault::Fragment),
+        true => Err(PathFault::ForbiddenByte),
+    }
+}

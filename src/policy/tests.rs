@@ -1,0 +1,26 @@
+//! What the policy core promises, a sentence a test.
+
+/// What a key is bound to.
+mod bindings;
+/// What a policy may not say.
+mod build_faults;
+/// 400, 401, 403, and which comes first.
+mod callers;
+/// Decisions in words.
+mod explanations;
+/// Decisions against the reference model, and what no change of a request may gain.
+mod model;
+/// Ruled query parameters.
+mod parameters;
+/// The reference model, written from the contract alone: slow, and plain to see.
+mod reference;
+/// Which route a request belongs to.
+mod routes;
+/// Random policies and requests that overlap, nearly match and hide what they are.
+mod scenarios;
+/// Scopes, alternatives, levels, implication.
+mod scopes;
+/// Policies and requests in few words.
+mod support;
+/// Paths that are refused, and paths that are not.
+mod targets;

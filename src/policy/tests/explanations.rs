@@ -1,0 +1,118 @@
+use super::super::*;
+use super::support::*;
+
+fn profiles() -> Gate {
+    let include = vec![("lists".to_owned(), MemberSpec::Scopes(owned(&["lists:read"])))];
+    Draft::with(Options { base: "/api".to_owned(), ..Options::default() })
+        .parameter("include", (List::Comma, false))
+        .spec(RouteSpec {
+            access: AccessSpec::Scopes { all_of: owned(&["profiles:read"]), any_of: Vec::new() },
+            query: vec![("include".to_owned(), RuleSpec::Own(include))],
+            ..written("GET /profiles/{id}")
+        })
+        .route("POST /profiles/{id}", &["profiles:write"])
+        .route("GET /{*rest}", &["rest:read"])
+        .open("GET /closed", AccessSpec::Deny)
+        .finish()
+}
+
+#[test]
+fn the_reason_names_the_member_that_asked_for_a_scope() {
+    let trace = profiles().explain("GET /api/profiles/1?include=lists", &["profiles:read"]).trace;
+    assert_eq!(
+        trace.reason,
+        "The key lacks lists:read, which include=lists asks for on GET /api/profiles/{id}; use a key that holds it."
+    );
+    assert_eq!((trace.decision, trace.status, trace.code), ("deny", 403, Some("insufficient_scope")));
+    assert_eq!(trace.required, ["lists:read", "profiles:read"]);
+    assert_eq!((trace.granted, trace.missing), (owned(&["profiles:read"]), owned(&["lists:read"])));
+    let because = |scope: &str, from: &str| Because { scope: scope.to_owned(), from: from.to_owned() };
+    let expected = [because("lists:read", "include=lists"), because("profiles:read", "GET /api/profiles/{id}")];
+    assert_eq!(trace.because, expected);
+}
+
+#[test]
+fn the_reason_names_the_route_where_it_asks_itself() {
+    let gate = profiles();
+    assert_eq!(
+        gate.explain("POST /api/profiles/1", &[]).trace.reason,
+        "The key lacks profiles:write, which POST /api/profiles/{id} asks for; use a key that holds it."
+    );
+    assert_eq!(
+        gate.explain("GET /api/profiles/1?include=lists", &[]).trace.reason,
+        "The key lacks lists:read, which include=lists asks for, and profiles:read, which GET /api/profiles/{id} asks for; use a key that holds them."
+    );
+}
+
+#[test]
+fn the_reason_tells_the_other_alternatives() {
+    let any_of = vec![owned(&["admin"]), owned(&["read", "delete"])];
+    let gate = Draft::new().open("DELETE /x", AccessSpec::Scopes { all_of: Vec::new(), any_of }).finish();
+    assert_eq!(
+        gate.explain("DELETE /x", &[]).trace.reason,
+        "The key lacks admin, which DELETE /x asks for; use a key that holds it, or in place of what the route asks for, delete and read."
+    );
+}
+
+#[test]
+fn an_allowed_request_says_so() {
+    let trace = profiles().explain("GET /api/profiles/1", &["profiles:read"]).trace;
+    assert_eq!((trace.decision, trace.status, trace.code), ("allow", 200, None));
+    assert_eq!(trace.route.as_deref(), Some("GET /api/profiles/{id}"));
+    assert_eq!(trace.reason, "The key holds what GET /api/profiles/{id} asks for.");
+    assert_eq!(trace.missing, Vec::<String>::new());
+}
+
+#[test]
+fn a_missing_route_is_explained() {
+    let gate = profiles();
+    let reason = |request| gate.explain(request, &[]).trace.reason;
+    assert!(reason("GET /none").starts_with("No route of the policy has this path"));
+    assert_eq!(
+        reason("DELETE /api/profiles/1"),
+        "The policy has this path with GET and POST and not with DELETE; use one of its methods."
+    );
+    assert!(reason("GET /api/Profiles/1").contains("letter case"));
+    assert!(reason("GET /api/closed").contains("closes GET /api/closed"));
+}
+
+#[test]
+fn a_denied_member_is_named_and_cannot_carry_control_bytes() {
+    let gate = profiles();
+    let trace = gate.explain("GET /api/profiles/1?include=%1b[2J%0d%0aX:%e2%82%ac", &["profiles:read"]).trace;
+    assert_eq!(trace.parameter.as_deref(), Some("include"));
+    assert_eq!(trace.member.as_deref(), Some("\\x1b[2J\\x0d\\x0aX:\\xe2\\x82\\xac"));
+    assert!(trace.reason.bytes().all(|byte| matches!(byte, b' '..=b'~')), "{}", trace.reason);
+    let long = gate.explain(&format!("GET /api/profiles/1?include={}", "x".repeat(5000)), &[]).trace;
+    assert!(long.reason.len() < 300);
+}
+
+#[test]
+fn an_ambiguous_parameter_is_named_as_the_policy_writes_it() {
+    let trace = profiles().explain("GET /api/profiles/1?Include[]=lists", &[]).trace;
+    assert_eq!((trace.code, trace.parameter.as_deref()), (Some("ambiguous_query"), Some("include")));
+}
+
+#[test]
+fn the_steps_show_every_template_of_the_shape_the_most_specific_first() {
+    let explanation = profiles().explain("GET /api/profiles/a%20b", &[]);
+    assert_eq!(explanation.segments, ["api", "profiles", "a b"]);
+    let candidate = |template: &str, methods: &[&'static str], chosen| Candidate {
+        template: template.to_owned(),
+        methods: methods.to_vec(),
+        chosen,
+    };
+    let expected =
+        [candidate("/api/profiles/{id}", &["GET", "POST"], true), candidate("/api/{*rest}", &["GET"], false)];
+    assert_eq!(explanation.candidates, expected);
+}
+
+#[test]
+fn an_explanation_says_what_is_needed_whoever_asks() {
+    let gate = profiles();
+    let target = gate.policy.judge(&parsed("GET /api/profiles/1?include=lists")).unwrap();
+    let trace = gate.policy.decide(&Caller::Anonymous, &target).explain().trace;
+    assert_eq!((trace.status, trace.code), (401, Some("missing_key")));
+    assert_eq!(trace.required, ["lists:read", "profiles:read"]);
+    assert_eq!(trace.missing, trace.required);
+}

@@ -1,0 +1,195 @@
+use super::super::*;
+use super::support::*;
+
+type Rule<'r> = (&'r str, MemberSpec);
+
+fn asks(scope: &str) -> MemberSpec {
+    MemberSpec::Scopes(owned(&[scope]))
+}
+
+fn ruled(parameter: &str, shape: (List, bool), rules: &[Rule<'_>]) -> Gate {
+    let rules = rules.iter().map(|(member, rule)| ((*member).to_owned(), rule.clone())).collect();
+    Draft::new()
+        .parameter(parameter, shape)
+        .spec(RouteSpec { query: vec![(parameter.to_owned(), RuleSpec::Own(rules))], ..written("GET /p") })
+        .route("GET /bare", &[])
+        .finish()
+}
+
+fn include() -> Gate {
+    let rules = [
+        ("lists", asks("lists:read")),
+        ("segments", MemberSpec::Allow),
+        ("closed", MemberSpec::Deny),
+        ("tags", asks("tags:read")),
+    ];
+    ruled("include", (List::Comma, true), &rules)
+}
+
+#[test]
+fn a_member_asks_for_its_scopes() {
+    let gate = include();
+    assert_eq!(gate.ask("GET /p?include=lists", &[]), "insufficient_scope");
+    assert_eq!(gate.ask("GET /p?include=lists", &["lists:read"]), "allow");
+    assert_eq!(gate.ask("GET /p?include=segments", &[]), "allow");
+    assert_eq!(gate.ask("GET /p?include=segments,lists", &[]), "insufficient_scope");
+    assert_eq!(gate.ask("GET /p?include=segments%2Clists", &[]), "insufficient_scope");
+    assert_eq!(gate.ask("GET /p?x=1&include=segments&include=lists", &[]), "insufficient_scope");
+    assert_eq!(gate.ask("GET /p?%69nclude=%6cists", &["lists:read"]), "allow");
+}
+
+#[test]
+fn members_that_are_not_listed_or_denied_are_denied_even_to_full() {
+    let gate = include();
+    for query in [
+        "include=closed",
+        "include=other",
+        "include=segments,other",
+        "include=Segments",
+        "include=segments+",
+        "include=%20segments",
+    ] {
+        assert_eq!(gate.ask_full(&format!("GET /p?{query}")), "query_not_allowed", "{query}");
+    }
+    assert_eq!(gate.ask_full("GET /bare?include=segments"), "query_not_allowed");
+}
+
+#[test]
+fn empty_members_add_nothing() {
+    let gate = include();
+    for query in ["include", "include=", "include=,", "include=segments,,", "include=&include=", "", "&&"] {
+        assert_eq!(gate.ask(&format!("GET /p?{query}"), &[]), "allow", "{query}");
+    }
+    assert_eq!(gate.ask("GET /bare?include=", &[]), "allow");
+}
+
+#[test]
+fn a_parameter_that_only_some_parsers_would_read_as_ruled_is_ambiguous() {
+    let gate = include();
+    let lookalikes = [
+        "include[]=x",
+        "include[0]=x",
+        "include[12]",
+        "Include=x",
+        "INCLUDE=",
+        "include+=x",
+        "+include=x",
+        "include%20=x",
+        "include%00=x",
+        "incl%20ude=x",
+        "in%2563lude=x",
+        "in%252563lude=x",
+        "%2569nclude=x",
+        "include%5B%5D=x",
+        "include%255B%255D=x",
+        "a=1;include=x",
+        "a;include=x",
+        "include;a=x",
+        "include=segments;include=x",
+        "a=1;Include%20=x",
+        "include[0][]=x",
+        "include=%2573egments",
+        "include=segments%2525%32%35",
+        "include=%252C",
+    ];
+    for query in lookalikes {
+        assert_eq!(gate.ask_full(&format!("GET /p?{query}")), "ambiguous_query", "{query}");
+        assert_eq!(gate.ask_full(&format!("GET /bare?{query}")), "ambiguous_query", "{query}");
+    }
+}
+
+#[test]
+fn parameters_that_are_not_declared_pass_untouched() {
+    let gate = include();
+    for query in [
+        "includes=x",
+        "include[x]=1",
+        "xinclude=1",
+        "a=include",
+        "filter=a%252Cb;c",
+        "page[size]=1",
+        "include.x=1",
+        "%252525252569nclude=x",
+    ] {
+        assert_eq!(gate.ask(&format!("GET /p?{query}"), &[]), "allow", "{query}");
+    }
+}
+
+#[test]
+fn a_dotted_member_needs_each_part_or_has_a_rule_of_its_own() {
+    let rules = [("a", asks("a:read")), ("b", asks("b:read")), ("a.c", asks("ac:read")), ("a.d", MemberSpec::Deny)];
+    let gate = ruled("include", (List::Comma, true), &rules);
+    assert_eq!(gate.ask("GET /p?include=a.b", &["a:read"]), "insufficient_scope");
+    assert_eq!(gate.ask("GET /p?include=a.b", &["a:read", "b:read"]), "allow");
+    assert_eq!(gate.ask("GET /p?include=a.c", &["ac:read"]), "allow");
+    assert_eq!(gate.ask("GET /p?include=a.c.b", &["ac:read", "b:read"]), "allow");
+    assert_eq!(gate.ask_full("GET /p?include=a.d"), "query_not_allowed");
+    assert_eq!(gate.ask_full("GET /p?include=a.d.b"), "query_not_allowed");
+    assert_eq!(gate.ask_full("GET /p?include=b.x"), "query_not_allowed");
+    assert_eq!(gate.ask_full("GET /p?include=a."), "query_not_allowed");
+    let flat = ruled("include", (List::Comma, false), &rules[..2]);
+    assert_eq!(flat.ask_full("GET /p?include=a.b"), "query_not_allowed");
+}
+
+#[test]
+fn a_star_opens_the_rest_but_nothing_that_reads_like_a_listed_member() {
+    let rules = [("*", MemberSpec::Allow), ("secret", asks("secret:read")), ("a.b", MemberSpec::Deny)];
+    let gate = ruled("include", (List::Comma, true), &rules);
+    assert_eq!(gate.ask("GET /p?include=anything,x.y", &[]), "allow");
+    assert_eq!(gate.ask("GET /p?include=x.secret", &[]), "insufficient_scope");
+    for member in ["Secret", "+secret", "secret%00", "sec%20ret", "x.SECRET", "A.b", "a.b", "a.b.c"] {
+        assert_eq!(gate.ask_full(&format!("GET /p?include={member}")), "query_not_allowed", "{member}");
+    }
+    assert_eq!(gate.ask_full("GET /p?include=secret;x"), "ambiguous_query");
+}
+
+#[test]
+fn brackets_are_read_where_they_are_declared() {
+    let gate = ruled("expand", (List::Brackets, false), &[("customer", asks("c:read")), ("x", MemberSpec::Allow)]);
+    for name in ["expand", "expand[]", "expand[0]", "expand%5B17%5D"] {
+        assert_eq!(gate.ask(&format!("GET /p?{name}=x"), &[]), "allow", "{name}");
+        assert_eq!(gate.ask(&format!("GET /p?{name}=customer"), &[]), "insufficient_scope", "{name}");
+        assert_eq!(gate.ask(&format!("GET /p?{name}=x,customer"), &[]), "insufficient_scope", "{name}");
+    }
+    for name in ["Expand[]", "expand[][]", "expand[0]+"] {
+        assert_eq!(gate.ask(&format!("GET /p?{name}=x"), &[]), "ambiguous_query", "{name}");
+    }
+}
+
+#[test]
+fn without_a_list_the_whole_value_is_one_member() {
+    let gate = ruled("view", (List::None, false), &[("a,b", MemberSpec::Allow), ("a", asks("a:read"))]);
+    assert_eq!(gate.ask("GET /p?view=a,b", &[]), "allow");
+    assert_eq!(gate.ask("GET /p?view=a", &[]), "insufficient_scope");
+    assert_eq!(gate.ask("GET /p?view=b", &[]), "query_not_allowed");
+}
+
+#[test]
+fn a_name_with_a_bracketed_word_is_a_name_of_its_own() {
+    let gate = ruled("additional-fields[profile]", (List::Comma, false), &[("subscriptions", MemberSpec::Allow)]);
+    assert_eq!(gate.ask("GET /p?additional-fields[profile]=subscriptions", &[]), "allow");
+    assert_eq!(gate.ask("GET /p?additional-fields%5Bprofile%5D=subscriptions", &[]), "allow");
+    assert_eq!(gate.ask("GET /p?additional-fields[profile]=other", &[]), "query_not_allowed");
+    assert_eq!(gate.ask("GET /p?additional-fields[Profile]=other", &[]), "ambiguous_query");
+    assert_eq!(gate.ask("GET /p?additional-fields[list]=other", &[]), "allow");
+}
+
+#[test]
+fn a_route_takes_over_members_of_the_declaration_by_name() {
+    let mut draft = Draft::new();
+    let members = vec![("lists".to_owned(), asks("lists:read")), ("segments".to_owned(), MemberSpec::Allow)];
+    draft.builder.declare_parameter("include", ParameterSpec { list: List::Comma, dotted: false, members }).unwrap();
+    let rule = |names: &[&str]| vec![("include".to_owned(), RuleSpec::Declared(owned(names)))];
+    let fault = draft.try_spec(RouteSpec { query: rule(&["segment"]), ..written("GET /x") }).unwrap_err();
+    assert_eq!(fault[0].help.as_deref(), Some("did you mean `segments`?"));
+    let gate = draft.spec(RouteSpec { query: rule(&["lists"]), ..written("GET /p") }).finish();
+    assert_eq!(gate.ask("GET /p?include=lists", &[]), "insufficient_scope");
+    assert_eq!(gate.ask("GET /p?include=segments", &[]), "query_not_allowed");
+}
+
+#[test]
+fn a_very_deep_member_is_denied_without_a_deep_search() {
+    let gate = ruled("include", (List::Comma, true), &[("*", MemberSpec::Allow), ("a", MemberSpec::Allow)]);
+    assert_eq!(gate.ask_full(&format!("GET /p?include=a{}", ".b".repeat(4000))), "query_not_allowed");
+    assert_eq!(gate.ask_full(&format!("GET /p?include=a{}", ".b".repeat(8))), "allow");
+}

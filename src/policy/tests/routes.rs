@@ -1,0 +1,254 @@
+use super::super::*;
+use super::support::*;
+
+fn overlapping() -> Gate {
+    Draft::new()
+        .route("GET /a/b/c", &["literal"])
+        .route("GET /a/{x}/c", &["parameter"])
+        .route("GET /a/{*rest}", &["wildcard"])
+        .route("POST /a/b/{y}", &["post"])
+        .finish()
+}
+
+#[test]
+fn a_plain_route_asks_for_its_scopes() {
+    let gate = Draft::with(Options { base: "/api".to_owned(), ..Options::default() })
+        .route("GET /profiles", &["profiles:read"])
+        .finish();
+    assert_eq!(gate.ask("GET /api/profiles", &["profiles:read"]), "allow");
+    assert_eq!(gate.ask("GET /api/profiles", &["lists:read"]), "insufficient_scope");
+    assert_eq!(gate.ask("GET /profiles", &["profiles:read"]), "route_not_allowed");
+    assert_eq!(gate.label("GET /api/profiles").as_deref(), Some("GET /api/profiles"));
+}
+
+#[test]
+fn a_literal_beats_a_parameter_and_a_parameter_a_wildcard() {
+    let gate = overlapping();
+    assert_eq!(gate.label("GET /a/b/c").as_deref(), Some("GET /a/b/c"));
+    assert_eq!(gate.label("GET /a/z/c").as_deref(), Some("GET /a/{x}/c"));
+    assert_eq!(gate.label("GET /a/z/d").as_deref(), Some("GET /a/{*rest}"));
+    assert_eq!(gate.label("GET /a/z").as_deref(), Some("GET /a/{*rest}"));
+}
+
+#[test]
+fn a_dead_end_goes_back_to_the_next_best_template() {
+    let gate = overlapping();
+    assert_eq!(gate.label("GET /a/b/c/d").as_deref(), Some("GET /a/{*rest}"));
+}
+
+#[test]
+fn the_path_chooses_before_the_method() {
+    let gate = overlapping();
+    // `POST /a/b/{y}` is more specific than the wildcard and lacks GET.
+    assert_eq!(gate.ask("GET /a/b/z", &["wildcard"]), "route_not_allowed");
+}
+
+#[test]
+fn a_named_method_beats_any_and_head_follows_get_unless_named() {
+    let gate = Draft::new()
+        .route("ANY /a", &["any"])
+        .route("GET /a", &["get"])
+        .route("HEAD /b", &["head"])
+        .route("GET /b", &["get"])
+        .route("ANY /c", &["any"])
+        .finish();
+    assert_eq!(gate.label("GET /a").as_deref(), Some("GET /a"));
+    assert_eq!(gate.label("HEAD /a").as_deref(), Some("GET /a"));
+    assert_eq!(gate.label("DELETE /a").as_deref(), Some("ANY /a"));
+    assert_eq!(gate.label("HEAD /b").as_deref(), Some("HEAD /b"));
+    assert_eq!(gate.label("HEAD /c").as_deref(), Some("ANY /c"));
+}
+
+#[test]
+fn any_is_five_methods_and_not_options_trace_connect_or_lower_case() {
+    let gate = Draft::new().route("ANY /a", &[]).route("OPTIONS /b", &[]).finish();
+    for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] {
+        assert_eq!(gate.ask(&format!("{method} /a"), &[]), "allow", "{method}");
+    }
+    for method in ["OPTIONS", "TRACE", "CONNECT", "get", "PROPFIND", "ANY"] {
+        assert_eq!(gate.ask(&format!("{method} /a"), &[]), "route_not_allowed", "{method}");
+    }
+    assert_eq!(gate.ask("OPTIONS /b", &[]), "allow");
+    assert_eq!(gate.ask("OPTIONS *", &[]), "route_not_allowed");
+    assert_eq!(gate.ask("CONNECT example.com:443", &[]), "route_not_allowed");
+}
+
+#[test]
+fn a_final_slash_is_one_path_and_its_absence_another() {
+    let gate = Draft::new().route("GET /a", &["a"]).route("GET /b/", &["b"]).route("GET /c/{id}/", &["c"]).finish();
+    assert_eq!(gate.ask("GET /a/", &["a"]), "route_not_allowed");
+    assert_eq!(gate.ask("GET /b", &["b"]), "route_not_allowed");
+    assert_eq!(gate.ask("GET /b/", &["b"]), "allow");
+    assert_eq!(gate.ask("GET /c/1/", &["c"]), "allow");
+    assert_eq!(gate.ask("GET /c/1", &["c"]), "route_not_allowed");
+    assert_eq!(gate.ask("GET /c/", &["c"]), "route_not_allowed");
+}
+
+#[test]
+fn the_root_needs_its_own_route() {
+    let without = Draft::new().route("ANY /{*rest}", &[]).finish();
+    assert_eq!(without.ask("GET /", &[]), "route_not_allowed");
+    let with = Draft::new().route("GET /", &[]).finish();
+    assert_eq!(with.ask("GET /", &[]), "allow");
+    assert_eq!(with.ask("GET http://host", &[]), "allow");
+}
+
+#[test]
+fn a_wildcard_is_one_or_more_segments_with_or_without_a_final_slash() {
+    let gate = Draft::new().route("GET /a/{*rest}", &[]).finish();
+    for path in ["/a/b", "/a/b/", "/a/b/c", "/a/b/c/"] {
+        assert_eq!(gate.ask(&format!("GET {path}"), &[]), "allow", "{path}");
+    }
+    for path in ["/a", "/a/"] {
+        assert_eq!(gate.ask(&format!("GET {path}"), &[]), "route_not_allowed", "{path}");
+    }
+}
+
+#[test]
+fn a_segment_that_is_a_sibling_literal_but_for_case_matches_neither_parameter_nor_wildcard() {
+    let gate = Draft::new()
+        .route("GET /a/admin", &["admin"])
+        .route("GET /a/{id}", &["id"])
+        .route("GET /b/admin/x", &["admin"])
+        .route("GET /b/{*rest}", &["rest"])
+        .finish();
+    for request in ["GET /a/Admin", "GET /a/%41dmin", "GET /b/ADMIN/x", "GET /b/Admin", "GET /b/adMin/y"] {
+        assert_eq!(gate.ask(request, &["id", "rest", "admin"]), "route_not_allowed", "{request}");
+    }
+    assert_eq!(gate.ask("GET /a/%61dmin", &["admin"]), "allow");
+    assert_eq!(gate.ask("GET /a/administrator", &["id"]), "allow");
+}
+
+#[test]
+fn letter_case_never_leads_from_a_more_specific_template_to_a_less_specific_one() {
+    let gate = Draft::new()
+        .route("GET /a/b/secret", &["secret"])
+        .route("GET /a/{x}/{y}", &["pair"])
+        .route("GET /c/d/secret", &["secret"])
+        .route("GET /c/{*rest}", &["rest"])
+        .finish();
+    let keys = &["pair", "rest", "secret"];
+    assert_eq!(gate.ask("GET /a/b/SECRET", keys), "route_not_allowed");
+    assert_eq!(gate.ask("GET /c/d/Secret", keys), "route_not_allowed");
+    assert_eq!(gate.ask("GET /a/b/other", keys), "allow");
+    assert!(gate.explain("GET /a/b/SECRET", keys).near_miss);
+}
+
+#[test]
+fn letter_case_never_leads_from_a_blocked_template_to_a_less_specific_one() {
+    let gate = Draft::new()
+        .open("GET /{p}/{*rest}", AccessSpec::Deny)
+        .route("GET /{p}/a", &[])
+        .route("GET /{*all}", &[])
+        .finish();
+    assert_eq!(gate.ask("GET /x/a/y", &[]), "route_not_allowed");
+    assert_eq!(gate.ask("GET /x/A/y", &[]), "route_not_allowed");
+}
+
+#[test]
+fn letters_that_some_servers_fold_into_ascii_count_as_letter_case() {
+    let gate = Draft::new()
+        .route("GET /a/sink", &["sink"])
+        .route("GET /a/caf%C3%A9", &["cafe"])
+        .route("GET /a/{id}", &["id"])
+        .finish();
+    // U+017F is a long s, U+212A the Kelvin sign; `É` is the capital of `é`.
+    for segment in ["%C5%BFink", "sin%E2%84%AA", "CAF%C3%89"] {
+        assert_eq!(gate.ask(&format!("GET /a/{segment}"), &["id", "sink"]), "route_not_allowed", "{segment}");
+    }
+    assert_eq!(gate.ask("GET /a/caf%c3%a9", &["cafe"]), "allow");
+    assert_eq!(gate.ask("GET /a/%FF%FE", &["id"]), "allow");
+}
+
+#[test]
+fn an_insensitive_policy_matches_ascii_letters_of_literals_in_either_case() {
+    let options = Options { case: PathCase::Insensitive, ..Options::default() };
+    let gate = Draft::with(options).route("GET /Users/me", &["me"]).route("GET /users/{id}", &["id"]).finish();
+    assert_eq!(gate.ask("GET /USERS/Me", &["me"]), "allow");
+    assert_eq!(gate.ask("GET /uSERS/17", &["id"]), "allow");
+}
+
+#[test]
+fn literals_are_compared_after_decoding() {
+    let gate = Draft::new().route("GET /%24metrics/a%20b", &[]).finish();
+    assert_eq!(gate.ask("GET /$metrics/a%20b", &[]), "allow");
+    assert_eq!(gate.ask("GET /%24%6detrics/%61%20b", &[]), "allow");
+}
+
+#[test]
+fn a_route_with_several_methods_is_one_route_each() {
+    let mut draft = Draft::new();
+    let ids = draft.try_spec(written("POST|PATCH /a/{id}")).unwrap();
+    let policy = draft.finish().policy;
+    let labels: Vec<&str> = ids.iter().map(|id| policy.route(*id).unwrap().label()).collect();
+    assert_eq!(labels, ["POST /a/{id}", "PATCH /a/{id}"]);
+    assert!(policy.routes().iter().enumerate().all(|(at, route)| route.id().index() == at));
+}
+
+#[test]
+fn what_a_route_says_of_credential_and_upgrade_is_kept() {
+    let gate = Draft::new()
+        .spec(RouteSpec {
+            credential: Some("sms".to_owned()),
+            upgrade: Some(Upgrade::WebSocket),
+            ..written("GET /live")
+        })
+        .finish();
+    let route = &gate.policy.routes()[0];
+    assert_eq!((route.credential(), route.upgrade()), (Some("sms"), Some(Upgrade::WebSocket)));
+    assert_eq!((route.line(), route.method(), route.template()), (1, Method::Get, "/live"));
+}
+
+#[test]
+fn a_segment_is_found_whether_its_bytes_are_hashed_at_once_or_one_by_one() {
+    let literals = ["a", "abcdefg", "abcdefgh", "ABCDEFGHI", "@[`^", "Az-Zz_0123456789.~!$&'()+,=:@"];
+    for literal in literals {
+        let gate = Draft::new().route(&format!("GET /{literal}"), &[]).finish();
+        let encoded: String = literal.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        assert_eq!(gate.ask(&format!("GET /{literal}"), &[]), "allow", "{literal}");
+        assert_eq!(gate.ask(&format!("GET /{encoded}"), &[]), "allow", "{literal}");
+    }
+}
+
+#[test]
+fn every_one_of_many_routes_is_found() {
+    let mut draft = Draft::new();
+    for at in 0..3000 {
+        draft = draft.route(&format!("GET /r{at}/{{id}}/x{}", at % 7), &[]);
+    }
+    let gate = draft.finish();
+    for at in 0..3000 {
+        let label = gate.label(&format!("GET /r{at}/1/x{}", at % 7));
+        assert_eq!(label, Some(format!("GET /r{at}/{{id}}/x{}", at % 7)));
+    }
+    assert_eq!(gate.label("GET /r3000/1/x4"), None);
+}
+
+#[test]
+fn pairs_where_the_more_specific_template_lacks_a_method_are_told() {
+    let gate = Draft::new()
+        .route("GET /a/b", &[])
+        .route("GET|DELETE /a/{id}", &[])
+        .route("POST /a/{*rest}", &[])
+        .route("GET /c/{x}", &[])
+        .route("POST /{y}/d", &[])
+        .open("ANY /{*all}", AccessSpec::Deny)
+        .route("GET /a/b/", &[])
+        .finish();
+    let label = |id: RouteId| gate.policy.route(id).unwrap().label();
+    let told: Vec<String> = gate
+        .policy
+        .shadows()
+        .iter()
+        .map(|shadow| format!("{} > {}: {}", label(shadow.chosen), label(shadow.beaten), shadow.methods.join(" ")))
+        .collect();
+    let expected = [
+        "GET /a/b > DELETE /a/{id}: DELETE",
+        "GET /a/b > POST /a/{*rest}: POST",
+        "GET /a/{id} > POST /a/{*rest}: POST",
+        "GET /a/{id} > POST /{y}/d: POST",
+        "GET /c/{x} > POST /{y}/d: POST",
+        "GET /a/b/ > POST /a/{*rest}: POST",
+    ];
+    assert_eq!(told, expected);
+}

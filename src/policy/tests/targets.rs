@@ -1,0 +1,167 @@
+use super::super::*;
+use super::support::*;
+
+fn open() -> Gate {
+    Draft::new()
+        .open("ANY /{*rest}", AccessSpec::Anyone)
+        .open("GET /", AccessSpec::Anyone)
+        .spec(RouteSpec { encoded_slash: true, access: AccessSpec::Anyone, ..written("GET /files/{name}") })
+        .open("POST /files/{name}", AccessSpec::Anyone)
+        .finish()
+}
+
+#[test]
+fn a_path_with_two_readings_is_refused_whoever_asks() {
+    let gate = open();
+    let refused = [
+        "/a/../b",
+        "/..",
+        "/.",
+        "/a/.",
+        "/a/./b",
+        "/%2e",
+        "/a/%2E%2e/b",
+        "/a/.%2e",
+        "/%252e%252e/a",
+        "/a//b",
+        "//a",
+        "//",
+        "/a//",
+        "/a%2Fb",
+        "/a%5Cb",
+        "/a%5cb",
+        "/a%00",
+        "/a;b",
+        "/a;b=c/d",
+        "/a%3Bb",
+        "/a%2541",
+        "/a%25%34%31",
+        "/a%",
+        "/a%4",
+        "/a%zz",
+        "/a#b",
+        "/a?b#c",
+        "/a\\b",
+        "/a\tb",
+        "/a\x7f",
+        "/a\u{e9}",
+        "/a?b\n",
+        "/a?\u{e9}",
+        "a",
+        "*",
+        "",
+        "?",
+        "host:80",
+        "http:///a",
+        "http://u@host/a",
+        "ftp://host/a",
+        "http:/a",
+    ];
+    for target in refused {
+        assert_eq!(gate.ask(&format!("GET {target}"), &[]), "ambiguous_path", "{target:?}");
+    }
+}
+
+#[test]
+fn a_path_with_one_reading_passes() {
+    let gate = open();
+    let sound = [
+        "/",
+        "/a",
+        "/a/",
+        "/a/...",
+        "/.well-known/x",
+        "/a..b",
+        "/a%20b",
+        "/%24custom%3A%3A%3Aid",
+        "/a%25",
+        "/a%25zz",
+        "/%E2%82%AC",
+        "/a?x=%",
+        "/a?x=..//;",
+        "/a?",
+        "/a?x\\y",
+        "http://host/a",
+        "HTTPS://host:8443/a?b",
+        "http://[::1]:80/a",
+        "http://host?x=1",
+        "/a%23b",
+        "/a|b",
+        "/a%0A",
+    ];
+    for target in sound {
+        assert_eq!(gate.ask(&format!("GET {target}"), &[]), "allow", "{target:?}");
+    }
+}
+
+#[test]
+fn an_encoded_slash_is_for_the_parameters_of_a_route_that_allows_it() {
+    let gate = open();
+    assert_eq!(gate.ask("GET /files/a%2Fb", &[]), "allow");
+    assert_eq!(gate.ask("GET /files/a%2fb", &[]), "allow");
+    assert_eq!(gate.ask("POST /files/a%2Fb", &[]), "ambiguous_path");
+    assert_eq!(gate.ask("PUT /files/a%2Fb", &[]), "ambiguous_path");
+    assert_eq!(gate.ask("GET /fil%2Fes/a", &[]), "ambiguous_path");
+    for climbing in ["..%2Fa", "a%2F..", "a%2f..%2fb", "%2e%2e%2Fa", ".%2Fa"] {
+        assert_eq!(gate.ask(&format!("GET /files/{climbing}"), &[]), "ambiguous_path", "{climbing}");
+    }
+}
+
+#[test]
+fn the_parts_of_a_target_are_the_callers_bytes() {
+    let gate = open();
+    let target = gate.policy.judge(&parsed("GET http://Host:80/a%20b/?q=%41")).unwrap();
+    assert_eq!(target.authority(), Some(&b"Host:80"[..]));
+    assert_eq!((target.path(), target.query()), (&b"/a%20b/"[..], Some(&b"q=%41"[..])));
+    assert_eq!(target.segments(), ["a b"]);
+}
+
+#[test]
+fn segments_are_shown_without_control_bytes() {
+    let target = "GET /a%0A%1B[31m%FF";
+    let gate = open();
+    assert_eq!(gate.policy.judge(&parsed(target)).unwrap().segments(), ["a\\x0a\\x1b[31m\\xff"]);
+}
+
+#[test]
+fn a_method_override_is_refused_before_anything_else() {
+    let gate = open();
+    let overridden = Request { override_header: true, ..parsed("GET /a/../b") };
+    assert_eq!(gate.policy.judge(&overridden).unwrap_err(), Denial::MethodOverride);
+    for query in
+        ["_method=DELETE", "a=1&_method=", "_METHOD=x", "%5Fmethod=x", "%255fmethod=x", "_method[]=x", "a;_method=x"]
+    {
+        assert_eq!(gate.ask(&format!("GET /a?{query}"), &[]), "method_override", "{query}");
+    }
+    for query in ["method=x", "my_method=x", "a=_method", "_methods=x"] {
+        assert_eq!(gate.ask(&format!("GET /a?{query}"), &[]), "allow", "{query}");
+    }
+}
+
+#[test]
+fn dropping_override_headers_lets_the_request_on_but_not_a_query_that_is_never_rewritten() {
+    let options = Options { method_override: MethodOverride::Drop, ..Options::default() };
+    let gate = Draft::with(options).open("GET /a", AccessSpec::Anyone).finish();
+    let overridden = Request { override_header: true, ..parsed("GET /a") };
+    assert!(gate.policy.judge(&overridden).is_ok());
+    assert_eq!(gate.ask("GET /a?_method=PUT", &[]), "method_override");
+}
+
+#[test]
+fn a_target_that_another_policy_judged_is_denied() {
+    let (one, other) = (open(), Draft::new().route("GET /a", &["a"]).finish());
+    let target = one.policy.judge(&parsed("GET /a")).unwrap();
+    let decision = other.policy.decide(&Caller::Anonymous, &target);
+    assert_eq!(decision.denial(), Some(Denial::MissingKey));
+}
+
+#[test]
+fn no_debug_output_holds_a_query() {
+    let gate = open();
+    let request = parsed("GET /a?api_key=sg_secret");
+    let target = gate.policy.judge(&request).unwrap();
+    let decision = gate.policy.decide(&Caller::Anonymous, &target);
+    let printed = format!("{request:?} {target:?} {decision:?}");
+    assert!(printed.contains("GET") && !printed.contains("sg_secret"), "{printed}");
+    assert!(!printed.contains("115, 103"), "{printed}");
+}

@@ -1,0 +1,250 @@
+//! The table that finds a template by path: a trie of segments, each step one hash look-up.
+//!
+//! A literal beats a parameter, a parameter beats a wildcard, segment by segment from the left, with backtracking. A
+//! segment is hashed once, when the path is judged; a step costs the same however many templates there are.
+//!
+//! Letter case is a second reading. A segment that equals a sibling literal but for letter case matches neither the
+//! literal nor the parameter or the wildcard beside it. Their branches are still walked in their order, and where one
+//! of them would have led to a template, no less specific template may match instead (`NearMiss`): a change of letter
+//! case never leads from one template to another.
+
+use std::num::NonZeroU32;
+
+use super::edges::Edges;
+use super::method::MethodTable;
+use super::octets::{folded, folded_hash};
+use super::path::{JudgedPath, Segment};
+use super::template::{Piece, Template};
+
+/// How letters of literals are compared with those of paths.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PathCase {
+    /// ASCII letters of literals match in either case, for upstreams that do so.
+    Insensitive,
+    /// Every byte counts.
+    #[default]
+    Sensitive,
+}
+
+impl PathCase {
+    /// Whether two literals are one to a policy of this case.
+    pub(super) fn same(self, left: &[u8], right: &[u8]) -> bool {
+        match self {
+            Self::Insensitive => left.eq_ignore_ascii_case(right),
+            Self::Sensitive => left == right,
+        }
+    }
+}
+
+/// All templates of a policy.
+#[derive(Debug)]
+pub(super) struct Trie {
+    case: PathCase,
+    nodes: Vec<Node>,
+    edges: Edges,
+    leaves: Vec<MethodTable>,
+}
+
+/// A leaf: what all templates that no path can tell apart have in common. It counts from one, as nodes do, so that
+/// having none takes no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct LeafId(NonZeroU32);
+
+/// A node of the trie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NodeId(NonZeroU32);
+
+impl NodeId {
+    pub(super) const fn number(self) -> u32 {
+        self.0.get()
+    }
+}
+
+/// What may follow the segments that lead here.
+#[derive(Debug, Default)]
+struct Node {
+    end: Option<LeafId>,
+    end_with_slash: Option<LeafId>,
+    parameter: Option<NodeId>,
+    wildcard: Option<LeafId>,
+}
+
+/// What a path was found to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    Leaf(LeafId),
+    /// The path has a segment that is a literal but for letter case.
+    NearMiss,
+    Nothing,
+}
+
+/// A leaf on the way, and whether a segment before it is a literal of the trie but for letter case.
+type Candidate = (LeafId, bool);
+
+const ROOT: NodeId = NodeId(NonZeroU32::MIN);
+
+impl Trie {
+    pub(super) fn new(case: PathCase) -> Self {
+        Self { case, nodes: vec![Node::default()], edges: Edges::new(), leaves: Vec::new() }
+    }
+
+    /// The leaf of a template, made if there is none.
+    pub(super) fn leaf(&mut self, template: &Template) -> LeafId {
+        let mut node = ROOT;
+        for piece in &template.pieces {
+            node = match piece {
+                Piece::Literal(literal) => self.literal_child(node, literal),
+                Piece::Parameter(_) => self.parameter_child(node),
+                Piece::Wildcard(_) => return self.leaf_at(node, |node| &mut node.wildcard),
+            };
+        }
+        match template.final_slash {
+            true => self.leaf_at(node, |node| &mut node.end_with_slash),
+            false => self.leaf_at(node, |node| &mut node.end),
+        }
+    }
+
+    /// The routes of a leaf.
+    pub(super) fn methods(&self, leaf: LeafId) -> &MethodTable {
+        static NONE: MethodTable = MethodTable::EMPTY;
+        self.leaves.get(place_of(leaf.0)).unwrap_or(&NONE)
+    }
+
+    /// The routes of a leaf, to put more in.
+    pub(super) fn methods_mut(&mut self, leaf: LeafId) -> Option<&mut MethodTable> {
+        self.leaves.get_mut(place_of(leaf.0))
+    }
+
+    /// The routes of every leaf.
+    pub(super) fn tables(&self) -> impl Iterator<Item = &MethodTable> {
+        self.leaves.iter()
+    }
+
+    /// The one template that a path belongs to.
+    pub(super) fn find(&self, path: &JudgedPath<'_>) -> Found {
+        match self.first_below(ROOT, path, 0) {
+            Some((leaf, false)) => Found::Leaf(leaf),
+            Some((_, true)) => Found::NearMiss,
+            None => Found::Nothing,
+        }
+    }
+
+    /// The first candidate at or below `node` for the segments from `at` on. It goes no deeper than the longest template.
+    fn first_below(&self, node: NodeId, path: &JudgedPath<'_>, at: usize) -> Option<Candidate> {
+        let here = self.node(node)?;
+        let Some(segment) = path.segment(at) else {
+            let leaf = if path.final_slash() { here.end_with_slash } else { here.end };
+            return leaf.map(|leaf| (leaf, false));
+        };
+        let mut near = false;
+        if !segment.has_encoded_slash() {
+            for exact in [true, false] {
+                for (child, literal) in self.edges.matching(node, segment.hash()) {
+                    if self.reading(&segment, literal) != Some(exact) {
+                        continue;
+                    }
+                    near |= !exact;
+                    if let Some((leaf, folded)) = self.first_below(child, path, at + 1) {
+                        return Some((leaf, folded || !exact));
+                    }
+                }
+            }
+        }
+        let parameter = here.parameter.and_then(|child| self.first_below(child, path, at + 1));
+        let (leaf, folded) = parameter.or_else(|| {
+            let wildcard = here.wildcard?;
+            (!path.has_encoded_slash_from(at)).then_some((wildcard, false))
+        })?;
+        Some((leaf, folded || near))
+    }
+
+    /// Whether a segment is a literal: to this policy (`true`), to servers that fold more than it does (`false`), or to none.
+    fn reading(&self, segment: &Segment<'_>, literal: &[u8]) -> Option<bool> {
+        let exact = match self.case {
+            PathCase::Insensitive => segment.equals_in_ascii_case(literal),
+            PathCase::Sensitive => segment.equals(literal),
+        };
+        (exact || segment.reads_like(literal)).then_some(exact)
+    }
+
+    /// Every leaf whose shape the path has, in the order of precedence, whatever beats it.
+    pub(super) fn all(&self, path: &JudgedPath<'_>) -> Vec<LeafId> {
+        let mut found = Vec::new();
+        self.collect_below((ROOT, 0), path, &mut found);
+        found
+    }
+
+    fn collect_below(&self, place: (NodeId, usize), path: &JudgedPath<'_>, found: &mut Vec<LeafId>) {
+        let (id, at) = place;
+        let Some(node) = self.node(id) else { return };
+        let Some(segment) = path.segment(at) else {
+            found.extend(if path.final_slash() { node.end_with_slash } else { node.end });
+            return;
+        };
+        for (child, literal) in self.edges.matching(id, segment.hash()) {
+            if segment.reads_like(literal) {
+                self.collect_below((child, at + 1), path, found);
+            }
+        }
+        if let Some(child) = node.parameter {
+            self.collect_below((child, at + 1), path, found);
+        }
+        found.extend(node.wildcard);
+    }
+
+    fn node(&self, id: NodeId) -> Option<&Node> {
+        self.nodes.get(place_of(id.0))
+    }
+
+    fn literal_child(&mut self, parent: NodeId, literal: &[u8]) -> NodeId {
+        let hash = folded_hash(&folded(literal));
+        let same = |other: &[u8]| self.case.same(other, literal);
+        if let Some((child, _)) = self.edges.matching(parent, hash).find(|(_, other)| same(other)) {
+            return child;
+        }
+        let child = self.add_node();
+        self.edges.insert((parent, hash), literal, child);
+        child
+    }
+
+    fn parameter_child(&mut self, parent: NodeId) -> NodeId {
+        if let Some(child) = self.node(parent).and_then(|node| node.parameter) {
+            return child;
+        }
+        let child = self.add_node();
+        if let Some(node) = self.nodes.get_mut(place_of(parent.0)) {
+            node.parameter = Some(child);
+        }
+        child
+    }
+
+    fn leaf_at(&mut self, node: NodeId, place: impl FnOnce(&mut Node) -> &mut Option<LeafId>) -> LeafId {
+        let next = LeafId(number_after(self.leaves.len()));
+        let leaf = self.nodes.get_mut(place_of(node.0)).map_or(next, |node| *place(node).get_or_insert(next));
+        if leaf == next {
+            self.leaves.push(MethodTable::default());
+        }
+        leaf
+    }
+
+    fn add_node(&mut self) -> NodeId {
+        let id = NodeId(number_after(self.nodes.len()));
+        self.nodes.push(Node::default());
+        id
+    }
+}
+
+#[expect(clippy::expect_used, reason = "a policy file is at most 4 MiB, far below four thousand million segments")]
+pub(super) fn index(length: usize) -> u32 {
+    u32::try_from(length).expect("fewer templates than u32 counts")
+}
+
+/// The number of the next of `count` things that are counted from one.
+fn number_after(count: usize) -> NonZeroU32 {
+    NonZeroU32::MIN.saturating_add(index(count))
+}
+
+/// The place of the thing with this number.
+const fn place_of(number: NonZeroU32) -> usize {
+    number.get() as usize - 1
+}
