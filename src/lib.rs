@@ -1,4 +1,5 @@
 //! ScopeGate: a reverse-proxy sidecar that enforces scoped API keys in front of an HTTP API.
 
 pub mod http1;
+pub mod key;
 pub mod policy;

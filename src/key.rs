@@ -1,0 +1,247 @@
+//! Keys: what is known of them, and what may happen to them. Pure: no store, no clock but [`Timestamp::now`].
+//!
+//! FLOOR 0. The life of a key:
+//!
+//! 1. An operator asks for one: a name and a grant ([`lifecycle::NewKey`]).
+//! 2. [`secret::Secret::mint`] draws it; a checksum tells a mistyped key from a stranger's.
+//! 3. [`digest::Hasher`] makes the digest, the only form that is ever stored.
+//! 4. [`lifecycle::create`] makes the record; a store persists it, and only then do gateways learn of it.
+//! 5. The secret is shown once. Nothing has a second way to it.
+//! 6. Requests are looked up by digest. The record may be disabled and enabled again.
+//! 7. A revoke ends it for good; the record stays as its tombstone. What a key may do never changes: there is no
+//!    function for it.
+
+pub mod digest;
+pub mod lifecycle;
+pub mod secret;
+pub mod timestamp;
+
+use std::fmt;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use self::digest::{Digest, Hasher};
+use self::secret::{MintError, Secret};
+pub use self::timestamp::{DateError, Timestamp};
+
+/// The public name of a key record: `key_` and 16 base62 characters when made here, or what a key file says.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyId(Box<str>);
+
+impl KeyId {
+    /// Draws a new id (95 random bits).
+    ///
+    /// # Errors
+    /// An operating system without randomness.
+    pub fn mint() -> Result<Self, MintError> {
+        let mut random = Vec::with_capacity(16);
+        secret::append_random(&mut random, 16)?;
+        Ok(Self::from_characters(random.into_iter()))
+    }
+
+    /// The id of a key that was given none: it follows from the digest, so it is the same after every load, and the
+    /// digest does not follow from it.
+    pub fn derive(digest: &Digest) -> Self {
+        let mixed = Hasher::new(Some(&Secret::new("scopegate key id"))).digest(digest.as_bytes());
+        Self::from_characters(mixed.as_bytes().iter().take(16).map(|byte| secret::base62(u32::from(*byte))))
+    }
+
+    /// Reads an id: 1 to 64 ASCII letters, digits, `_`, `-` or `.`; `None` for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+        ((1..=64).contains(&text.len()) && text.bytes().all(allowed)).then(|| Self(text.into()))
+    }
+
+    /// The id as text. It is safe in a header, a log line and a shell.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn from_characters(characters: impl Iterator<Item = u8>) -> Self {
+        Self("key_".chars().chain(characters.map(char::from)).collect())
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(&self.0)
+    }
+}
+
+/// What sort of key it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum KeyKind {
+    /// A visible id and a secret, sent as HTTP Basic.
+    Pair,
+    /// A site id that identifies an account and opens routes marked `auth: public-key` alone.
+    Public,
+    /// A private key.
+    Secret,
+}
+
+impl KeyKind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Pair, Self::Public, Self::Secret];
+
+    /// The word for it, as in `--kind`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pair => "pair",
+            Self::Public => "public",
+            Self::Secret => "secret",
+        }
+    }
+
+    /// The kind that a word names.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+}
+
+/// Whether a key works, apart from its dates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum KeyState {
+    /// It works.
+    Active,
+    /// Switched off, until it is enabled again.
+    Disabled,
+    /// Ended for good.
+    Revoked,
+}
+
+impl KeyState {
+    /// Every state.
+    pub const ALL: [Self; 3] = [Self::Active, Self::Disabled, Self::Revoked];
+
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Disabled => "disabled",
+            Self::Revoked => "revoked",
+        }
+    }
+
+    /// The state that a word names.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
+    }
+}
+
+impl fmt::Display for KeyKind {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(self.as_str())
+    }
+}
+
+impl fmt::Display for KeyState {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(self.as_str())
+    }
+}
+
+/// What a key may do, in words; what the levels mean is up to the policy in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GrantSpec {
+    /// These scopes, sorted and without repetition. None at all is a key that authenticates and opens nothing more.
+    Custom(Vec<String>),
+    /// Every scope.
+    Full,
+    /// Every scope that reads.
+    ReadOnly,
+}
+
+impl GrantSpec {
+    /// A grant of the scopes named, in order and without repetition.
+    pub fn custom(scopes: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let mut scopes: Vec<String> = scopes.into_iter().map(Into::into).collect();
+        scopes.sort_unstable();
+        scopes.dedup();
+        Self::Custom(scopes)
+    }
+
+    /// What `X-ScopeGate-Scopes` says of it: the scopes, `*` for full, `*:read` for read-only.
+    pub fn to_header(&self) -> String {
+        match self {
+            Self::Custom(scopes) => scopes.join(" "),
+            Self::Full => "*".into(),
+            Self::ReadOnly => "*:read".into(),
+        }
+    }
+}
+
+/// Everything that is kept of a key: all but the key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRecord {
+    /// Its public name, unique in a store.
+    pub id: KeyId,
+    /// What sort of key it is.
+    pub kind: KeyKind,
+    /// What its owner calls it; need not be unique.
+    pub name: Box<str>,
+    /// Whom it belongs to.
+    pub account: Option<Box<str>>,
+    /// What it may do. Never changes.
+    pub grant: GrantSpec,
+    /// Whether it works, apart from its dates.
+    pub state: KeyState,
+    /// When it was made.
+    pub created: Timestamp,
+    /// When its state last changed.
+    pub changed: Timestamp,
+    /// It does not work before this moment.
+    pub not_before: Option<Timestamp>,
+    /// It does not work at this moment or later.
+    pub expires: Option<Timestamp>,
+    /// Values that `bind` compares path parameters with. A name may stand more than once. Never changes.
+    pub attributes: Vec<(Box<str>, Box<str>)>,
+    /// The networks it may be used from; empty for any.
+    pub allow_from: Vec<IpNet>,
+    /// What an operator wants to remember.
+    pub note: Option<Box<str>>,
+    /// The prefix it was minted under; empty for a key that came from elsewhere.
+    pub prefix: Box<str>,
+    /// Its last four characters; empty where they would tell too much of it.
+    pub last_four: Box<str>,
+    /// The digest of the key.
+    pub digest: Digest,
+    /// When it was last used, as far as is recorded.
+    pub last_used: Option<Timestamp>,
+}
+
+impl KeyRecord {
+    /// Whether its end has come.
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.expires.is_some_and(|end| end <= now)
+    }
+}
+
+/// Reads what `--from` and `allow_from` take: a network (`10.0.0.0/8`) or one address, of either family.
+///
+/// Bits beyond the prefix are cleared and IPv4 written as IPv6 (`::ffff:10.0.0.0/104`) becomes IPv4, so that what is
+/// shown is what is in force.
+///
+/// # Errors
+/// Text that is neither.
+pub fn parse_network(text: &str) -> Result<IpNet, NetworkError> {
+    let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+    let network = network.map_err(|_| NetworkError(text.into()))?.trunc();
+    let IpNet::V6(v6) = network else {
+        return Ok(network);
+    };
+    match (v6.addr().to_ipv4_mapped(), v6.prefix_len().checked_sub(96)) {
+        (Some(v4), Some(length)) => IpNet::new(v4.into(), length).map_err(|_| NetworkError(text.into())),
+        _ => Ok(network),
+    }
+}
+
+/// Text that is no network.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is no network: write an address (203.0.113.7) or an address and a prefix length (10.0.0.0/8, 2001:db8::/32)"
+)]
+pub struct NetworkError(Box<str>);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,291 @@
+//! What may happen to a key, as functions from record to record.
+//!
+//! INVARIANT: of a record that exists, these change `state` and `changed` and nothing else. So no sequence of them
+//! widens a grant or lengthens a life; and none leads out of [`KeyState::Revoked`].
+
+use ipnet::IpNet;
+
+use super::digest::{Digest, Hasher};
+use super::secret::{self, Secret};
+use super::{GrantSpec, KeyId, KeyKind, KeyRecord, KeyState, Timestamp};
+use crate::policy::scope::is_scope_name;
+
+/// The longest name and attribute value, in characters.
+const LONGEST_NAME: usize = 128;
+/// The longest note, in characters.
+const LONGEST_NOTE: usize = 1024;
+/// The most scopes, attributes and networks that one key may have, each.
+const MOST_ITEMS: usize = 1024;
+
+/// What is asked for when a key is made.
+#[derive(Clone, Debug)]
+pub struct NewKey {
+    /// What its owner calls it.
+    pub name: Box<str>,
+    /// What sort of key it shall be.
+    pub kind: KeyKind,
+    /// Whom it shall belong to.
+    pub account: Option<Box<str>>,
+    /// What it shall be allowed.
+    pub grant: GrantSpec,
+    /// When it shall begin to work.
+    pub not_before: Option<Timestamp>,
+    /// When it shall end.
+    pub expires: Option<Timestamp>,
+    /// Attributes for `bind`.
+    pub attributes: Vec<(Box<str>, Box<str>)>,
+    /// Networks it shall be used from; empty for any.
+    pub allow_from: Vec<IpNet>,
+    /// A note.
+    pub note: Option<Box<str>>,
+}
+
+impl NewKey {
+    /// A secret key with a name and a grant, and nothing optional.
+    pub fn new(name: impl Into<Box<str>>, grant: GrantSpec) -> Self {
+        Self {
+            name: name.into(),
+            kind: KeyKind::Secret,
+            account: None,
+            grant,
+            not_before: None,
+            expires: None,
+            attributes: Vec::new(),
+            allow_from: Vec::new(),
+            note: None,
+        }
+    }
+}
+
+/// What a store keeps in place of a key.
+#[derive(Clone, Debug)]
+pub struct Imprint {
+    /// The digest of the key.
+    pub digest: Digest,
+    /// The prefix it was minted under; empty for a key that came from elsewhere.
+    pub prefix: Box<str>,
+    /// Its last four characters; empty where they would tell too much of it.
+    pub last_four: Box<str>,
+}
+
+impl Imprint {
+    /// Takes the imprint of a key. Of a key that was not minted under `prefix` the last characters are kept only where
+    /// at least 20 others stand before them.
+    pub fn of(key: &Secret, prefix: &str, hasher: &Hasher) -> Self {
+        let bytes = key.expose();
+        let ours = secret::check(prefix, bytes) == secret::Checked::Ours;
+        let tail = bytes.last_chunk::<4>().filter(|_| bytes.len() >= 24);
+        Self {
+            digest: hasher.digest(bytes),
+            prefix: if ours { prefix.into() } else { Box::default() },
+            last_four: tail.map(|tail| String::from_utf8_lossy(tail).into()).unwrap_or_default(),
+        }
+    }
+}
+
+/// Makes the record of a new key.
+///
+/// # Errors
+/// What was asked for cannot be: each [`NewKeyError`] says what and how to mend it.
+pub fn create(new: NewKey, id: KeyId, imprint: Imprint, now: Timestamp) -> Result<KeyRecord, NewKeyError> {
+    check(&new)?;
+    if let Some(end) = new.expires.filter(|end| *end <= now) {
+        return Err(NewKeyError::Expired(end));
+    }
+    Ok(adopt(new, id, imprint, now))
+}
+
+/// Makes the record of a key that exists elsewhere already, and so may be past its end. It must have passed [`check`].
+pub fn adopt(new: NewKey, id: KeyId, imprint: Imprint, created: Timestamp) -> KeyRecord {
+    let grant = match new.grant {
+        GrantSpec::Custom(scopes) => GrantSpec::custom(scopes),
+        level => level,
+    };
+    KeyRecord {
+        id,
+        kind: new.kind,
+        name: new.name,
+        account: new.account,
+        grant,
+        state: KeyState::Active,
+        created,
+        changed: created,
+        not_before: new.not_before,
+        expires: new.expires,
+        attributes: new.attributes,
+        allow_from: new.allow_from,
+        note: new.note,
+        prefix: imprint.prefix,
+        last_four: imprint.last_four,
+        digest: imprint.digest,
+        last_used: None,
+    }
+}
+
+/// Checks what can be checked without a clock.
+///
+/// # Errors
+/// As [`create`], but for [`NewKeyError::Expired`].
+pub fn check(new: &NewKey) -> Result<(), NewKeyError> {
+    if new.kind != KeyKind::Secret {
+        return Err(NewKeyError::Kind(new.kind));
+    }
+    if new.name.trim().is_empty() || !is_line(&new.name, LONGEST_NAME) {
+        return Err(NewKeyError::Name(new.name.clone()));
+    }
+    if let Some(account) = new.account.as_ref().filter(|account| !is_account(account)) {
+        return Err(NewKeyError::Account(account.clone()));
+    }
+    let scopes = if let GrantSpec::Custom(scopes) = &new.grant { scopes.as_slice() } else { &[] };
+    if let Some(scope) = scopes.iter().find(|scope| !is_scope_name(scope)) {
+        return Err(NewKeyError::Scope(scope.as_str().into()));
+    }
+    if let Some((name, _)) = new.attributes.iter().find(|(name, value)| !is_attribute(name, value)) {
+        return Err(NewKeyError::Attribute(name.clone()));
+    }
+    if new.note.as_ref().is_some_and(|note| !is_line(note, LONGEST_NOTE)) {
+        return Err(NewKeyError::Note);
+    }
+    let counts = [("scopes", scopes.len()), ("attributes", new.attributes.len()), ("networks", new.allow_from.len())];
+    if let Some((what, _)) = counts.into_iter().find(|(_, count)| *count > MOST_ITEMS) {
+        return Err(NewKeyError::TooMany(what));
+    }
+    match (new.not_before, new.expires) {
+        (Some(begin), Some(expires)) if expires <= begin => Err(NewKeyError::NeverValid { begin, expires }),
+        _ => Ok(()),
+    }
+}
+
+/// What may happen to a key that exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transition {
+    /// Switch it off for a while.
+    Disable,
+    /// Switch it on again.
+    Enable,
+    /// End it for good.
+    Revoke,
+}
+
+impl Transition {
+    /// Every transition.
+    pub const ALL: [Self; 3] = [Self::Disable, Self::Enable, Self::Revoke];
+
+    /// The word for it, as on the command line and in the audit.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Disable => "disable",
+            Self::Enable => "enable",
+            Self::Revoke => "revoke",
+        }
+    }
+
+    /// The record after it. A transition to the state that the key is in already changes nothing, not even `changed`.
+    ///
+    /// # Errors
+    /// Anything but a revoke of a key that is revoked.
+    pub fn apply(self, record: KeyRecord, now: Timestamp) -> Result<KeyRecord, TransitionError> {
+        match self {
+            Self::Disable => disable(record, now),
+            Self::Enable => enable(record, now),
+            Self::Revoke => Ok(revoke(record, now)),
+        }
+    }
+}
+
+/// Switches a key off until it is enabled.
+///
+/// # Errors
+/// The key is revoked.
+pub fn disable(record: KeyRecord, now: Timestamp) -> Result<KeyRecord, TransitionError> {
+    refuse_revoked(&record, Transition::Disable)?;
+    Ok(enter(record, KeyState::Disabled, now))
+}
+
+/// Switches a disabled key on again. Its dates stay: one that expired meanwhile stays expired.
+///
+/// # Errors
+/// The key is revoked.
+pub fn enable(record: KeyRecord, now: Timestamp) -> Result<KeyRecord, TransitionError> {
+    refuse_revoked(&record, Transition::Enable)?;
+    Ok(enter(record, KeyState::Active, now))
+}
+
+/// Ends a key for good.
+pub fn revoke(record: KeyRecord, now: Timestamp) -> KeyRecord {
+    enter(record, KeyState::Revoked, now)
+}
+
+fn refuse_revoked(record: &KeyRecord, wanted: Transition) -> Result<(), TransitionError> {
+    if record.state == KeyState::Revoked {
+        return Err(TransitionError { id: record.id.clone(), since: record.changed, wanted });
+    }
+    Ok(())
+}
+
+fn enter(mut record: KeyRecord, state: KeyState, now: Timestamp) -> KeyRecord {
+    if record.state != state {
+        record.state = state;
+        record.changed = now;
+    }
+    record
+}
+
+/// A transition that cannot be: out of the revoked state.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("key {id} cannot be {}d: it was revoked at {since}, and a revoke is final; create another key", wanted.as_str())]
+pub struct TransitionError {
+    /// The key.
+    pub id: KeyId,
+    /// When it was revoked.
+    pub since: Timestamp,
+    /// What was asked for.
+    pub wanted: Transition,
+}
+
+/// Why a key cannot be made as asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "each message says what its variant means")]
+pub enum NewKeyError {
+    #[error("the account `{0}` is no account id: use 1 to 128 visible ASCII characters")]
+    Account(Box<str>),
+    #[error(
+        "the attribute `{0}` cannot be: names are 1 to 64 ASCII letters, digits, `_` or `-`, values 1 to {LONGEST_NAME} characters without control characters"
+    )]
+    Attribute(Box<str>),
+    #[error("the key would have expired at {0}, which is past: choose a later date")]
+    Expired(Timestamp),
+    #[error("keys of kind {0} cannot be made in this version: leave --kind out to make a secret key")]
+    Kind(KeyKind),
+    #[error("the name {0:?} cannot be: use 1 to {LONGEST_NAME} characters, not all blank, without control characters")]
+    Name(Box<str>),
+    #[error("the key would expire at {expires} and begin only at {begin}: choose a later end")]
+    NeverValid { begin: Timestamp, expires: Timestamp },
+    #[error("the note is too long or has control characters: use at most {LONGEST_NOTE} characters")]
+    Note,
+    #[error(
+        "`{0}` is no scope: use visible ASCII characters without `\"`, `\\`, `,` and `*` (for every scope, use the level full)"
+    )]
+    Scope(Box<str>),
+    #[error("too many {0} for one key: at most {MOST_ITEMS}")]
+    TooMany(&'static str),
+}
+
+/// Text of one line that cannot play tricks on a terminal or a log.
+fn is_line(text: &str, longest: usize) -> bool {
+    text.chars().count() <= longest && !text.chars().any(char::is_control)
+}
+
+/// Whether it can be an account: 1 to 128 visible ASCII characters, since it stands in a header and, for `bind`, in a
+/// path.
+pub fn is_account(account: &str) -> bool {
+    (1..=LONGEST_NAME).contains(&account.len()) && account.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+fn is_attribute(name: &str, value: &str) -> bool {
+    let in_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    (1..=64).contains(&name.len()) && name.bytes().all(in_name) && !value.is_empty() && is_line(value, LONGEST_NAME)
+}
+
+#[cfg(test)]
+mod tests;
