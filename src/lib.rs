@@ -3,3 +3,4 @@
 pub mod http1;
 pub mod key;
 pub mod policy;
+pub mod yaml;
