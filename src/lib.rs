@@ -1,5 +1,6 @@
 //! ScopeGate: a reverse-proxy sidecar that enforces scoped API keys in front of an HTTP API.
 
+pub mod config;
 pub mod http1;
 pub mod key;
 pub mod policy;

@@ -1,0 +1,131 @@
+//! The configuration: read once, checked once, compiled to a value that no request can find fault with.
+//!
+//! FLOOR 1. [`load`] reads `scopegate.yaml` and the policy it names into spanned trees ([`crate::yaml`]), walks them with
+//! typed readers that note every [`Fault`] with its place, and gives either a [`Loaded`] or all the faults, never half of
+//! both. Flags are stronger than the environment, which is stronger than the file.
+
+mod accept;
+mod address;
+mod compile;
+mod credential;
+pub mod fault;
+mod file;
+pub mod keys;
+pub mod limits;
+pub mod listen;
+pub mod policy;
+mod read;
+mod section;
+pub mod source;
+mod substitute;
+#[cfg(test)]
+mod tests;
+mod text;
+mod unit;
+pub mod upstream;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+
+use crate::policy::Policy;
+use crate::policy::scope::Vocabulary;
+pub use fault::Fault;
+pub use keys::{Accept, Keys, RotateAfter, StoreLocation};
+pub use limits::{Drain, Limits, Log, LogFormat, LogLevel, LogOutput};
+pub use listen::{Address, Listen};
+pub use policy::test::{PolicyTest, run_tests};
+pub use source::{Environment, Overrides, Source};
+pub use upstream::{
+    Ca, ClientCertificate, HostRule, Retries, Timeouts, Upstream, UpstreamAddress, UpstreamCredential, UpstreamTls,
+};
+
+/// What reading a configuration gave.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// What is not wrong, but worth a look.
+    pub warnings: Vec<Fault>,
+    /// Every file that was read, or that was looked for: what to watch.
+    pub files: Vec<PathBuf>,
+    /// The policy's own tests; they have not been run.
+    pub tests: Vec<PolicyTest>,
+    /// The name of the file that the policy is in.
+    pub policy_file: String,
+}
+
+/// Reads and compiles the configuration of `source`. Nothing on disk is changed.
+///
+/// # Errors
+/// All faults of all files at once, each with its place.
+pub fn load(source: &Source, vocabulary: &Vocabulary) -> Result<Loaded, Vec<Fault>> {
+    compile::load(source, vocabulary)
+}
+
+/// Everything a gateway runs by; immutable.
+#[derive(Debug)]
+pub struct Config {
+    /// Where callers connect; never empty.
+    pub listen: Vec<Listen>,
+    /// The protected API.
+    pub upstream: Upstream,
+    /// Who may do what.
+    pub policy: Policy,
+    /// Whether denials of authenticated keys are carried out.
+    pub mode: Mode,
+    /// The only authorities served, lower-cased; empty: all.
+    pub hosts: Vec<Box<str>>,
+    /// Where keys are and how they are presented.
+    pub keys: Keys,
+    /// Whether `X-ScopeGate-*` goes upstream.
+    pub identity_headers: bool,
+    /// What happens to header names with `_`.
+    pub underscores: Underscores,
+    /// Whose `X-Forwarded-*` and `Forwarded` are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The form of the answers that the gateway makes itself.
+    pub errors: ErrorFormat,
+    /// The admin listener.
+    pub admin: SocketAddr,
+    /// A listener for metrics and probes alone.
+    pub metrics: Option<SocketAddr>,
+    /// What a caller may use.
+    pub limits: Limits,
+    /// What is logged, and where.
+    pub log: Log,
+    /// The end of the process.
+    pub drain: Drain,
+    /// How many workers; `None`: as many as the CPU limit gives.
+    pub workers: Option<usize>,
+}
+
+/// Whether denials of authenticated keys are carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// They are.
+    Enforce,
+    /// They are recorded, and the request is forwarded.
+    Shadow,
+}
+
+/// What happens to header names with `_`, which some servers read as `-`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Underscores {
+    /// They go upstream.
+    Allow,
+    /// They do not.
+    Drop,
+}
+
+/// The form of the answers that the gateway makes itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorFormat {
+    /// JSON:API error objects.
+    JsonApi,
+    /// Mailjet's error object.
+    Mailjet,
+    /// RFC 9457.
+    Problem,
+}

@@ -1,0 +1,152 @@
+//! Where a key may be presented.
+
+use super::keys::Accept;
+use super::read::{Field, Reader};
+use super::text::quoted;
+use super::unit::Complaint;
+use crate::yaml::{Span, Value};
+
+const FORMS: &str = "write `bearer`, `basic`, `scheme: NAME`, `header: NAME`, `query: NAME` or `cookie: NAME`";
+
+/// Headers that cannot bear a key: they are HTTP's own, or have a form of their own in `accept`.
+const NOT_FOR_KEYS: [&str; 17] = [
+    "authorization",
+    "connection",
+    "content-length",
+    "content-type",
+    "cookie",
+    "expect",
+    "forwarded",
+    "host",
+    "keep-alive",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "via",
+    "x-request-id",
+];
+
+impl Accept {
+    /// What is accepted where `accept` is not given.
+    pub(super) fn usual() -> Self {
+        Self { bearer: true, headers: vec!["X-Api-Key".into()], ..Self::default() }
+    }
+
+    pub(super) fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Self {
+        let mut accept = Self::default();
+        let mut seen: Vec<(String, Span)> = Vec::new();
+        let items = reader.items(field);
+        if items.is_empty() {
+            reader.complain(field, Complaint::new("names no place for a key", FORMS));
+        }
+        for item in items {
+            let Some(place) = accept.take(reader, &item) else { continue };
+            if let Some((_, first)) = seen.iter().find(|(other, _)| *other == place) {
+                let complaint = Complaint::new(format!("`{place}` is given twice"), "remove one of the two");
+                reader.collision(item.node.span, *first, complaint);
+            }
+            seen.push((place, item.node.span));
+        }
+        accept
+    }
+
+    /// Takes one item in; gives what it is, for duplicates to be seen.
+    fn take(&mut self, reader: &mut Reader<'_>, item: &Field<'_>) -> Option<String> {
+        if let Value::Scalar(_) = item.node.value {
+            let bearer = reader.parse(item, |text| match text {
+                "bearer" => Ok(true),
+                "basic" => Ok(false),
+                _ => Err(Complaint::new(format!("{} is no place for a key", quoted(text)), FORMS)),
+            })?;
+            let (accepted, word) = if bearer { (&mut self.bearer, "bearer") } else { (&mut self.basic, "basic") };
+            *accepted = true;
+            return Some(word.to_owned());
+        }
+        let fields = reader.fields(item, &["scheme", "header", "query", "cookie", "public_query"])?;
+        let [entry] = fields.entries() else {
+            reader.complain(item, Complaint::new("an item names one place", FORMS));
+            return None;
+        };
+        let field = fields.field(entry);
+        let (name, list) = match &*entry.key {
+            "scheme" => (reader.parse(&field, scheme)?, &mut self.schemes),
+            "header" => (reader.parse(&field, header)?, &mut self.headers),
+            "query" => (reader.parse(&field, query)?, &mut self.query),
+            "cookie" => (reader.parse(&field, cookie)?, &mut self.cookies),
+            "public_query" => {
+                super::section::refuse(
+                    reader,
+                    &fields,
+                    "public_query",
+                    "leave it out: this version has no public keys",
+                );
+                return None;
+            }
+            _ => return None,
+        };
+        // Cookies and query parameters are told apart by case, header names and schemes are not.
+        let shown =
+            if matches!(&*entry.key, "scheme" | "header") { name.to_ascii_lowercase() } else { name.to_string() };
+        list.push(name);
+        Some(format!("{}: {shown}", entry.key))
+    }
+}
+
+/// Whether `text` is a token of RFC 9110, section 5.6.2.
+pub(super) fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+}
+
+fn scheme(text: &str) -> Result<Box<str>, Complaint> {
+    match text.to_ascii_lowercase().as_str() {
+        own @ ("bearer" | "basic") => {
+            Err(Complaint::new(format!("{} has a form of its own", quoted(text)), format!("write `{own}` as the item")))
+        }
+        _ if is_token(text) => Ok(text.into()),
+        _ => Err(Complaint::new(
+            format!("{} is not an authentication scheme", quoted(text)),
+            "write one word, as in `Klaviyo-API-Key`",
+        )),
+    }
+}
+
+fn header(text: &str) -> Result<Box<str>, Complaint> {
+    let lower = text.to_ascii_lowercase();
+    if !is_token(text) {
+        return Err(Complaint::new(format!("{} is not a header name", quoted(text)), "write one as in `X-Api-Key`"));
+    }
+    if lower == "authorization" {
+        return Err(Complaint::new(
+            "`Authorization` has forms of its own",
+            "write `bearer`, `basic` or `scheme: NAME`",
+        ));
+    }
+    if NOT_FOR_KEYS.contains(&lower.as_str()) || lower.starts_with("x-scopegate-") || lower.starts_with("x-forwarded-")
+    {
+        return Err(Complaint::new(
+            format!("{} has another use, and cannot bear a key", quoted(text)),
+            "choose a header of its own, as in `X-Api-Key`",
+        ));
+    }
+    Ok(text.into())
+}
+
+fn query(text: &str) -> Result<Box<str>, Complaint> {
+    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && !b"#%&+;=".contains(&b)) {
+        return Ok(text.into());
+    }
+    Err(Complaint::new(
+        format!("{} is not the name of a query parameter", quoted(text)),
+        "write one as in `api_key`, decoded",
+    ))
+}
+
+fn cookie(text: &str) -> Result<Box<str>, Complaint> {
+    if is_token(text) {
+        return Ok(text.into());
+    }
+    Err(Complaint::new(format!("{} is not the name of a cookie", quoted(text)), "write one as in `sg_key`"))
+}

@@ -1,0 +1,327 @@
+//! From files and overrides to a [`Config`]: every check once, every fault gathered.
+
+mod rest;
+
+use std::path::{Path, PathBuf};
+
+use super::address;
+use super::fault::{Fault, Severity};
+use super::file;
+use super::policy::{self, LoadedPolicy, Surroundings};
+use super::read::{Field, Fields, Reader};
+use super::section::{self, refuse};
+use super::source::{Override, Source};
+use super::substitute::Substitution;
+use super::text::quoted;
+use super::unit::Complaint;
+use super::upstream::read::Inputs;
+use super::{Config, Keys, Listen, Loaded, Upstream};
+use rest::Rest;
+
+use crate::policy::scope::Vocabulary;
+use crate::yaml::{self, Node, Span, Value};
+
+/// The file that is read where none is named.
+const USUAL_FILE: &str = "scopegate.yaml";
+
+/// The fields of `scopegate.yaml`.
+const KNOWN: [&str; 18] = [
+    "listen",
+    "tls",
+    "upstream",
+    "policy",
+    "mode",
+    "hosts",
+    "keys",
+    "identity",
+    "headers",
+    "trusted_proxies",
+    "cors",
+    "errors",
+    "admin",
+    "metrics",
+    "limits",
+    "log",
+    "drain",
+    "workers",
+];
+
+/// What is gathered while a configuration is compiled.
+struct Compile<'s> {
+    source: &'s Source,
+    vocabulary: &'s Vocabulary,
+    /// What relative paths of the file are relative to.
+    folder: PathBuf,
+    /// Faults that are not in the file itself.
+    faults: Vec<Fault>,
+    files: Vec<PathBuf>,
+}
+
+/// The values that override the file, where there are any.
+struct Overridden {
+    listen: Option<Vec<Listen>>,
+    upstream: Option<Upstream>,
+    policy: Option<PathBuf>,
+    store: Option<super::StoreLocation>,
+    admin: Option<std::net::SocketAddr>,
+}
+
+pub(super) fn load(source: &Source, vocabulary: &Vocabulary) -> Result<Loaded, Vec<Fault>> {
+    let path = source.file.clone().or_else(|| {
+        let usual = PathBuf::from(USUAL_FILE);
+        usual.exists().then_some(usual)
+    });
+    let folder = path.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
+    let mut compile = Compile { source, vocabulary, folder: folder.to_owned(), faults: Vec::new(), files: Vec::new() };
+    let Some(path) = path else {
+        return compile.without_file();
+    };
+    compile.files.push(path.clone());
+    let limit = yaml::CONFIG_LIMIT as u64;
+    match file::read_text(&path, limit) {
+        Ok(text) => compile.with_file(path.display().to_string(), text),
+        Err(why) => Err(vec![Fault::of_path(
+            &path,
+            format!("the configuration cannot be read: {why}"),
+            "name it with `-c FILE`",
+        )]),
+    }
+}
+
+impl Compile<'_> {
+    fn with_file(mut self, name: String, text: String) -> Result<Loaded, Vec<Fault>> {
+        let substitution =
+            Substitution { environment: &self.source.environment, folder: self.folder.clone(), files: Vec::new() };
+        let (mut reader, root) = Reader::new(name, text, Some(substitution));
+        self.run(&mut reader, root.as_ref()).finish(self, reader)
+    }
+
+    /// Compiles overrides alone, as if the file were an empty map.
+    fn without_file(mut self) -> Result<Loaded, Vec<Fault>> {
+        let missing: Vec<&str> = [
+            ("--upstream", self.source.find(Override::Upstream).is_none()),
+            ("--policy", self.source.find(Override::Policy).is_none() && self.source.policy_text.is_none()),
+        ]
+        .into_iter()
+        .filter_map(|(flag, missing)| missing.then_some(flag))
+        .collect();
+        if !missing.is_empty() {
+            return Err(vec![Fault::of(
+                USUAL_FILE,
+                "there is no such file here, and none was named",
+                &format!("name one with `-c FILE`, or do without and give {}", missing.join(" and ")),
+            )]);
+        }
+        let (mut reader, root) = Reader::new(USUAL_FILE.to_owned(), "{}".to_owned(), None);
+        self.run(&mut reader, root.as_ref()).finish(self, reader)
+    }
+
+    fn run(&mut self, reader: &mut Reader<'_>, root: Option<&Node>) -> Outcome {
+        let overridden = self.overridden();
+        let Some(root) = root else {
+            return Outcome::default();
+        };
+        let top = Field { path: String::new(), node: root };
+        let Some(fields) = reader.fields(&top, &KNOWN) else {
+            return Outcome::default();
+        };
+        let policy = overridden.policy.clone();
+        let parts = self.config(reader, &fields, overridden);
+        let names: Option<Vec<&str>> =
+            parts.as_ref().map(|parts| parts.upstream.credentials.keys().map(|name| &**name).collect());
+        let surroundings = Surroundings { vocabulary: self.vocabulary, credentials: names.as_deref() };
+        let policy = self.policy(reader, &fields, (policy, surroundings));
+        Outcome { parts, policy }
+    }
+
+    /// Reads what overrides the file.
+    fn overridden(&mut self) -> Overridden {
+        let here = Path::new("");
+        Overridden {
+            listen: self.replace(Override::Listen, |text| {
+                text.split(',')
+                    .map(|item| address::listen(item.trim(), here).map(|address| Listen { address }))
+                    .collect()
+            }),
+            upstream: self.replace(Override::Upstream, |text| address::upstream(text, here)).map(Upstream::at),
+            policy: self.replace(Override::Policy, |text| match text {
+                "" => Err(Complaint::new("is empty", "name the policy file")),
+                path => Ok(PathBuf::from(path)),
+            }),
+            store: self.replace(Override::Store, |text| super::keys::store(text, here)),
+            admin: self.replace(Override::Admin, address::socket),
+        }
+    }
+
+    fn replace<T>(&mut self, which: Override, read: impl Fn(&str) -> Result<T, Complaint>) -> Option<T> {
+        let (label, text) = self.source.find(which)?;
+        match read(&text) {
+            Ok(value) => Some(value),
+            Err(complaint) => {
+                self.faults.push(Fault::of(label, complaint.message, &complaint.help));
+                None
+            }
+        }
+    }
+
+    /// Everything but the policy. `None` only where a fault has been noted.
+    fn config(&mut self, reader: &mut Reader<'_>, fields: &Fields<'_>, overridden: Overridden) -> Option<Parts> {
+        refuse(reader, fields, "tls", "let what stands before ScopeGate end TLS, or leave the field out");
+        refuse(reader, fields, "cors", "let the upstream answer preflights on routes with `auth: anyone`");
+        let folder = self.folder.clone();
+        let listen = match (overridden.listen, fields.find("listen")) {
+            (Some(listen), _) => listen,
+            (None, Some(field)) => section::listen(reader, &field, &folder),
+            (None, None) => vec![Listen { address: super::Address::Tcp(section::LISTEN) }],
+        };
+        let upstream = self.upstream(reader, fields, overridden.upstream);
+        let mut keys = match fields.find("keys") {
+            Some(field) => Keys::read(reader, &field, &folder),
+            None => Keys::at(&folder),
+        };
+        if let Some(store) = overridden.store {
+            keys.store = store;
+        }
+        let admin = section::admin(reader, fields, overridden.admin);
+        let metrics = section::metrics(reader, fields);
+        let rest = Rest::read(reader, fields, &folder);
+        Some(Parts { listen, upstream: upstream?, keys, admin, metrics, rest })
+    }
+
+    fn upstream(
+        &mut self,
+        reader: &mut Reader<'_>,
+        fields: &Fields<'_>,
+        overridden: Option<Upstream>,
+    ) -> Option<Upstream> {
+        let Some(field) = fields.find("upstream") else {
+            if overridden.is_none() && self.source.find(Override::Upstream).is_none() {
+                reader.fault(
+                    Span::default(),
+                    "`upstream` is missing",
+                    "write `upstream: { url: http://127.0.0.1:3000 }`",
+                );
+            }
+            return overridden;
+        };
+        let inputs = Inputs {
+            address: overridden.map(|upstream| (upstream.address, upstream.authority)),
+            folder: &self.folder,
+            files: &mut self.files,
+        };
+        Upstream::read(reader, &field, inputs)
+    }
+
+    /// The policy: built in, or of a flag, or of the file by path or inline.
+    fn policy(
+        &mut self,
+        reader: &mut Reader<'_>,
+        fields: &Fields<'_>,
+        (overridden, surroundings): (Option<PathBuf>, Surroundings<'_>),
+    ) -> Option<LoadedPolicy> {
+        if let Some(text) = &self.source.policy_text {
+            return self.keep(policy::load_text(text.clone(), surroundings));
+        }
+        if let Some(path) = overridden {
+            self.files.push(path.clone());
+            return self.keep(policy::load_file(&path, surroundings));
+        }
+        let Some(field) = fields.find("policy") else {
+            if self.source.find(Override::Policy).is_none() {
+                reader.fault(Span::default(), "`policy` is missing", "write `policy: policy.yaml`");
+            }
+            return None;
+        };
+        if matches!(field.node.value, Value::Map(_)) {
+            let (policy, tests) = policy::compile(reader, &field, surroundings)?;
+            let file = reader.name().to_owned();
+            return Some(LoadedPolicy { policy, tests, warnings: Vec::new(), file });
+        }
+        let path = reader.parse(&field, |path| match path {
+            "" => Err(Complaint::new("is empty", "name the policy file")),
+            path => Ok(self.folder.join(path)),
+        })?;
+        self.files.push(path.clone());
+        match file::read_text(&path, yaml::CONFIG_LIMIT as u64) {
+            Ok(text) => self.keep(policy::load_text((path.display().to_string(), text), surroundings)),
+            Err(why) => {
+                let message = format!("{} cannot be read: {why}", quoted(&path.display().to_string()));
+                reader.complain(&field, Complaint::new(message, "a relative path is relative to this file"));
+                None
+            }
+        }
+    }
+
+    /// Puts the faults of a policy to the others.
+    fn keep(&mut self, loaded: Result<LoadedPolicy, Vec<Fault>>) -> Option<LoadedPolicy> {
+        loaded.map_err(|faults| self.faults.extend(faults)).ok()
+    }
+}
+
+/// What compiling gave; something is missing only where there are faults.
+#[derive(Default)]
+struct Outcome {
+    parts: Option<Parts>,
+    policy: Option<LoadedPolicy>,
+}
+
+/// A configuration without its policy.
+struct Parts {
+    listen: Vec<Listen>,
+    upstream: Upstream,
+    keys: Keys,
+    admin: std::net::SocketAddr,
+    metrics: Option<std::net::SocketAddr>,
+    rest: Rest,
+}
+
+impl Outcome {
+    /// All together, or all that is wrong.
+    fn finish(self, compile: Compile<'_>, reader: Reader<'_>) -> Result<Loaded, Vec<Fault>> {
+        let Compile { mut faults, mut files, .. } = compile;
+        let (mut all, more) = reader.finish();
+        all.append(&mut faults);
+        files.extend(more);
+        files.sort();
+        files.dedup();
+        let (errors, mut warnings): (Vec<Fault>, Vec<Fault>) =
+            all.into_iter().partition(|fault| fault.severity == Severity::Error);
+        match (self.parts, self.policy) {
+            (Some(parts), Some(loaded)) if errors.is_empty() => {
+                warnings.extend(loaded.warnings);
+                Ok(Loaded {
+                    config: parts.with(loaded.policy),
+                    warnings,
+                    files,
+                    tests: loaded.tests,
+                    policy_file: loaded.file,
+                })
+            }
+            _ if errors.is_empty() => Err(vec![Fault::of(USUAL_FILE, "the configuration is incomplete", "")]),
+            _ => Err(errors),
+        }
+    }
+}
+
+impl Parts {
+    fn with(self, policy: crate::policy::Policy) -> Config {
+        Config {
+            listen: self.listen,
+            upstream: self.upstream,
+            policy,
+            mode: self.rest.mode,
+            hosts: self.rest.hosts,
+            keys: self.keys,
+            identity_headers: self.rest.identity_headers,
+            underscores: self.rest.underscores,
+            trusted_proxies: self.rest.trusted_proxies,
+            errors: self.rest.errors,
+            admin: self.admin,
+            metrics: self.metrics,
+            limits: self.rest.limits,
+            log: self.rest.log,
+            drain: self.rest.drain,
+            workers: self.rest.workers,
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Keys: where their records are, what they look like, where they may be presented.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::read::{Field, Reader};
+use super::section::{fix, value};
+use super::text::quoted;
+use super::unit::{self, Complaint};
+use crate::key::secret::{Secret, is_prefix};
+
+/// The `keys` section.
+#[derive(Debug)]
+pub struct Keys {
+    /// Where the key records are.
+    pub store: StoreLocation,
+    /// What keys made here begin with.
+    pub prefix: Box<str>,
+    /// Makes stored digests useless without it; `None`: plain SHA-256.
+    pub pepper: Option<Secret>,
+    /// Where a key may be presented.
+    pub accept: Accept,
+    /// After how long keys of a kind ought to be replaced.
+    pub rotate_after: RotateAfter,
+}
+
+/// Where the key records are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreLocation {
+    /// A `keys.yaml`, read-only.
+    File(PathBuf),
+    /// A SQLite database.
+    Sqlite(PathBuf),
+}
+
+/// Where a key may be presented.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Accept {
+    /// `Authorization: Bearer KEY`.
+    pub bearer: bool,
+    /// Other schemes of `Authorization`, as written; compared without regard to case.
+    pub schemes: Vec<Box<str>>,
+    /// Header fields whose whole value is the key, as written; compared without regard to case.
+    pub headers: Vec<Box<str>>,
+    /// `Authorization: Basic base64(KEY:)`.
+    pub basic: bool,
+    /// Names of query parameters.
+    pub query: Vec<Box<str>>,
+    /// Names of cookies.
+    pub cookies: Vec<Box<str>>,
+}
+
+/// After how long keys of a kind ought to be replaced; `None`: never.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RotateAfter {
+    /// Keys of kind `secret`.
+    pub secret: Option<Duration>,
+    /// Keys of kind `pair`.
+    pub pair: Option<Duration>,
+}
+
+impl Keys {
+    /// What holds where the section says nothing. The store is in `folder`.
+    pub(super) fn at(folder: &Path) -> Self {
+        Self {
+            store: StoreLocation::Sqlite(folder.join("scopegate.db")),
+            prefix: "sg".into(),
+            pepper: None,
+            accept: Accept::usual(),
+            rotate_after: RotateAfter { secret: None, pair: Some(Duration::from_secs(90 * 86_400)) },
+        }
+    }
+
+    /// Reads the section. A relative store is in `folder`.
+    pub(super) fn read(reader: &mut Reader<'_>, field: &Field<'_>, folder: &Path) -> Self {
+        const KNOWN: [&str; 7] = ["store", "prefix", "pepper", "accept", "max_stale", "snapshot", "rotate_after"];
+        let mut keys = Self::at(folder);
+        let Some(fields) = reader.fields(field, &KNOWN) else { return keys };
+        fix(reader, &fields, "max_stale", "15m");
+        fix(reader, &fields, "snapshot", "none");
+        if let Some(field) = fields.find("store") {
+            if field.node.scalar().is_some_and(|scalar| scalar.text.contains('@')) {
+                reader.mask(field.node);
+            }
+            if let Some(store) = reader.parse(&field, |text| store(text, folder)) {
+                keys.store = store;
+            }
+        }
+        keys.prefix = value(reader, &fields, ("prefix", keys.prefix), prefix);
+        if let Some(field) = fields.find("pepper").filter(|field| !Reader::is_none(field)) {
+            keys.pepper = reader.secret(&field);
+        }
+        if let Some(field) = fields.find("accept") {
+            keys.accept = Accept::read(reader, &field);
+        }
+        if let Some(field) = fields.find("rotate_after") {
+            keys.rotate_after = RotateAfter::read(reader, &field, keys.rotate_after);
+        }
+        keys
+    }
+}
+
+impl RotateAfter {
+    fn read(reader: &mut Reader<'_>, field: &Field<'_>, usual: Self) -> Self {
+        let Some(fields) = reader.fields(field, &["secret", "pair"]) else { return usual };
+        let age = || unit::or_none(unit::positive_duration);
+        Self {
+            secret: value(reader, &fields, ("secret", usual.secret), age()),
+            pair: value(reader, &fields, ("pair", usual.pair), age()),
+        }
+    }
+}
+
+/// `sqlite:PATH` or `file:PATH`, a relative path being in `folder`.
+pub(super) fn store(text: &str, folder: &Path) -> Result<StoreLocation, Complaint> {
+    const HELP: &str = "write `sqlite:scopegate.db` or `file:keys.yaml`";
+    match text.split_once(':') {
+        Some(("sqlite" | "file", "")) => Err(Complaint::new(format!("{} has no path", quoted(text)), HELP)),
+        Some(("sqlite", path)) => Ok(StoreLocation::Sqlite(folder.join(path))),
+        Some(("file", path)) => Ok(StoreLocation::File(folder.join(path))),
+        Some(("postgres" | "postgresql", _)) => {
+            Err(Complaint::new("PostgreSQL is not available in this version", HELP))
+        }
+        // What is behind an unknown scheme may hold a password.
+        Some((scheme, _)) => Err(Complaint::new(format!("{} is not a kind of store", quoted(scheme)), HELP)),
+        None => Err(Complaint::new(format!("{} does not say what kind of store it is", quoted(text)), HELP)),
+    }
+}
+
+fn prefix(text: &str) -> Result<Box<str>, Complaint> {
+    if is_prefix(text) {
+        return Ok(text.into());
+    }
+    Err(Complaint::new(
+        format!("{} cannot be the prefix of keys", quoted(text)),
+        "write 1 to 16 ASCII letters and digits, with `_` between them at most",
+    ))
+}

@@ -1,0 +1,88 @@
+//! Limits on callers, logs, and the end of the process.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+mod read;
+
+/// What a caller may use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a request head.
+    pub header_bytes: usize,
+    /// Header fields of a request.
+    pub headers: usize,
+    /// Bytes of a request target.
+    pub target_bytes: usize,
+    /// Bytes of a request body; `None`: unbounded.
+    pub body_bytes: Option<u64>,
+    /// From the first byte of a request to the end of its head.
+    pub header_timeout: Duration,
+    /// How long the caller may send nothing in the middle of a body.
+    pub body_stall: Duration,
+    /// How long the caller may take nothing of a response.
+    pub write_stall: Duration,
+    /// How long a connection may wait for its next request.
+    pub idle: Duration,
+    /// Connections of callers at once, over all workers.
+    pub connections: usize,
+}
+
+/// What is logged, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// The least severe level that is logged.
+    pub level: LogLevel,
+    /// The form of a line.
+    pub format: LogFormat,
+    /// Whether every request is logged.
+    pub access: bool,
+    /// Where lines go.
+    pub output: LogOutput,
+}
+
+/// Severity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Everything.
+    Debug,
+    /// What failed.
+    Error,
+    /// What an operator wants to know.
+    Info,
+    /// The finest detail.
+    Trace,
+    /// What may need attention.
+    Warn,
+}
+
+/// The form of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// logfmt.
+    Text,
+}
+
+/// Where log lines go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogOutput {
+    /// Appended to this file.
+    File(PathBuf),
+    /// Standard error.
+    Stderr,
+    /// Standard output.
+    Stdout,
+}
+
+/// The end of the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drain {
+    /// How long new connections are still accepted after SIGTERM, while not ready.
+    pub delay: Duration,
+    /// How long requests in flight may take to finish after that.
+    pub timeout: Duration,
+}

@@ -1,0 +1,153 @@
+//! Reads the `limits`, `log` and `drain` sections.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::{Drain, Limits, Log, LogFormat, LogLevel, LogOutput};
+use crate::config::read::{Field, Reader};
+use crate::config::section::{count, fix, value};
+use crate::config::text::quoted;
+use crate::config::unit::{self, Complaint};
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            header_bytes: 32 << 10,
+            headers: 100,
+            target_bytes: 8 << 10,
+            body_bytes: None,
+            header_timeout: Duration::from_secs(10),
+            body_stall: Duration::from_secs(30),
+            write_stall: Duration::from_secs(30),
+            idle: Duration::from_secs(60),
+            connections: 10_000,
+        }
+    }
+}
+
+impl Limits {
+    pub(in crate::config) fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Self {
+        const FIXED: [(&str, &str); 5] = [
+            ("connections_per_address", "none"),
+            ("requests_per_connection", "none"),
+            ("connection_age", "none"),
+            ("h2_streams", "128"),
+            ("h2_resets", "100/30s"),
+        ];
+        const KNOWN: [&str; 14] = [
+            "header_bytes",
+            "headers",
+            "target_bytes",
+            "body_bytes",
+            "header_timeout",
+            "body_stall",
+            "write_stall",
+            "idle",
+            "connections",
+            "connections_per_address",
+            "requests_per_connection",
+            "connection_age",
+            "h2_streams",
+            "h2_resets",
+        ];
+        let d = Self::default();
+        let Some(fields) = reader.fields(field, &KNOWN) else { return d };
+        for (name, only) in FIXED {
+            fix(reader, &fields, name, only);
+        }
+        let limits = Self {
+            header_bytes: value(reader, &fields, ("header_bytes", d.header_bytes), bounded_size(1 << 10, 1 << 20)),
+            headers: value(reader, &fields, ("headers", d.headers), count(1, 1000)),
+            target_bytes: value(reader, &fields, ("target_bytes", d.target_bytes), bounded_size(256, 1 << 20)),
+            body_bytes: value(reader, &fields, ("body_bytes", d.body_bytes), unit::or_none(unit::size)),
+            header_timeout: value(reader, &fields, ("header_timeout", d.header_timeout), unit::positive_duration),
+            body_stall: value(reader, &fields, ("body_stall", d.body_stall), unit::positive_duration),
+            write_stall: value(reader, &fields, ("write_stall", d.write_stall), unit::positive_duration),
+            idle: value(reader, &fields, ("idle", d.idle), unit::positive_duration),
+            connections: value(reader, &fields, ("connections", d.connections), count(1, 1_000_000)),
+        };
+        if limits.target_bytes > limits.header_bytes {
+            let at = fields.find("target_bytes").or_else(|| fields.find("header_bytes"));
+            let complaint = Complaint::new(
+                "a target is part of the head, and may not be larger",
+                "raise `header_bytes`, or lower `target_bytes`",
+            );
+            reader.complain(&at.unwrap_or_else(|| field.clone()), complaint);
+        }
+        limits
+    }
+}
+
+/// A size from `least` to `most` bytes.
+fn bounded_size(least: u64, most: u64) -> impl Fn(&str) -> Result<usize, Complaint> {
+    move |text| {
+        let size = unit::size(text)?;
+        usize::try_from(size).ok().filter(|_| (least..=most).contains(&size)).ok_or_else(|| {
+            Complaint::new(
+                format!("{} is not from {least} to {most} bytes", quoted(text)),
+                "write a size as in `32KiB`",
+            )
+        })
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: LogLevel::Info, format: LogFormat::Auto, access: true, output: LogOutput::Stdout }
+    }
+}
+
+impl Log {
+    pub(in crate::config) fn read(reader: &mut Reader<'_>, field: &Field<'_>, folder: &Path) -> Self {
+        const LEVELS: [(&str, LogLevel); 5] = [
+            ("trace", LogLevel::Trace),
+            ("debug", LogLevel::Debug),
+            ("info", LogLevel::Info),
+            ("warn", LogLevel::Warn),
+            ("error", LogLevel::Error),
+        ];
+        const FORMATS: [(&str, LogFormat); 3] =
+            [("auto", LogFormat::Auto), ("json", LogFormat::Json), ("text", LogFormat::Text)];
+        let mut log = Self::default();
+        let Some(fields) = reader.fields(field, &["level", "format", "access", "output"]) else {
+            return log;
+        };
+        if let Some(level) = fields.find("level").and_then(|field| reader.choice(&field, &LEVELS)) {
+            log.level = level;
+        }
+        if let Some(format) = fields.find("format").and_then(|field| reader.choice(&field, &FORMATS)) {
+            log.format = format;
+        }
+        if let Some(access) = fields.find("access").and_then(|field| reader.boolean(&field)) {
+            log.access = access;
+        }
+        log.output = value(reader, &fields, ("output", log.output), |text| match text {
+            "stdout" => Ok(LogOutput::Stdout),
+            "stderr" => Ok(LogOutput::Stderr),
+            "" => Err(Complaint::new("is empty", "write `stdout`, `stderr` or a path")),
+            _ if text.contains("://") => Err(Complaint::new(
+                format!("{} is not available in this version", quoted(text)),
+                "write `stdout`, `stderr` or a path",
+            )),
+            path => Ok(LogOutput::File(folder.join(path))),
+        });
+        log
+    }
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self { delay: Duration::ZERO, timeout: Duration::from_secs(30) }
+    }
+}
+
+impl Drain {
+    pub(in crate::config) fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Self {
+        let drain = Self::default();
+        let Some(fields) = reader.fields(field, &["delay", "timeout"]) else { return drain };
+        Self {
+            delay: value(reader, &fields, ("delay", drain.delay), unit::duration),
+            timeout: value(reader, &fields, ("timeout", drain.timeout), unit::duration),
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! The policy file: from its YAML to a [`Policy`], every fault at its place.
+//!
+//! The reader here knows the shape of the file; what a scope, a template or a rule may be is the policy builder's to say.
+//! Its errors name the word at fault, and `place` finds where that word stands.
+
+mod declare;
+mod hidden;
+mod place;
+mod route;
+pub mod test;
+
+use std::path::Path;
+
+use super::fault::{Fault, Severity};
+use super::file;
+use super::read::{Field, Fields, Reader};
+use super::unit::Complaint;
+use crate::policy::scope::Vocabulary;
+use crate::policy::{MethodOverride, Options, PathCase, Policy};
+use crate::yaml::{self, Node, Span, Value};
+pub use test::PolicyTest;
+
+/// The fields of a policy file.
+const KNOWN: [&str; 9] =
+    ["version", "base", "paths", "method_override", "bind", "scopes", "parameters", "routes", "tests"];
+
+/// A policy and what its file says beside it.
+#[derive(Debug)]
+pub struct LoadedPolicy {
+    /// The policy.
+    pub policy: Policy,
+    /// Its own tests; they have not been run.
+    pub tests: Vec<PolicyTest>,
+    /// What is not wrong, but worth a look.
+    pub warnings: Vec<Fault>,
+    /// The name of the file.
+    pub file: String,
+}
+
+/// What a policy is compiled with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Surroundings<'s> {
+    pub(super) vocabulary: &'s Vocabulary,
+    /// The names of the upstream credentials that there are; `None` where that is not known.
+    pub(super) credentials: Option<&'s [&'s str]>,
+}
+
+/// Reads and compiles the policy file at `path` alone. Names of upstream credentials are not checked.
+///
+/// # Errors
+/// All faults at once, each with its place.
+pub fn load(path: &Path, vocabulary: &Vocabulary) -> Result<LoadedPolicy, Vec<Fault>> {
+    let surroundings = Surroundings { vocabulary, credentials: None };
+    load_file(path, surroundings)
+}
+
+pub(super) fn load_file(path: &Path, surroundings: Surroundings<'_>) -> Result<LoadedPolicy, Vec<Fault>> {
+    match file::read_text(path, yaml::CONFIG_LIMIT as u64) {
+        Ok(text) => load_text((path.display().to_string(), text), surroundings),
+        Err(why) => {
+            Err(vec![Fault::of_path(path, format!("the policy cannot be read: {why}"), "name the policy file")])
+        }
+    }
+}
+
+/// Compiles the policy in a text of its own, given with its name.
+pub(super) fn load_text(
+    (name, text): (String, String),
+    surroundings: Surroundings<'_>,
+) -> Result<LoadedPolicy, Vec<Fault>> {
+    let (mut reader, root) = Reader::new(name.clone(), text, None);
+    let compiled = root.and_then(|root| {
+        let field = Field { path: String::new(), node: &root };
+        compile(&mut reader, &field, surroundings)
+    });
+    let (faults, _) = reader.finish();
+    let (errors, warnings): (Vec<Fault>, Vec<Fault>) =
+        faults.into_iter().partition(|fault| fault.severity == Severity::Error);
+    match compiled {
+        Some((policy, tests)) if errors.is_empty() => Ok(LoadedPolicy { policy, tests, warnings, file: name }),
+        _ => Err(errors),
+    }
+}
+
+/// Compiles the policy that `field` is. `None` where a fault has been noted, though faults are noted beside a policy too.
+pub(super) fn compile(
+    reader: &mut Reader<'_>,
+    field: &Field<'_>,
+    surroundings: Surroundings<'_>,
+) -> Option<(Policy, Vec<PolicyTest>)> {
+    let fields = reader.fields(field, &KNOWN)?;
+    version(reader, field, &fields);
+    let options = options(reader, &fields);
+    let mut builder = Policy::builder(options, surroundings.vocabulary);
+    declare::scopes(reader, &fields, &mut builder);
+    declare::parameters(reader, &fields, &mut builder);
+    declare::bindings(reader, &fields, &mut builder);
+    match fields.find("routes") {
+        Some(routes) => route::routes(reader, &routes, &mut builder, surroundings.credentials),
+        None => missing(reader, field, "routes", "write `routes:` and under it `GET /path: scope`, one a line"),
+    }
+    let policy = match builder.finish() {
+        Ok(policy) => policy,
+        Err(errors) => {
+            for error in errors {
+                place::note(reader, field.node, error);
+            }
+            return None;
+        }
+    };
+    hidden::warn_of_hidden_methods(reader, &policy);
+    let tests = match fields.find("tests") {
+        Some(tests) => test::read::read(reader, &tests, &policy, surroundings.vocabulary),
+        None => Vec::new(),
+    };
+    Some((policy, tests))
+}
+
+/// Notes that the policy lacks `name`.
+fn missing(reader: &mut Reader<'_>, policy: &Field<'_>, name: &str, help: &str) {
+    let start = policy.node.span.start;
+    let prefix = if policy.path.is_empty() { String::new() } else { format!("{}.", policy.path) };
+    reader.fault(Span { start, end: start }, format!("`{prefix}{name}` is missing"), help);
+}
+
+fn version(reader: &mut Reader<'_>, policy: &Field<'_>, fields: &Fields<'_>) {
+    let Some(version) = fields.find("version") else {
+        return missing(reader, policy, "version", "write `version: 1`");
+    };
+    let _: Option<()> = reader.parse(&version, |text| match text {
+        "1" => Ok(()),
+        _ => Err(Complaint::new(
+            format!("{} is no version that this program knows", super::text::quoted(text)),
+            "write `version: 1`",
+        )),
+    });
+}
+
+fn options(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Options {
+    const CASES: [(&str, PathCase); 2] = [("sensitive", PathCase::Sensitive), ("insensitive", PathCase::Insensitive)];
+    const OVERRIDES: [(&str, MethodOverride); 2] = [("refuse", MethodOverride::Refuse), ("drop", MethodOverride::Drop)];
+    let mut options = Options::default();
+    if let Some(base) = fields.find("base").and_then(|field| reader.string(&field)) {
+        options.base = base.value;
+    }
+    if let Some(paths) = fields.find("paths")
+        && let Some(inner) = reader.fields(&paths, &["case"])
+        && let Some(case) = inner.find("case").and_then(|field| reader.choice(&field, &CASES))
+    {
+        options.case = case;
+    }
+    if let Some(rule) = fields.find("method_override").and_then(|field| reader.choice(&field, &OVERRIDES)) {
+        options.method_override = rule;
+    }
+    options
+}
+
+/// The strings of a list, or of one scalar, each with its field. An empty list is a fault.
+fn words<'n>(reader: &mut Reader<'_>, field: &Field<'n>, what: &str) -> Option<Vec<String>> {
+    if let Value::List(items) = &field.node.value {
+        if items.is_empty() {
+            let message = "is an empty list, which would ask for nothing";
+            reader.complain(field, Complaint::new(message, format!("write {what}")));
+            return None;
+        }
+        let items: Vec<Field<'n>> = items.iter().map(|node| Field { path: field.path.clone(), node }).collect();
+        return items.iter().map(|item| reader.string(item).map(|word| word.value)).collect();
+    }
+    reader.string(field).map(|word| vec![word.value])
+}
+
+/// Whether a node is `null`, or nothing at all.
+fn is_blank(node: &Node) -> bool {
+    node.scalar().is_some_and(yaml::Scalar::is_null)
+}

@@ -1,0 +1,37 @@
+//! What a policy may not mean: methods that a template hides.
+
+use std::collections::BTreeMap;
+
+use crate::config::read::Reader;
+use crate::policy::{Policy, RouteId, Shadow};
+
+/// Warns of each template that lacks a method of a less specific one: the path chooses the template, so that such a
+/// request is denied and never handed on.
+pub(super) fn warn_of_hidden_methods(reader: &mut Reader<'_>, policy: &Policy) {
+    let mut hidden: BTreeMap<RouteId, Vec<Shadow>> = BTreeMap::new();
+    for shadow in policy.shadows() {
+        hidden.entry(shadow.chosen).or_default().push(shadow);
+    }
+    for (chosen, shadows) in &hidden {
+        let Some(route) = policy.route(*chosen) else { continue };
+        let Some(span) = reader.line_span(route.line()) else { continue };
+        reader.warning(
+            span,
+            message(policy, route.template(), shadows),
+            "the path alone chooses the template: name the methods here too if they are to pass",
+        );
+    }
+}
+
+fn message(policy: &Policy, template: &str, shadows: &[Shadow]) -> String {
+    let mut methods: Vec<&str> = shadows.iter().flat_map(|shadow| shadow.methods.iter().copied()).collect();
+    methods.sort_unstable();
+    methods.dedup();
+    let beaten: Vec<&str> =
+        shadows.iter().filter_map(|shadow| policy.route(shadow.beaten)).map(|route| route.template()).collect();
+    format!(
+        "`{template}` lacks {}, which `{}` would match: such requests are denied",
+        methods.join(", "),
+        beaten.join("`, `")
+    )
+}

@@ -1,0 +1,161 @@
+//! `routes`: a method and a path template each, and who may call it.
+
+use super::declare::member_rules;
+use super::{is_blank, place, words};
+use crate::config::read::{Field, Fields, Reader};
+use crate::config::section::refuse;
+use crate::config::text::quoted;
+use crate::config::unit::Complaint;
+use crate::policy::{AccessSpec, Builder, RouteSpec, RuleSpec};
+use crate::yaml::{Entry, Value};
+
+const WHO: &str = "write a scope, a list of scopes, or `auth: key`, `auth: anyone` or `auth: deny` in a map";
+
+/// Reads all routes.
+pub(super) fn routes(reader: &mut Reader<'_>, field: &Field<'_>, builder: &mut Builder, credentials: Option<&[&str]>) {
+    let Some(routes) = reader.map(field) else { return };
+    if routes.entries().is_empty() {
+        reader.complain(field, Complaint::new("opens nothing", "write `GET /path: scope`, one a line"));
+    }
+    for entry in routes.entries() {
+        let Some(spec) = route(reader, entry, &routes.field(entry)) else { continue };
+        check_credential(reader, &routes.field(entry), &spec, credentials);
+        for error in builder.route(spec).err().into_iter().flatten() {
+            place::note_in_entry(reader, entry, error);
+        }
+    }
+}
+
+fn route(reader: &mut Reader<'_>, entry: &Entry, field: &Field<'_>) -> Option<RouteSpec> {
+    let named = match entry.key.split(' ').collect::<Vec<_>>().as_slice() {
+        [methods, template] if template.starts_with('/') => {
+            Some((methods.split('|').map(str::to_owned).collect(), (*template).to_owned()))
+        }
+        _ => {
+            let message = format!("{} is not a route", quoted(&entry.key));
+            reader.fault(entry.key_span, message, "write `GET /path`, or `GET|POST /path` for more methods");
+            None
+        }
+    };
+    let mut spec = RouteSpec {
+        methods: Vec::new(),
+        template: String::new(),
+        access: AccessSpec::Deny,
+        query: Vec::new(),
+        credential: None,
+        encoded_slash: false,
+        upgrade: None,
+        unbound: Vec::new(),
+        line: reader.line(entry.key_span),
+    };
+    // The value is read in any case, for its own faults.
+    let access = read_value(reader, entry, field, &mut spec);
+    let (methods, template) = named?;
+    Some(RouteSpec { methods, template, access: access?, ..spec })
+}
+
+/// Reads what a route says; gives who may call it.
+fn read_value(reader: &mut Reader<'_>, entry: &Entry, field: &Field<'_>, spec: &mut RouteSpec) -> Option<AccessSpec> {
+    const KNOWN: [&str; 8] = ["scopes", "any_of", "auth", "query", "credential", "encoded_slash", "upgrade", "unbound"];
+    if is_blank(field.node) {
+        reader.fault(entry.key_span, format!("{} says nothing about who may call it", quoted(&entry.key)), WHO);
+        return None;
+    }
+    if !matches!(field.node.value, Value::Map(_)) {
+        let all_of = words(reader, field, "the scopes that the route needs")?;
+        return Some(AccessSpec::Scopes { all_of, any_of: Vec::new() });
+    }
+    let fields = reader.fields(field, &KNOWN)?;
+    refuse(reader, &fields, "upgrade", "leave the route out: this version passes no upgrades");
+    if let Some(credential) = fields.find("credential") {
+        spec.credential = reader.string(&credential).map(|name| name.value);
+    }
+    if let Some(slash) = fields.find("encoded_slash") {
+        let choice = reader.choice(&slash, &[("allow", true), ("refuse", false)]);
+        spec.encoded_slash = choice.unwrap_or(false);
+    }
+    if let Some(unbound) = fields.find("unbound") {
+        spec.unbound = words(reader, &unbound, "the attributes that do not bind here").unwrap_or_default();
+    }
+    if let Some(query) = fields.find("query") {
+        spec.query = rules(reader, &query).unwrap_or_default();
+    }
+    access(reader, entry, &fields)
+}
+
+/// Who may call the route: scopes, or `auth`, and never neither or both.
+fn access(reader: &mut Reader<'_>, entry: &Entry, fields: &Fields<'_>) -> Option<AccessSpec> {
+    const AUTH: [&str; 4] = ["key", "public-key", "anyone", "deny"];
+    let (scopes, any_of) = (fields.find("scopes"), fields.find("any_of"));
+    let Some(auth) = fields.find("auth") else {
+        if scopes.is_none() && any_of.is_none() {
+            reader.fault(entry.key_span, format!("{} does not say who may call it", quoted(&entry.key)), WHO);
+            return None;
+        }
+        let all_of = match scopes {
+            Some(scopes) => words(reader, &scopes, "the scopes that the route needs"),
+            None => Some(Vec::new()),
+        };
+        let any_of = match any_of {
+            Some(any_of) => alternatives(reader, &any_of),
+            None => Some(Vec::new()),
+        };
+        return Some(AccessSpec::Scopes { all_of: all_of?, any_of: any_of? });
+    };
+    let choices = AUTH.map(|word| (word, word));
+    let word = reader.choice(&auth, &choices)?;
+    if scopes.is_some() || any_of.is_some() {
+        let message = format!("`auth: {word}` stands beside scopes, and they cannot both hold");
+        reader.fault(auth.node.span, message, "keep the scopes, or `auth`");
+        return None;
+    }
+    Some(match word {
+        "anyone" => AccessSpec::Anyone,
+        "deny" => AccessSpec::Deny,
+        "key" => AccessSpec::Key,
+        _ => AccessSpec::PublicKey,
+    })
+}
+
+/// `any_of`: a scope or an all-of list each.
+fn alternatives(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Vec<Vec<String>>> {
+    let items = reader.items(field);
+    if items.is_empty() {
+        let complaint =
+            Complaint::new("names no alternative", "write `any_of: [one:scope, [two:scopes, three:scopes]]`");
+        reader.complain(field, complaint);
+        return None;
+    }
+    let read: Vec<Vec<String>> =
+        items.iter().filter_map(|item| words(reader, item, "a scope, or a list of scopes")).collect();
+    (read.len() == items.len()).then_some(read)
+}
+
+/// `query`: rules for ruled parameters.
+fn rules(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Vec<(String, RuleSpec)>> {
+    let parameters = reader.map(field)?;
+    let mut rules = Vec::with_capacity(parameters.entries().len());
+    for entry in parameters.entries() {
+        let parameter = parameters.field(entry);
+        let rule = match &parameter.node.value {
+            Value::Map(_) => member_rules(reader, &parameter).map(RuleSpec::Own),
+            _ => words(reader, &parameter, "members of the declaration").map(RuleSpec::Declared),
+        };
+        rules.extend(rule.map(|rule| (entry.key.to_string(), rule)));
+    }
+    Some(rules)
+}
+
+/// Notes a credential that the upstream section does not have.
+fn check_credential(reader: &mut Reader<'_>, field: &Field<'_>, spec: &RouteSpec, known: Option<&[&str]>) {
+    let (Some(name), Some(known)) = (&spec.credential, known) else { return };
+    if known.contains(&name.as_str()) {
+        return;
+    }
+    let span = field.node.entry("credential").map_or(field.node.span, |entry| entry.value.span);
+    let help = match crate::policy::nearest(name, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("write it under `upstream.credentials` in scopegate.yaml, as `{name}: …`"),
+    };
+    reader.fault(span, format!("there is no upstream credential {}", quoted(name)), help);
+}

@@ -1,0 +1,160 @@
+//! The smaller sections of `scopegate.yaml`, and what this version does not have yet.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use ipnet::IpNet;
+
+use super::address;
+use super::listen::{Address, Listen};
+use super::read::{Field, Fields, Reader};
+use super::text::quoted;
+use super::unit::{self, Complaint};
+
+/// Where the gateway listens unless told otherwise.
+pub(super) const LISTEN: SocketAddr = local(8080);
+/// Where the admin listener is unless told otherwise.
+pub(super) const ADMIN: SocketAddr = local(9901);
+
+const fn local(port: u16) -> SocketAddr {
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), port)
+}
+
+/// Refuses a field that this version does not have; `help` says what to do instead.
+pub(super) fn refuse(reader: &mut Reader<'_>, fields: &Fields<'_>, name: &str, help: &str) {
+    if let Some(field) = fields.find(name).filter(|field| !Reader::is_none(field)) {
+        reader.mask(field.node);
+        let message = format!("`{}` is not available in this version", field.path);
+        reader.fault(field.node.span, message, help);
+    }
+}
+
+/// Refuses a field that has but one value in this version, unless it has that.
+pub(super) fn fix(reader: &mut Reader<'_>, fields: &Fields<'_>, name: &str, only: &str) {
+    let Some(field) = fields.find(name) else { return };
+    if only == "none" && Reader::is_none(&field) {
+        return;
+    }
+    let Some(written) = reader.string(&field) else { return };
+    if written.value != only {
+        let message = format!("`{}` can only be `{only}` in this version", field.path);
+        reader.fault(written.span, message, format!("write `{only}`, or leave the field out"));
+    }
+}
+
+/// Where callers connect.
+pub(super) fn listen(reader: &mut Reader<'_>, field: &Field<'_>, folder: &Path) -> Vec<Listen> {
+    let items = match &field.node.value {
+        crate::yaml::Value::List(_) => reader.items(field),
+        crate::yaml::Value::Map(_) | crate::yaml::Value::Scalar(_) => vec![field.clone()],
+    };
+    if items.is_empty() {
+        reader.complain(field, Complaint::new("is empty", "write at least one address, as in `127.0.0.1:8080`"));
+    }
+    let mut listen: Vec<(Listen, crate::yaml::Span)> = Vec::new();
+    for item in items {
+        let Some(address) = listen_address(reader, &item, folder) else { continue };
+        if let Some((_, first)) = listen.iter().find(|(other, _)| is_same(&other.address, &address)) {
+            let complaint = Complaint::new(format!("`{address}` is given twice"), "remove one of the two");
+            reader.collision(item.node.span, *first, complaint);
+        }
+        listen.push((Listen { address }, item.node.span));
+    }
+    listen.into_iter().map(|(listen, _)| listen).collect()
+}
+
+/// Whether two listeners would collide. Port 0 is another port each time.
+fn is_same(one: &Address, other: &Address) -> bool {
+    one == other && !matches!(one, Address::Tcp(address) if address.port() == 0)
+}
+
+fn listen_address(reader: &mut Reader<'_>, item: &Field<'_>, folder: &Path) -> Option<Address> {
+    let address = |text: &str| address::listen(text, folder);
+    if !matches!(item.node.value, crate::yaml::Value::Map(_)) {
+        return reader.parse(item, address);
+    }
+    let fields = reader.fields(item, &["address", "tls", "proxy_protocol"])?;
+    if fields.find("tls").is_some() {
+        fix(reader, &fields, "tls", "false");
+    }
+    if let Some(field) = fields.find("proxy_protocol")
+        && !reader.items(&field).is_empty()
+    {
+        refuse(reader, &fields, "proxy_protocol", "let the load balancer send HTTP, and name it in `trusted_proxies`");
+    }
+    match fields.find("address") {
+        Some(field) => reader.parse(&field, address),
+        None => {
+            reader.complain(item, Complaint::new("has no `address`", "write `{ address: 127.0.0.1:8080 }`"));
+            None
+        }
+    }
+}
+
+/// `trusted_proxies`: networks, or single addresses.
+pub(super) fn networks(reader: &mut Reader<'_>, field: &Field<'_>) -> Vec<IpNet> {
+    let items = reader.items(field);
+    items.iter().filter_map(|item| reader.parse(item, network)).collect()
+}
+
+/// `10.0.0.0/8`, or one address.
+fn network(text: &str) -> Result<IpNet, Complaint> {
+    let network: Option<IpNet> = text.parse().ok().or_else(|| text.parse::<std::net::IpAddr>().ok().map(IpNet::from));
+    let Some(network) = network else {
+        return Err(Complaint::new(
+            format!("{} is not a network", quoted(text)),
+            "write one as in `10.0.0.0/8`, or an address as in `10.1.2.3`",
+        ));
+    };
+    if network.trunc() != network {
+        return Err(Complaint::new(
+            format!("{} has bits behind its prefix", quoted(text)),
+            format!("write `{}`", network.trunc()),
+        ));
+    }
+    Ok(network)
+}
+
+/// The value of a field of `fields`, or `default` where it is not there or at fault.
+pub(super) fn value<T>(
+    reader: &mut Reader<'_>,
+    fields: &Fields<'_>,
+    (name, default): (&str, T),
+    read: impl Fn(&str) -> Result<T, Complaint>,
+) -> T {
+    match fields.find(name) {
+        Some(field) => reader.parse(&field, read).unwrap_or(default),
+        None => default,
+    }
+}
+
+/// `hosts`: the only authorities served.
+pub(super) fn hosts(reader: &mut Reader<'_>, field: &Field<'_>) -> Vec<Box<str>> {
+    let items = reader.items(field);
+    items.iter().filter_map(|item| reader.parse(item, address::authority)).collect()
+}
+
+/// `admin.listen`, unless it is overridden.
+pub(super) fn admin(reader: &mut Reader<'_>, fields: &Fields<'_>, overridden: Option<SocketAddr>) -> SocketAddr {
+    let Some(section) = fields.find("admin") else {
+        return overridden.unwrap_or(ADMIN);
+    };
+    let Some(fields) = reader.fields(&section, &["listen", "public_url"]) else {
+        return ADMIN;
+    };
+    refuse(reader, &fields, "public_url", "leave it out: this version has no web page");
+    overridden.unwrap_or_else(|| value(reader, &fields, ("listen", ADMIN), address::socket))
+}
+
+/// `metrics.listen`.
+pub(super) fn metrics(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<SocketAddr> {
+    let section = fields.find("metrics")?;
+    let fields = reader.fields(&section, &["listen"])?;
+    value(reader, &fields, ("listen", None), unit::or_none(address::socket))
+}
+
+/// A whole number from `least` to `most`.
+pub(super) fn count(least: u64, most: u64) -> impl Fn(&str) -> Result<usize, Complaint> {
+    let read = unit::number(least, most);
+    move |text| read(text).map(|number| usize::try_from(number).unwrap_or(usize::MAX))
+}

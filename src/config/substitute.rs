@@ -1,0 +1,92 @@
+//! `${env:NAME}` and `${file:PATH}` in the strings of `scopegate.yaml`.
+
+use std::path::PathBuf;
+
+use super::file;
+use super::source::Environment;
+use super::unit::Complaint;
+
+/// The most that a file named by `${file:…}` may hold, in bytes.
+const FILE_LIMIT: u64 = 64 << 10;
+
+/// Puts values in the place of `${…}`.
+#[derive(Debug)]
+pub(super) struct Substitution<'s> {
+    pub(super) environment: &'s Environment,
+    /// What relative paths are relative to.
+    pub(super) folder: PathBuf,
+    /// Every file that was asked for.
+    pub(super) files: Vec<PathBuf>,
+}
+
+/// Whether `text` has anything to put in.
+pub(super) fn is_wanted(text: &str) -> bool {
+    text.contains("${")
+}
+
+impl Substitution<'_> {
+    /// `text` with every `${…}` replaced, and `$${` read as `${`.
+    pub(super) fn apply(&mut self, text: &str) -> Result<String, Complaint> {
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once("${") {
+            if let Some(before) = before.strip_suffix('$') {
+                out.push_str(before);
+                out.push_str("${");
+                rest = after;
+                continue;
+            }
+            out.push_str(before);
+            let Some((what, after)) = after.split_once('}') else {
+                return Err(Complaint::new(
+                    "`${` has no `}`",
+                    "write `${env:NAME}` or `${file:PATH}`; `$${` stands for `${` itself",
+                ));
+            };
+            out.push_str(&self.value(what)?);
+            rest = after;
+        }
+        out.push_str(rest);
+        Ok(out)
+    }
+
+    fn value(&mut self, what: &str) -> Result<String, Complaint> {
+        match what.split_once(':') {
+            Some(("env", name)) if !name.is_empty() => self.variable(name),
+            Some(("file", path)) if !path.is_empty() => self.file(path),
+            _ => Err(Complaint::new(
+                format!("`${{{what}}}` is not known"),
+                "write `${env:NAME}` or `${file:PATH}`; `$${` stands for `${` itself",
+            )),
+        }
+    }
+
+    fn variable(&self, name: &str) -> Result<String, Complaint> {
+        match self.environment.read(name) {
+            Some(value) if !value.is_empty() => Ok(value),
+            Some(_) => Err(Complaint::new(format!("the environment variable `{name}` is empty"), "give it a value")),
+            None => Err(Complaint::new(
+                format!("the environment variable `{name}` is not set"),
+                format!("set `{name}`, or write the value here"),
+            )),
+        }
+    }
+
+    /// The text of a file without its final line break.
+    fn file(&mut self, path: &str) -> Result<String, Complaint> {
+        let path = self.folder.join(path);
+        let result = file::read_text(&path, FILE_LIMIT);
+        let shown = path.display().to_string();
+        self.files.push(path);
+        let text = result.map_err(|why| {
+            Complaint::new(format!("`{shown}` cannot be read: {why}"), "a relative path is relative to this file")
+        })?;
+        let value = text.strip_suffix('\n').unwrap_or(&text);
+        let value = value.strip_suffix('\r').unwrap_or(value);
+        if value.is_empty() {
+            let message = format!("`{shown}` is empty");
+            return Err(Complaint::new(message, "write the value into it"));
+        }
+        Ok(value.to_owned())
+    }
+}

@@ -1,0 +1,209 @@
+//! What a user reads when something is wrong. The snapshots are the review: `line:column: what`, and the mend under it.
+
+use super::*;
+
+/// A policy text in the place of the good one; all faults, one line each.
+fn policy_faults(text: &str) -> String {
+    listed(&Case::new().file("scopegate.yaml", &with("")).file("policy.yaml", text))
+}
+
+/// The fields of every section that this version has, given `more`.
+macro_rules! diagnose {
+    ($name:ident, $text:expr) => {
+        #[test]
+        fn $name() {
+            insta::assert_snapshot!(faults_of(&$text));
+        }
+    };
+}
+
+diagnose!(an_unknown_field_suggests_the_nearest, with("listne: 1\nlimits: { headres: 3 }\nbackend: x\n"));
+diagnose!(a_missing_section_is_named, "mode: enforce\n");
+diagnose!(an_empty_file_says_what_to_write, "# nothing\n");
+diagnose!(a_file_that_is_no_map_says_what_to_write, "- a\n");
+diagnose!(text_that_is_no_yaml_is_pointed_at, "upstream: [a\npolicy: b\n");
+diagnose!(
+    anchors_aliases_tags_and_merge_keys_are_refused,
+    with("hosts: &h [a]\nlimits: { <<: 1 }\ntrusted_proxies: *h\nmode: !!str enforce\n")
+);
+diagnose!(a_second_document_is_refused, format!("{}---\na: b\n", with("")));
+diagnose!(null_is_never_a_default, with("mode:\nlimits: { idle: null }\nhosts: ~\n"));
+diagnose!(
+    a_listener_that_cannot_be_is_told_why,
+    with("listen: [8080, ':80', 'http://x', 'api:80', '1.2.3.4:99999', '127.0.0.1:1', '127.0.0.1:1', {tls: false}]\n")
+);
+diagnose!(no_listener_at_all_is_a_fault, with("listen: []\n"));
+diagnose!(
+    units_show_an_example,
+    with(
+        "limits: { idle: 5, header_bytes: 32KB, body_bytes: never, headers: many, connections: 0 }\n\
+         drain: { delay: soon, timeout: none }\nworkers: 0\n"
+    )
+);
+diagnose!(a_target_larger_than_a_head_is_a_contradiction, with("limits: { header_bytes: 4KiB, target_bytes: 8KiB }\n"));
+diagnose!(
+    words_that_are_no_choice_list_the_choices,
+    with("mode: shadwo\nerrors: json\nlog: { level: verbose, access: yes }\nheaders: { underscores: keep }\n")
+);
+diagnose!(
+    places_for_keys_are_checked,
+    with(
+        "keys:\n  accept:\n    - bearer\n    - bearer\n    - token\n    - header: Authorization\n    - header: Host\n    \
+         - scheme: Bearer\n    - {header: a, cookie: b}\n    - cookie: 'a b'\n    - query: 'a=b'\n    - 'headr: X'\n"
+    )
+);
+diagnose!(stores_and_prefixes_are_checked, with("keys: { store: scopegate.db, prefix: sg-, accept: [] }\n"));
+diagnose!(networks_are_checked, with("trusted_proxies: [10.0.0.1/8, lan]\n"));
+diagnose!(hosts_are_checked, with("hosts: ['http://x', 'a b', 'x:0x50']\n"));
+diagnose!(
+    what_this_version_lacks_is_refused_and_never_ignored,
+    with(
+        "tls: { cert: a, key: b }\ncors: { origins: [a] }\nadmin: { public_url: 'http://x' }\n\
+         listen: { address: '127.0.0.1:0', tls: true, proxy_protocol: [10.0.0.0/8] }\n\
+         keys: { store: 'postgres://u:geheim@db/x', snapshot: s.bin, max_stale: 1h, accept: [public_query: company_id] }\n\
+         limits: { connections_per_address: 5, h2_streams: 64, h2_resets: 1/1s, connection_age: 1h }\n\
+         log: { output: 'tcp://x' }\n"
+    )
+);
+diagnose!(
+    what_an_upstream_lacks_in_this_version_is_refused,
+    "policy: policy.yaml\nupstream: { urls: ['http://a'], protocol: h2c, health: { path: /up, eject_after: 3 } }\n"
+);
+diagnose!(
+    an_upstream_that_cannot_be_is_told_why,
+    "policy: policy.yaml\nupstream:\n  url: http://user:geheim@x/v1\n  host: 'a b'\n  max_pending: 0\n  \
+     retries: { budget: 20 }\n  tls: { ca: none.pem, client_cert: c.pem }\n  timeouts: { connect: 0s }\n"
+);
+diagnose!(
+    credentials_are_checked_and_never_shown,
+    "policy: policy.yaml\nupstream:\n  url: http://x\n  credential: geheim\n  credentials:\n    \
+     a: { header: X-A }\n    b: { header: X-B, query: b, value: geheim }\n    c: { header: Host, value: geheim }\n    \
+     d: { basic: { username: 'u:v', password: geheim } }\n    e: { header: X-E, value: \"geheim\\r\\nX: y\" }\n    \
+     f: { basic: { username: u, pasword: geheim } }\n    g: { header: X-G, valu: geheim }\n"
+);
+
+#[test]
+fn a_secret_in_a_text_that_is_no_yaml_is_not_shown() {
+    let text = "upstream:\n  credential: { header: A, value: geheim }}\n  x: [\n  geheim\n";
+    let case = Case::new().file("scopegate.yaml", text);
+    assert!(!case.rendered().contains("geheim"), "{}", case.rendered());
+}
+
+#[test]
+fn a_fault_is_rendered_with_its_line_and_a_mark() {
+    let text = "listne: 127.0.0.1:80\nupstream: { url: http://x, url: http://y }\npolicy: policy.yaml\n";
+    insta::assert_snapshot!(Case::new().file("scopegate.yaml", text).rendered());
+}
+
+#[test]
+fn a_secret_beside_a_fault_is_masked_in_the_excerpt() {
+    let text =
+        "policy: policy.yaml\nupstream: { url: http://x, max_pendin: 1, credential: { header: A, value: geheim } }\n";
+    insta::assert_snapshot!(Case::new().file("scopegate.yaml", text).rendered());
+}
+
+#[test]
+fn what_a_file_holds_cannot_steer_a_terminal_or_break_a_line() {
+    let listed = faults_of(&with("\"a\\eb\\nc\": 1\nmode: \"x\\ny\\e[31m\"\n"));
+    assert!(!listed.contains('\u{1b}') && listed.lines().count() == 3, "{listed:?}");
+}
+
+#[test]
+fn colour_is_given_only_where_it_is_asked_for() {
+    let faults = Case::new().file("scopegate.yaml", "a: b").load().unwrap_err();
+    let fault = faults.first().unwrap();
+    assert!(fault.render(Style::Coloured).contains('\u{1b}'));
+    assert!(!fault.render(Style::Plain).contains('\u{1b}'));
+}
+
+#[test]
+fn a_fault_as_json_has_place_message_and_help() {
+    let case = Case::new().file("scopegate.yaml", &with("mode: shadwo\n"));
+    let faults = case.load().unwrap_err();
+    let json = serde_json::to_string_pretty(&faults).unwrap();
+    insta::assert_snapshot!(case.anonymous(&json));
+}
+
+#[test]
+fn a_policy_is_told_what_it_lacks() {
+    insta::assert_snapshot!(policy_faults("scopes: {}\n"));
+}
+
+#[test]
+fn a_policy_that_is_no_map_is_refused() {
+    let both = format!("{}\n{}", policy_faults("- a\n"), policy_faults("# nothing\n"));
+    insta::assert_snapshot!(both);
+}
+
+#[test]
+fn a_policy_of_another_version_is_refused() {
+    insta::assert_snapshot!(policy_faults("version: 2\nroutes:\n  GET /a: a\n"));
+}
+
+#[test]
+fn a_duplicate_route_names_both_lines() {
+    insta::assert_snapshot!(policy_faults(
+        "version: 1\nroutes:\n  GET /a: a:read\n  GET /a: a:write\n  GET /b/{id}: b:read\n  POST|GET /b/{other}: b:write\n"
+    ));
+}
+
+#[test]
+fn a_route_that_does_not_say_who_is_refused() {
+    insta::assert_snapshot!(policy_faults(
+        "version: 1\nroutes:\n  GET /a:\n  GET /b: {}\n  GET /c: []\n  GET /d: { any_of: [] }\n  GET /e: { any_of: [[]] }\n  \
+         GET /f: { auth: key, scopes: x }\n  GET /g: { auth: nobody }\n  GET /h: { scopes: x, unbound: [] }\n  \
+         GET /i: { scopes: x, query: { y: [] } }\n  GET /j: null\n"
+    ));
+}
+
+#[test]
+fn a_route_that_is_none_is_refused() {
+    insta::assert_snapshot!(policy_faults(
+        "version: 1\nroutes:\n  /a: a:read\n  GET a: a:read\n  GET  /b: a:read\n  get /c: a:read\n  GET|GET /d: a:read\n  \
+         GET /{x}.json: a:read\n  TRACE /e: a:read\n  GET /{*rest}/f: a:read\n"
+    ));
+}
+
+#[test]
+fn an_unknown_scope_suggests_the_nearest_at_its_place() {
+    insta::assert_snapshot!(policy_faults(
+        "version: 1\nscopes:\n  profiles:read: Read profiles\n  lists:read:\n  x:write: { implies: [profiles:raed], access: all }\n\
+         routes:\n  GET /a: profiles:raed\n  GET /b: { any_of: [profiles:read, [profiles:read, list:read]] }\n  \
+         GET /c: { scopes: 'bad scope' }\n"
+    ));
+}
+
+#[test]
+fn ruled_parameters_are_checked_at_their_place() {
+    insta::assert_snapshot!(policy_faults(
+        "version: 1\nparameters:\n  include: { list: comma, members: { lists: lists:read } }\n  Include: { list: semicolon }\n  \
+         page: { nested: slash, members: {} }\nroutes:\n  GET /a: { scopes: x, query: { include: [list], inclde: [lists] } }\n"
+    ));
+}
+
+#[test]
+fn an_upstream_credential_that_is_not_there_is_a_fault() {
+    let case = Case::new()
+        .file(
+            "scopegate.yaml",
+            "policy: policy.yaml\nupstream: { url: http://x, credentials: { sms: { header: A, value: b } } }\n",
+        )
+        .file("policy.yaml", "version: 1\nroutes:\n  GET /a: { scopes: x, credential: smss }\n  GET /b: { scopes: x, upgrade: websocket }\n");
+    insta::assert_snapshot!(listed(&case));
+}
+
+#[test]
+fn a_variable_in_a_policy_file_is_refused() {
+    insta::assert_snapshot!(policy_faults("version: 1\nbase: ${env:BASE}\nroutes:\n  GET /a: x\n"));
+}
+
+#[test]
+fn the_tests_of_a_policy_are_checked() {
+    insta::assert_snapshot!(policy_faults(
+        "version: 1\nroutes:\n  GET /a: a:read\ntests:\n  - { request: GET, scopes: [a:raed], expect: deny }\n  \
+         - { scopes: [], expect: maybe }\n  - { request: GET /a, expect: deny }\n  \
+         - { request: GET /a, grant: full, key: none, expect: allow }\n  \
+         - { request: GET /a, grant: full, expect: allow, missing: [a:read] }\n  \
+         - { request: GET /a, key: none, expect: deny, code: missing-key }\n  - { request: GET /a, grant: all }\n"
+    ));
+}

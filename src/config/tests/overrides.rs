@@ -1,0 +1,169 @@
+//! Flags, variables, and what `${…}` puts in.
+
+use super::*;
+use crate::config::StoreLocation;
+
+impl Case {
+    fn flags(mut self, set: impl FnOnce(&mut Overrides)) -> Self {
+        set(&mut self.overrides);
+        self
+    }
+}
+
+fn listen(case: &Case) -> String {
+    case.load().unwrap().config.listen.iter().map(|listen| listen.address.to_string()).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn a_flag_is_stronger_than_the_environment_and_that_than_the_file() {
+    let file = || Case::new().file("scopegate.yaml", &with("listen: 127.0.0.1:1\n"));
+    assert_eq!(listen(&file()), "127.0.0.1:1");
+    let both = || file().variable("SCOPEGATE_LISTEN", "127.0.0.1:2");
+    assert_eq!(listen(&both()), "127.0.0.1:2");
+    let all = both().flags(|flags| flags.listen = Some("127.0.0.1:3, unix:/run/x.sock".to_owned()));
+    assert_eq!(listen(&all), "127.0.0.1:3 unix:/run/x.sock");
+}
+
+#[test]
+fn an_empty_variable_overrides_nothing() {
+    let case = Case::new().file("scopegate.yaml", &with("listen: 127.0.0.1:1\n")).variable("SCOPEGATE_LISTEN", "");
+    assert_eq!(listen(&case), "127.0.0.1:1");
+}
+
+#[test]
+fn an_overridden_upstream_keeps_the_rest_of_its_section() {
+    let text = "policy: policy.yaml\nupstream: { credential: { header: A, value: b }, max_pending: 7 }\n";
+    let case = Case::new().file("scopegate.yaml", text).variable("SCOPEGATE_UPSTREAM", "https://api.example.com");
+    let upstream = case.load().unwrap().config.upstream;
+    assert_eq!(&*upstream.authority, "api.example.com");
+    assert!(upstream.credential.is_some());
+    assert_eq!(upstream.max_pending, 7);
+}
+
+#[test]
+fn what_is_overridden_may_be_missing_or_unset_in_the_file() {
+    let text = "upstream: { url: '${env:NOT_SET}' }\npolicy: not-there.yaml\nkeys: { prefix: acme }\n";
+    let case = Case::new().file("scopegate.yaml", text);
+    let policy = case.path("policy.yaml").display().to_string();
+    let case = case.variable("SCOPEGATE_UPSTREAM", "http://x").variable("SCOPEGATE_POLICY", &policy);
+    let case = case.variable("SCOPEGATE_STORE", "file:other.yaml").variable("SCOPEGATE_ADMIN", "127.0.0.1:7");
+    let config = case.load().unwrap().config;
+    assert_eq!(config.keys.store, StoreLocation::File("other.yaml".into()));
+    assert_eq!((&*config.keys.prefix, config.admin.port()), ("acme", 7));
+}
+
+#[test]
+fn a_gateway_needs_no_file_where_upstream_and_policy_are_given() {
+    let case = Case::new();
+    let policy = case.path("policy.yaml").display().to_string();
+    let case = case.flags(|flags| flags.upstream = Some("http://x".to_owned())).variable("SCOPEGATE_POLICY", &policy);
+    let loaded = load(&case.source(None), &Vocabulary::new()).unwrap();
+    assert_eq!(loaded.config.policy.routes().len(), 1);
+    assert_eq!(loaded.files, [case.path("policy.yaml")]);
+}
+
+#[test]
+fn a_policy_that_is_built_in_needs_no_file() {
+    let case = Case::new().flags(|flags| flags.upstream = Some("http://x".to_owned()));
+    let source = Source { policy_text: Some(("demo".to_owned(), POLICY.to_owned())), ..case.source(None) };
+    assert_eq!(load(&source, &Vocabulary::new()).unwrap().policy_file, "demo");
+}
+
+#[test]
+fn without_a_file_the_flags_that_are_missing_are_named() {
+    let case = Case::new().variable("SCOPEGATE_UPSTREAM", "http://x");
+    let faults = load(&case.source(None), &Vocabulary::new()).unwrap_err();
+    let fault = faults.first().unwrap();
+    assert_eq!(fault.to_string(), "scopegate.yaml: there is no such file here, and none was named");
+    assert_eq!(fault.help.as_deref(), Some("name one with `-c FILE`, or do without and give --policy"));
+}
+
+#[test]
+fn a_bad_override_says_where_it_came_from() {
+    let case = Case::new()
+        .file("scopegate.yaml", &with(""))
+        .flags(|flags| flags.listen = Some("8080".to_owned()))
+        .variable("SCOPEGATE_UPSTREAM", "http://user:geheim@x")
+        .variable("SCOPEGATE_STORE", "redis:x")
+        .variable("SCOPEGATE_ADMIN", "admin:1");
+    insta::assert_snapshot!(listed(&case), @r"
+    --listen: `8080` has no address before the port
+        write `127.0.0.1:8080`, or `0.0.0.0:8080` for every address
+    SCOPEGATE_UPSTREAM: the URL holds a user name or a password
+        write the host alone, and give the upstream its credential in `upstream.credential`
+    SCOPEGATE_STORE: `redis` is not a kind of store
+        write `sqlite:scopegate.db` or `file:keys.yaml`
+    SCOPEGATE_ADMIN: `admin:1` has a name where an IP address must stand
+        write an IP address and a port, as in `127.0.0.1:8080` or `[::1]:8080`, or `unix:/path.sock`
+    ");
+}
+
+#[test]
+fn files_that_cannot_be_read_are_named() {
+    let case = Case::new();
+    assert_eq!(
+        listed(&case),
+        "scopegate.yaml: the configuration cannot be read: there is no such file\n    name it with `-c FILE`"
+    );
+    let case = case.file("scopegate.yaml", "upstream: { url: http://x }\npolicy: nowhere.yaml\n");
+    insta::assert_snapshot!(listed(&case), @r"
+    scopegate.yaml:2:9: `policy`: `nowhere.yaml` cannot be read: there is no such file
+        a relative path is relative to this file
+    ");
+    let case = case.flags(|flags| flags.policy = Some("/nowhere/policy.yaml".to_owned()));
+    assert!(listed(&case).starts_with("/nowhere/policy.yaml: the policy cannot be read: there is no such file"));
+}
+
+#[test]
+fn variables_and_files_are_put_in_wherever_a_string_stands() {
+    let case = Case::new()
+        .file(
+            "scopegate.yaml",
+            &with("workers: ${env:WORKERS}\nkeys: { pepper: '${file:pepper}', prefix: 'a${env:P}' }\n"),
+        )
+        .file("pepper", "salt\n")
+        .variable("WORKERS", "2")
+        .variable("P", "b");
+    let loaded = case.load().unwrap();
+    assert_eq!(loaded.config.workers, Some(2));
+    assert_eq!(&*loaded.config.keys.prefix, "ab");
+    assert_eq!(loaded.config.keys.pepper.unwrap().expose(), b"salt");
+    assert!(loaded.files.contains(&case.path("pepper")));
+}
+
+#[test]
+fn two_dollars_stand_for_one() {
+    let text =
+        "policy: policy.yaml\nupstream: { url: http://x, credential: { header: A, value: '$${env:X} $5 ${env:Y}' } }\n";
+    let case = Case::new().file("scopegate.yaml", text).variable("Y", "y");
+    let config = case.load().unwrap().config;
+    let Some(super::super::UpstreamCredential::Header { value, .. }) = config.upstream.credential else {
+        panic!("no header")
+    };
+    assert_eq!(value.expose(), b"${env:X} $5 y");
+}
+
+#[test]
+fn what_cannot_be_put_in_is_a_fault_and_no_value_is_ever_shown() {
+    let text = with(
+        "workers: ${env:SECRET}\nmode: ${env:NOT_SET}\nerrors: ${env:EMPTY}\nhosts: ['${file:nowhere}', '${file:void}', '${vault:x}', '${env:']\n",
+    );
+    let case = Case::new().file("scopegate.yaml", &text).file("void", "\n");
+    let case = case.variable("SECRET", "geheim").variable("EMPTY", "");
+    insta::assert_snapshot!(listed(&case), @r"
+    scopegate.yaml:3:10: `workers`: what `${env:SECRET}` stands for does not fit here
+        write `auto`, or a number from 1 to 1024
+    scopegate.yaml:4:7: `mode`: the environment variable `NOT_SET` is not set
+        set `NOT_SET`, or write the value here
+    scopegate.yaml:5:9: `errors`: the environment variable `EMPTY` is empty
+        give it a value
+    scopegate.yaml:6:9: `hosts`: `nowhere` cannot be read: there is no such file
+        a relative path is relative to this file
+    scopegate.yaml:6:28: `hosts`: `void` is empty
+        write the value into it
+    scopegate.yaml:6:44: `hosts`: `${vault:x}` is not known
+        write `${env:NAME}` or `${file:PATH}`; `$${` stands for `${` itself
+    scopegate.yaml:6:58: `hosts`: `${` has no `}`
+        write `${env:NAME}` or `${file:PATH}`; `$${` stands for `${` itself
+    ");
+}

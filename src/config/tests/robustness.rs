@@ -1,0 +1,127 @@
+//! Any text at all gives a configuration or faults, and never a panic.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Pieces of which configurations are made, so that random texts get far into the readers.
+fn pieces() -> impl Strategy<Value = String> {
+    let words = [
+        "listen",
+        "upstream",
+        "url",
+        "policy",
+        "keys",
+        "accept",
+        "credential",
+        "header",
+        "value",
+        "limits",
+        "routes",
+        "scopes",
+        "version",
+        "tests",
+        "query",
+        "any_of",
+        "GET /a",
+        "{id}",
+        ": ",
+        ":\n  ",
+        "\n",
+        "\n- ",
+        "[",
+        "]",
+        "{",
+        "}",
+        ", ",
+        "- ",
+        "&a",
+        "*a",
+        "!t",
+        "<<",
+        "null",
+        "~",
+        "1",
+        "1s",
+        "none",
+        "\"",
+        "'",
+        "|",
+        ">",
+        "#",
+        "---",
+        "${env:X}",
+        "${",
+        "é",
+        "\t",
+        "\r",
+        "\u{feff}",
+        "\u{0}",
+        "%YAML 1.2",
+    ];
+    prop::collection::vec(prop::sample::select(words.to_vec()), 0..60).prop_map(|pieces| pieces.concat())
+}
+
+/// Loads and renders; the answer is not looked at.
+fn survive(config: &str, policy: &str) {
+    let case = Case::new().file("scopegate.yaml", config).file("policy.yaml", policy);
+    if let Err(faults) = case.load() {
+        assert!(!faults.is_empty());
+        for fault in faults {
+            assert!(!fault.render(Style::Plain).is_empty());
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn any_text_is_a_configuration_or_has_faults(text in any::<String>()) {
+        survive(&text, &text);
+    }
+
+    #[test]
+    fn any_heap_of_pieces_is_a_configuration_or_has_faults(config in pieces(), policy in pieces()) {
+        survive(&config, &policy);
+        survive(&with(&config), &format!("version: 1\nroutes:\n  GET /a: a\n{policy}"));
+    }
+
+    #[test]
+    fn a_good_configuration_with_a_byte_changed_is_one_or_has_faults(at in 0_usize..400, byte in 0_u8..128) {
+        let mut text = with("listen: ['127.0.0.1:0']\nlimits: { idle: 5s }\nkeys: { pepper: \"${env:P}\" }\n").into_bytes();
+        let at = at % text.len();
+        text[at] = byte;
+        survive(&String::from_utf8(text).unwrap(), POLICY);
+    }
+}
+
+#[test]
+fn a_text_with_endless_faults_tells_the_first_hundred() {
+    let text: String = (0..5000).map(|n| format!("x{n}: 1\n")).collect();
+    let faults = Case::new().file("scopegate.yaml", &text).load().unwrap_err();
+    assert_eq!(faults.len(), 101);
+    assert_eq!(faults.last().unwrap().to_string().split(": ").last(), Some("4902 more faults are not shown"));
+}
+
+#[test]
+fn a_nest_without_bottom_is_refused() {
+    survive(&"[".repeat(100_000), &"{a: ".repeat(100_000));
+    survive(&"- ".repeat(100_000), &"? ".repeat(100_000));
+}
+
+#[test]
+fn a_file_beyond_the_limit_is_refused() {
+    let case = Case::new().file("scopegate.yaml", &"#".repeat((4 << 20) + 1));
+    assert_eq!(
+        listed(&case),
+        "scopegate.yaml: the configuration cannot be read: it has more than 4194304 bytes\n    name it with `-c FILE`"
+    );
+}
+
+#[test]
+fn a_file_that_is_not_utf_8_is_refused() {
+    let case = Case::new();
+    std::fs::write(case.path("scopegate.yaml"), b"listen: \xff\n").unwrap();
+    assert!(listed(&case).contains("it is not UTF-8 (byte 9)"));
+}

@@ -1,0 +1,136 @@
+//! The upstream: the HTTP API that is protected, and how it is spoken to.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::key::secret::Secret;
+
+pub(super) mod read;
+
+/// The upstream and everything about speaking to it.
+#[derive(Debug)]
+pub struct Upstream {
+    /// Where to connect.
+    pub address: UpstreamAddress,
+    /// `host[:port]` as in the URL, lower-cased, a default port left out; `localhost` for a Unix socket.
+    pub authority: Box<str>,
+    /// What `Host` says upstream.
+    pub host: HostRule,
+    /// The credential that replaces the caller's key where a route names none.
+    pub credential: Option<UpstreamCredential>,
+    /// The credentials that routes choose by name.
+    pub credentials: BTreeMap<Box<str>, UpstreamCredential>,
+    /// TLS towards the upstream; of use where the address says `tls`.
+    pub tls: UpstreamTls,
+    /// How long each stage may take.
+    pub timeouts: Timeouts,
+    /// What may be tried again, and how often.
+    pub retries: Retries,
+    /// How many requests may wait for an upstream connection at once.
+    pub max_pending: usize,
+}
+
+/// Where the upstream is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UpstreamAddress {
+    /// A TCP address; the host is a name or an IP address, without brackets.
+    Tcp {
+        /// Name or IP address.
+        host: Box<str>,
+        /// Port.
+        port: u16,
+        /// Whether the URL is `https`.
+        tls: bool,
+    },
+    /// The path of a Unix socket.
+    Unix(PathBuf),
+}
+
+/// What `Host` says upstream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostRule {
+    /// This name.
+    Name(Box<str>),
+    /// What the caller said.
+    Preserve,
+    /// The authority of the upstream's URL.
+    Url,
+}
+
+/// A credential that is set on what is sent upstream. `basic` is compiled to a header.
+#[derive(Debug)]
+pub enum UpstreamCredential {
+    /// A header field, set over whatever the caller sent.
+    Header {
+        /// Field name as written.
+        name: Box<str>,
+        /// Field value: visible ASCII and spaces.
+        value: Secret,
+    },
+    /// A query parameter, set over whatever the caller sent.
+    Query {
+        /// Parameter name, percent-encoded for the wire.
+        name: Box<str>,
+        /// Parameter value, percent-encoded for the wire.
+        value: Secret,
+    },
+}
+
+/// TLS towards the upstream.
+#[derive(Debug)]
+pub struct UpstreamTls {
+    /// Who may have signed the upstream's certificate.
+    pub ca: Ca,
+    /// What the gateway shows of itself.
+    pub client: Option<ClientCertificate>,
+    /// The name that the certificate must bear, and that is sent as SNI; `None`: the URL's host.
+    pub server_name: Option<Box<str>>,
+}
+
+/// Who may have signed the upstream's certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ca {
+    /// These alone.
+    File {
+        /// Where they were read from.
+        path: PathBuf,
+        /// One or more certificates as PEM.
+        pem: Vec<u8>,
+    },
+    /// The roots of the system.
+    System,
+}
+
+/// A certificate with its key, for upstreams that ask for one.
+#[derive(Debug)]
+pub struct ClientCertificate {
+    /// The chain as PEM, leaf first.
+    pub chain_pem: Vec<u8>,
+    /// The private key as PEM.
+    pub key_pem: Secret,
+}
+
+/// How long each stage of an exchange with the upstream may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// TCP connect and TLS handshake together.
+    pub connect: Duration,
+    /// From the last byte of the request to the head of the response.
+    pub response: Duration,
+    /// How long an unused connection is kept.
+    pub idle: Duration,
+    /// The whole exchange; `None`: unbounded.
+    pub request: Option<Duration>,
+}
+
+/// What may be tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retries {
+    /// Further attempts to connect.
+    pub connect: u32,
+    /// Further attempts of an idempotent request that failed before any byte of a response.
+    pub idempotent: u32,
+    /// Retries may be at most this share of requests, in percent.
+    pub budget_percent: u8,
+}
