@@ -4,4 +4,5 @@ pub mod config;
 pub mod http1;
 pub mod key;
 pub mod policy;
+pub mod store;
 pub mod yaml;

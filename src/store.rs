@@ -1,0 +1,208 @@
+//! Stores: where key records live, and how a running gateway learns of every change.
+//!
+//! FLOOR 1. A [`KeyStore`] is the record of the truth; every change of it gets a [`Revision`]. A gateway mirrors all of
+//! it in an [`index::Index`], fed by a [`follow::Follower`], and asks no store on any request. A change is persisted
+//! first, then published: what was acknowledged survives a crash, and what is in memory was acknowledged.
+
+pub mod file;
+pub mod follow;
+pub mod index;
+pub mod sqlite;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::key::lifecycle::{Transition, TransitionError};
+use crate::key::{KeyId, KeyRecord, Timestamp};
+
+/// The number of a change. A store gives them out in order, starting at 1, and never twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Revision(pub u64);
+
+impl Revision {
+    /// Before every change.
+    pub const START: Self = Self(0);
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(out)
+    }
+}
+
+/// A record as it was left by a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The last change of this record.
+    pub revision: Revision,
+    /// The record after it.
+    pub record: KeyRecord,
+}
+
+/// What a load has told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loaded {
+    /// Everything up to this revision was told.
+    pub revision: Revision,
+    /// Whether what was told replaces what was known.
+    pub extent: Extent,
+}
+
+/// How far a load goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// Every record that changed; the others are as before.
+    Changes,
+    /// Every record there is, all with the revision of the load; a record that was not told is gone.
+    Everything,
+}
+
+/// Who makes a change, and when: what the audit will say.
+#[derive(Clone, Copy, Debug)]
+pub struct Stamp<'a> {
+    /// Who: a user, a token's name, `cli`.
+    pub by: &'a str,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What became of a transition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The record now.
+    pub record: KeyRecord,
+    /// The change that was made; `None` where the key was in that state already.
+    pub revision: Option<Revision>,
+}
+
+/// A record of keys. One value is one connection; the same store may be open many times, in many processes.
+pub trait KeyStore: Send {
+    /// Where it is, as `keys.store` says it. Holds no credential.
+    fn place(&self) -> String;
+
+    /// Whether something may have changed since the last call, through another connection. Cheap: it is called 20 times
+    /// a second. Where the store was replaced by a later copy of itself, goes on with that one.
+    ///
+    /// # Errors
+    /// The store is away, broken, or another one stands in its place.
+    fn refresh(&mut self) -> Result<bool, StoreError>;
+
+    /// Tells every record that changed after `since`, each once and as one moment saw them all.
+    ///
+    /// # Errors
+    /// The store is away or broken, or has not come as far as `since`: [`StoreError::Backwards`]. What was told until
+    /// then is true all the same.
+    fn load(&mut self, since: Revision, tell: &mut dyn FnMut(Change)) -> Result<Loaded, StoreError>;
+
+    /// Adds records, all or none. They are on disk when this returns.
+    ///
+    /// # Errors
+    /// An id or a key that is there already; a store that cannot be written.
+    fn create(&mut self, records: &[KeyRecord], stamp: Stamp<'_>) -> Result<Revision, StoreError>;
+
+    /// Takes a key through a transition. It is on disk when this returns.
+    ///
+    /// # Errors
+    /// No such key; a transition that cannot be; a store that cannot be written.
+    fn change(&mut self, id: &KeyId, transition: Transition, stamp: Stamp<'_>) -> Result<Outcome, StoreError>;
+
+    /// The record of a key.
+    ///
+    /// # Errors
+    /// The store is away or broken.
+    fn find(&mut self, id: &KeyId) -> Result<Option<KeyRecord>, StoreError>;
+
+    /// Every record, the oldest first.
+    ///
+    /// # Errors
+    /// The store is away or broken.
+    fn list(&mut self) -> Result<Vec<KeyRecord>, StoreError>;
+
+    /// How long a call may wait for another process that is writing.
+    ///
+    /// # Errors
+    /// The store is broken.
+    fn set_patience(&mut self, patience: Duration) -> Result<(), StoreError>;
+}
+
+/// Whether opening may make a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenMode {
+    /// Make it if it is missing, bring its schema up to date if it is older: `serve`, `demo`, `keys create|import`.
+    Create,
+    /// Take it as it is: everything else.
+    Existing,
+}
+
+/// Which store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Location {
+    /// A key file, whose digests have this form.
+    File(PathBuf, file::Form),
+    /// A SQLite database.
+    Sqlite(PathBuf),
+}
+
+/// Opens a store.
+///
+/// # Errors
+/// What stands there is missing (with [`OpenMode::Existing`]), is no store, is newer or older than this program, or cannot
+/// be read. Nothing is changed on disk then.
+pub fn open(location: &Location, mode: OpenMode) -> Result<Box<dyn KeyStore>, StoreError> {
+    match location {
+        Location::File(path, form) => Ok(Box::new(file::KeyFile::open(path, *form)?)),
+        Location::Sqlite(path) => Ok(Box::new(sqlite::Sqlite::open(path, mode)?)),
+    }
+}
+
+/// What is wrong with a store, or with what was asked of it.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each message says what its variant means")]
+pub enum StoreError {
+    #[error(
+        "the key store {} went back from revision {ours} to {found}: an older copy was put in its place; the keys in memory stay in force until the gateway restarts",
+        path.display()
+    )]
+    Backwards { path: PathBuf, ours: Revision, found: Revision },
+    #[error("the key store {} is damaged ({what}): restore it from a backup", path.display())]
+    Damaged { path: PathBuf, what: String },
+    #[error("{name} is in the key store already ({what}): each key is added once")]
+    Duplicate { name: String, what: &'static str },
+    #[error("{}", file::describe(path, faults))]
+    Faults { path: PathBuf, faults: Vec<file::FileFault> },
+    #[error("no room is left for the key store {}: nothing was changed; free some space and try again", path.display())]
+    Full { path: PathBuf },
+    #[error("cannot {doing} the key store {}: {reason}", path.display())]
+    Io { path: PathBuf, doing: &'static str, reason: String },
+    #[error("the key store {} is busy: another process has been writing for too long; try again", path.display())]
+    Locked { path: PathBuf },
+    #[error("no key store at {}: `scopegate keys create` and `scopegate serve` make one", path.display())]
+    Missing { path: PathBuf },
+    #[error(
+        "the key store {} was made by a newer scopegate (schema {found}, this program knows {known}): use that version",
+        path.display()
+    )]
+    Newer { path: PathBuf, found: i64, known: i64 },
+    #[error("{} is no key store ({what}): name another file, or move this one away", path.display())]
+    NotAStore { path: PathBuf, what: String },
+    #[error(
+        "the key store {} was made by an older scopegate (schema {found}, this program needs {known}): `scopegate serve` and `scopegate keys create` bring it up to date",
+        path.display()
+    )]
+    Older { path: PathBuf, found: i64, known: i64 },
+    #[error("the keys in {} cannot be changed by command: edit the file, running gateways follow it", path.display())]
+    ReadOnly { path: PathBuf },
+    #[error(
+        "another key store was put at {}: the keys in memory stay in force until the gateway restarts",
+        path.display()
+    )]
+    Replaced { path: PathBuf },
+    #[error(transparent)]
+    Transition(#[from] TransitionError),
+    #[error("no key has the id {0}: `scopegate keys list` shows them all")]
+    Unknown(KeyId),
+}
+
+#[cfg(test)]
+mod tests;

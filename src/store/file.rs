@@ -1,0 +1,166 @@
+//! Keys in a YAML file: written by people or a pipeline, read-only here, followed by its content.
+//!
+//! A file has no log of changes, so each new content is a revision of its own that tells every key there is. A content
+//! with a fault is refused as a whole, and what was in force stays. A change is taken up once the file has looked the
+//! same twice, so that one that is just being written is left to be finished.
+
+mod read;
+mod value;
+
+use std::fs::File;
+use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use self::read::{FileFault, Form};
+use super::{Change, Extent, KeyStore, Loaded, Outcome, Revision, Stamp, StoreError};
+use crate::key::digest::{Digest, Hasher};
+use crate::key::lifecycle::Transition;
+use crate::key::{KeyId, KeyRecord, Timestamp};
+use crate::yaml;
+
+/// A file of keys.
+#[derive(Debug)]
+pub struct KeyFile {
+    path: PathBuf,
+    form: Form,
+    /// What the file looked like when it was last asked.
+    look: Option<Look>,
+    /// Whether that look was reported as a change.
+    is_reported: bool,
+    /// The content that was loaded last, and its revision.
+    content: Option<Digest>,
+    revision: Revision,
+}
+
+/// What tells one content of a file from another without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Look {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl KeyFile {
+    /// Names a file whose digests have a given form.
+    ///
+    /// # Errors
+    /// There is no such file, or it cannot be looked at.
+    pub fn open(path: &Path, form: Form) -> Result<Self, StoreError> {
+        let mut file =
+            Self { path: path.into(), form, look: None, is_reported: false, content: None, revision: Revision::START };
+        file.look = Some(file.look()?);
+        Ok(file)
+    }
+
+    fn look(&self) -> Result<Look, StoreError> {
+        // Follows symlinks: a ConfigMap is changed by pointing one elsewhere.
+        let found = self.path.metadata().map_err(|error| self.fault(&error))?;
+        Ok(Look {
+            device: found.dev(),
+            inode: found.ino(),
+            size: found.size(),
+            modified: (found.mtime(), found.mtime_nsec()),
+            changed: (found.ctime(), found.ctime_nsec()),
+        })
+    }
+
+    fn read(&self) -> Result<Vec<u8>, StoreError> {
+        let file = File::open(&self.path).map_err(|error| self.fault(&error))?;
+        let mut bytes = Vec::new();
+        let most = yaml::KEYS_LIMIT as u64 + 1;
+        file.take(most).read_to_end(&mut bytes).map_err(|error| self.fault(&error))?;
+        Ok(bytes)
+    }
+
+    /// The records of a content, all of them good.
+    fn parse(&self, bytes: Vec<u8>, written: Timestamp) -> Result<Vec<KeyRecord>, StoreError> {
+        read::records(bytes, self.form, written)
+            .map_err(|faults| StoreError::Faults { path: self.path.clone(), faults })
+    }
+
+    fn current(&self) -> Result<Vec<KeyRecord>, StoreError> {
+        let written = self.look()?.written();
+        self.parse(self.read()?, written)
+    }
+
+    fn fault(&self, error: &std::io::Error) -> StoreError {
+        StoreError::Io { path: self.path.clone(), doing: "read", reason: error.to_string() }
+    }
+
+    fn refuse<T>(&self) -> Result<T, StoreError> {
+        Err(StoreError::ReadOnly { path: self.path.clone() })
+    }
+}
+
+impl Look {
+    /// When the content was written.
+    fn written(&self) -> Timestamp {
+        let (seconds, nanos) = self.modified;
+        Timestamp::from_millis(seconds.saturating_mul(1000).saturating_add(nanos / 1_000_000))
+    }
+}
+
+impl KeyStore for KeyFile {
+    fn place(&self) -> String {
+        format!("file:{}", self.path.display())
+    }
+
+    fn refresh(&mut self) -> Result<bool, StoreError> {
+        let look = Some(self.look()?);
+        if self.look != look {
+            self.look = look;
+            self.is_reported = false;
+            return Ok(false);
+        }
+        Ok(!std::mem::replace(&mut self.is_reported, true))
+    }
+
+    fn load(&mut self, since: Revision, tell: &mut dyn FnMut(Change)) -> Result<Loaded, StoreError> {
+        let written = self.look()?.written();
+        let bytes = self.read()?;
+        let content = Some(Hasher::new(None).digest(&bytes));
+        if self.content == content && self.revision == since {
+            return Ok(Loaded { revision: since, extent: Extent::Changes });
+        }
+        let records = self.parse(bytes, written)?;
+        let revision = Revision(self.revision.max(since).0 + 1);
+        for record in records {
+            tell(Change { revision, record });
+        }
+        (self.content, self.revision) = (content, revision);
+        Ok(Loaded { revision, extent: Extent::Everything })
+    }
+
+    fn create(&mut self, _: &[KeyRecord], _: Stamp<'_>) -> Result<Revision, StoreError> {
+        self.refuse()
+    }
+
+    fn change(&mut self, _: &KeyId, _: Transition, _: Stamp<'_>) -> Result<Outcome, StoreError> {
+        self.refuse()
+    }
+
+    fn find(&mut self, id: &KeyId) -> Result<Option<KeyRecord>, StoreError> {
+        Ok(self.current()?.into_iter().find(|record| record.id == *id))
+    }
+
+    fn list(&mut self) -> Result<Vec<KeyRecord>, StoreError> {
+        self.current()
+    }
+
+    fn set_patience(&mut self, _: Duration) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+/// All that is wrong with a file, a line each.
+pub(super) fn describe(path: &Path, faults: &[FileFault]) -> String {
+    let lines: Vec<_> = faults.iter().map(|fault| format!("{}:{fault}", path.display())).collect();
+    lines.join("\n")
+}
+
+#[cfg(test)]
+pub(super) mod tests;

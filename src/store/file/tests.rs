@@ -1,0 +1,269 @@
+use std::fmt::Write as _;
+use std::fs;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::key::digest::Hasher;
+use crate::key::{GrantSpec, KeyState};
+use crate::policy::scope::Vocabulary;
+use crate::store::index::Index;
+use crate::store::tests::{Fixture, STAMP, record};
+
+/// A folder with one key file.
+pub(in crate::store) struct Place(TempDir);
+
+impl Place {
+    pub(in crate::store) fn new() -> Self {
+        let place = Self(tempfile::tempdir().unwrap());
+        fs::write(place.path(), "keys: []\n").unwrap();
+        place
+    }
+
+    fn with(text: &str) -> Self {
+        let place = Self::new();
+        fs::write(place.path(), text).unwrap();
+        place
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.path().join("keys.yaml")
+    }
+
+    fn store(&self) -> KeyFile {
+        KeyFile::open(&self.path(), Form::Sha256).unwrap()
+    }
+
+    /// What is wrong with the file, without its path.
+    fn faults(&self) -> Vec<String> {
+        match self.store().list().unwrap_err() {
+            StoreError::Faults { faults, .. } => faults.iter().map(ToString::to_string).collect(),
+            other => panic!("{other}"),
+        }
+    }
+}
+
+impl Fixture for Place {
+    fn open(&self) -> Box<dyn KeyStore> {
+        Box::new(self.store())
+    }
+
+    fn put(&self, records: &[KeyRecord]) {
+        let mut text = fs::read_to_string(self.path()).unwrap().replace("[]", "");
+        records.iter().for_each(|record| text.push_str(&render(record)));
+        fs::write(self.path(), text).unwrap();
+    }
+
+    /// A file says nothing of when a key was made or of how it looked.
+    fn kept(&self, record: KeyRecord) -> KeyRecord {
+        KeyRecord { created: STAMP.at, changed: STAMP.at, prefix: Box::default(), last_four: Box::default(), ..record }
+    }
+}
+
+fn render(record: &KeyRecord) -> String {
+    let mut text = format!("  - name: {:?}\n    id: {}\n", record.name, record.id);
+    let mut line = |name: &str, value: String| writeln!(text, "    {name}: {value}").unwrap();
+    line("sha256", record.digest.to_hex());
+    match &record.grant {
+        GrantSpec::Custom(scopes) => line("scopes", format!("[{}]", scopes.join(", "))),
+        GrantSpec::Full => line("grant", "full".into()),
+        GrantSpec::ReadOnly => line("grant", "read-only".into()),
+    }
+    let dates = [("not_before", record.not_before), ("expires", record.expires)];
+    for (name, date) in dates {
+        date.iter().for_each(|date| line(name, date.to_string()));
+    }
+    let words = [("account", &record.account), ("note", &record.note)];
+    for (name, word) in words {
+        word.iter().for_each(|word| line(name, format!("{word:?}")));
+    }
+    if !record.attributes.is_empty() {
+        let values: Vec<_> = record.attributes.iter().map(|(_, value)| format!("{value:?}")).collect();
+        line("attrs", format!("{{owner: [{}]}}", values.join(", ")));
+    }
+    if !record.allow_from.is_empty() {
+        let networks: Vec<_> = record.allow_from.iter().map(|network| format!("\"{network}\"")).collect();
+        line("allow_from", format!("[{}]", networks.join(", ")));
+    }
+    text
+}
+
+fn hex(key: &str) -> String {
+    Hasher::new(None).digest(key.as_bytes()).to_hex()
+}
+
+#[test]
+fn the_example_of_the_contract_is_read() {
+    let place = Place::with(&format!(
+        "keys:\n  - name: billing-exporter\n    sha256: {}\n    scopes: [profiles:read]\n    disabled: true\n",
+        hex("a")
+    ));
+    let [key] = place.store().list().unwrap().try_into().unwrap();
+    assert_eq!((&*key.name, key.state), ("billing-exporter", KeyState::Disabled));
+    assert_eq!(key.grant, GrantSpec::custom(["profiles:read"]));
+    assert_eq!(key.id, KeyId::derive(&key.digest), "an id that stays the same");
+}
+
+#[test]
+fn each_fault_of_a_file_is_told_with_its_place() {
+    let text = format!(
+        "keys:
+  - name: one
+    sha256: {a}
+  - name: two
+    sha256: {a}
+    grant: full
+    scopes: [x]
+  - sha256: sg_pasted_by_mistake
+    grant: everything
+    expires: soon
+    allow_from: []
+    colour: red
+  - name: null
+    hmac_sha256: {a}
+    scopes: ['*']
+    disabled: no
+    kind: public
+    id: a b
+  - billing
+",
+        a = hex("a")
+    );
+    let expected = [
+        "2:5: `grant` is missing (give `scopes: […]`, or `grant: full` or `grant: read-only`)",
+        "5:13: the key on line 3 has the same digest (each key is listed once)",
+        "6:5: a key has `scopes` or a `grant`, not both (leave one of them out)",
+        "8:5: `name` is missing (say what this key is called)",
+        "8:13: `sha256` is not 64 hexadecimal digits (give the digest of the key, as `printf %s KEY | sha256sum` prints it; never the key itself)",
+        "9:12: `grant` is \"everything\" (write full or read-only, or give `scopes` instead)",
+        "10:14: `expires` is neither a day nor a time (write 2027-01-31 or 2027-01-31T12:00:00Z; a span such as 90d would begin anew with every load)",
+        "11:17: `allow_from` is an empty list (name a network, or leave the field out to allow any)",
+        "12:5: unknown field `colour` (the fields of a key are account, allow_from, attrs, disabled, expires, grant, hmac_sha256, id, kind, name, not_before, note, scopes, sha256)",
+        "13:11: `name` is null, not a text (give a text, or leave the field out)",
+        "14:5: `hmac_sha256` cannot be used here (`keys.pepper` is not set: give the SHA-256 of the key as `sha256`)",
+        "15:13: `*` is no scope: use visible ASCII characters without `\"`, `\\`, `,` and `*` (for every scope, use the level full)",
+        "16:15: `disabled` is neither true nor false (write true or false)",
+        "17:11: `kind` public is not available in this version (leave it out for a secret key)",
+        "18:9: `id` cannot be an id (use 1 to 64 ASCII letters, digits, `_`, `-` or `.`)",
+        "19:5: a key is a value, not a map (begin each key with `- name: …`)",
+    ];
+    assert_eq!(Place::with(&text).faults(), expected);
+}
+
+#[test]
+fn a_file_of_the_wrong_shape_is_told() {
+    let cases = [
+        ("", "1:1: the file is empty (write `keys: []` where there are no keys)"),
+        ("[]", "1:1: the file holds a list, not a map (begin with `keys:`)"),
+        ("keys: 5", "1:7: `keys` is a value, not a list (begin each key with `- name: …`)"),
+        ("version: 1\nkeys: []", "1:1: unknown field `version` (the only field of the file is `keys`)"),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(Place::with(text).faults(), [expected], "{text}");
+    }
+    let place = Place::new();
+    fs::write(place.path(), b"keys:\n - name: \xff").unwrap();
+    assert_eq!(place.faults(), ["2:10: the file is not UTF-8 text from here on (save it as UTF-8)"]);
+}
+
+#[test]
+fn duplicate_fields_and_ids_are_refused() {
+    let twice = Place::with("keys: []\nkeys: []\n").faults();
+    assert!(twice.len() == 1 && twice[0].starts_with("2:1: "), "{twice:?}");
+    let key = |name: &str| format!("  - {{name: {name}, id: same, grant: full, sha256: {}}}\n", hex(name));
+    let twins = Place::with(&format!("keys:\n{}{}", key("a"), key("b"))).faults();
+    assert_eq!(twins, ["3:19: the key on line 2 has the same id (give each key an id of its own, or none)"]);
+}
+
+#[test]
+fn a_fault_names_the_file_and_every_line() {
+    let place = Place::with("keys:\n  - name: a\n    grant: full\n");
+    let path = place.path().display().to_string();
+    let said = place.store().list().unwrap_err().to_string();
+    assert_eq!(
+        said,
+        format!("{path}:2:5: `sha256` is missing (`keys.pepper` is not set: give the SHA-256 of the key)")
+    );
+}
+
+#[test]
+fn with_a_pepper_only_peppered_digests_are_read() {
+    let place = Place::with(&format!("keys:\n  - {{name: a, grant: full, hmac_sha256: {}}}\n", hex("a")));
+    let peppered = KeyFile::open(&place.path(), Form::HmacSha256).unwrap().list();
+    assert_eq!(peppered.unwrap().len(), 1);
+    let said = KeyFile::open(&place.path(), Form::Sha256).unwrap().list().unwrap_err().to_string();
+    assert!(said.contains("`hmac_sha256` cannot be used here"), "{said}");
+}
+
+#[test]
+fn a_key_past_its_end_is_read_all_the_same() {
+    let text = format!("keys:\n  - {{name: a, grant: full, expires: 2020-01-01, sha256: {}}}\n", hex("a"));
+    assert!(Place::with(&text).store().list().unwrap()[0].is_expired(STAMP.at));
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let said = KeyFile::open(Path::new("no/keys.yaml"), Form::Sha256).unwrap_err().to_string();
+    assert!(said.starts_with("cannot read the key store no/keys.yaml: "), "{said}");
+}
+
+#[test]
+fn a_file_is_not_changed_by_command() {
+    let mut store = Place::new().store();
+    let said = store.create(&[record("a")], STAMP).unwrap_err().to_string();
+    assert!(said.contains("cannot be changed by command: edit the file"), "{said}");
+}
+
+#[test]
+fn a_key_that_was_taken_out_of_the_file_is_gone_and_a_broken_file_changes_nothing() {
+    let place = Place::new();
+    let [kept, removed] = [record("kept"), record("removed")];
+    place.put(&[kept.clone(), removed.clone()]);
+    let (mut store, index) = (place.store(), Index::new(Vocabulary::new()));
+    let mut follow = |since| {
+        let loaded = store.load(since, &mut |change| index.apply(&change))?;
+        if loaded.extent == Extent::Everything {
+            index.forget_before(loaded.revision);
+        }
+        Ok::<_, StoreError>(loaded.revision)
+    };
+    let has = |record: &KeyRecord| index.look_up(&record.digest, |entry| entry.is_some());
+    let first = follow(Revision::START).unwrap();
+    assert_eq!((first, has(&kept), has(&removed)), (Revision(1), true, true));
+    assert_eq!(follow(first).unwrap(), first, "the same content is no change");
+    fs::write(place.path(), "keys: [").unwrap();
+    assert!(matches!(follow(first), Err(StoreError::Faults { .. })));
+    assert_eq!((has(&kept), has(&removed)), (true, true));
+    fs::write(place.path(), format!("keys:\n{}", render(&kept))).unwrap();
+    assert_eq!(follow(first).unwrap(), Revision(2));
+    assert_eq!((has(&kept), has(&removed)), (true, false));
+}
+
+#[test]
+fn a_change_is_told_once_the_file_has_looked_the_same_twice() {
+    let place = Place::new();
+    let mut store = place.store();
+    store.refresh().unwrap();
+    for text in ["keys: [", "keys: []", "keys: []\n# done\n"] {
+        fs::write(place.path(), text).unwrap();
+        assert!(!store.refresh().unwrap(), "it may be half written");
+    }
+    assert!(store.refresh().unwrap());
+    assert!(!store.refresh().unwrap());
+}
+
+#[test]
+fn a_file_swapped_behind_a_symlink_is_a_change() {
+    let place = Place::new();
+    let [old, new] = ["old", "new"].map(|name| place.0.path().join(name));
+    fs::write(&old, "keys: []\n").unwrap();
+    fs::write(&new, "keys: []\n").unwrap();
+    let data = place.0.path().join("data");
+    std::os::unix::fs::symlink(&old, &data).unwrap();
+    let mut store = KeyFile::open(&data, Form::Sha256).unwrap();
+    store.refresh().unwrap();
+    let next = place.0.path().join("next");
+    std::os::unix::fs::symlink(&new, &next).unwrap();
+    fs::rename(&next, &data).unwrap();
+    assert!(!store.refresh().unwrap() && store.refresh().unwrap());
+}

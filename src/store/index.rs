@@ -1,0 +1,148 @@
+//! The index that the request path reads: digest to key, all of it in memory, readers without a lock.
+//!
+//! INVARIANT: an entry only moves forward by revision. A load that read a key before it was revoked and comes to tell
+//! of it afterwards changes nothing, because the entry of a revoked key stays, as its own tombstone.
+
+mod entry;
+
+use std::collections::HashSet;
+use std::fmt;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub use self::entry::Entry;
+use super::{Change, Revision};
+use crate::key::digest::Digest;
+use crate::policy::scope::Vocabulary;
+
+/// How many different identity lines are shared before sharing starts anew.
+const SHARED_LINES: usize = 4096;
+
+/// Every key of a store, by digest.
+pub struct Index {
+    entries: papaya::HashMap<Digest, Entry, AsItIs>,
+    /// Held by whoever writes: read, compare and insert are then one step among writers. Readers never take it.
+    writer: Mutex<Writer>,
+    vocabulary: Vocabulary,
+}
+
+struct Writer {
+    /// What is older than this is known to be gone.
+    floor: Revision,
+    /// Identity lines that several keys have in common.
+    lines: HashSet<Arc<[u8]>>,
+}
+
+impl Index {
+    /// An empty index. Scopes of keys get their ids from `vocabulary`, which the policies in force share.
+    pub fn new(vocabulary: Vocabulary) -> Self {
+        Self {
+            entries: papaya::HashMap::with_hasher(AsItIs),
+            writer: Mutex::new(Writer { floor: Revision::START, lines: HashSet::new() }),
+            vocabulary,
+        }
+    }
+
+    /// Shows `look` the entry of a key. Nothing is locked, cloned or allocated. `look` must be short and not block:
+    /// memory of replaced entries is given back only after it.
+    pub fn look_up<R>(&self, digest: &Digest, look: impl FnOnce(Option<&Entry>) -> R) -> R {
+        look(self.entries.pin().get(digest))
+    }
+
+    /// Takes a change in, unless a later one of the same key, or of all, is in force.
+    pub fn apply(&self, change: &Change) {
+        let mut writer = self.lock();
+        if change.revision < writer.floor {
+            return;
+        }
+        let entries = self.entries.pin();
+        let digest = change.record.digest;
+        if entries.get(&digest).is_none_or(|known| known.revision < change.revision) {
+            let entry = Entry::new(change, &self.vocabulary, |line| writer.share(line));
+            entries.insert(digest, entry);
+        }
+    }
+
+    /// Drops every entry older than `revision`, for good: for a store whose load told everything there is.
+    pub fn forget_before(&self, revision: Revision) {
+        let mut writer = self.lock();
+        writer.floor = writer.floor.max(revision);
+        self.entries.pin().retain(|_, entry| entry.revision >= revision);
+    }
+
+    /// Makes room for so many more keys at once.
+    pub fn reserve(&self, keys: usize) {
+        self.entries.pin().reserve(keys);
+    }
+
+    /// How many keys it has, those that do not work included.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether it has no key.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Writer> {
+        // A writer that panicked left whole entries behind: each insert is one step.
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Index {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Index({} keys)", self.len())
+    }
+}
+
+impl Writer {
+    /// One copy of a line for all keys that have it. The set is bounded: when it is full, those who share keep sharing
+    /// and newcomers start a new set.
+    fn share(&mut self, line: &[u8]) -> Arc<[u8]> {
+        if let Some(known) = self.lines.get(line) {
+            return Arc::clone(known);
+        }
+        if self.lines.len() >= SHARED_LINES {
+            self.lines.clear();
+        }
+        let line: Arc<[u8]> = line.into();
+        self.lines.insert(Arc::clone(&line));
+        line
+    }
+}
+
+/// The hash of a digest is its first 8 bytes: it is uniform, and no caller can choose one.
+#[derive(Clone, Copy, Debug, Default)]
+struct AsItIs;
+
+#[derive(Debug)]
+struct FirstBytes(u64);
+
+impl BuildHasher for AsItIs {
+    type Hasher = FirstBytes;
+
+    fn build_hasher(&self) -> FirstBytes {
+        FirstBytes(0)
+    }
+}
+
+impl Hasher for FirstBytes {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = value;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+//! A key as the request path sees it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use crate::key::{GrantSpec, KeyKind, KeyRecord, KeyState, Timestamp};
+use crate::policy::scope::{Grant, Vocabulary};
+use crate::policy::{Caller, Invalid, Kind, Principal};
+use crate::store::{Change, Revision};
+
+/// A key in memory: what deciding and forwarding need, and nothing else of its record.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// What the policy is asked with.
+    pub principal: Principal,
+    /// Whether it works, apart from its dates.
+    pub state: KeyState,
+    /// It works from this moment; [`Timestamp::MIN`] where its record says nothing.
+    pub not_before: Timestamp,
+    /// It works until just before this moment; [`Timestamp::MAX`] where its record says nothing.
+    pub expires: Timestamp,
+    /// The networks it works from; empty for any.
+    pub allow_from: Box<[IpNet]>,
+    /// The change that made it as it is.
+    pub revision: Revision,
+    /// The lines about account and scopes, which many keys have in common.
+    lines: Arc<[u8]>,
+}
+
+impl Entry {
+    /// Makes the entry of a record. `share` gives the one copy of a line that all keys with that line use.
+    pub(super) fn new(change: &Change, vocabulary: &Vocabulary, share: impl FnOnce(&[u8]) -> Arc<[u8]>) -> Self {
+        let record = &change.record;
+        Self {
+            principal: principal(record, vocabulary),
+            state: record.state,
+            not_before: record.not_before.unwrap_or(Timestamp::MIN),
+            expires: record.expires.unwrap_or(Timestamp::MAX),
+            allow_from: record.allow_from.as_slice().into(),
+            revision: change.revision,
+            lines: share(render_lines(record).as_bytes()),
+        }
+    }
+
+    /// Who is calling, when this key is presented at `now` from the address `from` (`None` where there is no address,
+    /// as on a Unix socket: a key that names networks is then misplaced).
+    ///
+    /// The first that holds: revoked or disabled, not yet valid, expired, misplaced, known.
+    pub fn caller(&self, now: Timestamp, from: Option<IpAddr>) -> Caller<'_> {
+        match self.state {
+            KeyState::Revoked => Caller::Invalid(Invalid::Revoked),
+            KeyState::Disabled => Caller::Invalid(Invalid::Disabled),
+            KeyState::Active if now < self.not_before => Caller::Invalid(Invalid::NotYetValid),
+            KeyState::Active if now >= self.expires => Caller::Expired(&self.principal),
+            KeyState::Active if !self.is_allowed_from(from) => Caller::Misplaced(&self.principal),
+            KeyState::Active => Caller::Known(&self.principal),
+        }
+    }
+
+    /// Appends the header lines that tell the upstream who calls, each with its CRLF: `X-ScopeGate-Key-Id`,
+    /// `X-ScopeGate-Account` where there is one, `X-ScopeGate-Scopes`.
+    pub fn write_identity(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"X-ScopeGate-Key-Id: ");
+        out.extend_from_slice(self.principal.key_id.as_bytes());
+        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(&self.lines);
+    }
+
+    fn is_allowed_from(&self, from: Option<IpAddr>) -> bool {
+        let inside = |address: IpAddr| {
+            let address = address.to_canonical();
+            self.allow_from.iter().any(|network| network.contains(&address))
+        };
+        self.allow_from.is_empty() || from.is_some_and(inside)
+    }
+}
+
+fn principal(record: &KeyRecord, vocabulary: &Vocabulary) -> Principal {
+    Principal {
+        key_id: record.id.as_str().into(),
+        name: record.name.clone(),
+        account: record.account.clone(),
+        kind: match record.kind {
+            KeyKind::Pair => Kind::Pair,
+            KeyKind::Public => Kind::Public,
+            KeyKind::Secret => Kind::Secret,
+        },
+        grant: match &record.grant {
+            GrantSpec::Custom(scopes) => Grant::Custom(vocabulary.intern_all(scopes.iter().map(String::as_str))),
+            GrantSpec::Full => Grant::Full,
+            GrantSpec::ReadOnly => Grant::ReadOnly,
+        },
+        attributes: record.attributes.as_slice().into(),
+    }
+}
+
+fn render_lines(record: &KeyRecord) -> String {
+    let account = record.account.as_ref().map(|account| format!("X-ScopeGate-Account: {account}\r\n"));
+    format!("{}X-ScopeGate-Scopes: {}\r\n", account.unwrap_or_default(), record.grant.to_header())
+}

@@ -1,0 +1,221 @@
+use std::net::IpAddr;
+use std::sync::Barrier;
+
+use super::*;
+use crate::key::lifecycle::Transition;
+use crate::key::{GrantSpec, KeyRecord, KeyState, Timestamp};
+use crate::policy::Caller;
+use crate::policy::scope::Grant;
+use crate::store::sqlite::tests::Place;
+use crate::store::tests::{Fixture as _, STAMP, record};
+
+fn index() -> Index {
+    Index::new(Vocabulary::default())
+}
+
+fn put(index: &Index, revision: u64, record: &KeyRecord) {
+    index.apply(&Change { revision: Revision(revision), record: record.clone() });
+}
+
+fn state(index: &Index, record: &KeyRecord) -> Option<KeyState> {
+    index.look_up(&record.digest, |entry| entry.map(|entry| entry.state))
+}
+
+fn after(record: &KeyRecord, transition: Transition) -> KeyRecord {
+    transition.apply(record.clone(), STAMP.at).unwrap()
+}
+
+fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millis(millis)
+}
+
+/// What the caller is, in a word.
+fn verdict(record: &KeyRecord, now: i64, from: Option<&str>) -> String {
+    let index = index();
+    put(&index, 1, record);
+    let from = from.map(|from| from.parse::<IpAddr>().unwrap());
+    index.look_up(&record.digest, |entry| match entry.unwrap().caller(at(now), from) {
+        Caller::Invalid(invalid) => format!("{invalid:?}"),
+        Caller::Expired(_) => "Expired".into(),
+        Caller::Misplaced(_) => "Misplaced".into(),
+        Caller::Known(principal) => principal.key_id.to_string(),
+        other => panic!("{other:?}"),
+    })
+}
+
+#[test]
+fn a_key_is_found_by_its_digest_and_no_other_is() {
+    let (index, [known, unknown]) = (index(), [record("known"), record("unknown")]);
+    put(&index, 1, &known);
+    assert_eq!(state(&index, &known), Some(KeyState::Active));
+    assert_eq!(state(&index, &unknown), None);
+    assert_eq!((index.len(), index.is_empty()), (1, false));
+}
+
+#[test]
+fn the_first_reason_to_refuse_a_key_wins() {
+    let bounded = KeyRecord {
+        not_before: Some(at(10)),
+        expires: Some(at(20)),
+        allow_from: vec!["10.0.0.0/8".parse().unwrap()],
+        ..record("bounded")
+    };
+    let id = bounded.id.to_string();
+    let [disabled, revoked] = [Transition::Disable, Transition::Revoke].map(|transition| after(&bounded, transition));
+    let here = Some("10.1.2.3");
+    assert_eq!(verdict(&revoked, 5, None), "Revoked");
+    assert_eq!(verdict(&disabled, 5, None), "Disabled");
+    assert_eq!(verdict(&bounded, 9, None), "NotYetValid");
+    assert_eq!(verdict(&bounded, 20, None), "Expired");
+    assert_eq!(verdict(&bounded, 19, Some("192.0.2.1")), "Misplaced");
+    assert_eq!(verdict(&bounded, 19, here), id);
+    assert_eq!(verdict(&bounded, 10, here), id);
+}
+
+#[test]
+fn an_address_is_the_same_in_either_notation_and_none_is_nowhere() {
+    let bound = KeyRecord { allow_from: vec!["10.0.0.0/8".parse().unwrap()], ..record("bound") };
+    assert_eq!(verdict(&bound, 0, Some("::ffff:10.1.2.3")), bound.id.to_string());
+    assert_eq!(verdict(&bound, 0, Some("::1")), "Misplaced");
+    assert_eq!(verdict(&bound, 0, None), "Misplaced");
+    let free = record("free");
+    assert_eq!(verdict(&free, 0, None), free.id.to_string());
+}
+
+#[test]
+fn the_upstream_is_told_who_calls() {
+    let told = |record: &KeyRecord| {
+        let index = index();
+        put(&index, 1, record);
+        let mut lines = Vec::new();
+        index.look_up(&record.digest, |entry| entry.unwrap().write_identity(&mut lines));
+        String::from_utf8(lines).unwrap()
+    };
+    let key = KeyRecord { account: Some("acme".into()), ..record("key") };
+    let expected = format!(
+        "X-ScopeGate-Key-Id: {}\r\nX-ScopeGate-Account: acme\r\nX-ScopeGate-Scopes: lists:read profiles:read\r\n",
+        key.id
+    );
+    assert_eq!(told(&key), expected);
+    let full = KeyRecord { grant: GrantSpec::Full, ..record("full") };
+    assert_eq!(told(&full), format!("X-ScopeGate-Key-Id: {}\r\nX-ScopeGate-Scopes: *\r\n", full.id));
+    let none = KeyRecord { grant: GrantSpec::Custom(vec![]), ..record("none") };
+    assert_eq!(told(&none), format!("X-ScopeGate-Key-Id: {}\r\nX-ScopeGate-Scopes: \r\n", none.id));
+}
+
+#[test]
+fn scopes_get_their_ids_from_the_shared_vocabulary() {
+    let vocabulary = Vocabulary::default();
+    let lists = vocabulary.intern("lists:read");
+    let index = Index::new(vocabulary.clone());
+    let key = record("key");
+    put(&index, 1, &key);
+    let held = index.look_up(&key.digest, |entry| entry.unwrap().principal.grant.clone());
+    let Grant::Custom(held) = held else { panic!("{held:?}") };
+    assert!(held.contains(lists) && held.contains(vocabulary.intern("profiles:read")));
+    assert_eq!(held.iter().count(), 2);
+}
+
+#[test]
+fn keys_that_say_the_same_share_their_lines() {
+    let (index, keys) = (index(), [record("one"), record("two")]);
+    keys.iter().for_each(|key| put(&index, 1, key));
+    assert_eq!(index.lock().lines.len(), 1);
+}
+
+#[test]
+fn lines_that_nobody_shares_grow_no_table() {
+    let index = index();
+    for number in 0..=SHARED_LINES {
+        put(&index, 1, &KeyRecord { account: Some(number.to_string().into()), ..record("key") });
+    }
+    assert_eq!(index.lock().lines.len(), 1);
+}
+
+#[test]
+fn an_older_change_never_undoes_a_later_one() {
+    let (index, key) = (index(), record("key"));
+    put(&index, 2, &after(&key, Transition::Revoke));
+    put(&index, 1, &key);
+    put(&index, 2, &key);
+    assert_eq!(state(&index, &key), Some(KeyState::Revoked));
+}
+
+#[test]
+fn what_a_whole_load_did_not_tell_is_gone_and_stays_gone() {
+    let (index, [kept, gone]) = (index(), [record("kept"), record("gone")]);
+    put(&index, 1, &gone);
+    put(&index, 2, &kept);
+    index.forget_before(Revision(2));
+    put(&index, 1, &gone);
+    assert_eq!((state(&index, &kept), state(&index, &gone)), (Some(KeyState::Active), None));
+}
+
+/// The load reads its moment of the store, then waits; the key is revoked and published; then the load comes to tell.
+#[test]
+fn a_revoked_key_is_not_resurrected_by_a_slow_load() {
+    let (place, key, index) = (Place::new(), record("key"), index());
+    place.put(std::slice::from_ref(&key));
+    let mut loader = place.open();
+    let mut writer = place.open();
+    loader
+        .load(Revision::START, &mut |stale| {
+            assert_eq!(stale.record.state, KeyState::Active);
+            let outcome = writer.change(&key.id, Transition::Revoke, STAMP).unwrap();
+            index.apply(&Change { revision: outcome.revision.unwrap(), record: outcome.record });
+            index.apply(&stale);
+        })
+        .unwrap();
+    assert_eq!(state(&index, &key), Some(KeyState::Revoked));
+}
+
+/// One thread loads everything over and over, one revokes key after key and looks whether each stays revoked.
+#[test]
+fn no_interleaving_of_loads_and_revokes_resurrects_a_key() {
+    let (place, index) = (Place::new(), index());
+    let keys: Vec<_> = (0..150).map(|number| record(&number.to_string())).collect();
+    place.put(&keys);
+    let [mut loader, mut writer] = [place.open(), place.open()];
+    let start = Barrier::new(2);
+    std::thread::scope(|scope| {
+        let revoking = scope.spawn(|| {
+            start.wait();
+            for key in &keys {
+                let outcome = writer.change(&key.id, Transition::Revoke, STAMP).unwrap();
+                index.apply(&Change { revision: outcome.revision.unwrap(), record: outcome.record });
+                assert_eq!(state(&index, key), Some(KeyState::Revoked));
+            }
+        });
+        start.wait();
+        while !revoking.is_finished() {
+            loader.load(Revision::START, &mut |change| index.apply(&change)).unwrap();
+        }
+    });
+    assert!(keys.iter().all(|key| state(&index, key) == Some(KeyState::Revoked)));
+}
+
+/// Readers run while one key is disabled and enabled thousands of times: each look sees a whole entry, never an older
+/// one than the look before.
+#[test]
+fn readers_never_see_a_key_go_back() {
+    let (index, key) = (index(), record("key"));
+    let disabled = after(&key, Transition::Disable);
+    put(&index, 0, &key);
+    std::thread::scope(|scope| {
+        let writing = scope.spawn(|| {
+            for revision in 1..5000 {
+                put(&index, revision, if revision % 2 == 0 { &key } else { &disabled });
+            }
+        });
+        let mut last = Revision::START;
+        while !writing.is_finished() {
+            let (revision, state) = index.look_up(&key.digest, |entry| {
+                let entry = entry.unwrap();
+                (entry.revision, entry.state)
+            });
+            assert!(revision >= last);
+            assert_eq!(state == KeyState::Disabled, revision.0 % 2 == 1);
+            last = revision;
+        }
+    });
+}

@@ -1,0 +1,225 @@
+//! The embedded store: one SQLite file, shared by gateways and the command line.
+//!
+//! WAL with `synchronous=FULL`: readers never wait for a writer, and what was acknowledged survives a crash of the
+//! machine. Every write is one `BEGIN IMMEDIATE` transaction that takes a revision from the log of changes and sets the
+//! record; a load is one read transaction, so it sees one moment of the store.
+
+mod file;
+mod row;
+mod schema;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior, params};
+
+use self::file::Identity;
+use super::{Change, Extent, KeyStore, Loaded, OpenMode, Outcome, Revision, Stamp, StoreError};
+use crate::key::lifecycle::Transition;
+use crate::key::{KeyId, KeyRecord};
+
+/// How long a call waits for another process that is writing, unless told otherwise.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// A data version that SQLite never gives.
+const UNSEEN: i64 = -1;
+
+/// One connection to a store in a SQLite file.
+#[derive(Debug)]
+pub struct Sqlite {
+    path: PathBuf,
+    connection: Connection,
+    /// The file that the connection has open, so that one put in its place is noticed.
+    identity: Identity,
+    /// The store that was opened first, so that another one put in its place is noticed.
+    store: [u8; 16],
+    /// What `PRAGMA data_version` last said: it changes with every commit of another connection.
+    data_version: i64,
+    patience: Duration,
+}
+
+impl Sqlite {
+    /// Opens the store at `path`; a new file is made with mode 0600.
+    ///
+    /// # Errors
+    /// As [`open`](super::open).
+    pub fn open(path: &Path, mode: OpenMode) -> Result<Self, StoreError> {
+        if mode == OpenMode::Create {
+            file::make(path)?;
+        }
+        // Taken before the connection is made: if the file is replaced in between, the next refresh tells.
+        let identity = Identity::of(path)?;
+        file::refuse_what_is_no_database(path)?;
+        let connection = connect(path, mode)?;
+        let store = schema::store_id(&connection).map_err(|error| fault(path, "read", &error))?;
+        Ok(Self { path: path.into(), connection, identity, store, data_version: UNSEEN, patience: PATIENCE })
+    }
+
+    fn fault(&self, doing: &'static str) -> impl Fn(rusqlite::Error) -> StoreError {
+        let path = self.path.clone();
+        move |error| fault(&path, doing, &error)
+    }
+
+    /// Goes on with the file that now stands at the path, if it is a copy of the same store.
+    fn reopen(&mut self, identity: Identity) -> Result<(), StoreError> {
+        file::refuse_what_is_no_database(&self.path)?;
+        let connection = connect(&self.path, OpenMode::Existing)?;
+        let store = schema::store_id(&connection).map_err(self.fault("read"))?;
+        if store != self.store {
+            return Err(StoreError::Replaced { path: self.path.clone() });
+        }
+        connection.busy_timeout(self.patience).map_err(self.fault("open"))?;
+        self.connection = connection;
+        self.identity = identity;
+        // No commit of this file was seen yet: the next refresh says so, whatever happens before it.
+        self.data_version = UNSEEN;
+        Ok(())
+    }
+
+    fn write(&mut self) -> Result<Transaction<'_>, StoreError> {
+        let path = &self.path;
+        let begun = self.connection.transaction_with_behavior(TransactionBehavior::Immediate);
+        begun.map_err(|error| fault(path, "write to", &error))
+    }
+}
+
+impl KeyStore for Sqlite {
+    fn place(&self) -> String {
+        format!("sqlite:{}", self.path.display())
+    }
+
+    fn refresh(&mut self) -> Result<bool, StoreError> {
+        let found = Identity::of(&self.path)?;
+        if found != self.identity {
+            self.reopen(found)?;
+            return Ok(true);
+        }
+        let version = self.connection.prepare_cached("PRAGMA data_version");
+        let version = version.and_then(|mut query| query.query_row((), |row| row.get(0)));
+        let version = version.map_err(self.fault("read"))?;
+        Ok(std::mem::replace(&mut self.data_version, version) != version)
+    }
+
+    fn load(&mut self, since: Revision, tell: &mut dyn FnMut(Change)) -> Result<Loaded, StoreError> {
+        let path = &self.path;
+        let fault = |error| fault(path, "read", &error);
+        let moment = self.connection.transaction().map_err(fault)?;
+        let revision = latest(&moment).map_err(fault)?;
+        if revision < since {
+            return Err(StoreError::Backwards { path: path.clone(), ours: since, found: revision });
+        }
+        if revision > since {
+            let sql = if since == Revision::START { row::SELECT_ALL } else { row::SELECT_SINCE };
+            let mut query = moment.prepare_cached(sql).map_err(fault)?;
+            let since = (since != Revision::START).then_some(since.0.cast_signed());
+            let mut rows = query.query(rusqlite::params_from_iter(since)).map_err(fault)?;
+            while let Some(row) = rows.next().map_err(fault)? {
+                tell(row::change(row).map_err(|what| what.at(path))?);
+            }
+        }
+        Ok(Loaded { revision, extent: Extent::Changes })
+    }
+
+    fn create(&mut self, records: &[KeyRecord], stamp: Stamp<'_>) -> Result<Revision, StoreError> {
+        let path = self.path.clone();
+        let fault = |error| fault(&path, "write to", &error);
+        let transaction = self.write()?;
+        for record in records {
+            let revision = log(&transaction, "create", &record.id, stamp).map_err(fault)?;
+            row::insert(&transaction, revision, record).map_err(|error| match row::duplicate(&error) {
+                Some(what) => StoreError::Duplicate { name: format!("{:?} ({})", record.name, record.id), what },
+                None => fault(error),
+            })?;
+        }
+        let revision = latest(&transaction).map_err(fault)?;
+        transaction.commit().map_err(fault)?;
+        Ok(revision)
+    }
+
+    fn change(&mut self, id: &KeyId, transition: Transition, stamp: Stamp<'_>) -> Result<Outcome, StoreError> {
+        let path = self.path.clone();
+        let fault = |error| fault(&path, "write to", &error);
+        let transaction = self.write()?;
+        let before = one(&transaction, id, &path)?.ok_or_else(|| StoreError::Unknown(id.clone()))?;
+        let record = transition.apply(before.clone(), stamp.at)?;
+        if record == before {
+            return Ok(Outcome { record, revision: None });
+        }
+        let revision = log(&transaction, transition.as_str(), id, stamp).map_err(fault)?;
+        let set = "UPDATE keys SET revision = ?2, state = ?3, changed = ?4 WHERE id = ?1";
+        let state = record.state.as_str();
+        let values = params![id.as_str(), revision.0.cast_signed(), state, record.changed.as_millis()];
+        transaction.execute(set, values).map_err(fault)?;
+        transaction.commit().map_err(fault)?;
+        Ok(Outcome { record, revision: Some(revision) })
+    }
+
+    fn find(&mut self, id: &KeyId) -> Result<Option<KeyRecord>, StoreError> {
+        one(&self.connection, id, &self.path)
+    }
+
+    fn list(&mut self) -> Result<Vec<KeyRecord>, StoreError> {
+        let fault = self.fault("read");
+        let mut query = self.connection.prepare_cached(row::SELECT_LIST).map_err(&fault)?;
+        let mut rows = query.query(()).map_err(&fault)?;
+        let mut records = Vec::new();
+        while let Some(row) = rows.next().map_err(&fault)? {
+            records.push(row::change(row).map_err(|what| what.at(&self.path))?.record);
+        }
+        Ok(records)
+    }
+
+    fn set_patience(&mut self, patience: Duration) -> Result<(), StoreError> {
+        self.patience = patience;
+        self.connection.busy_timeout(patience).map_err(self.fault("open"))
+    }
+}
+
+fn connect(path: &Path, mode: OpenMode) -> Result<Connection, StoreError> {
+    let fault = |error| fault(path, "open", &error);
+    // Never SQLITE_OPEN_CREATE: files are made by `file::make` alone. Never URIs: a `?` in a path is a `?`.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(fault)?;
+    connection.busy_timeout(PATIENCE).map_err(fault)?;
+    schema::bring_up(&mut connection, path, mode)?;
+    connection
+        .execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;")
+        .map_err(fault)?;
+    Ok(connection)
+}
+
+/// The last revision that was given out.
+fn latest(connection: &Connection) -> rusqlite::Result<Revision> {
+    let mut query = connection.prepare_cached("SELECT coalesce(max(revision), 0) FROM changes")?;
+    query.query_row((), |row| row.get(0)).map(|revision: i64| Revision(revision.cast_unsigned()))
+}
+
+/// Writes a change down and takes its revision.
+fn log(transaction: &Transaction<'_>, action: &str, id: &KeyId, stamp: Stamp<'_>) -> rusqlite::Result<Revision> {
+    let sql = "INSERT INTO changes (at, author, action, key) VALUES (?1, ?2, ?3, ?4)";
+    let values = params![stamp.at.as_millis(), stamp.by, action, id.as_str()];
+    transaction.prepare_cached(sql)?.execute(values)?;
+    Ok(Revision(transaction.last_insert_rowid().cast_unsigned()))
+}
+
+fn one(connection: &Connection, id: &KeyId, path: &Path) -> Result<Option<KeyRecord>, StoreError> {
+    let fault = |error| fault(path, "read", &error);
+    let mut query = connection.prepare_cached(row::SELECT_ONE).map_err(fault)?;
+    let found = query.query_row([id.as_str()], |row| Ok(row::change(row))).optional().map_err(fault)?;
+    found.map(|change| change.map(|change| change.record).map_err(|what| what.at(path))).transpose()
+}
+
+/// What an error of SQLite means for the store at `path`.
+fn fault(path: &Path, doing: &'static str, error: &rusqlite::Error) -> StoreError {
+    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull, NotADatabase};
+    let path = path.to_path_buf();
+    match error.sqlite_error_code() {
+        Some(DatabaseBusy | DatabaseLocked) => StoreError::Locked { path },
+        Some(DatabaseCorrupt) => StoreError::Damaged { path, what: error.to_string() },
+        Some(DiskFull) => StoreError::Full { path },
+        Some(NotADatabase) => StoreError::NotAStore { path, what: error.to_string() },
+        _ => StoreError::Io { path, doing, reason: error.to_string() },
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,0 +1,153 @@
+//! Key records as rows.
+
+use std::path::Path;
+
+use ipnet::IpNet;
+use rusqlite::{Row, Transaction, ffi, params};
+
+use crate::key::digest::Digest;
+use crate::key::{GrantSpec, KeyId, KeyKind, KeyRecord, KeyState, Timestamp, lifecycle, parse_network};
+use crate::policy::scope::is_scope_name;
+use crate::store::{Change, Revision, StoreError};
+
+/// The columns of a row, in the order that [`change`] reads them; `$last` is the last use.
+macro_rules! select {
+    ($last:literal, $rest:literal) => {
+        concat!(
+            "SELECT k.id, k.revision, k.kind, k.state, k.level, k.scopes, k.name, k.account, k.created, k.changed, ",
+            "k.not_before, k.expires, k.attributes, k.networks, k.note, k.prefix, k.last_four, k.digest, ",
+            $last,
+            " FROM keys k ",
+            $rest
+        )
+    };
+}
+
+/// Everything, in no order, without the last use: for an index.
+pub(super) const SELECT_ALL: &str = select!("NULL", "");
+/// What changed after a revision, without the last use: for an index.
+pub(super) const SELECT_SINCE: &str =
+    select!("NULL", "WHERE k.id IN (SELECT key FROM changes WHERE revision > ?1 AND key IS NOT NULL)");
+/// Everything, the oldest first.
+pub(super) const SELECT_LIST: &str =
+    select!("u.last", "LEFT JOIN uses u ON u.key = k.id AND u.scope = '' ORDER BY k.created, k.rowid");
+/// One key.
+pub(super) const SELECT_ONE: &str =
+    select!("u.last", "LEFT JOIN uses u ON u.key = k.id AND u.scope = '' WHERE k.id = ?1");
+
+const INSERT: &str = "INSERT INTO keys (id, revision, kind, state, level, scopes, name, account, created, changed, \
+    not_before, expires, attributes, networks, note, prefix, last_four, digest) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
+
+/// A row that is no record.
+#[derive(Debug)]
+pub(super) struct BadRow(String);
+
+impl BadRow {
+    /// The same, as a fault of the store at `path`.
+    pub(super) fn at(self, path: &Path) -> StoreError {
+        StoreError::Damaged { path: path.into(), what: self.0 }
+    }
+}
+
+impl From<rusqlite::Error> for BadRow {
+    fn from(error: rusqlite::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Reads a record. What will stand in a header is checked here, too: the file may have been edited by hand.
+pub(super) fn change(row: &Row<'_>) -> Result<Change, BadRow> {
+    let id = text(row, 0)?.unwrap_or_default();
+    let bad = |what: &str| BadRow(format!("key {id:?} has {what} that cannot be"));
+    let word = |column| text(row, column).map(Option::unwrap_or_default);
+    let moment = |column| row.get::<_, Option<i64>>(column).map(|millis| millis.map(Timestamp::from_millis));
+    let record = KeyRecord {
+        id: KeyId::parse(id).ok_or_else(|| bad("an id"))?,
+        kind: KeyKind::parse(word(2)?).ok_or_else(|| bad("a kind"))?,
+        state: KeyState::parse(word(3)?).ok_or_else(|| bad("a state"))?,
+        grant: grant(word(4)?, word(5)?).ok_or_else(|| bad("a grant"))?,
+        name: row.get(6)?,
+        account: row.get(7)?,
+        created: Timestamp::from_millis(row.get(8)?),
+        changed: Timestamp::from_millis(row.get(9)?),
+        not_before: moment(10)?,
+        expires: moment(11)?,
+        attributes: attributes(text(row, 12)?).ok_or_else(|| bad("attributes"))?,
+        allow_from: networks(word(13)?).ok_or_else(|| bad("networks"))?,
+        note: row.get(14)?,
+        prefix: row.get(15)?,
+        last_four: row.get(16)?,
+        digest: Digest::from_bytes(row.get(17)?),
+        last_used: moment(18)?,
+    };
+    if record.account.as_ref().is_some_and(|account| !lifecycle::is_account(account)) {
+        return Err(bad("an account"));
+    }
+    Ok(Change { revision: Revision(row.get::<_, i64>(1)?.cast_unsigned()), record })
+}
+
+/// Adds a record under its revision.
+pub(super) fn insert(transaction: &Transaction<'_>, revision: Revision, record: &KeyRecord) -> rusqlite::Result<()> {
+    let (level, scopes) = match &record.grant {
+        GrantSpec::Custom(scopes) => ("custom", Some(scopes.join(" "))),
+        GrantSpec::Full => ("full", None),
+        GrantSpec::ReadOnly => ("read-only", None),
+    };
+    let attributes = (!record.attributes.is_empty()).then(|| serde_json::json!(record.attributes).to_string());
+    let networks: Vec<String> = record.allow_from.iter().map(ToString::to_string).collect();
+    transaction.prepare_cached(INSERT)?.execute(params![
+        record.id.as_str(),
+        revision.0.cast_signed(),
+        record.kind.as_str(),
+        record.state.as_str(),
+        level,
+        scopes,
+        record.name,
+        record.account,
+        record.created.as_millis(),
+        record.changed.as_millis(),
+        record.not_before.map(Timestamp::as_millis),
+        record.expires.map(Timestamp::as_millis),
+        attributes,
+        (!networks.is_empty()).then(|| networks.join(" ")),
+        record.note,
+        record.prefix,
+        record.last_four,
+        record.digest.as_bytes(),
+    ])?;
+    Ok(())
+}
+
+/// What was there already, if that is the error.
+pub(super) fn duplicate(error: &rusqlite::Error) -> Option<&'static str> {
+    match error.sqlite_error()?.extended_code {
+        ffi::SQLITE_CONSTRAINT_PRIMARYKEY => Some("its id is taken"),
+        ffi::SQLITE_CONSTRAINT_UNIQUE => Some("a record has the same key"),
+        _ => None,
+    }
+}
+
+fn text<'r>(row: &'r Row<'_>, column: usize) -> Result<Option<&'r str>, BadRow> {
+    row.get_ref(column)?.as_str_or_null().map_err(|error| BadRow(error.to_string()))
+}
+
+fn grant(level: &str, scopes: &str) -> Option<GrantSpec> {
+    match level {
+        "custom" => {
+            let mut names = scopes.split(' ').filter(|name| !name.is_empty());
+            names.clone().all(is_scope_name).then(|| GrantSpec::custom(names.by_ref()))
+        }
+        "full" => Some(GrantSpec::Full),
+        "read-only" => Some(GrantSpec::ReadOnly),
+        _ => None,
+    }
+}
+
+fn attributes(json: Option<&str>) -> Option<Vec<(Box<str>, Box<str>)>> {
+    json.map_or(Some(Vec::new()), |json| serde_json::from_str(json).ok())
+}
+
+fn networks(list: &str) -> Option<Vec<IpNet>> {
+    list.split(' ').filter(|text| !text.is_empty()).map(|text| parse_network(text).ok()).collect()
+}

@@ -1,0 +1,229 @@
+//! What every store must do. A store joins by implementing [`Fixture`] and naming itself in [`suite`].
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::key::digest::Hasher;
+use crate::key::lifecycle::{self, Imprint, NewKey};
+use crate::key::secret::Secret;
+use crate::key::{GrantSpec, KeyState};
+
+/// A store of its own for each test.
+pub(super) trait Fixture {
+    /// Another connection to the store.
+    fn open(&self) -> Box<dyn KeyStore>;
+    /// Adds records as somebody else would.
+    fn put(&self, records: &[KeyRecord]);
+    /// What this store keeps of a record.
+    fn kept(&self, record: KeyRecord) -> KeyRecord {
+        record
+    }
+}
+
+/// Makes the tests of one store.
+macro_rules! suite {
+    ($store:ident: $fixture:expr; $($behaviour:ident),* $(,)?) => {
+        mod $store {
+            $(#[test]
+            fn $behaviour() {
+                $crate::store::tests::$behaviour(&$fixture);
+            })*
+        }
+    };
+}
+
+suite! { sqlite: crate::store::sqlite::tests::Place::new();
+    a_created_key_is_there_with_all_its_fields,
+    a_duplicate_undoes_the_whole_batch,
+    a_load_tells_what_changed_since_and_nothing_else,
+    a_refresh_tells_whether_others_changed_anything,
+    a_revoke_is_final_for_every_connection,
+    a_store_that_has_not_come_so_far_says_so,
+    a_transition_to_the_same_state_takes_no_revision,
+    an_unknown_key_is_named,
+    any_sequence_of_changes_reads_back_as_it_was_made,
+    keys_are_listed_in_the_order_they_were_made,
+    two_writers_lose_nothing,
+}
+
+suite! { file: crate::store::file::tests::Place::new();
+    a_created_key_is_there_with_all_its_fields,
+    a_refresh_tells_whether_others_changed_anything,
+    keys_are_listed_in_the_order_they_were_made,
+}
+
+pub(super) const STAMP: Stamp<'static> = Stamp { by: "test", at: Timestamp::from_millis(1_800_000_000_000) };
+
+pub(super) fn record(name: &str) -> KeyRecord {
+    record_of(NewKey::new(name, GrantSpec::custom(["lists:read", "profiles:read"])))
+}
+
+fn record_of(new: NewKey) -> KeyRecord {
+    let key = Secret::mint("sg").unwrap();
+    let imprint = Imprint::of(&key, "sg", &Hasher::new(None));
+    lifecycle::create(new, KeyId::mint().unwrap(), imprint, STAMP.at).unwrap()
+}
+
+fn load(store: &mut dyn KeyStore, since: Revision) -> (Loaded, Vec<Change>) {
+    let mut told = Vec::new();
+    let loaded = store.load(since, &mut |change| told.push(change)).unwrap();
+    (loaded, told)
+}
+
+fn a_created_key_is_there_with_all_its_fields(fixture: &dyn Fixture) {
+    let full = record_of(NewKey {
+        account: Some("acme".into()),
+        not_before: Some(Timestamp::from_millis(5)),
+        expires: Some(Timestamp::from_millis(1_900_000_000_123)),
+        attributes: vec![("owner".into(), "a \"b\"".into()), ("owner".into(), "ü".into())],
+        allow_from: vec!["10.0.0.0/8".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
+        note: Some("for the export".into()),
+        ..NewKey::new("Ünïcode", GrantSpec::ReadOnly)
+    });
+    let bare = record_of(NewKey::new("bare", GrantSpec::Custom(vec![])));
+    fixture.put(&[full.clone(), bare.clone()]);
+    let kept = |record: KeyRecord| fixture.kept(record);
+    let mut store = fixture.open();
+    let found = store.find(&full.id).unwrap().map(kept);
+    assert_eq!(found, Some(kept(full.clone())));
+    let (loaded, told) = load(store.as_mut(), Revision::START);
+    let last = told.iter().map(|change| change.revision).max();
+    assert_eq!(last, Some(loaded.revision));
+    let by_id = |record: KeyRecord| (record.id.clone(), kept(record));
+    let told: BTreeMap<_, _> = told.into_iter().map(|change| by_id(change.record)).collect();
+    assert_eq!(told, BTreeMap::from([full, bare].map(by_id)));
+}
+
+fn keys_are_listed_in_the_order_they_were_made(fixture: &dyn Fixture) {
+    let made = ["c", "a", "b"].map(record);
+    for record in &made {
+        fixture.put(std::slice::from_ref(record));
+    }
+    let kept = |record: KeyRecord| fixture.kept(record);
+    let listed: Vec<_> = fixture.open().list().unwrap().into_iter().map(kept).collect();
+    assert_eq!(listed, made.map(kept));
+}
+
+fn a_refresh_tells_whether_others_changed_anything(fixture: &dyn Fixture) {
+    let mut store = fixture.open();
+    // A store may want to see a change twice before it tells.
+    let mut is_told = || [store.refresh().unwrap(), store.refresh().unwrap()].contains(&true);
+    is_told();
+    assert!(!is_told());
+    fixture.put(&[record("new")]);
+    assert!(is_told());
+    assert!(!is_told());
+}
+
+fn a_load_tells_what_changed_since_and_nothing_else(fixture: &dyn Fixture) {
+    let mut store = fixture.open();
+    let [one, two] = [record("one"), record("two")];
+    let before = store.create(&[one.clone(), two], STAMP).unwrap();
+    assert_eq!(load(store.as_mut(), before).1, []);
+    let outcome = store.change(&one.id, Transition::Disable, STAMP).unwrap();
+    let (loaded, told) = load(store.as_mut(), before);
+    assert_eq!(Some(loaded.revision), outcome.revision);
+    assert_eq!(told, [Change { revision: loaded.revision, record: outcome.record }]);
+}
+
+fn a_store_that_has_not_come_so_far_says_so(fixture: &dyn Fixture) {
+    fixture.put(&[record("one")]);
+    let error = fixture.open().load(Revision(7), &mut |_| panic!("nothing is told")).unwrap_err();
+    assert!(matches!(error, StoreError::Backwards { ours: Revision(7), found: Revision(1), .. }), "{error}");
+}
+
+fn a_duplicate_undoes_the_whole_batch(fixture: &dyn Fixture) {
+    let mut store = fixture.open();
+    let [known, fresh] = [record("known"), record("fresh")];
+    store.create(std::slice::from_ref(&known), STAMP).unwrap();
+    let same_key = KeyRecord { digest: known.digest, ..record("same key") };
+    let same_id = KeyRecord { id: known.id.clone(), ..record("same id") };
+    for (clash, said) in [(same_key, "a record has the same key"), (same_id, "its id is taken")] {
+        let error = store.create(&[fresh.clone(), clash], STAMP).unwrap_err().to_string();
+        assert!(error.contains(said), "{error}");
+        assert!(!error.contains(&known.digest.to_hex()), "{error}");
+    }
+    assert_eq!(store.list().unwrap(), [known]);
+}
+
+fn a_revoke_is_final_for_every_connection(fixture: &dyn Fixture) {
+    let key = record("key");
+    fixture.put(std::slice::from_ref(&key));
+    let revoked = fixture.open().change(&key.id, Transition::Revoke, STAMP).unwrap().record;
+    let mut other = fixture.open();
+    let error = other.change(&key.id, Transition::Enable, STAMP).unwrap_err();
+    assert!(matches!(error, StoreError::Transition(_)), "{error}");
+    assert_eq!(other.find(&key.id).unwrap().unwrap(), revoked);
+    assert_eq!(revoked.state, KeyState::Revoked);
+}
+
+fn a_transition_to_the_same_state_takes_no_revision(fixture: &dyn Fixture) {
+    let key = record("key");
+    fixture.put(std::slice::from_ref(&key));
+    let mut store = fixture.open();
+    let before = load(store.as_mut(), Revision::START).0;
+    let outcome = store.change(&key.id, Transition::Enable, STAMP).unwrap();
+    assert_eq!(outcome, Outcome { record: key, revision: None });
+    assert_eq!(load(store.as_mut(), Revision::START).0, before);
+}
+
+fn an_unknown_key_is_named(fixture: &dyn Fixture) {
+    let id = KeyId::mint().unwrap();
+    let mut store = fixture.open();
+    assert_eq!(store.find(&id).unwrap(), None);
+    let error = store.change(&id, Transition::Revoke, STAMP).unwrap_err().to_string();
+    assert!(error.starts_with(&format!("no key has the id {id}")), "{error}");
+}
+
+fn two_writers_lose_nothing(fixture: &dyn Fixture) {
+    const EACH: usize = 25;
+    let stores = [fixture.open(), fixture.open()];
+    std::thread::scope(|scope| {
+        for mut store in stores {
+            scope.spawn(move || {
+                for number in 0..EACH {
+                    let key = record(&number.to_string());
+                    store.create(std::slice::from_ref(&key), STAMP).unwrap();
+                    store.change(&key.id, Transition::Revoke, STAMP).unwrap();
+                }
+            });
+        }
+    });
+    let (loaded, told) = load(fixture.open().as_mut(), Revision::START);
+    assert_eq!((loaded.revision, told.len()), (Revision(4 * EACH as u64), 2 * EACH));
+    assert!(told.iter().all(|change| change.record.state == KeyState::Revoked));
+}
+
+/// Random changes, held against a map and against a follower that takes in every load.
+fn any_sequence_of_changes_reads_back_as_it_was_made(fixture: &dyn Fixture) {
+    let mut store = fixture.open();
+    let mut model = BTreeMap::<KeyId, KeyRecord>::new();
+    let mut followed = BTreeMap::<KeyId, KeyRecord>::new();
+    let mut seen = Revision::START;
+    let mut random = 0x9E37_79B9_7F4A_7C15_u64;
+    for step in 0..300 {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let choice = usize::try_from(random >> 33).unwrap();
+        if model.is_empty() || choice % 4 == 0 {
+            let key = record(&step.to_string());
+            store.create(std::slice::from_ref(&key), STAMP).unwrap();
+            model.insert(key.id.clone(), key);
+        } else {
+            let before = model.values().nth(choice / 16 % model.len()).unwrap().clone();
+            let transition = Transition::ALL[choice / 4 % 3];
+            let stamp = Stamp { at: Timestamp::from_millis(STAMP.at.as_millis() + step), ..STAMP };
+            let made = store.change(&before.id, transition, stamp).map(|outcome| outcome.record);
+            let expected = transition.apply(before, stamp.at);
+            assert_eq!(made.ok(), expected.clone().ok());
+            model.extend(expected.ok().map(|record| (record.id.clone(), record)));
+        }
+        if choice % 3 == 0 {
+            let (loaded, told) = load(store.as_mut(), seen);
+            seen = loaded.revision;
+            followed.extend(told.into_iter().map(|change| (change.record.id.clone(), change.record)));
+            assert_eq!(followed, model);
+        }
+    }
+    let listed = store.list().unwrap().into_iter().map(|record| (record.id.clone(), record)).collect();
+    assert_eq!(model, listed);
+}
