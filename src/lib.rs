@@ -1,8 +1,10 @@
 //! ScopeGate: a reverse-proxy sidecar that enforces scoped API keys in front of an HTTP API.
 
+pub mod admin;
 pub mod config;
 pub mod http1;
 pub mod key;
 pub mod policy;
 pub mod store;
+pub mod telemetry;
 pub mod yaml;

@@ -1,0 +1,240 @@
+//! The access log: one line for each request.
+//!
+//! A worker encodes its records into a buffer of its own and hands whole buffers to one writer thread over a bounded
+//! channel. Nothing here ever makes a request wait: where the log cannot keep up, or its disk is full, records are
+//! dropped and counted. A record has no field for a query or a header, so that no key can get into one.
+
+use std::io::Write;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, channel, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use super::label::{Code, DecisionLabel};
+use super::line::{Form, Line};
+use super::log::{Format, LogFault, Output};
+
+/// A buffer is handed over when it holds this many bytes.
+const FLUSH_AT: usize = 16 * 1024;
+/// Buffers that may wait for the writer; with [`FLUSH_AT`] this bounds the memory of a log that is stuck.
+const WAITING: usize = 64;
+
+/// What the access log says about one request.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'r> {
+    /// When the request ended, in milliseconds since 1970.
+    pub unix_millis: i64,
+    /// The value of `X-Request-Id`.
+    pub request_id: &'r [u8],
+    /// The address of the caller; `None` on a Unix socket.
+    pub client: Option<IpAddr>,
+    /// The method as it was sent; empty where no head could be read.
+    pub method: &'r [u8],
+    /// The label of the route, where one took the request.
+    pub route: Option<&'r str>,
+    /// The target as it was sent. Only its path is logged: a query or the user part of an authority may hold a key.
+    pub target: &'r [u8],
+    /// The status that the caller got.
+    pub status: u16,
+    /// What was decided.
+    pub decision: DecisionLabel,
+    /// The code of an answer that the gateway made itself.
+    pub code: Option<Code>,
+    /// The id of the key record, where the caller is known.
+    pub key_id: Option<&'r str>,
+    /// The account of the key.
+    pub account: Option<&'r str>,
+    /// From the first byte of the request to the last byte of the answer.
+    pub duration: Duration,
+    /// From the request sent to the upstream to the head of its answer.
+    pub upstream: Option<Duration>,
+    /// Bytes of the request's body.
+    pub bytes_in: u64,
+    /// Bytes of the answer's body.
+    pub bytes_out: u64,
+}
+
+/// Whole lines on their way to the writer.
+struct Batch {
+    lines: Vec<u8>,
+    records: u64,
+}
+
+/// The access log of the process: its writer thread.
+#[derive(Debug)]
+pub struct AccessLog {
+    sender: SyncSender<Batch>,
+    form: Form,
+    dropped: Arc<AtomicU64>,
+    /// Says nothing; closed when the writer thread has ended.
+    ended: Receiver<()>,
+}
+
+impl AccessLog {
+    /// Opens the output and starts the writer. Records that are lost are added to `dropped`.
+    ///
+    /// # Errors
+    /// The file cannot be opened, or the thread not be started.
+    pub fn start(output: &Output, format: Format, dropped: Arc<AtomicU64>) -> Result<Self, LogFault> {
+        Self::start_writer(output.open()?, format.form(output), dropped).map_err(LogFault::Thread)
+    }
+
+    fn start_writer(output: Box<dyn Write + Send>, form: Form, dropped: Arc<AtomicU64>) -> std::io::Result<Self> {
+        let (sender, batches) = sync_channel(WAITING);
+        let (end, ended) = channel();
+        let lost = Arc::clone(&dropped);
+        thread::Builder::new().name("access-log".to_owned()).spawn(move || {
+            write_batches(&batches, output, &lost);
+            drop(end);
+        })?;
+        Ok(Self { sender, form, dropped, ended })
+    }
+
+    /// A handle for one worker.
+    pub fn writer(&self) -> AccessWriter {
+        AccessWriter {
+            form: self.form,
+            buffer: Vec::new(),
+            records: 0,
+            sender: self.sender.clone(),
+            dropped: Arc::clone(&self.dropped),
+            second: i64::MIN,
+            stamp: Vec::new(),
+        }
+    }
+
+    /// Waits until all writers are dropped and all records written, at most this long.
+    pub fn finish(self, wait: Duration) {
+        drop(self.sender);
+        if self.ended.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
+            tracing::warn!("the access log was not written in time; its last records are lost");
+        }
+    }
+}
+
+/// Ends when every sender is gone.
+fn write_batches(batches: &Receiver<Batch>, mut output: Box<dyn Write + Send>, dropped: &AtomicU64) {
+    let mut failing = false;
+    for batch in batches {
+        match output.write_all(&batch.lines).and_then(|()| output.flush()) {
+            Ok(()) => failing = false,
+            Err(error) => {
+                dropped.fetch_add(batch.records, Ordering::Relaxed);
+                if !failing {
+                    tracing::warn!(%error, "the access log cannot be written; its records are dropped and counted");
+                }
+                failing = true;
+            }
+        }
+    }
+}
+
+/// The end of the access log that one worker writes to.
+#[derive(Debug)]
+pub struct AccessWriter {
+    form: Form,
+    buffer: Vec<u8>,
+    records: u64,
+    sender: SyncSender<Batch>,
+    dropped: Arc<AtomicU64>,
+    /// The second that `stamp` spells: dates are worked out once a second.
+    second: i64,
+    stamp: Vec<u8>,
+}
+
+impl AccessWriter {
+    /// Adds a record. Never waits.
+    pub fn record(&mut self, record: &Record<'_>) {
+        self.stamp_second(record.unix_millis.div_euclid(1_000));
+        let mut line = Line::begin(&mut self.buffer, self.form);
+        line.time(&self.stamp, record.unix_millis.rem_euclid(1_000).unsigned_abs());
+        encode(line, record);
+        self.records += 1;
+        if self.buffer.len() >= FLUSH_AT {
+            self.flush();
+        }
+    }
+
+    /// Hands over what was recorded so far; for a worker to call now and then, so that the log of a quiet gateway is
+    /// not late. Never waits.
+    pub fn flush(&mut self) {
+        if self.buffer.is_empty() {
+            return;
+        }
+        let lines = std::mem::take(&mut self.buffer);
+        let batch = Batch { lines, records: std::mem::take(&mut self.records) };
+        if let Err(TrySendError::Full(batch) | TrySendError::Disconnected(batch)) = self.sender.try_send(batch) {
+            self.dropped.fetch_add(batch.records, Ordering::Relaxed);
+            self.buffer = batch.lines;
+            self.buffer.clear();
+        }
+    }
+
+    fn stamp_second(&mut self, second: i64) {
+        if second != self.second {
+            let time = jiff::Timestamp::from_second(second).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+            self.stamp.clear();
+            // Writing to a Vec cannot fail.
+            let _ = write!(self.stamp, "{time}");
+            self.stamp.pop();
+            self.stamp.push(b'.');
+            self.second = second;
+        }
+    }
+}
+
+impl Drop for AccessWriter {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
+
+fn encode(mut line: Line<'_>, record: &Record<'_>) {
+    line.text("level", b"info");
+    line.text("message", b"request");
+    line.text("request_id", record.request_id);
+    match record.client {
+        Some(IpAddr::V4(address)) => line.ipv4("client", address),
+        Some(IpAddr::V6(address)) => line.text("client", address.to_string().as_bytes()),
+        None => line.text("client", b"unix"),
+    }
+    line.text("method", record.method);
+    if let Some(route) = record.route {
+        line.text("route", route.as_bytes());
+    }
+    line.text("path", path_of(record.target));
+    line.number("status", u64::from(record.status));
+    line.text("decision", record.decision.as_str().as_bytes());
+    if let Some(code) = record.code {
+        line.text("code", code.as_str().as_bytes());
+    }
+    if let Some(key_id) = record.key_id {
+        line.text("key_id", key_id.as_bytes());
+    }
+    if let Some(account) = record.account {
+        line.text("account", account.as_bytes());
+    }
+    line.millis("duration_ms", record.duration);
+    if let Some(upstream) = record.upstream {
+        line.millis("upstream_ms", upstream);
+    }
+    line.number("bytes_in", record.bytes_in);
+    line.number("bytes_out", record.bytes_out);
+    line.end();
+}
+
+/// The path of a target in origin or absolute form, without query, fragment and authority.
+fn path_of(target: &[u8]) -> &[u8] {
+    let end = target.iter().position(|b| matches!(b, b'?' | b'#')).unwrap_or(target.len());
+    let path = target.get(..end).unwrap_or_default();
+    if path.first() == Some(&b'/') || path == b"*" {
+        return path;
+    }
+    let authority = memchr::memmem::find(path, b"://").and_then(|at| path.get(at + 3..)).unwrap_or_default();
+    memchr::memchr(b'/', authority).and_then(|at| authority.get(at..)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,174 @@
+use std::io;
+use std::sync::Mutex;
+
+use super::*;
+
+/// An output that tests read back.
+#[derive(Clone, Default)]
+struct Shared(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// An output that accepts nothing until its gate is dropped.
+struct Stuck(Receiver<()>);
+
+impl Write for Stuck {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let _ = self.0.recv();
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// An output like a full disk.
+struct Full;
+
+impl Write for Full {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::Error::from(io::ErrorKind::StorageFull))
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+const WAIT: Duration = Duration::from_secs(20);
+
+fn denied() -> Record<'static> {
+    Record {
+        unix_millis: 1_795_300_000_007,
+        request_id: b"0199",
+        client: Some(IpAddr::from([192, 0, 2, 41])),
+        method: b"GET",
+        route: Some("GET /api/profiles/{id}"),
+        target: b"/api/profiles/1?include=lists&api_key=secret",
+        status: 403,
+        decision: DecisionLabel::Deny,
+        code: Some(Code::InsufficientScope),
+        key_id: Some("key_abcdefgh12345678"),
+        account: None,
+        duration: Duration::from_micros(1_234),
+        upstream: None,
+        bytes_in: 0,
+        bytes_out: 217,
+    }
+}
+
+fn logged(form: Form, records: &[Record<'_>]) -> String {
+    let output = Shared::default();
+    let log = AccessLog::start_writer(Box::new(output.clone()), form, Arc::default()).unwrap();
+    let mut writer = log.writer();
+    records.iter().for_each(|record| writer.record(record));
+    drop(writer);
+    log.finish(WAIT);
+    let bytes = output.0.lock().unwrap().clone();
+    String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn a_record_is_one_json_object_with_the_contract_s_fields() {
+    let text = logged(Form::Json, &[denied()]);
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        json,
+        serde_json::json!({
+            "time": "2026-11-21T22:26:40.007Z", "level": "info", "message": "request",
+            "request_id": "0199", "client": "192.0.2.41", "method": "GET",
+            "route": "GET /api/profiles/{id}", "path": "/api/profiles/1", "status": 403,
+            "decision": "deny", "code": "insufficient_scope", "key_id": "key_abcdefgh12345678",
+            "duration_ms": 1.234, "bytes_in": 0, "bytes_out": 217,
+        })
+    );
+}
+
+#[test]
+fn a_record_as_logfmt_is_one_line() {
+    let record =
+        Record { upstream: Some(Duration::from_millis(12)), account: Some("acme corp"), client: None, ..denied() };
+    assert_eq!(
+        logged(Form::Logfmt, &[record]),
+        "time=2026-11-21T22:26:40.007Z level=info message=request request_id=0199 client=unix method=GET \
+         route=\"GET /api/profiles/{id}\" path=/api/profiles/1 status=403 decision=deny code=insufficient_scope \
+         key_id=key_abcdefgh12345678 account=\"acme corp\" duration_ms=1.234 upstream_ms=12.000 bytes_in=0 \
+         bytes_out=217\n"
+    );
+}
+
+#[test]
+fn neither_query_nor_authority_of_a_target_is_logged() {
+    for (target, path) in [
+        ("/a/b?api_key=K", "/a/b"),
+        ("http://user:K@host/a/b?x=K#K", "/a/b"),
+        ("http://user:K@host?api_key=K", ""),
+        ("host:443", ""),
+        ("*", "*"),
+        ("/a#K", "/a"),
+    ] {
+        assert_eq!(path_of(target.as_bytes()), path.as_bytes(), "{target}");
+    }
+}
+
+#[test]
+fn every_second_gets_its_own_date() {
+    let at = |unix_millis| Record { unix_millis, ..denied() };
+    let text = logged(Form::Logfmt, &[at(999), at(1_000), at(951_782_399_999), at(951_782_400_000)]);
+    let times: Vec<_> = text.lines().map(|line| line.split(' ').next().unwrap()).collect();
+    assert_eq!(
+        times,
+        [
+            "time=1970-01-01T00:00:00.999Z",
+            "time=1970-01-01T00:00:01.000Z",
+            "time=2000-02-28T23:59:59.999Z",
+            "time=2000-02-29T00:00:00.000Z",
+        ]
+    );
+}
+
+#[test]
+fn many_records_arrive_whole_and_in_order() {
+    let records: Vec<_> = (0..2_000).map(|n| Record { bytes_in: n, ..denied() }).collect();
+    let text = logged(Form::Json, &records);
+    let numbers: Vec<u64> = text
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["bytes_in"].as_u64().unwrap())
+        .collect();
+    assert_eq!(numbers, (0..2_000).collect::<Vec<_>>());
+}
+
+#[test]
+fn an_output_that_is_stuck_costs_records_and_never_waits() {
+    let (gate, stuck) = channel();
+    let dropped = Arc::new(AtomicU64::new(0));
+    let log = AccessLog::start_writer(Box::new(Stuck(stuck)), Form::Json, Arc::clone(&dropped)).unwrap();
+    let mut writer = log.writer();
+    // One batch may be with the writer thread, WAITING in the channel; every further one is dropped.
+    for _ in 0..WAITING + 11 {
+        writer.record(&denied());
+        writer.flush();
+    }
+    let lost = dropped.load(Ordering::Relaxed);
+    assert!((10..=11).contains(&lost), "{lost}");
+    drop(gate);
+    drop(writer);
+    log.finish(WAIT);
+}
+
+#[test]
+fn records_that_cannot_be_written_are_counted() {
+    let dropped = Arc::new(AtomicU64::new(0));
+    let log = AccessLog::start_writer(Box::new(Full), Form::Json, Arc::clone(&dropped)).unwrap();
+    let mut writer = log.writer();
+    (0..5).for_each(|_| writer.record(&denied()));
+    drop(writer);
+    log.finish(WAIT);
+    assert_eq!(dropped.load(Ordering::Relaxed), 5);
+}

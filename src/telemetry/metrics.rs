@@ -1,0 +1,230 @@
+//! Every metric of the gateway.
+//!
+//! [`DEFINITIONS`] is the whole list: name, type, help. Nothing on the request path looks a metric up: a snapshot
+//! resolves the [`RouteCells`] of its routes when it is built, a worker holds its own [`WorkerCells`], and each of
+//! them has exactly one writer. [`Metrics::render`] adds up at scrape. Cells live as long as the process, under the
+//! route's label, so that no counter goes backwards when a policy is reloaded.
+
+pub mod cells;
+mod collect;
+mod process;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+
+use prometheus::TextEncoder;
+use prometheus::proto::MetricType;
+
+pub use cells::{Outcome, RouteCells, WorkerCells};
+
+use super::label::Reload;
+
+/// The media type of [`Metrics::render`].
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// The route label of a request that no route took.
+pub const NO_ROUTE: &str = "none";
+
+/// One metric, as it is shown to Prometheus.
+#[derive(Clone, Copy, Debug)]
+pub struct Definition {
+    /// The name of the metric.
+    pub name: &'static str,
+    /// Its help text.
+    pub help: &'static str,
+    pub(crate) kind: MetricType,
+    pub(crate) family: Family,
+}
+
+/// Which cells a metric is read from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Family {
+    AccessLogDropped,
+    BuildInfo,
+    Connections,
+    Denials,
+    KeyLookups,
+    KeysCached,
+    PolicyGeneration,
+    Process(process::Reading),
+    Reloads,
+    RequestDuration,
+    Requests,
+    StoreUp,
+    UpstreamDuration,
+}
+
+const fn define(name: &'static str, kind: MetricType, family: Family, help: &'static str) -> Definition {
+    Definition { name, help, kind, family }
+}
+
+/// Every metric, sorted by name.
+pub const DEFINITIONS: [Definition; 18] = {
+    use Family as F;
+    use MetricType::{COUNTER, GAUGE, HISTOGRAM};
+    use process::Reading as R;
+    [
+        define(
+            "process_cpu_seconds_total",
+            COUNTER,
+            F::Process(R::CpuSeconds),
+            "Total user and system CPU time spent in seconds.",
+        ),
+        define("process_max_fds", GAUGE, F::Process(R::MaxFds), "Maximum number of open file descriptors."),
+        define("process_open_fds", GAUGE, F::Process(R::OpenFds), "Number of open file descriptors."),
+        define("process_resident_memory_bytes", GAUGE, F::Process(R::ResidentBytes), "Resident memory size in bytes."),
+        define(
+            "process_start_time_seconds",
+            GAUGE,
+            F::Process(R::StartSeconds),
+            "Start time of the process since unix epoch in seconds.",
+        ),
+        define("process_virtual_memory_bytes", GAUGE, F::Process(R::VirtualBytes), "Virtual memory size in bytes."),
+        define(
+            "scopegate_access_log_dropped_total",
+            COUNTER,
+            F::AccessLogDropped,
+            "Access log records lost because the log could not be written as fast as requests came.",
+        ),
+        define("scopegate_build_info", GAUGE, F::BuildInfo, "Always 1; the version is in the label."),
+        define("scopegate_connections", GAUGE, F::Connections, "Open connections, by the side they are on."),
+        define(
+            "scopegate_denials_total",
+            COUNTER,
+            F::Denials,
+            "Requests that the gateway refused or could not serve, by the code of its answer (in shadow mode: of the answer it would have given).",
+        ),
+        define(
+            "scopegate_key_cache_lookups_total",
+            COUNTER,
+            F::KeyLookups,
+            "Look-ups of presented keys in the key index in memory, by result.",
+        ),
+        define("scopegate_keys_cached", GAUGE, F::KeysCached, "Key records held in memory."),
+        define(
+            "scopegate_policy_generation",
+            GAUGE,
+            F::PolicyGeneration,
+            "Number of the configuration and policy in force; 1 is what the process started with.",
+        ),
+        define("scopegate_reloads_total", COUNTER, F::Reloads, "Reloads of the configuration and policy, by result."),
+        define(
+            "scopegate_request_duration_seconds",
+            HISTOGRAM,
+            F::RequestDuration,
+            "Time from the first byte of a request to the last byte of its answer, by route.",
+        ),
+        define(
+            "scopegate_requests_total",
+            COUNTER,
+            F::Requests,
+            "Requests, by route of the policy, method, status sent to the caller and decision.",
+        ),
+        define("scopegate_store_up", GAUGE, F::StoreUp, "1 while the key store can be read, 0 while it cannot."),
+        define(
+            "scopegate_upstream_duration_seconds",
+            HISTOGRAM,
+            F::UpstreamDuration,
+            "Time from a request sent to the upstream to the head of its answer, by route.",
+        ),
+    ]
+};
+
+/// A value that is read when metrics are scraped.
+struct Source(Box<dyn Fn() -> u64 + Send + Sync>);
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Source")
+    }
+}
+
+/// All metrics of the process.
+#[derive(Debug)]
+pub struct Metrics {
+    /// By label; grows when a policy brings new routes, never shrinks.
+    routes: RwLock<BTreeMap<Box<str>, Arc<RouteCells>>>,
+    workers: Box<[Arc<WorkerCells>]>,
+    reloads: [AtomicU64; Reload::ALL.len()],
+    generation: AtomicU64,
+    access_log_dropped: Arc<AtomicU64>,
+    keys: OnceLock<Source>,
+    store_up: OnceLock<Source>,
+}
+
+impl Metrics {
+    /// Metrics for this many workers.
+    pub fn new(workers: usize) -> Self {
+        Self {
+            routes: RwLock::default(),
+            workers: (0..workers).map(|worker| Arc::new(WorkerCells::new(worker))).collect(),
+            reloads: Default::default(),
+            generation: AtomicU64::new(0),
+            access_log_dropped: Arc::default(),
+            keys: OnceLock::new(),
+            store_up: OnceLock::new(),
+        }
+    }
+
+    /// The cells of the route with this label; the same cells for the same label, however often policies change.
+    /// For when a snapshot is built: it locks.
+    pub fn route(&self, label: &str) -> Arc<RouteCells> {
+        let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(cells) = routes.get(label) {
+            return Arc::clone(cells);
+        }
+        let cells = Arc::new(RouteCells::new(label, self.workers.len()));
+        routes.insert(label.into(), Arc::clone(&cells));
+        cells
+    }
+
+    /// The cells of requests that no route took.
+    pub fn no_route(&self) -> Arc<RouteCells> {
+        self.route(NO_ROUTE)
+    }
+
+    /// The cells of one worker, from 0; `None` past the number of workers. Only that worker's thread may write them.
+    pub fn worker(&self, worker: usize) -> Option<Arc<WorkerCells>> {
+        self.workers.get(worker).map(Arc::clone)
+    }
+
+    /// Counts a reload.
+    pub fn reloaded(&self, result: Reload) {
+        if let Some(cell) = self.reloads.get(result as usize) {
+            cell.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Says which generation is in force.
+    pub fn set_generation(&self, generation: u64) {
+        self.generation.store(generation, Ordering::Relaxed);
+    }
+
+    /// Says how to learn the number of key records in memory; asked at each scrape. The first call counts.
+    pub fn keys_from(&self, read: impl Fn() -> u64 + Send + Sync + 'static) {
+        self.keys.get_or_init(|| Source(Box::new(read)));
+    }
+
+    /// Says how to learn whether the store can be read; asked at each scrape. The first call counts.
+    pub fn store_up_from(&self, read: impl Fn() -> bool + Send + Sync + 'static) {
+        self.store_up.get_or_init(|| Source(Box::new(move || u64::from(read()))));
+    }
+
+    /// Where an access log counts the records it had to drop.
+    pub fn access_log_dropped(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.access_log_dropped)
+    }
+
+    /// All metrics in Prometheus' text form, of type [`CONTENT_TYPE`].
+    ///
+    /// # Errors
+    /// Only where the encoder refuses what we collected, a fault of ours.
+    pub fn render(&self) -> Result<String, prometheus::Error> {
+        TextEncoder::new().encode_to_string(&self.collect())
+    }
+}
+
+#[cfg(test)]
+mod tests;
