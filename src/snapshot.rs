@@ -1,0 +1,160 @@
+//! One immutable generation of everything that a request is judged and served by.
+//!
+//! A request uses one snapshot from start to end; a reload makes the next one and swaps the handle, so no request sees
+//! half of two versions.
+
+pub mod reload;
+mod tls;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+
+use crate::config::UpstreamCredential;
+use crate::key::digest::Hasher;
+use crate::key::secret::Secret;
+use crate::policy::{Access, Route};
+use crate::telemetry::metrics::{Metrics, RouteCells};
+
+/// The compiled configuration as requests see it. The proxy knows it through the snapshot alone: it cannot load one.
+pub use crate::config::{Accept, Config, ErrorFormat, HostRule, Limits, Mode, Timeouts, Underscores, UpstreamAddress};
+
+/// One generation of the configuration, with what is worked out from it once.
+pub struct Snapshot {
+    /// 1 for the first, then one more with each change.
+    pub generation: u64,
+    /// What the files say.
+    pub config: Config,
+    /// How a key becomes the digest that is looked up.
+    pub hasher: Hasher,
+    /// TLS settings towards the upstream and the name its certificate must bear; absent for cleartext.
+    pub tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    credentials: Vec<CredentialLine>,
+    /// For each route, where its upstream credential stands in `credentials`.
+    credential_of: Vec<Option<usize>>,
+    cells: Vec<Arc<RouteCells>>,
+    no_route: Arc<RouteCells>,
+}
+
+/// An upstream credential as it is written on the wire.
+#[derive(Debug)]
+pub enum CredentialLine {
+    /// `Name: value` with its line end.
+    Header {
+        /// The name of the field that it takes the place of.
+        name: Box<str>,
+        /// The whole line.
+        line: Secret,
+    },
+    /// `name=value` in the query.
+    Query {
+        /// The name of the parameter that it takes the place of.
+        name: Box<str>,
+        /// The whole pair, percent-encoded.
+        pair: Secret,
+    },
+}
+
+impl CredentialLine {
+    fn of(credential: &UpstreamCredential) -> Self {
+        match credential {
+            UpstreamCredential::Header { name, value } => Self::Header {
+                name: name.clone(),
+                line: Secret::new([name.as_bytes(), b": ", value.expose(), b"\r\n"].concat()),
+            },
+            UpstreamCredential::Query { name, value } => {
+                Self::Query { name: name.clone(), pair: Secret::new([name.as_bytes(), b"=", value.expose()].concat()) }
+            }
+        }
+    }
+}
+
+impl Snapshot {
+    /// Works out what requests need.
+    ///
+    /// # Errors
+    /// When the upstream's TLS settings cannot be used; the text says why.
+    pub fn build(generation: u64, config: Config, metrics: &Metrics) -> Result<Self, String> {
+        let mut credentials = Vec::new();
+        let default = config.upstream.credential.as_ref().map(|credential| {
+            credentials.push(CredentialLine::of(credential));
+            0
+        });
+        let first = credentials.len();
+        credentials.extend(config.upstream.credentials.values().map(CredentialLine::of));
+        let place_of = |route: &Route| match route.credential() {
+            Some(name) => {
+                config.upstream.credentials.keys().position(|known| **known == *name).map(|place| first + place)
+            }
+            None if matches!(route.access(), Access::Anyone | Access::PublicKey) => None,
+            None => default,
+        };
+        let routes = config.policy.routes();
+        Ok(Self {
+            generation,
+            hasher: Hasher::new(config.keys.pepper.as_ref()),
+            tls: tls::client(&config.upstream)?,
+            credential_of: routes.iter().map(place_of).collect(),
+            credentials,
+            cells: routes.iter().map(|route| metrics.route(route.label())).collect(),
+            no_route: metrics.no_route(),
+            config,
+        })
+    }
+
+    /// The upstream credential of the route at this place in the policy.
+    pub fn credential(&self, route: usize) -> Option<&CredentialLine> {
+        self.credential_of.get(route).copied().flatten().and_then(|place| self.credentials.get(place))
+    }
+
+    /// True when the upstream is the same under `other`, so that connections to it may be kept. TLS settings are files
+    /// that may have been renewed, so connections with TLS are never taken over.
+    pub fn same_upstream(&self, other: &Self) -> bool {
+        self.config.upstream.address == other.config.upstream.address && self.tls.is_none() && other.tls.is_none()
+    }
+
+    /// Where requests of this route are counted.
+    pub fn cells(&self, route: Option<usize>) -> &Arc<RouteCells> {
+        route.and_then(|route| self.cells.get(route)).unwrap_or(&self.no_route)
+    }
+}
+
+impl std::fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Snapshot").field("generation", &self.generation).finish_non_exhaustive()
+    }
+}
+
+/// Where the snapshot in force is found.
+#[derive(Debug)]
+pub struct Handle {
+    current: ArcSwap<Snapshot>,
+    generation: AtomicU64,
+}
+
+impl Handle {
+    /// A handle on the first snapshot.
+    pub fn new(snapshot: Snapshot) -> Self {
+        Self { generation: AtomicU64::new(snapshot.generation), current: ArcSwap::from_pointee(snapshot) }
+    }
+
+    /// The snapshot in force.
+    pub fn load(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+
+    /// The number of the snapshot in force: cheaper than to load it, for a worker that holds one.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Puts the next snapshot in force.
+    pub fn swap(&self, next: Snapshot) {
+        let generation = next.generation;
+        self.current.store(Arc::new(next));
+        self.generation.store(generation, Ordering::Release);
+    }
+}
