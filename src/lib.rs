@@ -5,6 +5,7 @@ pub mod config;
 pub mod http1;
 pub mod key;
 pub mod policy;
+pub mod proxy;
 pub mod snapshot;
 pub mod store;
 pub mod telemetry;

@@ -1,0 +1,292 @@
+//! The request path.
+//!
+//! A worker owns everything a request touches: its listener, its connections, its upstream pool, its buffers, its
+//! counters. Nothing is shared and written between workers. `handle` is the whole path from bytes to decision; it is
+//! synchronous, so nothing awaits between the head of a request and the decision about it.
+
+pub(crate) mod answer;
+pub(crate) mod buffer;
+pub(crate) mod credential;
+pub(crate) mod downstream;
+pub mod error;
+pub(crate) mod exchange;
+pub(crate) mod forward;
+pub(crate) mod reply;
+pub(crate) mod request_id;
+pub(crate) mod stream;
+pub(crate) mod ticket;
+pub(crate) mod upstream;
+pub(crate) mod watch;
+pub(crate) mod worker;
+
+use std::borrow::Cow;
+
+use crate::http1::head::{self, AnswerTo, Framing, HeadFault, Kind, RequestHead, Version};
+use crate::key::secret::{self, Checked};
+use crate::policy::{Caller, Denial, Invalid, Request, Target, Trace};
+use crate::snapshot::{Config, Mode};
+use crate::store::index::Entry;
+use crate::telemetry::label::{DecisionLabel, Lookup, MethodLabel};
+
+use credential::Presented;
+use downstream::Peer;
+use error::ProxyError;
+use forward::Outgoing;
+use reply::{Connection, Reply, Setting};
+use request_id::RequestId;
+use ticket::Ticket;
+use worker::{View, Worker};
+
+/// What comes of the bytes of a request.
+pub(crate) enum Verdict {
+    /// They are to be forwarded: the upstream's head is in the output.
+    Forward(Plan),
+    /// They are the beginning of a head.
+    More,
+    /// They are answered by the gateway: the answer is in the output.
+    Reply {
+        /// The connection ends after the answer.
+        close: bool,
+    },
+}
+
+/// What has to be remembered of a request head once it has been written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    /// Bytes of the input that the head took.
+    pub(crate) size: usize,
+    pub(crate) framing: Framing,
+    pub(crate) version: Version,
+    pub(crate) answer_to: AnswerTo,
+    /// The caller waits for `100 Continue`.
+    pub(crate) expects: bool,
+    pub(crate) keep_alive: bool,
+    /// The request may be sent twice: no body, and a method that is idempotent (RFC 9110 9.2.2).
+    pub(crate) replayable: bool,
+    pub(crate) grpc: bool,
+}
+
+/// Reads, judges, authenticates and decides one request, and writes what follows: the upstream's head or an answer.
+pub(crate) fn handle(worker: &Worker, view: &View, exchange: &mut Incoming<'_>) -> Verdict {
+    // 1. Accept: the head, or a fault in it.
+    let head = match head::request(exchange.input, &view.head_limits) {
+        Ok(None) => return Verdict::More,
+        Ok(Some(head)) => head,
+        Err(fault) => return exchange.refuse_unread(worker, view, fault.into()),
+    };
+    let config = &view.snapshot.config;
+    exchange.ticket.read(&head, worker);
+    let mut scene = Scene { worker, view, head: &head, exchange };
+    // 2. Judge: one target, or 400. What is judged here is what is forwarded.
+    let override_header = head.fields.iter().any(|field| field.kind == Kind::MethodOverride);
+    let request = Request { method: head.method, target: head.target, override_header };
+    let judged = config.policy.judge(&request);
+    // The authority of an absolute target is the same as Host, or the head would have been refused.
+    if !is_served(config, head.host) {
+        return scene.refuse(ProxyError::MisdirectedRequest);
+    }
+    let target = match judged {
+        Ok(target) => target,
+        Err(denial) => return scene.deny(denial, None),
+    };
+    // 3. Take the credential.
+    let presented = credential::take(&config.keys.accept, &head.fields, target.query());
+    // 4. Authenticate, 5. decide, 6. record, then 7. forward or 8. reply, all while the key's entry is in hand.
+    scene.authenticate(&presented, |scene, caller, entry| {
+        let decision = config.policy.decide(&caller, &target);
+        let forbidden = decision.denial().is_some_and(|denial| denial.status() == 403);
+        let shadowed = config.mode == Mode::Shadow && matches!(caller, Caller::Known(_)) && forbidden;
+        scene.exchange.ticket.decide(&decision, &caller, shadowed);
+        match decision.denial() {
+            Some(denial) if !shadowed => scene.deny(denial, Some(&decision.trace())),
+            _ => scene.forward(&target, entry.filter(|_| matches!(caller, Caller::Known(_)))),
+        }
+    })
+}
+
+/// What a connection hands in: the bytes read so far, and where the outcome goes.
+pub(crate) struct Incoming<'c> {
+    pub(crate) input: &'c [u8],
+    pub(crate) peer: &'c Peer,
+    pub(crate) ticket: &'c mut Ticket,
+    /// Receives the upstream's head, or an answer.
+    pub(crate) out: &'c mut Vec<u8>,
+}
+
+impl Incoming<'_> {
+    /// Answers bytes that are no request; the connection ends.
+    fn refuse_unread(&mut self, worker: &Worker, view: &View, error: ProxyError) -> Verdict {
+        self.ticket.id = worker.request_ids.next();
+        self.ticket.refuse(error);
+        let setting = Setting {
+            accept: &view.snapshot.config.keys.accept,
+            format: view.snapshot.config.errors,
+            request_id: self.ticket.id.as_bytes(),
+            date: worker.watch.date(),
+            head: false,
+            connection: Connection::Close,
+            grpc: false,
+        };
+        self.ticket.bytes_out = Reply::error(error).write(&setting, self.out) as u64;
+        Verdict::Reply { close: true }
+    }
+}
+
+/// One request whose head was read.
+struct Scene<'a, 'b, 'c, 'i> {
+    worker: &'a Worker,
+    view: &'a View,
+    head: &'a RequestHead<'b>,
+    exchange: &'c mut Incoming<'i>,
+}
+
+impl Scene<'_, '_, '_, '_> {
+    /// Finds out who calls, and goes on while the index entry is in hand: no record is cloned.
+    fn authenticate(
+        mut self,
+        presented: &Presented<'_>,
+        then: impl FnOnce(&mut Self, Caller<'_>, Option<&Entry>) -> Verdict,
+    ) -> Verdict {
+        let key: &Cow<'_, [u8]> = match presented {
+            Presented::Ambiguous => return then(&mut self, Caller::Ambiguous, None),
+            Presented::Malformed => return then(&mut self, Caller::Invalid(Invalid::Malformed), None),
+            Presented::None => return then(&mut self, Caller::Anonymous, None),
+            Presented::One(key) => key,
+        };
+        let snapshot = &self.view.snapshot;
+        if matches!(secret::check(&snapshot.config.keys.prefix, key), Checked::BadChecksum | Checked::Malformed) {
+            return then(&mut self, Caller::Invalid(Invalid::Malformed), None);
+        }
+        let worker = self.worker;
+        worker.keys.look_up(&snapshot.hasher.digest(key), |entry| match entry {
+            Some(entry) => {
+                worker.cells.looked_up(Lookup::Hit);
+                let caller = entry.caller(self.exchange.ticket.wall, self.exchange.peer.address);
+                then(&mut self, caller, Some(entry))
+            }
+            None => {
+                worker.cells.looked_up(Lookup::Miss);
+                // While the store is away an unknown key may be one that was made meanwhile: never 401.
+                let caller =
+                    if worker.store.is_up() { Caller::Invalid(Invalid::Unknown) } else { Caller::StoreUnavailable };
+                then(&mut self, caller, None)
+            }
+        })
+    }
+
+    fn forward(&mut self, target: &Target<'_>, entry: Option<&Entry>) -> Verdict {
+        let head = self.head;
+        let snapshot = &self.view.snapshot;
+        if let (Framing::Length(length), Some(most)) = (head.framing, snapshot.config.limits.body_bytes)
+            && length > most
+        {
+            return self.refuse(ProxyError::BodyTooLarge);
+        }
+        let has_body = head.framing != Framing::None;
+        // A body that is already on its way is not worth a question to the upstream.
+        let expects = head.expect_continue && has_body && self.exchange.input.len() == head.size;
+        let outgoing = Outgoing {
+            config: &snapshot.config,
+            target,
+            entry,
+            credential: target.route().and_then(|route| snapshot.credential(route.id().index())),
+            request_id: self.exchange.ticket.id.as_bytes(),
+            peer: self.exchange.peer.address,
+            expect: expects,
+            has_connection: head.connection.names_fields,
+        };
+        forward::write_head(head, &outgoing, self.exchange.out);
+        Verdict::Forward(self.plan(expects))
+    }
+
+    fn plan(&self, expects: bool) -> Plan {
+        let head = self.head;
+        let idempotent = matches!(head.method, b"GET" | b"HEAD" | b"OPTIONS" | b"PUT" | b"DELETE");
+        Plan {
+            size: head.size,
+            framing: head.framing,
+            version: head.version,
+            answer_to: if head.method == b"HEAD" { AnswerTo::Head } else { AnswerTo::Other },
+            expects,
+            keep_alive: head.keep_alive,
+            replayable: idempotent && head.framing == Framing::None,
+            grpc: is_grpc(head),
+        }
+    }
+
+    /// Answers a request that the policy denies.
+    fn deny(&mut self, denial: Denial, trace: Option<&Trace>) -> Verdict {
+        self.exchange.ticket.deny(denial);
+        self.write(&Reply::denial(denial, trace))
+    }
+
+    /// Answers a request that cannot be served.
+    fn refuse(&mut self, error: ProxyError) -> Verdict {
+        self.exchange.ticket.refuse(error);
+        self.write(&Reply::error(error))
+    }
+
+    fn write(&mut self, reply: &Reply<'_>) -> Verdict {
+        let config = &self.view.snapshot.config;
+        // Where a body follows, the next request cannot be found before it is read: the connection ends.
+        let close = !self.head.keep_alive || self.head.framing != Framing::None || self.worker.is_draining();
+        let setting = Setting {
+            accept: &config.keys.accept,
+            format: config.errors,
+            request_id: self.exchange.ticket.id.as_bytes(),
+            date: self.worker.watch.date(),
+            head: self.head.method == b"HEAD",
+            connection: Connection::of(self.head.version, close),
+            grpc: is_grpc(self.head),
+        };
+        let written = reply.write(&setting, self.exchange.out);
+        self.exchange.ticket.bytes_out = written as u64;
+        self.exchange.ticket.head_bytes = self.head.size;
+        Verdict::Reply { close }
+    }
+}
+
+impl From<HeadFault> for ProxyError {
+    fn from(fault: HeadFault) -> Self {
+        match fault {
+            HeadFault::BadRequest(what) => Self::BadRequest(what),
+            HeadFault::ExpectationFailed => Self::ExpectationFailed,
+            HeadFault::HeadersTooLarge => Self::HeadersTooLarge,
+            HeadFault::TargetTooLong => Self::TargetTooLong,
+        }
+    }
+}
+
+/// True where `hosts` lists the authority, or lists nothing. A listed name without a port stands for every port.
+fn is_served(config: &Config, authority: &[u8]) -> bool {
+    let served = |host: &str| {
+        let (name, rest) = authority.split_at_checked(host.len()).unwrap_or((authority, b""));
+        name.eq_ignore_ascii_case(host.as_bytes()) && (rest.is_empty() || rest.starts_with(b":"))
+    };
+    config.hosts.is_empty() || config.hosts.iter().any(|host| served(host))
+}
+
+fn is_grpc(head: &RequestHead<'_>) -> bool {
+    let of_grpc = |value: &[u8]| value.get(..16).is_some_and(|start| start.eq_ignore_ascii_case(b"application/grpc"));
+    head.fields.iter().any(|field| field.kind == Kind::ContentType && of_grpc(field.value))
+}
+
+/// The request id of a head: the caller's if it gave one that is sane, otherwise a new one.
+fn request_id(head: &RequestHead<'_>, worker: &Worker) -> RequestId {
+    let given = head.fields.iter().find(|field| field.kind == Kind::RequestId);
+    given.and_then(|field| RequestId::accept(field.value)).unwrap_or_else(|| worker.request_ids.next())
+}
+
+/// What was decided, as a metric label.
+fn decision_label(allow: bool, shadowed: bool) -> DecisionLabel {
+    match (allow, shadowed) {
+        (true, _) => DecisionLabel::Allow,
+        (false, true) => DecisionLabel::Shadow,
+        (false, false) => DecisionLabel::Deny,
+    }
+}
+
+/// The label of a head's method.
+fn method_label(head: &RequestHead<'_>) -> MethodLabel {
+    MethodLabel::of(head.method)
+}

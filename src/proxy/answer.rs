@@ -1,0 +1,52 @@
+//! The upstream's answer as the caller gets it: hop-by-hop fields out, framing by us, the request id in.
+
+use crate::http1::body::{Body, Outgoing};
+use crate::http1::head::{AnswerTo, Kind, ResponseHead, Version, named_by_connection};
+use crate::http1::write;
+
+/// How the answer fits into the caller's connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Frame<'a> {
+    pub(crate) version: Version,
+    pub(crate) answer_to: AnswerTo,
+    pub(crate) request_id: &'a [u8],
+    /// The connection ends after this answer.
+    pub(crate) close: bool,
+}
+
+/// Appends the head of a final answer.
+pub(crate) fn write_head(head: &ResponseHead<'_>, body: &Body, frame: &Frame<'_>, out: &mut Vec<u8>) {
+    write::status_line(out, head.status, head.reason);
+    write_fields(head, out);
+    match (body.outgoing(), head.content_length) {
+        // What a GET would have got (RFC 9110 8.6). A 204 has no length at all.
+        (Outgoing::None, Some(length)) if frame.answer_to == AnswerTo::Head || head.status == 304 => {
+            write::number_field(out, b"content-length", length);
+        }
+        (outgoing, _) => write::framing(out, outgoing),
+    }
+    write::field(out, b"x-request-id", frame.request_id);
+    match (frame.close, frame.version) {
+        (true, _) => write::field(out, b"connection", b"close"),
+        (false, Version::Http10) => write::field(out, b"connection", b"keep-alive"),
+        (false, Version::Http11) => {}
+    }
+    write::end_of_head(out);
+}
+
+/// Appends an interim answer (100, 103 and the like).
+pub(crate) fn write_interim(head: &ResponseHead<'_>, out: &mut Vec<u8>) {
+    write::status_line(out, head.status, head.reason);
+    write_fields(head, out);
+    write::end_of_head(out);
+}
+
+fn write_fields(head: &ResponseHead<'_>, out: &mut Vec<u8>) {
+    for field in &head.fields {
+        let stays = field.kind.is_hop_by_hop() || matches!(field.kind, Kind::ContentLength | Kind::RequestId);
+        let named = head.connection.names_fields && named_by_connection(&head.fields, field.name);
+        if !stays && !named {
+            write::field(out, field.name, field.value);
+        }
+    }
+}

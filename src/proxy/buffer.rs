@@ -1,0 +1,213 @@
+//! Read buffers, lent by the worker only while bytes are there.
+//!
+//! An idle connection holds no buffer: one is taken for the length of a read, and given back when the read finds
+//! nothing. A buffer that reads keep filling is swapped for a larger one, so that large bodies cost few system calls.
+
+use std::cell::RefCell;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, ReadBuf};
+
+/// The sizes that are kept, in bytes: the first is what a request or an answer starts with.
+const CLASSES: [usize; 3] = [16 * 1024, 64 * 1024, 256 * 1024];
+/// How many buffers of each class a worker keeps for later.
+const KEPT: [usize; 3] = [256, 16, 8];
+
+/// Bytes that were read and not yet used. Without bytes it may have no memory behind it.
+#[derive(Default)]
+pub(crate) struct Buffer {
+    bytes: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl Buffer {
+    /// The bytes that were read and not used.
+    pub(crate) fn filled(&self) -> &[u8] {
+        self.bytes.get(self.start..self.end).unwrap_or_default()
+    }
+
+    /// How many bytes are unused.
+    pub(crate) fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// True when no byte is unused.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// Marks `count` bytes as used.
+    pub(crate) fn consume(&mut self, count: usize) {
+        self.start = (self.start + count).min(self.end);
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        }
+    }
+
+    /// True when a read has somewhere to put bytes, or can be given memory.
+    pub(crate) fn has_room(&self) -> bool {
+        self.end < self.bytes.len() || self.start > 0 || self.bytes.is_empty()
+    }
+
+    /// Moves what is unused to the front, so that all the room is behind it.
+    fn compact(&mut self) {
+        if self.start > 0 {
+            self.bytes.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+    }
+}
+
+/// The buffers that a worker has to lend.
+#[derive(Default)]
+pub(crate) struct Buffers {
+    free: [RefCell<Vec<Vec<u8>>>; 3],
+}
+
+impl Buffers {
+    fn class_of(size: usize) -> Option<usize> {
+        CLASSES.iter().position(|class| *class == size)
+    }
+
+    fn lend(&self, class: usize) -> Vec<u8> {
+        let kept = self.free.get(class).and_then(|free| free.borrow_mut().pop());
+        kept.unwrap_or_else(|| vec![0; CLASSES.get(class).copied().unwrap_or(CLASSES[0])])
+    }
+
+    fn keep(&self, bytes: Vec<u8>) {
+        if let Some(class) = Self::class_of(bytes.len())
+            && let (Some(free), Some(most)) = (self.free.get(class), KEPT.get(class))
+            && free.borrow().len() < *most
+        {
+            free.borrow_mut().push(bytes);
+        }
+    }
+
+    /// Takes back the memory of a buffer that holds no bytes.
+    pub(crate) fn reclaim(&self, buffer: &mut Buffer) {
+        if buffer.is_empty() && !buffer.bytes.is_empty() {
+            (buffer.start, buffer.end) = (0, 0);
+            self.keep(std::mem::take(&mut buffer.bytes));
+        }
+    }
+
+    /// Makes room behind what is there: by moving it to the front, or with memory of the next class.
+    ///
+    /// False when the buffer is full and may not grow beyond `most` bytes.
+    pub(crate) fn make_room(&self, buffer: &mut Buffer, most: usize) -> bool {
+        if buffer.bytes.is_empty() {
+            buffer.bytes = self.lend(0);
+        }
+        if buffer.end < buffer.bytes.len() {
+            return true;
+        }
+        buffer.compact();
+        if buffer.end < buffer.bytes.len() {
+            return true;
+        }
+        let larger = CLASSES.iter().position(|class| *class > buffer.bytes.len());
+        match larger {
+            Some(class) if buffer.bytes.len() < most => {
+                let mut bytes = self.lend(class);
+                let count = buffer.len();
+                if let Some(room) = bytes.get_mut(..count) {
+                    room.copy_from_slice(buffer.filled());
+                }
+                self.keep(std::mem::replace(&mut buffer.bytes, bytes));
+                (buffer.start, buffer.end) = (0, count);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Swaps an empty buffer that the last read filled for one of the next class.
+    fn enlarge_if_filled(&self, buffer: &mut Buffer, read: usize) {
+        if read == buffer.bytes.len()
+            && let Some(class) = CLASSES.iter().position(|class| *class > read)
+        {
+            let mut bytes = self.lend(class);
+            if let Some(room) = bytes.get_mut(..read) {
+                room.copy_from_slice(buffer.filled());
+            }
+            self.keep(std::mem::replace(&mut buffer.bytes, bytes));
+        }
+    }
+
+    /// Reads once into `buffer`, which must have room; 0 is the end of the stream.
+    ///
+    /// When there is nothing to read and the buffer is empty, its memory goes back to the worker.
+    pub(crate) fn poll_fill<S: AsyncRead + Unpin>(
+        &self,
+        stream: &mut S,
+        buffer: &mut Buffer,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        self.make_room(buffer, 0);
+        let end = buffer.end;
+        let Some(room) = buffer.bytes.get_mut(end..) else {
+            return Poll::Ready(Ok(0));
+        };
+        let mut target = ReadBuf::new(room);
+        let outcome = Pin::new(stream).poll_read(cx, &mut target);
+        let read = target.filled().len();
+        if outcome.is_pending() {
+            self.reclaim(buffer);
+        }
+        ready!(outcome)?;
+        buffer.end += read;
+        if buffer.start == 0 && end == 0 {
+            self.enlarge_if_filled(buffer, read);
+        }
+        Poll::Ready(Ok(read))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_without_bytes_gives_its_memory_back() {
+        let buffers = Buffers::default();
+        let mut buffer = Buffer::default();
+        assert!(buffers.make_room(&mut buffer, 0));
+        buffers.reclaim(&mut buffer);
+        assert!(buffer.bytes.is_empty());
+        assert_eq!(buffers.free[0].borrow().len(), 1);
+    }
+
+    #[test]
+    fn a_full_buffer_grows_to_its_limit_and_keeps_its_bytes() {
+        let buffers = Buffers::default();
+        let mut buffer = Buffer::default();
+        assert!(buffers.make_room(&mut buffer, 32 * 1024));
+        buffer.end = buffer.bytes.len();
+        buffer.bytes[0] = b'a';
+        assert!(buffers.make_room(&mut buffer, 32 * 1024));
+        assert_eq!((buffer.len(), buffer.filled()[0]), (CLASSES[0], b'a'));
+        buffer.end = buffer.bytes.len();
+        assert!(!buffers.make_room(&mut buffer, 32 * 1024));
+    }
+
+    #[tokio::test]
+    async fn reads_that_fill_a_buffer_make_the_next_one_larger() {
+        let buffers = Buffers::default();
+        let mut buffer = Buffer::default();
+        let bytes = vec![7; 100_000];
+        let mut source = bytes.as_slice();
+        let mut sizes = Vec::new();
+        loop {
+            let read = std::future::poll_fn(|cx| buffers.poll_fill(&mut source, &mut buffer, cx)).await.unwrap();
+            if read == 0 {
+                break;
+            }
+            sizes.push(read);
+            buffer.consume(read);
+        }
+        assert_eq!(sizes, [16 * 1024, 64 * 1024, 100_000 - 80 * 1024]);
+    }
+}

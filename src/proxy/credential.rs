@@ -1,0 +1,203 @@
+//! The caller's key: found in the places where keys are accepted, and left out of what goes upstream by exact bytes.
+
+use std::borrow::Cow;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::http1::head::{Field, Kind};
+use crate::key::secret::LONGEST;
+use crate::snapshot::Accept;
+
+/// What the accepted places of a request hold. It has no `Debug`: it may hold a key.
+pub(crate) enum Presented<'b> {
+    /// Different keys, or a key header that was given twice.
+    Ambiguous,
+    /// Something that cannot be a key: empty, too long, or not visible ASCII.
+    Malformed,
+    /// Nothing.
+    None,
+    /// One key, in one place or in several.
+    One(Cow<'b, [u8]>),
+}
+
+impl<'b> Presented<'b> {
+    fn add(&mut self, text: Cow<'b, [u8]>) {
+        let usable = (1..=LONGEST).contains(&text.len()) && text.iter().all(u8::is_ascii_graphic);
+        *self = match (&*self, usable) {
+            (Self::None, true) => Self::One(text),
+            (Self::None, false) => Self::Malformed,
+            (Self::One(known), true) if *known == text => return,
+            _ => Self::Ambiguous,
+        };
+    }
+}
+
+/// Finds the key that a request presents.
+pub(crate) fn take<'b>(accept: &Accept, fields: &[Field<'b>], query: Option<&'b [u8]>) -> Presented<'b> {
+    let mut presented = Presented::None;
+    let mut authorizations = 0;
+    for field in fields {
+        match field.kind {
+            Kind::Authorization => {
+                authorizations += 1;
+                if let Some(text) = key_of_authorization(accept, field.value) {
+                    presented.add(text);
+                }
+            }
+            Kind::Cookie if !accept.cookies.is_empty() => {
+                for piece in field.value.split(|byte| *byte == b';') {
+                    if let Some(value) = key_of_cookie(accept, piece) {
+                        presented.add(Cow::Borrowed(value));
+                    }
+                }
+            }
+            _ => {}
+        }
+        if is_key_header(accept, field.name) {
+            presented.add(Cow::Borrowed(field.value));
+        }
+    }
+    if authorizations > 1 && (accept.bearer || accept.basic || !accept.schemes.is_empty()) {
+        return Presented::Ambiguous;
+    }
+    for name in &accept.headers {
+        if fields.iter().filter(|field| field.name.eq_ignore_ascii_case(name.as_bytes())).count() > 1 {
+            return Presented::Ambiguous;
+        }
+    }
+    if !accept.query.is_empty() {
+        for piece in query.unwrap_or_default().split(|byte| *byte == b'&') {
+            if let Some(value) = key_of_parameter(accept, piece) {
+                presented.add(value);
+            }
+        }
+    }
+    presented
+}
+
+/// True for a field whose whole value is a key.
+fn is_key_header(accept: &Accept, name: &[u8]) -> bool {
+    accept.headers.iter().any(|accepted| name.eq_ignore_ascii_case(accepted.as_bytes()))
+}
+
+/// True for a field that goes no further because its whole value is the key, or a credential around it.
+pub(crate) fn is_whole_field(accept: &Accept, field: &Field<'_>) -> bool {
+    is_key_header(accept, field.name)
+        || (field.kind == Kind::Authorization && key_of_authorization(accept, field.value).is_some())
+}
+
+/// The key in an `Authorization` value of an accepted scheme; `None` for any other scheme.
+fn key_of_authorization<'b>(accept: &Accept, value: &'b [u8]) -> Option<Cow<'b, [u8]>> {
+    let end = value.iter().position(|byte| *byte == b' ').unwrap_or(value.len());
+    let (scheme, rest) = value.split_at_checked(end)?;
+    let credential = rest.trim_ascii_start();
+    let bearer = accept.bearer && scheme.eq_ignore_ascii_case(b"bearer");
+    if bearer || accept.schemes.iter().any(|accepted| scheme.eq_ignore_ascii_case(accepted.as_bytes())) {
+        return Some(Cow::Borrowed(credential));
+    }
+    (accept.basic && scheme.eq_ignore_ascii_case(b"basic")).then(|| Cow::Owned(key_of_basic(credential)))
+}
+
+/// `KEY:` out of base64 (RFC 7617), the key alone; empty, which no key is, where it has another form.
+fn key_of_basic(credential: &[u8]) -> Vec<u8> {
+    if credential.len() > 2 * LONGEST {
+        return Vec::new();
+    }
+    let mut text = STANDARD.decode(credential).unwrap_or_default();
+    match text.iter().position(|byte| *byte == b':') {
+        Some(colon) if colon + 1 == text.len() => {
+            text.truncate(colon);
+            text
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The value of a cookie that is a key. `piece` is what stands between two semicolons.
+fn key_of_cookie<'b>(accept: &Accept, piece: &'b [u8]) -> Option<&'b [u8]> {
+    let piece = piece.trim_ascii();
+    let equals = piece.iter().position(|byte| *byte == b'=')?;
+    let (name, value) = piece.split_at_checked(equals)?;
+    accept.cookies.iter().any(|accepted| accepted.as_bytes() == name).then(|| value.get(1..).unwrap_or_default())
+}
+
+/// The value of a query parameter that is a key. `piece` is what stands between two ampersands.
+fn key_of_parameter<'b>(accept: &Accept, piece: &'b [u8]) -> Option<Cow<'b, [u8]>> {
+    let equals = piece.iter().position(|byte| *byte == b'=').unwrap_or(piece.len());
+    let (name, value) = piece.split_at_checked(equals)?;
+    let name = decode(name);
+    let accepted = accept.query.iter().any(|accepted| accepted.as_bytes() == &*name);
+    accepted.then(|| decode(value.get(1..).unwrap_or_default()))
+}
+
+/// True when a parameter's name, decoded once, is `name`.
+pub(crate) fn same_name(given: &[u8], name: &[u8]) -> bool {
+    *decode(given) == *name
+}
+
+/// Percent-decodes once, `+` as a space; what is no valid escape stays as it is.
+fn decode(text: &[u8]) -> Cow<'_, [u8]> {
+    if !text.iter().any(|byte| matches!(byte, b'%' | b'+')) {
+        return Cow::Borrowed(text);
+    }
+    let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        match (byte, digit(after.first()), digit(after.get(1))) {
+            (b'%', Some(high), Some(low)) => {
+                decoded.push(u8::try_from(high * 16 + low).unwrap_or_default());
+                rest = after.get(2..).unwrap_or_default();
+            }
+            (b'+', ..) => decoded.push(b' '),
+            _ => decoded.push(byte),
+        }
+    }
+    Cow::Owned(decoded)
+}
+
+/// Appends `target` without the parameters that are keys: each goes with one adjoining `&`, an emptied query with its `?`.
+pub(crate) fn write_target(accept: &Accept, target: &[u8], out: &mut Vec<u8>) {
+    let mark = if accept.query.is_empty() { None } else { target.iter().position(|byte| *byte == b'?') };
+    let Some((path, query)) = mark.and_then(|mark| target.split_at_checked(mark)) else {
+        out.extend_from_slice(target);
+        return;
+    };
+    out.extend_from_slice(path);
+    let pieces = query.get(1..).unwrap_or_default().split(|byte| *byte == b'&');
+    let mut joint = b'?';
+    for piece in pieces.filter(|piece| key_of_parameter(accept, piece).is_none()) {
+        out.push(joint);
+        out.extend_from_slice(piece);
+        joint = b'&';
+    }
+}
+
+/// Appends a `Cookie` field without the cookies that are keys, or nothing when none is left.
+pub(crate) fn write_cookie(accept: &Accept, field: &Field<'_>, out: &mut Vec<u8>) {
+    let before = out.len();
+    out.extend_from_slice(field.name);
+    out.extend_from_slice(b": ");
+    let start = out.len();
+    let mut removed = false;
+    for piece in field.value.split(|byte| *byte == b';') {
+        if key_of_cookie(accept, piece).is_some() {
+            removed = true;
+        } else if out.len() == start {
+            out.extend_from_slice(if removed { piece.trim_ascii_start() } else { piece });
+        } else {
+            out.push(b';');
+            out.extend_from_slice(piece);
+        }
+    }
+    if removed && out.len() == start {
+        out.truncate(before);
+    } else {
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+#[cfg(test)]
+mod tests;

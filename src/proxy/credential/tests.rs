@@ -1,0 +1,101 @@
+use super::*;
+
+fn accept() -> Accept {
+    Accept {
+        bearer: true,
+        schemes: vec!["Klaviyo-API-Key".into()],
+        headers: vec!["X-Api-Key".into()],
+        basic: true,
+        query: vec!["api_key".into()],
+        cookies: vec!["sg_key".into()],
+    }
+}
+
+fn field<'b>(name: &'b str, value: &'b str) -> Field<'b> {
+    let kind = match name {
+        "Authorization" => Kind::Authorization,
+        "Cookie" => Kind::Cookie,
+        _ => Kind::Other,
+    };
+    Field { name: name.as_bytes(), value: value.as_bytes(), kind }
+}
+
+fn said(fields: &[(&str, &str)], query: &str) -> String {
+    let fields: Vec<Field<'_>> = fields.iter().map(|(name, value)| field(name, value)).collect();
+    match take(&accept(), &fields, Some(query.as_bytes())) {
+        Presented::Ambiguous => "ambiguous".into(),
+        Presented::Malformed => "malformed".into(),
+        Presented::None => "none".into(),
+        Presented::One(key) => String::from_utf8_lossy(&key).into_owned(),
+    }
+}
+
+#[test]
+fn a_key_is_found_in_each_place_where_keys_are_accepted() {
+    assert_eq!(said(&[("Authorization", "Bearer abc")], ""), "abc");
+    assert_eq!(said(&[("Authorization", "bEARER   abc")], ""), "abc");
+    assert_eq!(said(&[("Authorization", "klaviyo-api-key abc")], ""), "abc");
+    assert_eq!(said(&[("Authorization", "Basic YWJjOg==")], ""), "abc");
+    assert_eq!(said(&[("x-api-key", "abc")], ""), "abc");
+    assert_eq!(said(&[("Cookie", "a=b; sg_key=abc; c=d")], ""), "abc");
+    assert_eq!(said(&[], "x=1&api%5Fkey=ab%63"), "abc");
+    assert_eq!(said(&[("Authorization", "Digest abc")], "x=1"), "none");
+}
+
+#[test]
+fn the_same_key_in_two_places_is_one_key_and_two_keys_are_ambiguous() {
+    assert_eq!(said(&[("Authorization", "Bearer abc"), ("X-Api-Key", "abc")], ""), "abc");
+    assert_eq!(said(&[("Authorization", "Bearer abc"), ("X-Api-Key", "abd")], ""), "ambiguous");
+    assert_eq!(said(&[("Authorization", "Bearer abc"), ("Cookie", "sg_key=")], ""), "ambiguous");
+}
+
+#[test]
+fn a_key_header_given_twice_is_ambiguous_even_with_equal_values() {
+    assert_eq!(said(&[("X-Api-Key", "abc"), ("x-api-key", "abc")], ""), "ambiguous");
+    assert_eq!(said(&[("Authorization", "Bearer abc"), ("Authorization", "Bearer abc")], ""), "ambiguous");
+    assert_eq!(said(&[("Authorization", "Bearer abc"), ("Authorization", "Digest x")], ""), "ambiguous");
+}
+
+#[test]
+fn what_cannot_be_a_key_is_malformed() {
+    assert_eq!(said(&[("Authorization", "Bearer")], ""), "malformed");
+    assert_eq!(said(&[("Authorization", "Bearer a b")], ""), "malformed");
+    assert_eq!(said(&[("X-Api-Key", "")], ""), "malformed");
+    assert_eq!(said(&[("Authorization", "Basic YWJjOmRlZg==")], ""), "malformed");
+    assert_eq!(said(&[("Authorization", "Basic !!")], ""), "malformed");
+    assert_eq!(said(&[("X-Api-Key", &"k".repeat(LONGEST + 1))], ""), "malformed");
+}
+
+fn target(text: &str) -> String {
+    let mut out = Vec::new();
+    write_target(&accept(), text.as_bytes(), &mut out);
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn a_key_leaves_the_query_with_one_ampersand_and_nothing_else_changes() {
+    assert_eq!(target("/a?api_key=k"), "/a");
+    assert_eq!(target("/a?api_key=k&b=%24&&c"), "/a?b=%24&&c");
+    assert_eq!(target("/a?b=1&api_key=k"), "/a?b=1");
+    assert_eq!(target("/a?b=1&api_key=k&c=2"), "/a?b=1&c=2");
+    assert_eq!(target("/a?b=1&api%5fkey=k&c=2&api_key=k"), "/a?b=1&c=2");
+    assert_eq!(target("/a?b=api_key=k"), "/a?b=api_key=k");
+    assert_eq!(target("/a?"), "/a?");
+    assert_eq!(target("/a"), "/a");
+}
+
+fn cookie(text: &str) -> String {
+    let mut out = Vec::new();
+    write_cookie(&accept(), &field("Cookie", text), &mut out);
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn a_key_leaves_the_cookies_with_one_separator() {
+    assert_eq!(cookie("sg_key=k"), "");
+    assert_eq!(cookie("a=1; sg_key=k"), "Cookie: a=1\r\n");
+    assert_eq!(cookie("sg_key=k; a=1"), "Cookie: a=1\r\n");
+    assert_eq!(cookie("a=1; sg_key=k; b=2"), "Cookie: a=1; b=2\r\n");
+    assert_eq!(cookie("a=1;b=2"), "Cookie: a=1;b=2\r\n");
+    assert_eq!(cookie("a=sg_key=k"), "Cookie: a=sg_key=k\r\n");
+}

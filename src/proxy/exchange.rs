@@ -1,0 +1,221 @@
+//! One exchange with the upstream: a single task drives both sockets.
+//!
+//! The request goes out while the answer comes in; neither body is ever held whole. Whatever goes wrong before the
+//! answer began is told apart from what goes wrong later: the first can be answered, the second can only be cut off,
+//! because a short body must never look like a complete one.
+
+mod download;
+mod upload;
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use crate::http1::head::Framing;
+
+use super::Plan;
+use super::buffer::Buffer;
+use super::error::ProxyError;
+use super::stream::Stream;
+use super::ticket::Ticket;
+use super::upstream::{Lease, Pending};
+use super::watch::{Moment, Slot};
+use super::worker::{View, Worker};
+
+use download::Download;
+use upload::Upload;
+
+/// How long an upstream that was asked `Expect: 100-continue` may say nothing before the body is read all the same.
+const HOLD: Duration = Duration::from_secs(1);
+
+/// The two ends that an exchange connects, and what goes with them.
+pub(crate) struct Ends<'c> {
+    pub(crate) worker: &'c Worker,
+    pub(crate) view: &'c View,
+    pub(crate) plan: &'c Plan,
+    pub(crate) slot: &'c Slot,
+    pub(crate) down: &'c mut Stream,
+    /// Bytes of the caller's that were read and not used: the start of the body, or the next requests.
+    pub(crate) input: &'c mut Buffer,
+    /// The upstream's head, as it was written by the decision.
+    pub(crate) head: &'c [u8],
+    pub(crate) ticket: &'c mut Ticket,
+    /// Given up when the answer begins: from then on the request waits for nothing.
+    pub(crate) pending: &'c mut Option<Pending>,
+}
+
+/// How an exchange ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum End {
+    /// Whole; `close` when the caller's connection cannot carry another request.
+    Complete { close: bool },
+    /// The caller went away.
+    CallerGone,
+    /// The answer had begun and cannot be completed.
+    Cut,
+    /// Nothing was answered yet.
+    Failed(ProxyError),
+    /// The upstream closed the connection before any byte of an answer; one that carried requests before may have been
+    /// closed before this one arrived.
+    Unanswered { reused: bool },
+}
+
+/// What the caller is told of [`End::Unanswered`] when the request may not be sent again.
+pub(crate) const UNANSWERED: &str = "The API closed the connection before it had answered.";
+
+/// Sends a request on `lease` and relays the answer. A connection that can be used again goes back to the pool.
+/// The second value is the clock at the end.
+pub(crate) async fn run(mut ends: Ends<'_>, mut lease: Lease) -> (End, Instant) {
+    let mut relay = Relay {
+        upload: Upload::new(ends.plan, ends.head.len()),
+        download: Download::new(),
+        deadlines: Deadlines::start(&ends),
+        reading: Cell::new(None),
+    };
+    let end = poll_fn(|cx| relay.poll(&mut ends, &mut lease, cx)).await;
+    let end = match end {
+        Ok(()) => End::Complete { close: relay.download.closes || !relay.upload.is_read() },
+        Err(end) => end,
+    };
+    if matches!(end, End::Complete { .. }) && relay.upload.is_sent() && relay.download.is_reusable() {
+        ends.view.pool.put(lease);
+    }
+    relay.download.give_back(ends.worker);
+    (end, relay.now())
+}
+
+/// The state of an exchange, apart from the sockets.
+struct Relay {
+    upload: Upload,
+    download: Download,
+    deadlines: Deadlines,
+    /// The monotonic clock, read at most once for each wake-up.
+    reading: Cell<Option<Instant>>,
+}
+
+/// By when each part must have moved.
+struct Deadlines {
+    answer: Moment,
+    hold: Moment,
+    total: Moment,
+    upload: Moment,
+    write: Moment,
+}
+
+impl Deadlines {
+    fn start(ends: &Ends<'_>) -> Self {
+        let now = ends.slot.now();
+        let config = &ends.view.snapshot.config;
+        let has_body = ends.plan.framing != Framing::None;
+        Self {
+            answer: Moment::NEVER,
+            hold: if ends.plan.expects { now.after(HOLD) } else { Moment::NEVER },
+            total: config.upstream.timeouts.request.map_or(Moment::NEVER, |most| now.after(most)),
+            upload: now.after(if has_body { config.limits.body_stall } else { config.upstream.timeouts.response }),
+            write: Moment::NEVER,
+        }
+    }
+
+    fn earliest(&self) -> Moment {
+        self.answer.min(self.hold).min(self.total).min(self.upload).min(self.write)
+    }
+}
+
+impl Relay {
+    fn poll(&mut self, ends: &mut Ends<'_>, lease: &mut Lease, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        self.reading.set(None);
+        self.check_deadlines(ends)?;
+        loop {
+            // The upload first: the request is to be on its way before the answer is looked for.
+            if !self.upload.is_over()
+                && let Poll::Ready(sent) = self.poll_upload(ends, lease, cx)
+            {
+                sent?;
+                self.deadlines.upload = Moment::NEVER;
+                if !self.download.has_head() {
+                    let response = ends.view.snapshot.config.upstream.timeouts.response;
+                    self.deadlines.answer = ends.slot.now().after(response);
+                }
+            }
+            let held = self.upload.is_held();
+            if let Poll::Ready(complete) = self.poll_download(ends, lease, cx) {
+                return Poll::Ready(complete);
+            }
+            if held == self.upload.is_held() {
+                break;
+            }
+        }
+        if self.upload.is_over() {
+            self.poll_caller(ends, cx)?;
+        }
+        ends.slot.arm(self.deadlines.earliest(), cx);
+        Poll::Pending
+    }
+
+    /// Watches for a caller that goes away while it waits. Bytes of the next request are kept for later.
+    fn poll_caller(&self, ends: &mut Ends<'_>, cx: &mut Context<'_>) -> Result<(), End> {
+        while ends.input.has_room() {
+            match ends.worker.buffers.poll_fill(ends.down, ends.input, cx) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(Ok(1..)) => {}
+                Poll::Ready(Ok(0) | Err(_)) => return Err(End::CallerGone),
+            }
+        }
+        Ok(())
+    }
+
+    fn check_deadlines(&mut self, ends: &Ends<'_>) -> Result<(), End> {
+        let now = ends.slot.now();
+        let late = &self.deadlines;
+        if late.hold <= now {
+            self.release_hold();
+            self.download.ask_caller_to_continue();
+        }
+        let late = &self.deadlines;
+        if late.write <= now {
+            return Err(End::Cut);
+        }
+        if late.upload <= now && self.upload.waits_for_caller() {
+            return Err(self.failure(ProxyError::RequestTimeout));
+        }
+        if late.upload <= now || late.answer <= now || late.total <= now {
+            return Err(self.failure(ProxyError::UpstreamTimeout));
+        }
+        Ok(())
+    }
+
+    /// Lets the body go: the upstream asked for it, or said nothing for too long.
+    fn release_hold(&mut self) {
+        self.upload.release();
+        self.deadlines.hold = Moment::NEVER;
+    }
+
+    /// What an error comes to: it can be answered only while nothing was.
+    fn failure(&self, error: ProxyError) -> End {
+        if self.download.has_head() { End::Cut } else { End::Failed(error) }
+    }
+
+    fn now(&self) -> Instant {
+        let now = self.reading.get().unwrap_or_else(Instant::now);
+        self.reading.set(Some(now));
+        now
+    }
+}
+
+/// Writes `first` and then `second`, as one vectored write where both are there. Returns how many bytes were taken.
+fn poll_write(stream: &mut Stream, first: &[u8], second: &[u8], cx: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
+    use std::io::IoSlice;
+    use std::pin::Pin;
+    use tokio::io::AsyncWrite;
+    let stream = Pin::new(stream);
+    let written = ready!(match (first.is_empty(), second.is_empty()) {
+        (false, false) => stream.poll_write_vectored(cx, &[IoSlice::new(first), IoSlice::new(second)]),
+        (true, _) => stream.poll_write(cx, second),
+        (false, true) => stream.poll_write(cx, first),
+    })?;
+    if written == 0 {
+        return Poll::Ready(Err(std::io::ErrorKind::WriteZero.into()));
+    }
+    Poll::Ready(Ok(written))
+}

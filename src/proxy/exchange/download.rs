@@ -1,0 +1,290 @@
+//! The answer on its way to the caller.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::AsyncWrite;
+
+use crate::http1::body::{Body, Outgoing};
+use crate::http1::head::{self, Limits, ResponseHead, Version};
+use crate::proxy::answer::{self, Frame};
+use crate::proxy::buffer::Buffer;
+use crate::proxy::error::ProxyError;
+use crate::proxy::upstream::Lease;
+use crate::proxy::watch::Moment;
+use crate::proxy::worker::Worker;
+
+use super::{End, Ends, Relay, UNANSWERED, poll_write};
+
+/// The most interim answers (1xx) that are taken before the final one.
+const INTERIM: u8 = 8;
+/// What the head of an answer may take.
+const LIMITS: Limits = Limits { header_bytes: 64 * 1024, headers: 256, target_bytes: 0 };
+
+/// What of the answer is still to be read and to be written.
+pub(super) struct Download {
+    /// Bytes of the upstream's that were read and not used.
+    input: Buffer,
+    phase: Phase,
+    /// Heads, chunk lines and chunked data, still to be written from `written` on.
+    out: Vec<u8>,
+    written: usize,
+    /// Bytes at the start of `input` that go on as they are, after `out`.
+    direct: usize,
+    unflushed: bool,
+    interim: u8,
+    /// The caller was asked by us to go on, so the upstream's own 100 is not passed on.
+    continued: bool,
+    /// The body turned out to be malformed: what was good of it is delivered, then the connection is cut.
+    broken: bool,
+    /// The upstream agreed to keep its connection.
+    keeps: bool,
+    /// The caller's connection ends after this answer.
+    pub(super) closes: bool,
+}
+
+enum Phase {
+    Body(Body),
+    Head,
+}
+
+impl Download {
+    pub(super) fn new() -> Self {
+        Self {
+            input: Buffer::default(),
+            phase: Phase::Head,
+            out: Vec::new(),
+            written: 0,
+            direct: 0,
+            unflushed: false,
+            interim: 0,
+            continued: false,
+            broken: false,
+            keeps: false,
+            closes: false,
+        }
+    }
+
+    /// The final answer has begun.
+    pub(super) fn has_head(&self) -> bool {
+        matches!(self.phase, Phase::Body(_))
+    }
+
+    /// The answer was read to its end.
+    fn is_read(&self) -> bool {
+        matches!(&self.phase, Phase::Body(body) if body.is_done())
+    }
+
+    /// The upstream's connection may carry another request: the answer is complete and nothing came after it.
+    pub(super) fn is_reusable(&self) -> bool {
+        self.keeps && self.input.is_empty() && self.is_read()
+    }
+
+    /// Tells the caller to send its body, in the upstream's place.
+    pub(super) fn ask_caller_to_continue(&mut self) {
+        if !self.has_head() && !self.continued {
+            self.continued = true;
+            self.out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+        }
+    }
+
+    /// Hands the buffers back to the worker.
+    pub(super) fn give_back(&mut self, worker: &Worker) {
+        self.input.consume(self.input.len());
+        worker.buffers.reclaim(&mut self.input);
+        worker.return_output(std::mem::take(&mut self.out));
+    }
+
+    fn has_output(&self) -> bool {
+        self.written < self.out.len() || self.direct > 0
+    }
+
+    fn sent(&mut self, count: usize) {
+        let of_out = count.min(self.out.len() - self.written);
+        self.written += of_out;
+        self.direct -= count - of_out;
+        self.input.consume(count - of_out);
+        if self.written == self.out.len() {
+            self.out.clear();
+            self.written = 0;
+        }
+        self.unflushed = true;
+    }
+
+    /// Turns what the upstream has sent into what goes on; returns how many bytes that was.
+    fn frame(&mut self) -> usize {
+        let Phase::Body(body) = &mut self.phase else { return 0 };
+        self.direct = body.take(self.input.len());
+        if self.direct > 0 {
+            return self.direct;
+        }
+        match body.pass(self.input.filled(), &mut self.out) {
+            Ok(passed) => {
+                self.input.consume(passed.consumed);
+                passed.consumed
+            }
+            Err(_) => {
+                self.broken = true;
+                0
+            }
+        }
+    }
+}
+
+impl Relay {
+    /// Ready when the answer is written whole.
+    pub(super) fn poll_download(
+        &mut self,
+        ends: &mut Ends<'_>,
+        lease: &mut Lease,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), End>> {
+        loop {
+            if self.download.has_output() || self.download.unflushed {
+                if ready!(self.poll_deliver(ends, cx)).is_err() {
+                    return Poll::Ready(Err(End::CallerGone));
+                }
+                continue;
+            }
+            if self.download.broken {
+                return Poll::Ready(Err(End::Cut));
+            }
+            if self.download.is_read() {
+                return Poll::Ready(Ok(()));
+            }
+            if !self.download.input.is_empty() {
+                if self.download.has_head() {
+                    self.relay(ends);
+                    continue;
+                }
+                if self.read_head(ends)? {
+                    continue;
+                }
+            }
+            if !ends.worker.buffers.make_room(&mut self.download.input, LIMITS.header_bytes) {
+                return Poll::Ready(Err(self.break_off("The head of the API's answer is too large.")));
+            }
+            let read = ends.worker.buffers.poll_fill(&mut lease.stream, &mut self.download.input, cx);
+            match ready!(read) {
+                Ok(1..) => {}
+                ended => self.end_of_stream(&ended, lease)?,
+            }
+        }
+    }
+
+    /// Reads one head off the input, interim or final. False when it is not complete.
+    fn read_head(&mut self, ends: &mut Ends<'_>) -> Result<bool, End> {
+        let input = std::mem::take(&mut self.download.input);
+        let read = match head::response(input.filled(), &LIMITS, ends.plan.answer_to) {
+            Ok(None) => Ok(0),
+            Ok(Some(head)) if head.status == 101 => Err("The API switched protocols without being asked."),
+            Ok(Some(head)) if head.status < 200 => self.interim(&head, ends).map(|()| head.size),
+            Ok(Some(head)) => {
+                self.begin(&head, ends);
+                Ok(head.size)
+            }
+            Err(_) => Err("The head of the API's answer is malformed."),
+        };
+        self.download.input = input;
+        let size = read.map_err(|what| self.break_off(what))?;
+        self.download.input.consume(size);
+        if self.download.has_head() && !self.download.input.is_empty() {
+            self.relay(ends);
+        }
+        Ok(size > 0)
+    }
+
+    /// An interim answer: passed on to callers of HTTP/1.1; a 100 also lets the body go.
+    fn interim(&mut self, head: &ResponseHead<'_>, ends: &Ends<'_>) -> Result<(), &'static str> {
+        self.download.interim += 1;
+        if self.download.interim > INTERIM {
+            return Err("The API sent more interim answers than this gateway takes.");
+        }
+        let is_continue = head.status == 100;
+        if is_continue {
+            self.release_hold();
+        }
+        let unasked = is_continue && (!ends.plan.expects || self.download.continued);
+        if ends.plan.version == Version::Http11 && !unasked {
+            self.download.continued |= is_continue;
+            answer::write_interim(head, &mut self.download.out);
+        }
+        Ok(())
+    }
+
+    /// The final answer: its head goes out, its body follows.
+    fn begin(&mut self, head: &ResponseHead<'_>, ends: &mut Ends<'_>) {
+        let body = Body::of_response(head.framing, ends.plan.version);
+        // An answer that comes before the request was read whole leaves the connection where no next request is found.
+        let close = !ends.plan.keep_alive
+            || !self.upload.is_read()
+            || ends.worker.is_draining()
+            || body.outgoing() == Outgoing::UntilClose;
+        let frame = Frame {
+            version: ends.plan.version,
+            answer_to: ends.plan.answer_to,
+            request_id: ends.ticket.id.as_bytes(),
+            close,
+        };
+        if self.download.out.capacity() == 0 {
+            self.download.out = ends.worker.borrow_output();
+        }
+        answer::write_head(head, &body, &frame, &mut self.download.out);
+        self.download.closes = close;
+        self.download.keeps = head.keep_alive;
+        self.download.phase = Phase::Body(body);
+        self.deadlines.answer = Moment::NEVER;
+        *ends.pending = None;
+        ends.ticket.status = head.status;
+        ends.ticket.answered = Some(self.now());
+    }
+
+    fn relay(&mut self, ends: &mut Ends<'_>) {
+        // Bytes after a complete answer stay where they are: the connection is not used again.
+        if !self.download.is_read() {
+            ends.ticket.bytes_out += self.download.frame() as u64;
+        }
+    }
+
+    /// The upstream sends no more.
+    fn end_of_stream(&mut self, ended: &io::Result<usize>, lease: &Lease) -> Result<(), End> {
+        let Download { phase, out, keeps, input, interim, .. } = &mut self.download;
+        match phase {
+            Phase::Body(body) => {
+                *keeps = false;
+                // A reset is never the end of a body that is delimited by the end.
+                if ended.is_err() || body.finish(out).is_err() {
+                    return Err(End::Cut);
+                }
+                Ok(())
+            }
+            Phase::Head if input.is_empty() && *interim == 0 => Err(End::Unanswered { reused: lease.reused }),
+            Phase::Head => Err(self.break_off(UNANSWERED)),
+        }
+    }
+
+    fn break_off(&self, what: &'static str) -> End {
+        self.failure(ProxyError::UpstreamFailed(what))
+    }
+
+    /// Writes once, or flushes what was written.
+    fn poll_deliver(&mut self, ends: &mut Ends<'_>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Download { out, written, input, direct, .. } = &self.download;
+        if !self.download.has_output() {
+            ready!(Pin::new(&mut *ends.down).poll_flush(cx))?;
+            self.download.unflushed = false;
+            self.deadlines.write = Moment::NEVER;
+            return Poll::Ready(Ok(()));
+        }
+        let (first, second) = (out.get(*written..), input.filled().get(..*direct));
+        let wrote = poll_write(ends.down, first.unwrap_or_default(), second.unwrap_or_default(), cx);
+        if wrote.is_pending() && self.deadlines.write == Moment::NEVER {
+            self.deadlines.write = ends.slot.now().after(ends.view.snapshot.config.limits.write_stall);
+        }
+        let count = ready!(wrote)?;
+        self.deadlines.write = Moment::NEVER;
+        self.download.sent(count);
+        Poll::Ready(Ok(()))
+    }
+}

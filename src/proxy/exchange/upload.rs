@@ -1,0 +1,199 @@
+//! The request on its way to the upstream.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::AsyncWrite;
+
+use crate::http1::body::{Body, BodyFault};
+use crate::proxy::Plan;
+use crate::proxy::error::ProxyError;
+use crate::proxy::upstream::Lease;
+
+use super::{End, Ends, Relay, poll_write};
+
+/// What of the request is still to be read and to be sent.
+pub(super) struct Upload {
+    body: Body,
+    /// Bytes of the head still to be sent.
+    head_left: usize,
+    /// Chunk lines and data of a chunked body, still to be sent from `written` on.
+    out: Vec<u8>,
+    written: usize,
+    /// Bytes at the start of the input that go on as they are, after `out`.
+    direct: usize,
+    /// Waits for the upstream to ask for the body.
+    held: bool,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum State {
+    /// The upstream takes no more of it; its answer may still come.
+    Abandoned,
+    Sending,
+    /// Every byte was handed to the kernel.
+    Sent,
+}
+
+impl Upload {
+    pub(super) fn new(plan: &Plan, head: usize) -> Self {
+        Self {
+            body: Body::of_request(plan.framing),
+            head_left: head,
+            out: Vec::new(),
+            written: 0,
+            direct: 0,
+            held: plan.expects,
+            state: State::Sending,
+        }
+    }
+
+    /// Nothing further will be sent.
+    pub(super) fn is_over(&self) -> bool {
+        self.state != State::Sending
+    }
+
+    /// The request was sent whole.
+    pub(super) fn is_sent(&self) -> bool {
+        self.state == State::Sent
+    }
+
+    /// The caller's body was read to its end: the next bytes are the next request.
+    pub(super) fn is_read(&self) -> bool {
+        self.body.is_done() && self.direct == 0
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        self.held
+    }
+
+    pub(super) fn release(&mut self) {
+        self.held = false;
+    }
+
+    /// It is the caller who keeps the upload from going on.
+    pub(super) fn waits_for_caller(&self) -> bool {
+        self.state == State::Sending && !self.has_output()
+    }
+
+    fn has_output(&self) -> bool {
+        self.head_left > 0 || self.written < self.out.len() || self.direct > 0
+    }
+
+    /// Takes note that `count` bytes were sent: of the head, then of `out`, then of the input.
+    fn sent(&mut self, count: usize, ends: &mut Ends<'_>) {
+        let of_head = count.min(self.head_left);
+        self.head_left -= of_head;
+        let of_out = (count - of_head).min(self.out.len() - self.written);
+        self.written += of_out;
+        let direct = count - of_head - of_out;
+        self.direct -= direct;
+        ends.input.consume(direct);
+        if self.written == self.out.len() {
+            self.out.clear();
+            self.written = 0;
+        }
+    }
+
+    /// Turns what the caller has sent into what goes on; returns how many bytes that was.
+    fn frame(&mut self, ends: &mut Ends<'_>) -> Result<usize, BodyFault> {
+        self.direct = self.body.take(ends.input.len());
+        if self.direct > 0 {
+            return Ok(self.direct);
+        }
+        let passed = self.body.pass(ends.input.filled(), &mut self.out)?;
+        ends.input.consume(passed.consumed);
+        Ok(passed.consumed)
+    }
+}
+
+impl Relay {
+    /// Ready when nothing further will be sent.
+    pub(super) fn poll_upload(
+        &mut self,
+        ends: &mut Ends<'_>,
+        lease: &mut Lease,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), End>> {
+        // The head goes out together with what there is of the body.
+        if self.upload.head_left > 0 && !self.upload.held && !self.upload.body.is_done() && !ends.input.is_empty() {
+            self.frame_upload(ends)?;
+        }
+        loop {
+            if self.upload.has_output() {
+                if ready!(self.poll_send(ends, lease, cx)).is_err() {
+                    // The upstream may have answered before it stopped reading: its answer decides.
+                    self.upload.state = State::Abandoned;
+                    return Poll::Ready(Ok(()));
+                }
+                continue;
+            }
+            if self.upload.body.is_done() {
+                // TLS may still hold bytes back.
+                if ready!(Pin::new(&mut lease.stream).poll_flush(cx)).is_err() {
+                    self.upload.state = State::Abandoned;
+                    return Poll::Ready(Ok(()));
+                }
+                self.upload.state = State::Sent;
+                ends.ticket.sent = Some(self.now());
+                return Poll::Ready(Ok(()));
+            }
+            if self.upload.held {
+                return Poll::Pending;
+            }
+            if ends.input.is_empty() {
+                match ready!(ends.worker.buffers.poll_fill(ends.down, ends.input, cx)) {
+                    Ok(1..) => self.renew_upload(ends),
+                    Ok(0) | Err(_) => return Poll::Ready(Err(End::CallerGone)),
+                }
+            }
+            self.frame_upload(ends)?;
+        }
+    }
+
+    fn frame_upload(&mut self, ends: &mut Ends<'_>) -> Result<(), End> {
+        let framed = self.upload.frame(ends);
+        let count = framed.map_err(|fault| self.failure(ProxyError::BadRequest(describe(fault))))?;
+        ends.ticket.bytes_in += count as u64;
+        match ends.view.snapshot.config.limits.body_bytes {
+            Some(most) if ends.ticket.bytes_in > most => Err(self.failure(ProxyError::BodyTooLarge)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sends once: the head with what follows it.
+    fn poll_send(&mut self, ends: &mut Ends<'_>, lease: &mut Lease, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        let upload = &self.upload;
+        let head = ends.head.get(ends.head.len() - upload.head_left..).unwrap_or_default();
+        let framed = upload.out.get(upload.written..).unwrap_or_default();
+        let direct = ends.input.filled().get(..upload.direct).unwrap_or_default();
+        // A body goes on either as it came or in chunks, never both: at most two of the three are there.
+        let (first, second) = match (head.is_empty(), framed.is_empty()) {
+            (true, _) => (framed, direct),
+            (false, true) => (head, direct),
+            (false, false) => (head, framed),
+        };
+        let written = ready!(poll_write(&mut lease.stream, first, second, cx))?;
+        self.upload.sent(written, ends);
+        self.renew_upload(ends);
+        Poll::Ready(Ok(()))
+    }
+
+    fn renew_upload(&mut self, ends: &Ends<'_>) {
+        self.deadlines.upload = ends.slot.now().after(ends.view.snapshot.config.limits.body_stall);
+    }
+}
+
+/// A sentence for the caller.
+fn describe(fault: BodyFault) -> &'static str {
+    match fault {
+        BodyFault::ChunkEnd => "A chunk of the body does not end in CR LF.",
+        BodyFault::ChunkSize => "A chunk size of the body is not 1 to 15 hexadecimal digits.",
+        BodyFault::Extension => "A chunk extension has a control byte.",
+        BodyFault::ExtensionTooLong => "The chunk extensions are longer than this gateway accepts.",
+        BodyFault::Trailer => "A trailer is not a field line.",
+        BodyFault::TrailersTooLong => "The trailers are longer than this gateway accepts.",
+        BodyFault::Truncated => "The body ends before its length.",
+    }
+}

@@ -1,0 +1,218 @@
+//! The request as the upstream gets it: the judged bytes, less what was for the gateway, plus what the gateway vouches for.
+//!
+//! Order matters. The caller's hop-by-hop fields go first (RFC 9110 7.6.1), then its credential, identity and forwarding
+//! fields; only then are the gateway's own written, so that no `Connection` field can name them away. The upstream
+//! credential is set last, over whatever the caller sent. The framing is always written by the gateway.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use crate::http1::head::{Field, Framing, Kind, RequestHead, Version, named_by_connection};
+use crate::http1::write;
+use crate::policy::Target;
+use crate::snapshot::CredentialLine;
+use crate::snapshot::{Accept, Config, HostRule, Underscores};
+use crate::store::index::Entry;
+
+use super::credential;
+
+/// Everything beside the request head that the upstream's request is made of.
+pub(crate) struct Outgoing<'a> {
+    pub(crate) config: &'a Config,
+    /// The target as it was judged.
+    pub(crate) target: &'a Target<'a>,
+    /// The caller's key, where it has one that counts.
+    pub(crate) entry: Option<&'a Entry>,
+    pub(crate) credential: Option<&'a CredentialLine>,
+    pub(crate) request_id: &'a [u8],
+    /// The caller's address; `None` over a Unix socket.
+    pub(crate) peer: Option<IpAddr>,
+    /// The upstream is asked before the body is read.
+    pub(crate) expect: bool,
+    /// The field names in `Connection`, looked up only if there is one.
+    pub(crate) has_connection: bool,
+}
+
+/// Appends the whole request head.
+pub(crate) fn write_head(head: &RequestHead<'_>, outgoing: &Outgoing<'_>, out: &mut Vec<u8>) {
+    let config = outgoing.config;
+    out.extend_from_slice(head.method);
+    out.push(b' ');
+    write_target(head, outgoing, out);
+    out.extend_from_slice(b" HTTP/1.1\r\nhost: ");
+    out.extend_from_slice(match &config.upstream.host {
+        HostRule::Name(name) => name.as_bytes(),
+        HostRule::Preserve => head.host,
+        HostRule::Url => config.upstream.authority.as_bytes(),
+    });
+    out.extend_from_slice(b"\r\n");
+    let trusted = outgoing.peer.is_some_and(|peer| is_trusted(config, peer));
+    for field in &head.fields {
+        let named = outgoing.has_connection && named_by_connection(&head.fields, field.name);
+        if !named && passes(field, outgoing, trusted) {
+            write_field(field, config, out);
+        }
+    }
+    write_framing(head.framing, outgoing.expect, out);
+    if let Some(entry) = outgoing.entry.filter(|_| config.identity_headers) {
+        entry.write_identity(out);
+    }
+    write_forwarded(head, outgoing, trusted, out);
+    write::field(out, b"x-request-id", outgoing.request_id);
+    out.extend_from_slice(match head.version {
+        Version::Http10 => b"via: 1.0 scopegate\r\n",
+        Version::Http11 => b"via: 1.1 scopegate\r\n",
+    });
+    if let Some(CredentialLine::Header { line, .. }) = outgoing.credential {
+        out.extend_from_slice(line.expose());
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+fn is_trusted(config: &Config, peer: IpAddr) -> bool {
+    config.trusted_proxies.iter().any(|network| network.contains(&peer))
+}
+
+/// The target without the caller's key, and with the upstream credential where that is a query parameter.
+///
+/// An absolute target goes on in origin form, as RFC 9112 3.2.2 has it: the path and query inside it, byte for byte.
+fn write_target(head: &RequestHead<'_>, outgoing: &Outgoing<'_>, out: &mut Vec<u8>) {
+    let start = out.len();
+    let accept = &outgoing.config.keys.accept;
+    let joined;
+    let target = if outgoing.target.authority().is_none() {
+        head.target
+    } else {
+        let path = outgoing.target.path();
+        joined = match outgoing.target.query() {
+            Some(query) => [path, b"?", query].concat(),
+            None => path.to_vec(),
+        };
+        &joined
+    };
+    match outgoing.credential {
+        Some(CredentialLine::Query { name, pair }) => {
+            write_without_parameter(accept, target, name.as_bytes(), out);
+            let joint = if out.get(start..).is_some_and(|target| target.contains(&b'?')) { b'&' } else { b'?' };
+            out.push(joint);
+            out.extend_from_slice(pair.expose());
+        }
+        _ => credential::write_target(accept, target, out),
+    }
+}
+
+/// As [`credential::write_target`], less every parameter that has the name of the upstream credential's.
+fn write_without_parameter(accept: &Accept, target: &[u8], name: &[u8], out: &mut Vec<u8>) {
+    let mut kept = Vec::with_capacity(target.len());
+    credential::write_target(accept, target, &mut kept);
+    let mark = kept.iter().position(|byte| *byte == b'?').unwrap_or(kept.len());
+    let (path, query) = kept.split_at(mark);
+    out.extend_from_slice(path);
+    let mut joint = b'?';
+    for piece in query.get(1..).unwrap_or_default().split(|byte| *byte == b'&') {
+        let given = piece.split(|byte| *byte == b'=').next().unwrap_or_default();
+        if !piece.is_empty() && !credential::same_name(given, name) {
+            out.push(joint);
+            out.extend_from_slice(piece);
+            joint = b'&';
+        }
+    }
+}
+
+/// True for a field of the caller's that goes on.
+fn passes(field: &Field<'_>, outgoing: &Outgoing<'_>, trusted: bool) -> bool {
+    let config = outgoing.config;
+    let of_its_kind = match field.kind {
+        Kind::Connection
+        | Kind::ContentLength
+        | Kind::Expect
+        | Kind::HopByHop
+        | Kind::Host
+        | Kind::Identity
+        | Kind::Lookalike
+        | Kind::MethodOverride
+        | Kind::RequestId
+        | Kind::Te
+        | Kind::Trailer
+        | Kind::TransferEncoding
+        | Kind::Upgrade
+        | Kind::UrlOverride => false,
+        Kind::Forwarded | Kind::XForwarded | Kind::XRealIp => trusted,
+        // Written anew, with what a trusted proxy said in front.
+        Kind::XForwardedFor | Kind::XForwardedHost | Kind::XForwardedProto => false,
+        Kind::Underscore => config.underscores == Underscores::Allow,
+        Kind::Authorization | Kind::ContentType | Kind::Cookie | Kind::Date | Kind::Other | Kind::Via => true,
+    };
+    of_its_kind && !credential::is_whole_field(&config.keys.accept, field) && !is_replaced(outgoing.credential, field)
+}
+
+fn write_field(field: &Field<'_>, config: &Config, out: &mut Vec<u8>) {
+    if field.kind == Kind::Cookie && !config.keys.accept.cookies.is_empty() {
+        credential::write_cookie(&config.keys.accept, field, out);
+    } else {
+        write::field(out, field.name, field.value);
+    }
+}
+
+/// True for a field that the upstream credential takes the place of.
+fn is_replaced(credential: Option<&CredentialLine>, field: &Field<'_>) -> bool {
+    matches!(credential, Some(CredentialLine::Header { name, .. }) if field.name.eq_ignore_ascii_case(name.as_bytes()))
+}
+
+/// Exactly one of `Content-Length` and `Transfer-Encoding`, or none for a request without a body.
+fn write_framing(framing: Framing, expect: bool, out: &mut Vec<u8>) {
+    match framing {
+        Framing::None => {}
+        Framing::Length(length) => {
+            out.extend_from_slice(b"content-length: ");
+            write::decimal(out, length);
+            out.extend_from_slice(b"\r\n");
+        }
+        Framing::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+    }
+    if expect {
+        out.extend_from_slice(b"expect: 100-continue\r\n");
+    }
+}
+
+/// `X-Forwarded-For|Proto|Host`: a trusted proxy's are continued, anybody else's were dropped.
+fn write_forwarded(head: &RequestHead<'_>, outgoing: &Outgoing<'_>, trusted: bool, out: &mut Vec<u8>) {
+    let value_of =
+        |kind: Kind| head.fields.iter().filter(move |field| trusted && field.kind == kind).map(|field| field.value);
+    out.extend_from_slice(b"x-forwarded-for: ");
+    for value in value_of(Kind::XForwardedFor) {
+        out.extend_from_slice(value);
+        out.extend_from_slice(b", ");
+    }
+    match outgoing.peer {
+        Some(peer) => write_address(peer, out),
+        // RFC 7239 6.3 has the word for a caller without an address.
+        None => out.extend_from_slice(b"unknown"),
+    }
+    out.extend_from_slice(b"\r\n");
+    write::field(out, b"x-forwarded-proto", value_of(Kind::XForwardedProto).next().unwrap_or(b"http"));
+    write::field(out, b"x-forwarded-host", value_of(Kind::XForwardedHost).next().unwrap_or(head.host));
+}
+
+/// An IP address as text; IPv4 without the formatting machinery, since every request has one.
+fn write_address(address: IpAddr, out: &mut Vec<u8>) {
+    match address.to_canonical() {
+        IpAddr::V4(address) => {
+            for (place, part) in address.octets().into_iter().enumerate() {
+                if place > 0 {
+                    out.push(b'.');
+                }
+                write::decimal(out, u64::from(part));
+            }
+        }
+        IpAddr::V6(address) => {
+            let mut text = String::new();
+            let written = write!(text, "{address}");
+            debug_assert!(written.is_ok(), "writing into a string cannot fail");
+            out.extend_from_slice(text.as_bytes());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

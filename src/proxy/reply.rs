@@ -1,0 +1,267 @@
+//! Every answer that the gateway makes itself: one table from denial or error to status, fields and body.
+//!
+//! The bodies are RFC 9457 problems, JSON:API errors or Mailjet's form; the fields follow RFC 6750 section 3
+//! (`WWW-Authenticate`) and RFC 9209 (`Proxy-Status`). Lists of scopes are sorted by the trace they come from.
+
+mod body;
+
+use crate::http1::head::Version;
+use crate::http1::write;
+use crate::policy::{Denial, Trace};
+use crate::snapshot::{Accept, ErrorFormat};
+
+use super::error::ProxyError;
+
+/// One refusal, ready to be written.
+pub(crate) struct Reply<'a> {
+    pub(crate) status: u16,
+    pub(crate) code: &'static str,
+    pub(crate) title: &'static str,
+    pub(crate) detail: &'a str,
+    pub(crate) proxy_status: &'static str,
+    pub(crate) challenge: Challenge,
+    /// What the decision saw, as far as the caller may know it.
+    pub(crate) trace: Option<&'a Trace>,
+    pub(crate) source: Option<Source<'a>>,
+}
+
+/// Which part of the request is at fault, as JSON:API's `source` says it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Source<'a> {
+    Header(&'static str),
+    Parameter(&'a str),
+}
+
+/// What `WWW-Authenticate` says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Challenge {
+    InsufficientScope,
+    InvalidToken,
+    MissingKey,
+    None,
+}
+
+/// How an answer is framed and to whom it goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setting<'a> {
+    pub(crate) accept: &'a Accept,
+    pub(crate) format: ErrorFormat,
+    pub(crate) request_id: &'a [u8],
+    /// The value of the `Date` field.
+    pub(crate) date: [u8; 29],
+    /// The request was HEAD: the same fields, no body.
+    pub(crate) head: bool,
+    /// What becomes of the connection.
+    pub(crate) connection: Connection,
+    /// The call was gRPC (`content-type: application/grpc…`).
+    pub(crate) grpc: bool,
+}
+
+/// What becomes of the connection after an answer (RFC 9112 9.3).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Connection {
+    Close,
+    /// It stays, and a caller of HTTP/1.0 has to be told so.
+    KeepAlive,
+    /// It stays, as HTTP/1.1 has it without a word.
+    Persistent,
+}
+
+impl Connection {
+    pub(crate) fn of(version: Version, close: bool) -> Self {
+        match (close, version) {
+            (true, _) => Self::Close,
+            (false, Version::Http10) => Self::KeepAlive,
+            (false, Version::Http11) => Self::Persistent,
+        }
+    }
+}
+
+impl<'a> Reply<'a> {
+    /// The answer to a request that the policy denies.
+    pub(crate) fn denial(denial: Denial, trace: Option<&'a Trace>) -> Self {
+        let status = denial.status();
+        let challenge = match (status, denial) {
+            (_, Denial::MissingKey) => Challenge::MissingKey,
+            (401, _) => Challenge::InvalidToken,
+            (_, Denial::InsufficientScope) => Challenge::InsufficientScope,
+            _ => Challenge::None,
+        };
+        let source = match trace.and_then(|trace| trace.parameter.as_deref()) {
+            Some(parameter) => Some(Source::Parameter(parameter)),
+            None if status == 401 => Some(Source::Header("Authorization")),
+            None => None,
+        };
+        Self {
+            status,
+            code: denial.code(),
+            title: denial.title(),
+            detail: trace.map_or_else(|| denial.detail(), |trace| &trace.reason),
+            proxy_status: match status {
+                400 => "http_request_error",
+                503 => "proxy_internal_error",
+                _ => "http_request_denied",
+            },
+            challenge,
+            trace,
+            source,
+        }
+    }
+
+    /// The answer to a request that could not be served.
+    pub(crate) fn error(error: ProxyError) -> Self {
+        Self {
+            status: error.status(),
+            code: error.code(),
+            title: error.title(),
+            detail: error.detail(),
+            proxy_status: error.proxy_status(),
+            challenge: Challenge::None,
+            trace: None,
+            source: None,
+        }
+    }
+
+    /// Appends the whole answer, head and body, as HTTP/1.1. Returns the length of the body.
+    pub(crate) fn write(&self, setting: &Setting<'_>, out: &mut Vec<u8>) -> usize {
+        if setting.grpc {
+            self.write_grpc(setting, out);
+            return 0;
+        }
+        let mut content = Vec::with_capacity(512);
+        let media_type = body::write(self, setting, &mut content);
+        // For whoever reads it in a terminal.
+        content.push(b'\n');
+        write::status_line(out, self.status, reason(self.status));
+        write::field(out, b"content-type", media_type.as_bytes());
+        out.extend_from_slice(b"content-length: ");
+        write::decimal(out, content.len() as u64);
+        out.extend_from_slice(b"\r\n");
+        self.write_fields(setting, out);
+        if setting.head {
+            return 0;
+        }
+        out.extend_from_slice(&content);
+        content.len()
+    }
+
+    /// A gRPC refusal is an HTTP 200 whose head carries the status: the trailers-only form.
+    fn write_grpc(&self, setting: &Setting<'_>, out: &mut Vec<u8>) {
+        let status: &[u8] = match self.status {
+            401 => b"16",
+            403 => b"7",
+            502 | 503 => b"14",
+            504 => b"4",
+            400..500 => b"3",
+            _ => b"13",
+        };
+        write::status_line(out, 200, reason(200));
+        write::field(out, b"content-type", b"application/grpc");
+        write::field(out, b"content-length", b"0");
+        write::field(out, b"grpc-status", status);
+        out.extend_from_slice(b"grpc-message: ");
+        for &byte in self.detail.as_bytes() {
+            // The escape of the gRPC specification ("Responses"): printable ASCII but `%` stands for itself.
+            match byte {
+                b' '..=b'$' | b'&'..=b'~' => out.push(byte),
+                _ => {
+                    out.push(b'%');
+                    write::hexadecimal(out, u64::from(byte >> 4));
+                    write::hexadecimal(out, u64::from(byte & 0xf));
+                }
+            }
+        }
+        out.extend_from_slice(b"\r\n");
+        self.write_fields(setting, out);
+    }
+
+    /// The fields that every own answer has, and the end of the head.
+    fn write_fields(&self, setting: &Setting<'_>, out: &mut Vec<u8>) {
+        write::field(out, b"date", &setting.date);
+        write::field(out, b"cache-control", b"no-store");
+        write::field(out, b"x-request-id", setting.request_id);
+        self.write_challenges(setting.accept, out);
+        if self.status == 503 {
+            write::field(out, b"retry-after", b"1");
+        }
+        out.extend_from_slice(b"proxy-status: scopegate; error=");
+        out.extend_from_slice(self.proxy_status.as_bytes());
+        out.extend_from_slice(b"; details=\"");
+        match self.trace.filter(|trace| !trace.missing.is_empty()) {
+            Some(trace) => {
+                out.extend_from_slice(b"missing ");
+                write_scopes(&trace.missing, out);
+            }
+            None => out.extend_from_slice(self.code.as_bytes()),
+        }
+        out.extend_from_slice(b"\"\r\n");
+        match setting.connection {
+            Connection::Close => write::field(out, b"connection", b"close"),
+            Connection::KeepAlive => write::field(out, b"connection", b"keep-alive"),
+            Connection::Persistent => {}
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// One challenge for each accepted scheme, `Bearer` where none is accepted (RFC 9110 11.6.1).
+    fn write_challenges(&self, accept: &Accept, out: &mut Vec<u8>) {
+        if self.challenge == Challenge::None {
+            return;
+        }
+        if self.challenge == Challenge::InsufficientScope {
+            out.extend_from_slice(b"www-authenticate: Bearer error=\"insufficient_scope\", scope=\"");
+            if let Some(trace) = self.trace {
+                write_scopes(&trace.required, out);
+            }
+            out.extend_from_slice(b"\"\r\n");
+            return;
+        }
+        let error: &[u8] = if self.challenge == Challenge::InvalidToken { b", error=\"invalid_token\"" } else { b"" };
+        let mut challenge = |scheme: &[u8], more: &[u8]| {
+            out.extend_from_slice(b"www-authenticate: ");
+            out.extend_from_slice(scheme);
+            out.extend_from_slice(b" realm=\"scopegate\"");
+            out.extend_from_slice(more);
+            out.extend_from_slice(b"\r\n");
+        };
+        if accept.bearer || (accept.schemes.is_empty() && !accept.basic) {
+            challenge(b"Bearer", error);
+        }
+        for scheme in &accept.schemes {
+            challenge(scheme.as_bytes(), error);
+        }
+        if accept.basic {
+            challenge(b"Basic", b", charset=\"UTF-8\"");
+        }
+    }
+}
+
+/// The reason phrase of a status that the gateway answers with (RFC 9110 15, RFC 6585 5).
+fn reason(status: u16) -> &'static [u8] {
+    match status {
+        200 => b"OK",
+        400 => b"Bad Request",
+        401 => b"Unauthorized",
+        403 => b"Forbidden",
+        408 => b"Request Timeout",
+        413 => b"Content Too Large",
+        414 => b"URI Too Long",
+        417 => b"Expectation Failed",
+        421 => b"Misdirected Request",
+        431 => b"Request Header Fields Too Large",
+        502 => b"Bad Gateway",
+        503 => b"Service Unavailable",
+        504 => b"Gateway Timeout",
+        _ => b"Internal Server Error",
+    }
+}
+
+/// Scopes separated by spaces. Scope tokens hold no quote, backslash or control byte (RFC 6749 3.3).
+fn write_scopes(scopes: &[String], out: &mut Vec<u8>) {
+    for (place, scope) in scopes.iter().enumerate() {
+        if place > 0 {
+            out.push(b' ');
+        }
+        out.extend_from_slice(scope.as_bytes());
+    }
+}

@@ -1,0 +1,135 @@
+//! What is remembered of a request for the metrics and the access log. Never a header value or a query.
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use crate::http1::head::RequestHead;
+use crate::key::Timestamp;
+use crate::policy::{Caller, Decision, Denial};
+use crate::telemetry::label::{Code, DecisionLabel, MethodLabel};
+use crate::telemetry::metrics::Outcome;
+
+use super::error::ProxyError;
+use super::request_id::RequestId;
+use super::worker::{View, Worker};
+
+/// The status that the log shows for a caller that went away before its answer was complete, as nginx does.
+pub(crate) const CALLER_GONE: u16 = 499;
+
+/// One request from its first byte to the last of its answer. Reused by a connection for its next one.
+pub(crate) struct Ticket {
+    pub(crate) started: Instant,
+    /// The wall clock at the start.
+    pub(crate) wall: Timestamp,
+    pub(crate) id: RequestId,
+    pub(crate) method: MethodLabel,
+    /// The method, then the target up to its query, as the caller wrote them; kept only where the access log is on.
+    pub(crate) line: Vec<u8>,
+    /// Where the target starts in `line`.
+    pub(crate) method_length: usize,
+    /// The caller's address; `None` over a Unix socket.
+    pub(crate) peer: Option<IpAddr>,
+    pub(crate) key_id: String,
+    pub(crate) account: String,
+    pub(crate) route: Option<usize>,
+    pub(crate) decision: DecisionLabel,
+    pub(crate) code: Option<Code>,
+    pub(crate) status: u16,
+    pub(crate) head_bytes: usize,
+    pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: u64,
+    /// When the request had been sent to the upstream.
+    pub(crate) sent: Option<Instant>,
+    /// When the head of its answer came.
+    pub(crate) answered: Option<Instant>,
+}
+
+impl Ticket {
+    pub(crate) fn new(started: Instant, wall: Timestamp, peer: Option<IpAddr>) -> Self {
+        Self {
+            started,
+            wall,
+            id: RequestId::default(),
+            method: MethodLabel::Other,
+            line: Vec::new(),
+            method_length: 0,
+            peer,
+            key_id: String::new(),
+            account: String::new(),
+            route: None,
+            decision: DecisionLabel::Deny,
+            code: None,
+            status: 0,
+            head_bytes: 0,
+            bytes_in: 0,
+            bytes_out: 0,
+            sent: None,
+            answered: None,
+        }
+    }
+
+    /// Starts over for the next request of a connection; keeps the memory.
+    pub(crate) fn restart(&mut self, started: Instant, wall: Timestamp) {
+        let (mut line, mut key_id, mut account) =
+            (std::mem::take(&mut self.line), std::mem::take(&mut self.key_id), std::mem::take(&mut self.account));
+        line.clear();
+        key_id.clear();
+        account.clear();
+        *self = Self { line, key_id, account, ..Self::new(started, wall, self.peer) };
+    }
+
+    /// Takes down what the head says.
+    pub(crate) fn read(&mut self, head: &RequestHead<'_>, worker: &Worker) {
+        self.id = super::request_id(head, worker);
+        self.method = super::method_label(head);
+        if worker.logs_access() {
+            let end = head.target.iter().position(|byte| *byte == b'?').unwrap_or(head.target.len());
+            self.method_length = head.method.len();
+            self.line.extend_from_slice(head.method);
+            self.line.extend_from_slice(head.target.get(..end).unwrap_or_default());
+        }
+    }
+
+    /// Takes down who calls and what was decided.
+    pub(crate) fn decide(&mut self, decision: &Decision<'_>, caller: &Caller<'_>, shadowed: bool) {
+        self.route = decision.route().map(|route| route.id().index());
+        self.decision = super::decision_label(decision.is_allow(), shadowed);
+        if let (true, Some(denial)) = (shadowed, decision.denial()) {
+            self.code = Code::named(denial.code());
+        }
+        if let Some(principal) = caller.principal() {
+            self.key_id.push_str(&principal.key_id);
+            self.account.push_str(principal.account.as_deref().unwrap_or_default());
+        }
+    }
+
+    /// Takes down a denial.
+    pub(crate) fn deny(&mut self, denial: Denial) {
+        self.decision = DecisionLabel::Deny;
+        self.code = Code::named(denial.code());
+        self.status = denial.status();
+    }
+
+    /// Takes down that the request could not be served. What was decided before stays.
+    pub(crate) fn refuse(&mut self, error: ProxyError) {
+        self.code = Code::named(error.code());
+        self.status = error.status();
+    }
+
+    /// Counts and logs the request; `now` is when its answer was complete, or given up.
+    pub(crate) fn close(&self, worker: &Worker, view: &View, now: Instant) {
+        let duration = now.saturating_duration_since(self.started);
+        let upstream = self.sent.zip(self.answered).map(|(sent, head)| head.saturating_duration_since(sent));
+        let cells = view.snapshot.cells(self.route);
+        let outcome = Outcome {
+            method: self.method,
+            status: self.status,
+            decision: self.decision,
+            code: self.code,
+            duration,
+            upstream,
+        };
+        worker.cells.record(cells, &outcome);
+        worker.log_access(self, cells.label(), &outcome);
+    }
+}

@@ -1,0 +1,196 @@
+//! Connections to the upstream: dialled, kept for later, taken last in first out.
+//!
+//! INVARIANT: a connection is put back only when its last answer was complete, the request before it was sent whole,
+//! no byte was left over and both sides agreed to keep it; it is taken only while it is silent. Any doubt drops it.
+//! Otherwise one caller could be given another's answer.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Context;
+use std::time::Duration;
+
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsConnector;
+
+use crate::snapshot::{Timeouts, UpstreamAddress};
+use crate::telemetry::label::Side;
+use crate::telemetry::metrics::WorkerCells;
+
+use super::stream::Stream;
+use super::watch::{Moment, Watch};
+
+/// How long to wait before a refused connection is tried again.
+const DIAL_PAUSE: Duration = Duration::from_millis(5);
+
+/// Where the upstream is and how it is reached: fixed for one generation of the configuration.
+#[derive(Clone)]
+pub(crate) struct Origin {
+    pub(crate) address: UpstreamAddress,
+    /// The TLS settings and the name that the certificate must bear; absent for cleartext.
+    pub(crate) tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+}
+
+/// One worker's idle connections to the upstream.
+pub(crate) struct Pool {
+    watch: Rc<Watch>,
+    cells: Arc<WorkerCells>,
+    idle: RefCell<Vec<Idle>>,
+    /// Requests that wait for a connection or for the head of their answer.
+    pending: Cell<usize>,
+    /// What is left to spend on retries of requests that failed; each request earns a part of one.
+    budget: Cell<f32>,
+    /// The last attempt to connect failed.
+    unreachable: Cell<bool>,
+}
+
+struct Idle {
+    lease: Lease,
+    since: Moment,
+}
+
+/// A connection that carries a request, or waits for the next one.
+pub(crate) struct Lease {
+    pub(crate) stream: Stream,
+    /// It carried another request before: the upstream may have closed it meanwhile.
+    pub(crate) reused: bool,
+    /// Counts it among the open ones.
+    _open: Open,
+}
+
+/// Counts a connection as open until it is dropped.
+pub(crate) struct Open {
+    cells: Arc<WorkerCells>,
+    side: Side,
+}
+
+impl Open {
+    pub(crate) fn new(cells: &Arc<WorkerCells>, side: Side) -> Self {
+        cells.connection_opened(side);
+        Self { cells: Arc::clone(cells), side }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.cells.connection_closed(self.side);
+    }
+}
+
+/// Counts a request as pending until it is dropped.
+pub(crate) struct Pending(Rc<Pool>);
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.0.pending.set(self.0.pending.get().saturating_sub(1));
+    }
+}
+
+/// Retries that may be made before requests have earned any.
+const BUDGET_START: f32 = 3.0;
+/// The most that can be saved up.
+const BUDGET_MOST: f32 = 20.0;
+
+impl Pool {
+    pub(crate) fn new(watch: Rc<Watch>, cells: &Arc<WorkerCells>) -> Rc<Self> {
+        Rc::new(Self {
+            watch,
+            cells: Arc::clone(cells),
+            idle: RefCell::default(),
+            pending: Cell::new(0),
+            budget: Cell::new(BUDGET_START),
+            unreachable: Cell::new(false),
+        })
+    }
+
+    /// Enters a request; `None` when `most` requests wait already.
+    pub(crate) fn enter(self: &Rc<Self>, most: usize, earned: f32) -> Option<Pending> {
+        if self.pending.get() >= most {
+            return None;
+        }
+        self.pending.set(self.pending.get() + 1);
+        self.budget.set((self.budget.get() + earned).min(BUDGET_MOST));
+        Some(Pending(Rc::clone(self)))
+    }
+
+    /// Spends one retry, if there is one to spend.
+    pub(crate) fn spend_retry(&self) -> bool {
+        let left = self.budget.get() - 1.0;
+        if left >= 0.0 {
+            self.budget.set(left);
+        }
+        left >= 0.0
+    }
+
+    /// The connection that was put back last, if it is still silent. One that is to carry a request which cannot be
+    /// sent twice is asked for by the kernel, too.
+    pub(crate) fn take(&self, replayable: bool, cx: &mut Context<'_>) -> Option<Lease> {
+        loop {
+            let Idle { lease, .. } = self.idle.borrow_mut().pop()?;
+            if !lease.stream.has_news(cx) && (replayable || lease.stream.is_silent()) {
+                return Some(lease);
+            }
+        }
+    }
+
+    /// Keeps a connection for the next request.
+    pub(crate) fn put(&self, mut lease: Lease) {
+        lease.reused = true;
+        self.idle.borrow_mut().push(Idle { lease, since: self.watch.now() });
+    }
+
+    /// Drops the connections that the upstream has closed and those that were idle for longer than `most`.
+    pub(crate) fn prune(&self, most: Duration, cx: &mut Context<'_>) {
+        let now = self.watch.now();
+        self.idle.borrow_mut().retain(|idle| idle.since.after(most) > now && !idle.lease.stream.has_news(cx));
+    }
+
+    /// Dials the upstream, again if it refuses, for at most `timeouts.connect` each time. The log says when it became
+    /// unreachable and when it is back, not each failure in between.
+    pub(crate) async fn dial(&self, origin: &Origin, timeouts: &Timeouts, retries: u32) -> io::Result<Lease> {
+        let mut left = retries;
+        loop {
+            let attempt = tokio::time::timeout(timeouts.connect, connect(origin)).await;
+            let error = match attempt {
+                Ok(Ok(stream)) => {
+                    if self.unreachable.replace(false) {
+                        tracing::info!("the upstream is reachable again");
+                    }
+                    return Ok(Lease { stream, reused: false, _open: Open::new(&self.cells, Side::Upstream) });
+                }
+                Ok(Err(error)) => error,
+                Err(_) => io::Error::from(io::ErrorKind::TimedOut),
+            };
+            if left == 0 || error.kind() == io::ErrorKind::TimedOut {
+                if !self.unreachable.replace(true) {
+                    tracing::warn!(%error, "the upstream cannot be reached; requests are answered 503 until it is back");
+                }
+                return Err(error);
+            }
+            left -= 1;
+            tokio::time::sleep(DIAL_PAUSE).await;
+        }
+    }
+}
+
+async fn connect(origin: &Origin) -> io::Result<Stream> {
+    match &origin.address {
+        UpstreamAddress::Unix(path) => UnixStream::connect(path).await.map(Stream::Unix),
+        UpstreamAddress::Tcp { host, port, .. } => {
+            let host = host.trim_start_matches('[').trim_end_matches(']');
+            let stream = TcpStream::connect((host, *port)).await?;
+            stream.set_nodelay(true)?;
+            match &origin.tls {
+                None => Ok(Stream::Tcp(stream)),
+                Some((settings, name)) => {
+                    let connector = TlsConnector::from(Arc::clone(settings));
+                    let stream = connector.connect(name.clone(), stream).await?;
+                    Ok(Stream::Tls(Box::new(stream)))
+                }
+            }
+        }
+    }
+}

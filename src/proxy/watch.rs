@@ -1,0 +1,201 @@
+//! A worker's clock and the deadlines of its connections.
+//!
+//! There is no timer for each request: a connection writes the time by which it must have moved into its [`Slot`], and
+//! one sweep every [`TICK`] wakes those that are late. Deadlines are therefore kept to within one tick.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
+
+use crate::key::Timestamp;
+
+/// How often a worker looks for late connections.
+pub(crate) const TICK: Duration = Duration::from_millis(250);
+
+/// Milliseconds of the worker's clock. `Moment::NEVER` is later than any.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Moment(u64);
+
+impl Moment {
+    pub(crate) const NEVER: Self = Self(u64::MAX);
+
+    /// The moment `duration` after this one.
+    pub(crate) fn after(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
+    }
+}
+
+/// What one connection waits for, and until when.
+pub(crate) struct Slot {
+    watch: Rc<Watch>,
+    entry: Rc<Entry>,
+}
+
+struct Entry {
+    deadline: Cell<Moment>,
+    waker: RefCell<Option<Waker>>,
+    /// Where this entry stands in the worker's list; kept up to date when another is removed.
+    place: Cell<usize>,
+}
+
+impl Slot {
+    /// Sets the moment by which this connection must have moved, and who is to be woken then.
+    pub(crate) fn arm(&self, deadline: Moment, cx: &Context<'_>) {
+        self.entry.deadline.set(deadline);
+        let mut waker = self.entry.waker.borrow_mut();
+        match &*waker {
+            Some(known) if known.will_wake(cx.waker()) => {}
+            _ => *waker = Some(cx.waker().clone()),
+        }
+    }
+
+    /// The worker's coarse clock: the time of the last sweep, or of the last reading.
+    pub(crate) fn now(&self) -> Moment {
+        self.watch.now()
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut entries = self.watch.entries.borrow_mut();
+        let place = self.entry.place.get();
+        if place < entries.len() {
+            entries.swap_remove(place);
+            if let Some(moved) = entries.get(place) {
+                moved.place.set(place);
+            }
+        }
+    }
+}
+
+/// The clock and the list of deadlines of one worker.
+pub(crate) struct Watch {
+    start: Instant,
+    now: Cell<Moment>,
+    /// The wall clock and the monotonic one, read together at the last sweep: a wall clock that jumps is followed
+    /// within a tick, and no request reads it.
+    wall: Cell<(Instant, Timestamp)>,
+    /// The value of the `Date` field, written anew when its second has passed.
+    date: Cell<[u8; 29]>,
+    entries: RefCell<Vec<Rc<Entry>>>,
+}
+
+impl Watch {
+    pub(crate) fn new() -> Rc<Self> {
+        let (start, wall) = (Instant::now(), Timestamp::now());
+        Rc::new(Self {
+            start,
+            now: Cell::new(Moment(0)),
+            wall: Cell::new((start, wall)),
+            date: Cell::new(wall.to_http_date()),
+            entries: RefCell::default(),
+        })
+    }
+
+    /// Enters a connection.
+    pub(crate) fn enter(self: &Rc<Self>) -> Slot {
+        let mut entries = self.entries.borrow_mut();
+        let entry = Rc::new(Entry {
+            deadline: Cell::new(Moment::NEVER),
+            waker: RefCell::new(None),
+            place: Cell::new(entries.len()),
+        });
+        entries.push(Rc::clone(&entry));
+        Slot { watch: Rc::clone(self), entry }
+    }
+
+    /// The coarse clock.
+    pub(crate) fn now(&self) -> Moment {
+        self.now.get()
+    }
+
+    /// Sets the coarse clock by a reading of the monotonic one that was made anyway.
+    pub(crate) fn set(&self, reading: Instant) {
+        let elapsed = reading.saturating_duration_since(self.start).as_millis();
+        self.now.set(Moment(u64::try_from(elapsed).unwrap_or(u64::MAX)));
+    }
+
+    /// The wall clock at a reading of the monotonic one.
+    pub(crate) fn wall(&self, reading: Instant) -> Timestamp {
+        let (instant, wall) = self.wall.get();
+        wall.after(reading.saturating_duration_since(instant))
+    }
+
+    /// The value of the `Date` field, right to within a tick.
+    pub(crate) fn date(&self) -> [u8; 29] {
+        self.date.get()
+    }
+
+    /// Wakes every connection whose deadline has passed.
+    pub(crate) fn sweep(&self) {
+        let reading = Instant::now();
+        self.set(reading);
+        let wall = Timestamp::now();
+        if wall.as_seconds() != self.wall.get().1.as_seconds() {
+            self.date.set(wall.to_http_date());
+        }
+        self.wall.set((reading, wall));
+        let now = self.now();
+        self.wake_where(|deadline| deadline <= now);
+    }
+
+    /// Wakes every connection: a drain has begun.
+    pub(crate) fn wake_all(&self) {
+        self.wake_where(|_| true);
+    }
+
+    fn wake_where(&self, due: impl Fn(Moment) -> bool) {
+        for entry in self.entries.borrow().iter() {
+            if due(entry.deadline.get())
+                && let Some(waker) = &*entry.waker.borrow()
+            {
+                waker.wake_by_ref();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_sweep_wakes_the_late_and_no_others() {
+        let watch = Watch::new();
+        let (late, early, gone) = (watch.enter(), watch.enter(), watch.enter());
+        let counts: Vec<Arc<Count>> = (0..3).map(|_| Arc::default()).collect();
+        for (slot, (count, deadline)) in
+            [&late, &early, &gone].into_iter().zip(counts.iter().zip([Moment(0), Moment::NEVER, Moment(0)]))
+        {
+            slot.arm(deadline, &Context::from_waker(&Waker::from(Arc::clone(count))));
+        }
+        drop(gone);
+        watch.sweep();
+        let woken: Vec<usize> = counts.iter().map(|count| count.0.load(Ordering::Relaxed)).collect();
+        assert_eq!(woken, [1, 0, 0]);
+    }
+
+    #[test]
+    fn slots_leave_in_any_order() {
+        let watch = Watch::new();
+        let mut slots: Vec<Slot> = (0..4).map(|_| watch.enter()).collect();
+        slots.remove(1);
+        slots.remove(2);
+        slots.remove(0);
+        assert_eq!(watch.entries.borrow().len(), 1);
+        assert_eq!(watch.entries.borrow()[0].place.get(), 0);
+    }
+}

@@ -1,0 +1,189 @@
+//! What one worker owns, and the generation of the configuration that it serves.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use std::time::Instant;
+
+use crate::http1::head;
+use crate::key::Timestamp;
+use crate::snapshot::Limits;
+use crate::snapshot::{Handle, Snapshot};
+use crate::store::follow::Status;
+use crate::store::index::Index;
+use crate::telemetry::access::{AccessWriter, Record};
+use crate::telemetry::metrics::{Outcome, WorkerCells};
+
+use super::buffer::Buffers;
+use super::request_id::RequestIds;
+use super::ticket::Ticket;
+use super::upstream::{Origin, Pool};
+use super::watch::Watch;
+
+/// Everything that the requests of one worker touch.
+pub(crate) struct Worker {
+    pub(crate) handle: Arc<Handle>,
+    pub(crate) keys: Arc<Index>,
+    pub(crate) store: Arc<Status>,
+    pub(crate) watch: Rc<Watch>,
+    pub(crate) buffers: Buffers,
+    pub(crate) request_ids: RequestIds,
+    pub(crate) cells: Arc<WorkerCells>,
+    /// How many workers share the limits that hold for the process.
+    workers: usize,
+    view: RefCell<Rc<View>>,
+    access: RefCell<Option<AccessWriter>>,
+    draining: Cell<bool>,
+    /// Output buffers between two requests.
+    spare: RefCell<Vec<Vec<u8>>>,
+}
+
+/// How many output buffers a worker keeps, and how large one may be to be kept.
+const SPARE: usize = 64;
+const SPARE_BYTES: usize = 64 * 1024;
+
+/// What the process hands to each worker.
+pub(crate) struct Share {
+    pub(crate) handle: Arc<Handle>,
+    pub(crate) keys: Arc<Index>,
+    pub(crate) store: Arc<Status>,
+    pub(crate) cells: Arc<WorkerCells>,
+    pub(crate) access: Option<AccessWriter>,
+    pub(crate) workers: usize,
+    pub(crate) seed: u64,
+}
+
+/// One generation as a worker sees it.
+pub(crate) struct View {
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) head_limits: head::Limits,
+    pub(crate) origin: Origin,
+    pub(crate) pool: Rc<Pool>,
+    /// This worker's part of `upstream.max_pending`.
+    pub(crate) max_pending: usize,
+    /// What each request adds to the retry budget.
+    pub(crate) earned: f32,
+}
+
+impl View {
+    fn of(snapshot: Arc<Snapshot>, pool: Rc<Pool>, workers: usize) -> Self {
+        let Limits { header_bytes, headers, target_bytes, .. } = snapshot.config.limits;
+        let upstream = &snapshot.config.upstream;
+        Self {
+            head_limits: head::Limits { header_bytes, headers, target_bytes },
+            origin: Origin { address: upstream.address.clone(), tls: snapshot.tls.clone() },
+            pool,
+            max_pending: upstream.max_pending.div_ceil(workers.max(1)),
+            earned: f32::from(upstream.retries.budget_percent) / 100.0,
+            snapshot,
+        }
+    }
+}
+
+impl Worker {
+    pub(crate) fn new(share: Share) -> Rc<Self> {
+        let watch = Watch::new();
+        let view = View::of(share.handle.load(), Pool::new(Rc::clone(&watch), &share.cells), share.workers);
+        Rc::new(Self {
+            handle: share.handle,
+            keys: share.keys,
+            store: share.store,
+            buffers: Buffers::default(),
+            request_ids: RequestIds::new(share.seed),
+            cells: share.cells,
+            workers: share.workers,
+            view: RefCell::new(Rc::new(view)),
+            access: RefCell::new(share.access),
+            draining: Cell::new(false),
+            spare: RefCell::default(),
+            watch,
+        })
+    }
+
+    /// The generation in force. A request asks once and keeps what it gets.
+    pub(crate) fn view(&self) -> Rc<View> {
+        let known = Rc::clone(&self.view.borrow());
+        if known.snapshot.generation == self.handle.generation() {
+            return known;
+        }
+        let snapshot = self.handle.load();
+        // Connections to the upstream outlive a reload unless it changed where the upstream is, or how it is trusted.
+        let same = known.snapshot.same_upstream(&snapshot);
+        let pool = if same { Rc::clone(&known.pool) } else { Pool::new(Rc::clone(&self.watch), &self.cells) };
+        let view = Rc::new(View::of(snapshot, pool, self.workers));
+        *self.view.borrow_mut() = Rc::clone(&view);
+        view
+    }
+
+    /// True once no further request is to be taken on a connection.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    /// Begins to drain: idle connections end now, busy ones with their answer.
+    pub(crate) fn drain(&self) {
+        self.draining.set(true);
+        self.watch.wake_all();
+    }
+
+    /// What is due every tick: late connections, dead upstream connections, the access log's buffer.
+    pub(crate) fn tick(&self) {
+        self.watch.sweep();
+        let view = self.view();
+        let most = view.snapshot.config.upstream.timeouts.idle;
+        view.pool.prune(most, &mut Context::from_waker(Waker::noop()));
+        if let Some(access) = &mut *self.access.borrow_mut() {
+            access.flush();
+        }
+    }
+
+    /// Reads both clocks, with one system call at most.
+    pub(crate) fn clocks(&self) -> (Instant, Timestamp) {
+        let now = Instant::now();
+        self.watch.set(now);
+        (now, self.watch.wall(now))
+    }
+
+    pub(crate) fn logs_access(&self) -> bool {
+        self.access.borrow().is_some()
+    }
+
+    /// Writes the access log's record of a request that has ended.
+    pub(crate) fn log_access(&self, ticket: &Ticket, route: &str, outcome: &Outcome) {
+        let mut access = self.access.borrow_mut();
+        let Some(access) = &mut *access else { return };
+        let (method, target) = ticket.line.split_at_checked(ticket.method_length).unwrap_or_default();
+        access.record(&Record {
+            unix_millis: ticket.wall.as_millis() + i64::try_from(outcome.duration.as_millis()).unwrap_or(i64::MAX),
+            request_id: ticket.id.as_bytes(),
+            client: ticket.peer,
+            method,
+            route: ticket.route.map(|_| route),
+            target,
+            status: outcome.status,
+            decision: outcome.decision,
+            code: outcome.code,
+            key_id: Some(ticket.key_id.as_str()).filter(|id| !id.is_empty()),
+            account: Some(ticket.account.as_str()).filter(|account| !account.is_empty()),
+            duration: outcome.duration,
+            upstream: outcome.upstream,
+            bytes_in: ticket.bytes_in,
+            bytes_out: ticket.bytes_out,
+        });
+    }
+
+    /// An empty output buffer.
+    pub(crate) fn borrow_output(&self) -> Vec<u8> {
+        self.spare.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Takes an output buffer back.
+    pub(crate) fn return_output(&self, mut output: Vec<u8>) {
+        let mut spare = self.spare.borrow_mut();
+        if spare.len() < SPARE && (1..=SPARE_BYTES).contains(&output.capacity()) {
+            output.clear();
+            spare.push(output);
+        }
+    }
+}
