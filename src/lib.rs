@@ -6,6 +6,7 @@ pub mod http1;
 pub mod key;
 pub mod policy;
 pub mod proxy;
+pub mod server;
 pub mod snapshot;
 pub mod store;
 pub mod telemetry;

@@ -1,0 +1,262 @@
+//! The process: bind first, serve later, drain under a deadline.
+
+mod cpu;
+mod drain;
+mod listener;
+pub(crate) mod log;
+mod signal;
+mod worker;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::admin::{AdminState, Readiness};
+use crate::config::{Address, Fault, Loaded, Source, StoreLocation};
+use crate::policy::Vocabulary;
+use crate::proxy::worker::Share;
+use crate::snapshot::reload::{Aim, Reloader, Trigger};
+use crate::snapshot::{Handle, Snapshot};
+use crate::store::file::Form;
+use crate::store::follow::{Event, Follower};
+use crate::store::index::Index;
+use crate::store::{self, Location, OpenMode, StoreError};
+use crate::telemetry::access::AccessLog;
+use crate::telemetry::metrics::Metrics;
+
+pub use drain::Drain;
+use listener::Bound;
+
+/// How long the access log may take to write out what is left at the end.
+const LOG_FINISH: Duration = Duration::from_secs(1);
+
+/// Why a gateway does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error("{field}: cannot listen on {address}: {reason}")]
+    Bind {
+        /// Which field of the configuration names it.
+        field: &'static str,
+        /// The address.
+        address: String,
+        /// What the system says, and what to do.
+        reason: String,
+    },
+    /// The configuration is invalid.
+    #[error("the configuration is invalid")]
+    Faults(Vec<Fault>),
+    /// The log cannot be written.
+    #[error(transparent)]
+    Log(#[from] crate::telemetry::log::LogFault),
+    /// The store cannot be opened or read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A thread or a runtime cannot be started.
+    #[error("the process cannot be set up: {0}")]
+    System(#[from] std::io::Error),
+    /// TLS towards the upstream cannot be set up.
+    #[error("upstream.tls: {0}")]
+    Tls(String),
+}
+
+/// A gateway that is bound and wired, and serves nothing yet.
+pub struct App {
+    handle: Arc<Handle>,
+    follower: Follower,
+    keys: Arc<Index>,
+    metrics: Arc<Metrics>,
+    readiness: Arc<Readiness>,
+    access: Option<AccessLog>,
+    bound: Bound,
+    workers: usize,
+    reloader: Option<Reloader>,
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App").field("workers", &self.workers).finish_non_exhaustive()
+    }
+}
+
+impl App {
+    /// Binds every listener, opens the store and loads the keys. Nothing is served until [`App::spawn`].
+    ///
+    /// # Errors
+    /// Whatever keeps the gateway from starting; it has changed nothing but made a store that was not there.
+    pub fn build(source: Source, loaded: Loaded, vocabulary: Vocabulary) -> Result<Self, StartError> {
+        let Loaded { config, files, .. } = loaded;
+        let workers = config.workers.unwrap_or_else(cpu::workers).max(1);
+        let metrics = Arc::new(Metrics::new(workers));
+        let bound = Bound::bind(&config, workers)?;
+        let access = match config.log.access {
+            true => Some(AccessLog::start(
+                &log::output(&config.log.output),
+                log::format(config.log.format),
+                metrics.access_log_dropped(),
+            )?),
+            false => None,
+        };
+        let keys = Arc::new(Index::new(vocabulary.clone()));
+        let location = match &config.keys.store {
+            StoreLocation::File(path) if config.keys.pepper.is_some() => Location::File(path.clone(), Form::HmacSha256),
+            StoreLocation::File(path) => Location::File(path.clone(), Form::Sha256),
+            StoreLocation::Sqlite(path) => Location::Sqlite(path.clone()),
+        };
+        let records = store::open(&location, OpenMode::Create)?;
+        let follower = Follower::start(records, Arc::clone(&keys), report)?;
+        let snapshot = Snapshot::build(1, config, &metrics).map_err(StartError::Tls)?;
+        let handle = Arc::new(Handle::new(snapshot));
+        let aim = Aim { handle: Arc::clone(&handle), vocabulary, metrics: Arc::clone(&metrics) };
+        let reloader = Reloader::new(source, files, aim);
+        let app = Self {
+            handle,
+            follower,
+            keys,
+            metrics,
+            readiness: Arc::new(Readiness::default()),
+            access,
+            bound,
+            workers,
+            reloader: Some(reloader),
+        };
+        app.wire_metrics();
+        Ok(app)
+    }
+
+    fn wire_metrics(&self) {
+        self.metrics.set_generation(1);
+        let keys = Arc::clone(&self.keys);
+        self.metrics.keys_from(move || keys.len() as u64);
+        let store = Arc::clone(self.follower.status());
+        self.metrics.store_up_from(move || store.is_up());
+        self.readiness.set_store_loaded();
+    }
+
+    /// The addresses that callers connect to; ports that the system chose are filled in.
+    pub fn addresses(&self) -> &[Address] {
+        self.bound.addresses()
+    }
+
+    /// The address of the admin listener.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.bound.admin_address()
+    }
+
+    /// How many keys were loaded.
+    pub fn keys(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Starts the workers, the admin listener and the watch on the files.
+    ///
+    /// # Errors
+    /// A thread or a runtime cannot be started.
+    pub fn spawn(mut self) -> Result<Running, StartError> {
+        let drain = Drain::new();
+        let mut threads = Vec::with_capacity(self.workers);
+        let seed = seed()?;
+        for (number, listeners) in self.bound.take_listeners().into_iter().enumerate() {
+            let Some(cells) = self.metrics.worker(number) else { continue };
+            let share = Share {
+                handle: Arc::clone(&self.handle),
+                keys: Arc::clone(&self.keys),
+                store: Arc::clone(self.follower.status()),
+                cells,
+                access: self.access.as_ref().map(AccessLog::writer),
+                workers: self.workers,
+                seed: seed.wrapping_add(number as u64),
+            };
+            threads.push(worker::start(number, share, listeners, drain.clone())?);
+        }
+        let state = AdminState { metrics: Arc::clone(&self.metrics), readiness: Arc::clone(&self.readiness) };
+        let admin = listener::serve_admin(self.bound.take_admin(), &state, drain.clone())?;
+        self.readiness.set_listening();
+        let triggers = self.reloader.take().map(Reloader::start).transpose()?;
+        Ok(Running {
+            handle: self.handle,
+            follower: self.follower,
+            readiness: self.readiness,
+            access: self.access,
+            drain,
+            threads,
+            admin,
+            triggers,
+        })
+    }
+}
+
+/// A gateway that serves.
+pub struct Running {
+    handle: Arc<Handle>,
+    follower: Follower,
+    readiness: Arc<Readiness>,
+    access: Option<AccessLog>,
+    drain: Drain,
+    threads: Vec<JoinHandle<()>>,
+    admin: JoinHandle<()>,
+    triggers: Option<Sender<Trigger>>,
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running").field("workers", &self.threads.len()).finish_non_exhaustive()
+    }
+}
+
+impl Running {
+    /// Serves until SIGTERM or SIGINT, reloading on SIGHUP; then drains.
+    ///
+    /// # Errors
+    /// Signals cannot be received.
+    pub fn run_until_signal(self) -> std::io::Result<()> {
+        signal::wait_for_stop(|| {
+            if let Some(triggers) = &self.triggers {
+                // The reload thread ends after this one.
+                let _ = triggers.send(Trigger::Requested);
+            }
+        })?;
+        self.stop();
+        Ok(())
+    }
+
+    /// Not ready at once, still accepting for `drain.delay`; then what is in flight may finish within `drain.timeout`.
+    pub fn stop(self) {
+        let drain = self.handle.load().config.drain;
+        self.readiness.set_draining();
+        tracing::info!("draining");
+        self.drain.begin(drain.delay, drain.timeout);
+        for thread in self.threads {
+            if thread.join().is_err() {
+                tracing::error!("a worker had panicked");
+            }
+        }
+        self.drain.finish();
+        if self.admin.join().is_err() {
+            tracing::error!("the admin listener had panicked");
+        }
+        drop(self.follower);
+        if let Some(access) = self.access {
+            access.finish(LOG_FINISH);
+        }
+        tracing::info!("stopped");
+    }
+}
+
+/// What the log says of the store.
+fn report(event: &Event<'_>) {
+    match event {
+        Event::Down(error) => tracing::error!(%error, "the key store cannot be followed; known keys go on working"),
+        Event::Loaded { keys, revision } => tracing::debug!(keys, %revision, "keys changed"),
+        Event::Up => tracing::info!("the key store can be followed again"),
+    }
+}
+
+/// Tells the request ids of this process from those of others.
+fn seed() -> std::io::Result<u64> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).map_err(|error| std::io::Error::other(error.to_string()))?;
+    Ok(u64::from_le_bytes(bytes))
+}
