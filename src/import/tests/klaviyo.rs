@@ -1,0 +1,67 @@
+//! Klaviyo's document, where this machine has it. It is not part of the repository.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::*;
+
+/// The vendors' documents, where this machine has them: SCOPEGATE_DATA, or a folder beside the package.
+fn data(name: &str) -> Option<String> {
+    let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
+    let folder = std::env::var_os("SCOPEGATE_DATA").map_or_else(beside, PathBuf::from);
+    std::fs::read_to_string(folder.join(name)).ok()
+}
+
+#[test]
+fn klaviyos_document_gives_333_routes_and_reports_12_public_ones() {
+    let Some(document) = data("klaviyo/stable.json") else {
+        return;
+    };
+    let options = Options { source: Some("stable.json".to_owned()), ..Options::default() };
+    let Imported { policy, report } = openapi(&document, &options).unwrap();
+    assert_eq!((report.operations, report.routes), (345, 333));
+    assert_eq!(report.left_out.len(), 12);
+    assert!(report.left_out.iter().all(|item| item.reason == Reason::Public));
+
+    let committed = include_str!("../../../config/klaviyo-policy.yaml");
+    let (generated, _) = committed.split_once("\n\n# Tests of the policy").unwrap();
+    assert!(
+        generated == policy.trim_end(),
+        "config/klaviyo-policy.yaml is not what the importer makes of the document"
+    );
+}
+
+#[test]
+fn klaviyos_include_scopes_are_those_of_the_reference_map() {
+    let (Some(document), Some(map)) = (data("klaviyo/stable.json"), data("klaviyo/include-map.csv")) else {
+        return;
+    };
+    let document = Document::parse(&document).unwrap();
+    let scoping = Scoping::choose(&document, &Options::default()).unwrap();
+    let operations = document.operations(&mut Report::default()).into_iter();
+    let drafts: Vec<Draft<'_>> = operations
+        .filter_map(|operation| {
+            let access = access(&operation, &scoping, &Options::default()).ok()?;
+            Some(Draft { template: operation.path.to_owned(), operation, access })
+        })
+        .collect();
+    let included = include::derive(&document, &drafts, "include", &mut Report::default());
+    let mut derived: BTreeMap<(String, String), &include::Member> = BTreeMap::new();
+    for (draft, taken) in drafts.iter().zip(&included.routes) {
+        let include::Taken::Declared(names) = taken else {
+            continue;
+        };
+        derived.extend(names.iter().map(|name| ((draft.label(), name.clone()), &included.members[name])));
+    }
+    let mut pairs = 0;
+    for row in map.lines().skip(1) {
+        let [method, path, name, _, scopes, _, _, _, note] = row.splitn(9, ',').collect::<Vec<_>>()[..] else {
+            panic!("{row}")
+        };
+        let member = derived.get(&(format!("{method} {path}"), name.to_owned())).unwrap_or_else(|| panic!("{row}"));
+        assert_eq!(member.scopes.iter().map(String::as_str).collect::<Vec<_>>().join(" "), scopes, "{row}");
+        assert!(note.is_empty() || !member.doubts.is_empty(), "doubtful in the map, certain here: {row}");
+        pairs += 1;
+    }
+    assert_eq!((pairs, derived.len()), (81, 81));
+}

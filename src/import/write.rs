@@ -1,0 +1,266 @@
+//! The policy as text: sorted, grouped by resource, one line a route where it fits, what needs a look in comments.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use super::document::Document;
+use super::include::{Included, Member, Taken};
+use super::{Access, Draft, Options, Reason, Report, template};
+
+/// Columns that a line may have before it is broken.
+const WIDTH: usize = 140;
+/// The order of methods on one path.
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
+/// What routes are sorted by: path, then method.
+pub(super) fn order<'a>(draft: &'a Draft<'_>) -> (&'a str, usize) {
+    let method = METHODS.iter().position(|method| *method == draft.operation.method);
+    (&draft.template, method.unwrap_or(METHODS.len()))
+}
+
+/// All that the text is made of.
+#[derive(Debug)]
+pub(super) struct Sheet<'a> {
+    pub(super) document: &'a Document,
+    pub(super) drafts: &'a [Draft<'a>],
+    pub(super) included: &'a Included,
+    pub(super) report: &'a Report,
+    pub(super) options: &'a Options,
+}
+
+impl Sheet<'_> {
+    /// Renders the whole file.
+    pub(super) fn render(&self) -> String {
+        let mut out = String::new();
+        head(&mut out, self);
+        out.push_str("version: 1\n");
+        scopes(&mut out, self);
+        parameters(&mut out, self.included, &self.options.include);
+        suggestions(&mut out, self.document, self.drafts);
+        out.push_str("\nroutes:\n");
+        routes(&mut out, self.drafts, self.included, &self.options.include);
+        left_out(&mut out, self.report);
+        out
+    }
+}
+
+fn line(out: &mut String, text: &str) {
+    out.push_str(text);
+    out.push('\n');
+}
+
+fn head(out: &mut String, sheet: &Sheet<'_>) {
+    let Sheet { document, report, options, .. } = sheet;
+    line(out, &format!("# Policy for {}, made from its OpenAPI document by ScopeGate.", document.title()));
+    line(out, "# To make it again:");
+    let mut command = format!("scopegate import openapi {}", options.source.as_deref().unwrap_or("SPEC"));
+    for (flag, value) in [("--scopes-from", &options.scopes_from), ("--scheme", &options.scheme)] {
+        if let Some(value) = value {
+            let _ = write!(command, " {flag} {value}");
+        }
+    }
+    if options.include_public {
+        command.push_str(" --include-public");
+    }
+    line(out, &format!("#     {command}"));
+    line(
+        out,
+        &format!(
+            "# {} of {} operations are routes; what is left out stands at the end, and is denied.",
+            report.routes, report.operations
+        ),
+    );
+    out.push('\n');
+}
+
+/// The vocabulary: every scope that a route or a member names.
+fn scopes(out: &mut String, sheet: &Sheet<'_>) {
+    let Sheet { document, drafts, included, .. } = sheet;
+    let of_routes = drafts.iter().flat_map(|draft| match &draft.access {
+        Access::Scopes(alternatives) => alternatives.as_slice(),
+        Access::Anyone | Access::Key => &[],
+    });
+    let mut names: BTreeSet<&str> = of_routes.flatten().map(String::as_str).collect();
+    let of_routes_alone = included
+        .routes
+        .iter()
+        .filter_map(|taken| if let Taken::Own(members) = taken { Some(members.values()) } else { None });
+    let members = included.members.values().chain(of_routes_alone.flatten());
+    names.extend(members.flat_map(|member| &member.scopes).map(String::as_str));
+    if names.is_empty() {
+        return;
+    }
+    out.push_str("\nscopes:\n");
+    for name in names {
+        let text = document
+            .scope_description(name)
+            .and_then(|text| text.lines().next())
+            .map_or_else(|| describe(name), str::to_owned);
+        line(out, &format!("  {}: {}", scalar(name), scalar(&text)));
+    }
+}
+
+/// `push-tokens:read` reads as "Read push tokens".
+fn describe(scope: &str) -> String {
+    let Some((resource, action)) = scope.rsplit_once(':') else {
+        return format!("Scope {scope}");
+    };
+    let mut action = action.to_owned();
+    if let Some(first) = action.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    format!("{action} {}", resource.replace(['-', '_', ':'], " "))
+}
+
+fn parameters(out: &mut String, included: &Included, name: &str) {
+    if included.routes.iter().all(|taken| matches!(taken, Taken::Nothing)) {
+        return;
+    }
+    out.push_str("\nparameters:\n");
+    out.push_str("  # What each member adds to the scopes of the route. The document does not say: it is derived from the operations that serve the\n");
+    out.push_str("  # same resources. Where they disagree the strictest reading stands here, and the comment says what is doubtful.\n");
+    line(out, &format!("  {}:", scalar(name)));
+    out.push_str("    list: comma\n    nested: dot\n");
+    if !included.members.is_empty() {
+        out.push_str("    members:\n");
+    }
+    for (name, member) in &included.members {
+        doubts(out, "      ", member);
+        line(out, &format!("      {}: {}", scalar(name), rule(member)));
+    }
+}
+
+fn doubts(out: &mut String, indent: &str, member: &Member) {
+    for doubt in &member.doubts {
+        line(out, &format!("{indent}# doubtful: {doubt}"));
+    }
+}
+
+fn rule(member: &Member) -> String {
+    if member.scopes.is_empty() { String::from("allow") } else { list(&member.scopes) }
+}
+
+/// Parameters that add fields to an answer pass by default. They are named, so that the reader may rule them.
+fn suggestions(out: &mut String, document: &Document, drafts: &[Draft<'_>]) {
+    let mut found: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for draft in drafts {
+        for (name, schema) in
+            document.query(&draft.operation).filter(|(name, _)| name.starts_with("additional-fields["))
+        {
+            found.entry(name).or_default().extend(super::document::enumeration(document.item(schema)));
+        }
+    }
+    let Some((name, member)) = found.iter().find_map(|(name, members)| Some((name, members.first()?))) else {
+        return;
+    };
+    out.push_str("\n# These parameters add fields to an answer. The document states no scope for them, so they are not ruled here and pass untouched.\n");
+    out.push_str("# To ask for a scope, declare the parameter above, for example\n");
+    line(out, &format!("#     {name}: {{ list: comma, members: {{ {member}: SCOPE }} }}"));
+    line(
+        out,
+        &format!(
+            "# and name on each route what it may take, as `query: {{ {name}: [{member}] }}`: all else is denied then.\n#"
+        ),
+    );
+    for (name, members) in found {
+        line(out, &format!("#   {name}: {}", members.into_iter().collect::<Vec<_>>().join(", ")));
+    }
+}
+
+fn routes(out: &mut String, drafts: &[Draft<'_>], included: &Included, parameter: &str) {
+    let depth = template::common_depth(&drafts.iter().map(|draft| draft.template.as_str()).collect::<Vec<_>>());
+    let mut group = None;
+    for (draft, taken) in drafts.iter().zip(&included.routes) {
+        let resource = template::resource(&draft.template, depth);
+        if group.is_some_and(|last| last != resource) {
+            out.push('\n');
+        }
+        if group != Some(resource) {
+            line(out, &format!("  # {resource}"));
+            group = Some(resource);
+        }
+        if let Taken::Own(members) = taken {
+            for member in members.values() {
+                doubts(out, "  ", member);
+            }
+        }
+        route(out, draft, taken, parameter);
+    }
+}
+
+fn route(out: &mut String, draft: &Draft<'_>, taken: &Taken, parameter: &str) {
+    let label = scalar(&draft.label());
+    let members = match taken {
+        Taken::Declared(names) => format!("[{}]", names.iter().map(|name| scalar(name)).collect::<Vec<_>>().join(", ")),
+        Taken::Nothing => {
+            let value = match &draft.access {
+                Access::Scopes(alternatives) if alternatives.len() == 1 => list(draft.own_scopes()),
+                access => format!("{{ {} }}", requirement(access)),
+            };
+            return line(out, &format!("  {label}: {value}"));
+        }
+        Taken::Own(members) => {
+            let entries = members.iter().map(|(name, member)| format!("{}: {}", scalar(name), rule(member)));
+            format!("{{ {} }}", entries.collect::<Vec<_>>().join(", "))
+        }
+    };
+    let requirement = requirement(&draft.access);
+    let query = format!("query: {{ {}: {members} }}", scalar(parameter));
+    let one_line = format!("  {label}: {{ {requirement}, {query} }}");
+    if one_line.len() <= WIDTH {
+        line(out, &one_line);
+    } else {
+        line(out, &format!("  {label}:\n    {requirement}\n    {query}"));
+    }
+}
+
+fn requirement(access: &Access) -> String {
+    match access {
+        Access::Anyone => String::from("auth: anyone"),
+        Access::Key => String::from("auth: key"),
+        Access::Scopes(alternatives) => match alternatives.as_slice() {
+            [only] => format!("scopes: {}", list(only)),
+            several => format!("any_of: [{}]", several.iter().map(list).collect::<Vec<_>>().join(", ")),
+        },
+    }
+}
+
+/// One scope bare, more as a list.
+fn list<'n>(names: impl IntoIterator<Item = &'n String>) -> String {
+    let names: Vec<String> = names.into_iter().map(|name| scalar(name)).collect();
+    match names.as_slice() {
+        [only] => only.clone(),
+        several => format!("[{}]", several.join(", ")),
+    }
+}
+
+fn left_out(out: &mut String, report: &Report) {
+    if report.left_out.is_empty() {
+        return;
+    }
+    out.push_str("\n# Left out, and so denied:\n");
+    for item in &report.left_out {
+        line(out, &format!("#   {}: {}", item.route, item.reason));
+    }
+    if report.left_out.iter().any(|item| item.reason == Reason::Public) {
+        out.push_str("# Those open without a credential can be added by hand: `{ auth: anyone }` opens one to everybody, `{ auth: public-key }` to holders of\n");
+        out.push_str("# a public key. --include-public writes them all as `auth: anyone`.\n");
+    }
+}
+
+/// A YAML scalar that reads back as this text in block and flow style: bare where that is certain, else in double quotes.
+fn scalar(text: &str) -> String {
+    let certain = |c: char| {
+        c.is_ascii_alphanumeric() || matches!(c, ' ' | '/' | ':' | '-' | '_' | '.' | '+' | '$' | '~' | '(' | ')')
+    };
+    let is_label = text.split_once(' ').is_some_and(|(method, _)| METHODS.contains(&method));
+    let plain = text.chars().all(|c| certain(c) || (is_label && matches!(c, '{' | '}')))
+        && text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && !text.contains(": ")
+        && !text.ends_with([':', ' '])
+        && !matches!(
+            text.to_ascii_lowercase().as_str(),
+            "null" | "true" | "false" | "yes" | "no" | "on" | "off" | "y" | "n"
+        );
+    if plain { text.to_owned() } else { serde_json::Value::from(text).to_string() }
+}
