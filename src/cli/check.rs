@@ -1,0 +1,178 @@
+//! `scopegate check`: every fault of configuration and policy at once, the policy's own tests, and what is open.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::{ConfigArgs, Console, Exit, Failure, source};
+use crate::config::fault::{Fault, Severity};
+use crate::config::policy::PolicyTest;
+use crate::config::policy::test::run_tests;
+use crate::config::{self, Keys};
+use crate::key::GrantSpec;
+use crate::policy::scope::Vocabulary;
+use crate::policy::{Access, Policy, Route};
+use crate::store::{self, OpenMode};
+
+/// Validate configuration and policy, and run the policy's own tests
+///
+/// Shows every fault at once. Exits 4 where there is one, and 3 where a test of the policy fails.
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Policy file, checked alone in place of a configuration
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["config", "keys"])]
+    policy: Option<PathBuf>,
+    /// Also look for keys with scopes that the policy does not know
+    #[arg(long)]
+    keys: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was found sound, and what there is to say about it.
+struct Checked {
+    policy: Policy,
+    policy_file: String,
+    tests: Vec<PolicyTest>,
+    warnings: Vec<Fault>,
+    keys: Option<Keys>,
+}
+
+pub(super) fn run(arguments: &CheckArgs, console: &mut Console) -> Result<Exit, Failure> {
+    arguments.config.see_file()?;
+    arguments.policy.as_deref().map_or(Ok(()), source::see_file)?;
+    let mut checked = match load(arguments) {
+        Ok(checked) => checked,
+        Err(faults) if arguments.json => {
+            let (faults, warnings): (Vec<_>, Vec<_>) =
+                faults.into_iter().partition(|fault| fault.severity == Severity::Error);
+            console.print_json(&json!({ "faults": faults, "warnings": warnings, "summary": null }))?;
+            return Ok(Exit::Invalid);
+        }
+        Err(faults) => return Err(Failure::Faults(faults)),
+    };
+    if arguments.keys {
+        let strangers = unknown_scopes(&checked)?;
+        checked.warnings.extend(strangers);
+    }
+    let failures = run_tests(&checked.policy, &checked.tests);
+    if arguments.json {
+        console.print_json(&json!({
+            "faults": [],
+            "warnings": checked.warnings,
+            "failed_tests": failures,
+            "summary": summary(&checked, failures.len()),
+        }))?;
+    } else {
+        report(&checked, &failures, console)?;
+    }
+    Ok(if failures.is_empty() { Exit::Done } else { Exit::Denied })
+}
+
+fn load(arguments: &CheckArgs) -> Result<Checked, Vec<Fault>> {
+    let vocabulary = Vocabulary::new();
+    if let Some(path) = &arguments.policy {
+        let loaded = config::policy::load(path, &vocabulary)?;
+        return Ok(Checked {
+            policy: loaded.policy,
+            policy_file: loaded.file,
+            tests: loaded.tests,
+            warnings: loaded.warnings,
+            keys: None,
+        });
+    }
+    let loaded = config::load(&arguments.config.source(), &vocabulary)?;
+    Ok(Checked {
+        policy: loaded.config.policy,
+        policy_file: loaded.policy_file,
+        tests: loaded.tests,
+        warnings: loaded.warnings,
+        keys: Some(loaded.config.keys),
+    })
+}
+
+/// Every scope of a key that the policy does not know, as a warning.
+fn unknown_scopes(checked: &Checked) -> Result<Vec<Fault>, Failure> {
+    let Some(keys) = &checked.keys else {
+        return Ok(Vec::new());
+    };
+    let mut store = store::open(&source::location(keys), OpenMode::Existing).map_err(Failure::failed)?;
+    let mut warnings = Vec::new();
+    for record in store.list().map_err(Failure::failed)? {
+        let GrantSpec::Custom(scopes) = &record.grant else {
+            continue;
+        };
+        for scope in scopes.iter().filter(|scope| !checked.policy.knows(scope)) {
+            let message =
+                format!("key {} ({}) has the scope `{scope}`, which the policy does not know", record.id, record.name);
+            let help = match checked.policy.nearest(scope) {
+                Some(near) => format!("it grants nothing; where `{near}` was meant, make a key with that scope"),
+                None => {
+                    "it grants nothing; scopes of a key never change, so make another key where that matters".to_owned()
+                }
+            };
+            let mut warning = Fault::of(store.place(), message, &help);
+            warning.severity = Severity::Warning;
+            warnings.push(warning);
+        }
+    }
+    Ok(warnings)
+}
+
+/// The routes that a caller without scopes can reach, by what it needs.
+fn open_routes(policy: &Policy) -> [(&'static str, &'static str, Vec<&Route>); 3] {
+    let with = |access: Access| policy.routes().iter().filter(|route| route.access() == access).collect();
+    [
+        ("anyone", "Open to anyone, without a key:", with(Access::Anyone)),
+        ("public_key", "Open to any public key:", with(Access::PublicKey)),
+        ("any_key", "Open to any secret key, whatever its scopes:", with(Access::Key)),
+    ]
+}
+
+fn summary(checked: &Checked, failed: usize) -> Value {
+    let mut open = serde_json::Map::new();
+    for (name, _, routes) in open_routes(&checked.policy) {
+        let routes: Vec<Value> =
+            routes.iter().map(|route| json!({ "route": route.label(), "line": route.line() })).collect();
+        open.insert(name.to_owned(), Value::Array(routes));
+    }
+    json!({
+        "policy": checked.policy_file,
+        "routes": checked.policy.routes().len(),
+        "scopes": checked.policy.scopes().count(),
+        "tests": checked.tests.len(),
+        "failed_tests": failed,
+        "open": open,
+    })
+}
+
+fn report(checked: &Checked, failures: &[Fault], console: &mut Console) -> Result<(), Failure> {
+    console.show_faults(&checked.warnings);
+    console.show_faults(failures);
+    for (_, title, routes) in open_routes(&checked.policy) {
+        if routes.is_empty() {
+            continue;
+        }
+        console.print(title)?;
+        for route in routes {
+            console.print(format_args!("  {}:{}  {}", checked.policy_file, route.line(), route.label()))?;
+        }
+        console.print("")?;
+    }
+    let tests = match (checked.tests.len(), failures.len()) {
+        (0, _) => "no tests".to_owned(),
+        (all, 0) => format!("{} passed", counted(all, "test")),
+        (all, failed) => format!("{failed} of {} failed", counted(all, "test")),
+    };
+    let routes = counted(checked.policy.routes().len(), "route");
+    let scopes = counted(checked.policy.scopes().count(), "scope");
+    console.print(format_args!("{}: {routes}, {scopes}, {tests}", checked.policy_file))
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}

@@ -1,0 +1,145 @@
+//! Standard input, output and error, as values, so that commands can be tested and the streams are used in one place.
+
+use std::fmt::{self, Display};
+use std::io::{self, BufRead, IsTerminal, Read, Write};
+
+use serde::Serialize;
+
+use super::Failure;
+use crate::config::Fault;
+use crate::config::fault::Style;
+
+/// The streams of the process.
+pub struct Console {
+    input: Box<dyn BufRead>,
+    output: Box<dyn Write>,
+    errors: Box<dyn Write>,
+    /// How messages are shown.
+    style: Style,
+}
+
+impl fmt::Debug for Console {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Console").field("style", &self.style).finish_non_exhaustive()
+    }
+}
+
+impl Console {
+    /// The real streams. Messages are coloured on a terminal, unless `NO_COLOR` is set.
+    pub fn of_process() -> Self {
+        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let coloured = io::stderr().is_terminal() && !no_color && !dumb;
+        Self {
+            input: Box::new(io::stdin().lock()),
+            // Not locked: a gateway's log writes there from other threads while the console lives.
+            output: Box::new(io::stdout()),
+            errors: Box::new(io::stderr()),
+            style: if coloured { Style::Coloured } else { Style::Plain },
+        }
+    }
+
+    /// Streams of a test.
+    #[cfg(test)]
+    pub(super) fn of_test(input: &'static str, output: impl Write + 'static, errors: impl Write + 'static) -> Self {
+        Self {
+            input: Box::new(input.as_bytes()),
+            output: Box::new(output),
+            errors: Box::new(errors),
+            style: Style::Plain,
+        }
+    }
+
+    /// Writes a line of data to standard output.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn print(&mut self, line: impl Display) -> Result<(), Failure> {
+        writeln!(self.output, "{line}").map_err(|error| Failure::output(&error))
+    }
+
+    /// Writes a value as JSON to standard output, in one line.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn print_json(&mut self, value: &impl Serialize) -> Result<(), Failure> {
+        let text = serde_json::to_string(value).map_err(|error| Failure::output(&error.into()))?;
+        self.print(text)
+    }
+
+    /// Gives raw bytes to standard output.
+    ///
+    /// # Errors
+    /// They cannot be written.
+    pub fn print_bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.output.write_all(bytes).and_then(|()| self.output.flush()).map_err(|error| Failure::output(&error))
+    }
+
+    /// Says something about the data on standard error. That nobody listens there is no failure.
+    pub fn note(&mut self, line: impl Display) {
+        let _ = writeln!(self.errors, "{line}");
+    }
+
+    /// Says that something may be wrong.
+    pub fn warn(&mut self, message: impl Display) {
+        self.label("warning", "33", &message);
+    }
+
+    /// Shows faults with their places.
+    pub fn show_faults<'f>(&mut self, faults: impl IntoIterator<Item = &'f Fault>) {
+        for fault in faults {
+            let text = fault.render(self.style);
+            self.note(format_args!("{text}\n"));
+        }
+    }
+
+    /// Says why a command failed.
+    pub(super) fn tell(&mut self, failure: &Failure) {
+        match failure {
+            Failure::Gone => {}
+            Failure::Faults(faults) => {
+                self.show_faults(faults);
+                let count = faults.len();
+                let faults = if count == 1 { "fault" } else { "faults" };
+                self.label("error", "31", &format_args!("the configuration has {count} {faults}"));
+            }
+            Failure::Told { message, .. } => self.label("error", "31", message),
+        }
+    }
+
+    /// All of standard input.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn read_to_end(&mut self) -> Result<Vec<u8>, Failure> {
+        let mut bytes = Vec::new();
+        self.input.read_to_end(&mut bytes).map_err(|error| Failure::io("standard input cannot be read", &error))?;
+        Ok(bytes)
+    }
+
+    /// The next line of standard input, without its end; `None` at the end.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn read_line(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+        read_line(&mut self.input).map_err(|error| Failure::io("standard input cannot be read", &error))
+    }
+
+    fn label(&mut self, label: &str, colour: &str, message: &dyn Display) {
+        match self.style {
+            Style::Coloured => self.note(format_args!("\x1b[1;{colour}m{label}\x1b[0m\x1b[1m:\x1b[0m {message}")),
+            Style::Plain => self.note(format_args!("{label}: {message}")),
+        }
+    }
+}
+
+/// The next line of `input`, without its end; `None` at the end.
+pub(super) fn read_line(input: &mut dyn BufRead) -> io::Result<Option<Vec<u8>>> {
+    let mut line = Vec::new();
+    if input.read_until(b'\n', &mut line)? == 0 {
+        return Ok(None);
+    }
+    line.pop_if(|last| *last == b'\n');
+    line.pop_if(|last| *last == b'\r');
+    Ok(Some(line))
+}

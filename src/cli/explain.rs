@@ -1,0 +1,170 @@
+//! `scopegate explain`: why a request would be allowed or denied, from the policy alone, with no gateway running.
+
+mod batch;
+mod caller;
+mod human;
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use serde_json::{Value, json};
+
+use self::caller::{Callers, Claim};
+use super::{ConfigArgs, Console, Exit, Failure, source};
+use crate::config::{self, Config, Keys, Overrides};
+use crate::key::GrantSpec;
+use crate::key::secret::Secret;
+use crate::policy::scope::Vocabulary;
+use crate::policy::{Policy, Request, Trace};
+
+/// Say why a request would be allowed or denied
+///
+/// Exits 0 where it would be allowed and 3 where it would be denied. Without a key or scopes the caller has no key.
+#[derive(Debug, Args)]
+pub(super) struct ExplainArgs {
+    /// Method of the request
+    #[arg(required_unless_present = "batch")]
+    method: Option<String>,
+    /// Target of the request: its path and query, as they would be sent
+    #[arg(required_unless_present = "batch")]
+    target: Option<String>,
+    /// Explain for this key; - reads it from standard input, where the process list does not show it
+    #[arg(long, group = "caller")]
+    key: Option<String>,
+    /// Explain for the key with this id
+    #[arg(long, value_name = "ID", group = "caller")]
+    key_id: Option<String>,
+    /// Explain for a key with these scopes, separated by commas
+    #[arg(long, value_name = "SCOPES", value_delimiter = ',', group = "caller")]
+    scopes: Option<Vec<String>>,
+    /// Explain for a key with the grant read-only
+    #[arg(long, group = "caller")]
+    read_only: bool,
+    /// Explain for a key with the grant full
+    #[arg(long, group = "caller")]
+    full: bool,
+    /// Address that the request comes from, for keys that are bound to networks
+    #[arg(long, value_name = "ADDRESS")]
+    from: Option<std::net::IpAddr>,
+    /// Explain every request of a file of JSON lines, or of standard input with -
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["method", "target", "caller"])]
+    batch: Option<PathBuf>,
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Policy file, in place of the one that is configured; no configuration is needed then, unless for keys
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// Key store, as in sqlite:scopegate.db [default: as configured]
+    #[arg(long, value_name = "STORE")]
+    store: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &ExplainArgs, console: &mut Console) -> Result<Exit, Failure> {
+    let vocabulary = Vocabulary::new();
+    let grounds = Grounds::load(arguments, &vocabulary)?;
+    let mut callers = Callers::new(&grounds, vocabulary, arguments.from);
+    if let Some(path) = &arguments.batch {
+        return batch::run(path, &mut callers, console);
+    }
+    let (Some(method), Some(target)) = (&arguments.method, &arguments.target) else {
+        return Err(Failure::usage("explain needs METHOD and TARGET, or --batch FILE"));
+    };
+    let claim = claim(arguments, console)?;
+    for scope in claim.scopes().filter(|scope| !grounds.policy.knows(scope)) {
+        let near = grounds.policy.nearest(scope).map(|near| format!("; did you mean `{near}`?"));
+        console.warn(format_args!("the policy does not know the scope `{scope}`{}", near.unwrap_or_default()));
+    }
+    let request = Request { method: method.as_bytes(), target: target.as_bytes(), override_header: false };
+    let explained = callers.explain(&request, &claim)?;
+    if arguments.json {
+        console.print_json(&to_json(&explained.trace))?;
+    } else {
+        human::print(&explained, (method, target), console)?;
+    }
+    Ok(if explained.trace.code.is_none() { Exit::Done } else { Exit::Denied })
+}
+
+/// What decisions are made from.
+#[derive(Debug)]
+struct Grounds {
+    policy: Policy,
+    /// How keys are made and where they are, where a configuration says it.
+    keys: Option<Keys>,
+}
+
+impl Grounds {
+    fn load(arguments: &ExplainArgs, vocabulary: &Vocabulary) -> Result<Self, Failure> {
+        let keys = |overrides: &mut Overrides| overrides.store = arguments.store.clone();
+        let Some(path) = &arguments.policy else {
+            let loaded = arguments.config.load_with(vocabulary, keys)?;
+            let Config { policy, keys, .. } = loaded.config;
+            return Ok(Self { policy, keys: Some(keys) });
+        };
+        source::see_file(path)?;
+        // The policy stands alone: a configuration is asked for its keys, where some are needed and it can be read.
+        let policy = config::policy::load(path, vocabulary).map_err(Failure::Faults)?.policy;
+        let needs_keys = arguments.key.is_some() || arguments.key_id.is_some() || arguments.batch.is_some();
+        let loaded = needs_keys.then(|| arguments.config.load_with(&Vocabulary::new(), keys).ok()).flatten();
+        Ok(Self { policy, keys: loaded.map(|loaded| loaded.config.keys) })
+    }
+
+    /// How keys are made, and where they are.
+    fn keys(&self) -> Result<&Keys, Failure> {
+        self.keys.as_ref().ok_or_else(|| {
+            Failure::usage(
+                "a key is looked up in the store of a configuration, and none could be read: give -c FILE; `scopegate check -c FILE` shows what is wrong with it",
+            )
+        })
+    }
+}
+
+/// Who is said to call.
+fn claim(arguments: &ExplainArgs, console: &mut Console) -> Result<Claim, Failure> {
+    if let Some(scopes) = &arguments.scopes {
+        return Ok(Claim::Grant(GrantSpec::custom(scopes.iter().filter(|scope| !scope.is_empty()))));
+    }
+    if arguments.read_only {
+        return Ok(Claim::Grant(GrantSpec::ReadOnly));
+    }
+    if arguments.full {
+        return Ok(Claim::Grant(GrantSpec::Full));
+    }
+    if let Some(id) = &arguments.key_id {
+        return Ok(Claim::Id(super::keys::parse_id(id)?));
+    }
+    match arguments.key.as_deref() {
+        None => Ok(Claim::Anonymous),
+        Some("-") => Ok(Claim::Key(Secret::new(console.read_line()?.unwrap_or_default()))),
+        Some(key) => Ok(Claim::Key(Secret::new(key))),
+    }
+}
+
+/// The reasons as the contract has them.
+fn to_json(trace: &Trace) -> Value {
+    let because: Vec<Value> =
+        trace.because.iter().map(|because| json!({ "scope": because.scope, "from": because.from })).collect();
+    let mut object = json!({
+        "decision": trace.decision,
+        "status": trace.status,
+        "code": trace.code,
+        "reason": trace.reason,
+        "route": trace.route,
+        "required": trace.required,
+        "granted": trace.granted,
+        "missing": trace.missing,
+        "because": because,
+    });
+    if let Value::Object(fields) = &mut object {
+        if !trace.any_of.is_empty() {
+            fields.insert("any_of".to_owned(), json!(trace.any_of));
+        }
+        for (name, value) in [("parameter", &trace.parameter), ("member", &trace.member)] {
+            fields.extend(value.as_ref().map(|value| (name.to_owned(), json!(value))));
+        }
+    }
+    object
+}

@@ -1,0 +1,145 @@
+//! `scopegate import openapi`: a policy from the document of an API.
+
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::{Console, Exit, Failure};
+use crate::import::{self, ImportError, Imported, Options};
+
+/// Make a policy from the document of an API
+#[derive(Debug, Args)]
+#[command(arg_required_else_help = true, subcommand_required = true)]
+pub(super) struct ImportArgs {
+    #[command(subcommand)]
+    format: ImportFormat,
+}
+
+#[derive(Debug, Subcommand)]
+enum ImportFormat {
+    Openapi(OpenapiArgs),
+}
+
+/// Make a policy from an OpenAPI 3.x or Swagger 2.0 document, JSON or YAML
+///
+/// The policy goes to standard output, or to the file of -o. What was left out, and why, goes to standard error.
+#[derive(Debug, Args)]
+struct OpenapiArgs {
+    /// The document, or - for standard input
+    #[arg(value_name = "SPEC")]
+    document: PathBuf,
+    /// File to write the policy to
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Overwrite the file of -o
+    #[arg(long, requires = "output")]
+    force: bool,
+    /// Extension that holds the scopes, as in x-klaviyo-scopes [default: the only one that looks like it]
+    #[arg(long, value_name = "NAME")]
+    scopes_from: Option<String>,
+    /// Security scheme that counts where alternatives name several [default: the only one that lists scopes]
+    #[arg(long, value_name = "NAME")]
+    scheme: Option<String>,
+    /// Also import the operations that the document opens to anyone, as `auth: anyone`
+    #[arg(long)]
+    include_public: bool,
+    /// Query parameter whose members add resources to an answer
+    #[arg(long, value_name = "NAME", default_value = "include")]
+    include: String,
+    /// Print JSON: the policy, unless -o takes it, and the report
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: ImportArgs, console: &mut Console) -> Result<Exit, Failure> {
+    let ImportFormat::Openapi(arguments) = arguments.format;
+    let document = read(&arguments.document, console)?;
+    let source = arguments.document.file_name().map(|name| name.to_string_lossy().into_owned());
+    let options = Options {
+        source: source.filter(|name| name != "-"),
+        scopes_from: arguments.scopes_from,
+        scheme: arguments.scheme,
+        include_public: arguments.include_public,
+        include: arguments.include,
+    };
+    let imported = import::openapi(&document, &options).map_err(|error| failure(&arguments.document, &error))?;
+    if let Some(path) = &arguments.output {
+        write(path, &imported.policy, arguments.force)?;
+    }
+    report(&imported, arguments.output.as_deref(), arguments.json, console)?;
+    Ok(Exit::Done)
+}
+
+fn read(path: &Path, console: &mut Console) -> Result<String, Failure> {
+    let bytes = if path == Path::new("-") {
+        console.read_to_end()?
+    } else {
+        fs::read(path).map_err(|error| Failure::io(format_args!("{} cannot be read", path.display()), &error))?
+    };
+    String::from_utf8(bytes)
+        .map_err(|_| Failure::failed(format_args!("{} is not UTF-8: save it as UTF-8 and try again", path.display())))
+}
+
+/// What an option could mend is bad usage; otherwise the document is at fault.
+fn failure(document: &Path, error: &ImportError) -> Failure {
+    let exit = match error {
+        ImportError::ManyExtensions { .. } | ImportError::ManySchemes { .. } | ImportError::UnknownName { .. } => {
+            Exit::Usage
+        }
+        ImportError::NoRoutes { .. } | ImportError::NotOpenApi { .. } | ImportError::Syntax { .. } => Exit::Failed,
+    };
+    Failure::Told { exit, message: format!("{}: {error}", document.display()) }
+}
+
+/// Writes the policy. A file that is there is left alone unless `force` says otherwise.
+fn write(path: &Path, policy: &str, force: bool) -> Result<(), Failure> {
+    let mut options = OpenOptions::new();
+    options.write(true);
+    if force {
+        options.create(true).truncate(true);
+    } else {
+        options.create_new(true);
+    }
+    let written = options.open(path).and_then(|mut file| file.write_all(policy.as_bytes()));
+    written.map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => Failure::failed(format_args!(
+            "{} is there already: name another file, or overwrite it with --force",
+            path.display()
+        )),
+        _ => Failure::io(format_args!("{} cannot be written", path.display()), &error),
+    })
+}
+
+fn report(imported: &Imported, output: Option<&Path>, json: bool, console: &mut Console) -> Result<(), Failure> {
+    if json {
+        let policy = output.is_none().then_some(&imported.policy);
+        return console.print_json(&json!({ "policy": policy, "report": imported.report.to_json() }));
+    }
+    console.note(imported.report.render().trim_end());
+    match output {
+        Some(path) => console.note(format_args!("\nWrote {}.", path.display())),
+        None => console.print_bytes(imported.policy.as_bytes())?,
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_there_is_kept_unless_forced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("policy.yaml");
+        write(&path, "first", false).unwrap();
+        let Err(Failure::Told { exit, message }) = write(&path, "second", false) else { panic!("overwritten") };
+        assert_eq!(exit, Exit::Failed);
+        assert!(message.contains("--force"), "{message}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "first");
+        write(&path, "third", true).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "third");
+    }
+}

@@ -1,0 +1,188 @@
+//! `scopegate keys …`: the records in a store, from the command line. None of it ever shows a key but `create`, once.
+
+mod create;
+mod view;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::{ConfigArgs, Console, Exit, Failure};
+use crate::key::lifecycle::Transition;
+use crate::key::secret::{self, Checked};
+use crate::key::{GrantSpec, KeyId, KeyRecord, Timestamp};
+use crate::store::{self, KeyStore, OpenMode, Stamp};
+
+pub(super) use create::CreateArgs;
+
+/// Make, list and end keys
+#[derive(Debug, Args)]
+#[command(arg_required_else_help = true, subcommand_required = true)]
+pub(super) struct KeysArgs {
+    #[command(subcommand)]
+    command: KeysCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum KeysCommand {
+    Create(Box<CreateArgs>),
+    List(ListArgs),
+    Show(KeyArgs),
+    /// Switch a key off, until it is enabled again
+    Disable(KeyArgs),
+    /// Switch a disabled key on again
+    Enable(KeyArgs),
+    /// End a key for good
+    Revoke(KeyArgs),
+}
+
+/// Which store a command works on.
+#[derive(Debug, Default, Args)]
+pub(super) struct StoreArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Key store, as in sqlite:scopegate.db [default: as configured]
+    #[arg(long, value_name = "STORE")]
+    store: Option<String>,
+}
+
+/// List every key of the store
+#[derive(Debug, Args)]
+pub(super) struct ListArgs {
+    #[command(flatten)]
+    store: StoreArgs,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Show one key
+#[derive(Debug, Args)]
+pub(super) struct KeyArgs {
+    /// Id of the key, as in key_0123456789abcdef
+    id: String,
+    #[command(flatten)]
+    store: StoreArgs,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: KeysArgs, console: &mut Console) -> Result<Exit, Failure> {
+    match arguments.command {
+        KeysCommand::Create(arguments) => create::run(*arguments, console),
+        KeysCommand::List(arguments) => list(&arguments, console),
+        KeysCommand::Show(arguments) => show(&arguments, console),
+        KeysCommand::Disable(arguments) => change(&arguments, Transition::Disable, console),
+        KeysCommand::Enable(arguments) => change(&arguments, Transition::Enable, console),
+        KeysCommand::Revoke(arguments) => change(&arguments, Transition::Revoke, console),
+    }
+}
+
+impl StoreArgs {
+    /// Opens the store that is there. Where a flag or a variable names it, no file is read: a key can be revoked
+    /// while the configuration is being mended.
+    fn open(&self) -> Result<Box<dyn KeyStore>, Failure> {
+        let location = self.config.store_location(self.store.as_deref())?;
+        store::open(&location, OpenMode::Existing).map_err(Failure::failed)
+    }
+}
+
+fn list(arguments: &ListArgs, console: &mut Console) -> Result<Exit, Failure> {
+    let records = arguments.store.open()?.list().map_err(Failure::failed)?;
+    let now = Timestamp::now();
+    if arguments.json {
+        let keys: Vec<_> = records.iter().map(|record| view::to_json(record, now)).collect();
+        console.print_json(&json!({ "keys": keys }))?;
+    } else if records.is_empty() {
+        console.note("The store has no keys. `scopegate keys create` makes one.");
+    } else {
+        console.print(view::table(&records, now))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn show(arguments: &KeyArgs, console: &mut Console) -> Result<Exit, Failure> {
+    let id = parse_id(&arguments.id)?;
+    let found = arguments.store.open()?.find(&id).map_err(Failure::failed)?;
+    let record = found.ok_or_else(|| Failure::failed(store::StoreError::Unknown(id)))?;
+    print_record(&record, arguments.json, console)?;
+    report_unknown(&record, &arguments.store, console);
+    Ok(Exit::Done)
+}
+
+fn change(arguments: &KeyArgs, transition: Transition, console: &mut Console) -> Result<Exit, Failure> {
+    let id = parse_id(&arguments.id)?;
+    let stamp = Stamp { by: "cli", at: Timestamp::now() };
+    let outcome = arguments.store.open()?.change(&id, transition, stamp).map_err(Failure::failed)?;
+    let record = outcome.record;
+    if arguments.json {
+        console.print_json(&view::to_json(&record, stamp.at))?;
+    }
+    let state = record.state;
+    match outcome.revision {
+        Some(_) => {
+            console.note(format_args!("{id} ({}) is {state} now. Running gateways know within 200 ms.", record.name))
+        }
+        None => console.note(format_args!("{id} ({}) was {state} already.", record.name)),
+    }
+    Ok(Exit::Done)
+}
+
+/// Reads an id. The text is not repeated where it may be a key that was given by mistake.
+pub(super) fn parse_id(text: &str) -> Result<KeyId, Failure> {
+    let looks_like_a_key =
+        text.rsplit_once('_').is_some_and(|(prefix, _)| secret::check(prefix, text.as_bytes()) == Checked::Ours);
+    if looks_like_a_key {
+        return Err(Failure::usage(
+            "that is a key, not the id of one; `scopegate keys list` shows the ids. Where others may have seen it, revoke it",
+        ));
+    }
+    KeyId::parse(text).ok_or_else(|| {
+        Failure::usage(
+            "that is no key id: an id is `key_` and 16 letters and digits; `scopegate keys list` shows them all",
+        )
+    })
+}
+
+/// Prints a record for a reader or a program.
+fn print_record(record: &KeyRecord, json: bool, console: &mut Console) -> Result<(), Failure> {
+    let now = Timestamp::now();
+    if json {
+        return console.print_json(&view::to_json(record, now));
+    }
+    view::lines(record, now).into_iter().try_for_each(|(name, value)| console.print(format_args!("{name:<12}{value}")))
+}
+
+/// Says which scopes of a key the policy in force does not know. Where there is no policy to ask, nothing is said.
+fn report_unknown(record: &KeyRecord, arguments: &StoreArgs, console: &mut Console) {
+    let GrantSpec::Custom(scopes) = &record.grant else {
+        return;
+    };
+    let Ok(loaded) = arguments.config.load() else {
+        return;
+    };
+    for scope in scopes.iter().filter(|scope| !loaded.config.policy.knows(scope)) {
+        console.warn(format_args!("the policy does not know the scope {scope}, so it grants nothing"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::secret::Secret;
+
+    #[test]
+    fn a_key_given_for_an_id_is_never_repeated() {
+        let key = Secret::mint("sg").unwrap();
+        let text = std::str::from_utf8(key.expose()).unwrap();
+        let Err(Failure::Told { exit, message }) = parse_id(text) else { panic!("a key is no id") };
+        assert_eq!(exit, Exit::Usage);
+        assert!(message.starts_with("that is a key") && !message.contains(text), "{message}");
+    }
+
+    #[test]
+    fn an_id_is_read() {
+        assert_eq!(parse_id("key_0123456789abcdef").unwrap().as_str(), "key_0123456789abcdef");
+        assert_eq!(parse_id("no id").unwrap_err().exit(), Exit::Usage);
+    }
+}

@@ -1,0 +1,32 @@
+//! `scopegate serve`: runs the gateway until it is told to stop.
+
+use crate::config;
+use crate::policy::Vocabulary;
+use crate::server::{App, StartError, log};
+use crate::telemetry;
+
+use super::{Console, Exit, Failure, ServeArgs};
+
+pub(super) fn run(args: &ServeArgs, console: &mut Console) -> Result<Exit, Failure> {
+    let source = args.source();
+    let vocabulary = Vocabulary::new();
+    let loaded = config::load(&source, &vocabulary).map_err(Failure::Faults)?;
+    console.show_faults(&loaded.warnings);
+    telemetry::log::start(&log::settings(&loaded.config.log)).map_err(Failure::failed)?;
+    let routes = loaded.config.policy.routes().len();
+    let app = App::build(source, loaded, vocabulary).map_err(failure)?;
+    let listen: Vec<String> = app.addresses().iter().map(ToString::to_string).collect();
+    let (listen, admin, keys) = (listen.join(" "), app.admin_address(), app.keys());
+    let running = app.spawn().map_err(failure)?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), listen, %admin, routes, keys, "serving");
+    running.run_until_signal().map_err(|error| Failure::io("signals cannot be received", &error))?;
+    Ok(Exit::Done)
+}
+
+/// What keeps a gateway from starting, as the command line says it.
+pub(super) fn failure(error: StartError) -> Failure {
+    match error {
+        StartError::Faults(faults) => Failure::Faults(faults),
+        other => Failure::failed(other),
+    }
+}

@@ -1,0 +1,149 @@
+//! Which configuration a command works with, and the arguments of the commands that run a gateway.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::Failure;
+use crate::config::{self, Keys, Loaded, Overrides, Source, StoreLocation};
+use crate::policy::scope::Vocabulary;
+use crate::store::Location;
+use crate::store::file::Form;
+
+/// The configuration that a command works with.
+#[derive(Clone, Debug, Default, Args)]
+pub struct ConfigArgs {
+    /// Configuration file [default: scopegate.yaml in the working directory]
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// Run the gateway
+///
+/// Flags are stronger than the environment (SCOPEGATE_LISTEN, SCOPEGATE_UPSTREAM and so on), which is stronger than the
+/// file.
+#[derive(Clone, Debug, Default, Args)]
+pub struct ServeArgs {
+    /// Which file is read.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Addresses to listen on, separated by commas: host:port or unix:/path.sock
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<String>,
+    /// URL of the API to protect
+    #[arg(long, value_name = "URL")]
+    pub upstream: Option<String>,
+    /// Policy file
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<String>,
+    /// Key store, as in sqlite:scopegate.db
+    #[arg(long, value_name = "STORE")]
+    pub store: Option<String>,
+    /// Address of the admin listener
+    #[arg(long, value_name = "ADDRESS")]
+    pub admin: Option<String>,
+}
+
+impl ServeArgs {
+    /// Where the configuration comes from, by these arguments and the environment of the process.
+    pub fn source(&self) -> Source {
+        Source {
+            file: self.config.config.clone(),
+            overrides: Overrides {
+                listen: self.listen.clone(),
+                upstream: self.upstream.clone(),
+                policy: self.policy.clone(),
+                store: self.store.clone(),
+                admin: self.admin.clone(),
+            },
+            ..Source::default()
+        }
+    }
+}
+
+/// Show a gateway at work: an API, three keys, and requests to try
+#[derive(Clone, Debug, Default, Args)]
+pub struct DemoArgs {
+    /// Port of the gateway [default: 8080, or a free one where that is taken]
+    #[arg(long)]
+    pub port: Option<u16>,
+}
+
+impl ConfigArgs {
+    /// Loads the configuration.
+    ///
+    /// # Errors
+    /// Every fault of it.
+    pub(super) fn load(&self) -> Result<Loaded, Failure> {
+        self.load_with(&Vocabulary::new(), |_| {})
+    }
+
+    /// Where the configuration comes from, by this argument and the environment of the process.
+    pub(super) fn source(&self) -> Source {
+        Source { file: self.config.clone(), ..Source::default() }
+    }
+
+    /// Sees that the file of `-c` can be read at all: a file that failed and a file with faults exit differently.
+    ///
+    /// # Errors
+    /// There is no such file, or none that can be read.
+    pub(super) fn see_file(&self) -> Result<(), Failure> {
+        self.config.as_deref().map_or(Ok(()), see_file)
+    }
+
+    /// Loads the configuration, with what the flags of a command put over it.
+    ///
+    /// # Errors
+    /// Every fault of it.
+    pub(super) fn load_with(
+        &self,
+        vocabulary: &Vocabulary,
+        put: impl FnOnce(&mut Overrides),
+    ) -> Result<Loaded, Failure> {
+        self.see_file()?;
+        let mut source = self.source();
+        put(&mut source.overrides);
+        config::load(&source, vocabulary).map_err(Failure::Faults)
+    }
+
+    /// Where the key store is: the flag, else the variable, else the configuration.
+    ///
+    /// # Errors
+    /// Every fault of the configuration, where that is asked.
+    pub(super) fn store_location(&self, flag: Option<&str>) -> Result<Location, Failure> {
+        let said = flag.map(str::to_owned).or_else(|| std::env::var("SCOPEGATE_STORE").ok());
+        if let Some(path) =
+            said.as_deref().and_then(|text| text.strip_prefix("sqlite:")).filter(|path| !path.is_empty())
+        {
+            return Ok(Location::Sqlite(PathBuf::from(path)));
+        }
+        let loaded = self.load_with(&Vocabulary::new(), |overrides| overrides.store = said)?;
+        Ok(location(&loaded.config.keys))
+    }
+}
+
+/// Sees that a file that a flag names can be read at all. A pipe is left for its one reader.
+///
+/// # Errors
+/// There is no such file, or none that can be read.
+pub(super) fn see_file(path: &Path) -> Result<(), Failure> {
+    let seen = fs::metadata(path).and_then(|metadata| match metadata {
+        folder if folder.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        file if file.is_file() => File::open(path).map(drop),
+        _ => Ok(()),
+    });
+    seen.map_err(|error| Failure::io(format_args!("{} cannot be read", path.display()), &error))
+}
+
+/// The store that a configuration names.
+pub(super) fn location(keys: &Keys) -> Location {
+    match &keys.store {
+        StoreLocation::File(path) => {
+            let form = if keys.pepper.is_some() { Form::HmacSha256 } else { Form::Sha256 };
+            Location::File(path.clone(), form)
+        }
+        StoreLocation::Sqlite(path) => Location::Sqlite(path.clone()),
+    }
+}
