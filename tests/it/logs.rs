@@ -1,0 +1,154 @@
+//! The access log, and that no secret is in any log.
+
+use serde_json::Value;
+
+use crate::support::{Call, Gateway, Setup, Upstream, base64};
+
+/// The access log's line about the request with that id.
+fn line(gateway: &Gateway, id: &str) -> Value {
+    gateway.process.wait_for("the line of the request", |said| {
+        let lines = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.into_iter().find(|line| line["request_id"] == id)
+    })
+}
+
+#[test]
+fn each_request_has_a_line_with_what_was_decided() {
+    let upstream = Upstream::ok();
+    let gateway = Gateway::in_front_of(&upstream);
+    let key = gateway.key(&["--scopes", "profiles:read"]);
+    gateway.answer(&Call::get("/api/profiles/1?email=a%40b").key(&key).field("X-Request-Id", "allowed-1"));
+    let allowed = line(&gateway, "allowed-1");
+    let expected = [
+        ("method", "GET"),
+        ("route", "GET /api/profiles/{id}"),
+        ("decision", "allow"),
+        ("path", "/api/profiles/1"),
+        ("client", "127.0.0.1"),
+    ];
+    for (name, value) in expected {
+        assert_eq!(allowed[name], value, "{name} in {allowed}");
+    }
+    assert_eq!(allowed["status"], 200);
+    assert!(allowed["key_id"].as_str().is_some_and(|id| id.starts_with("key_")), "{allowed}");
+    assert!(allowed["duration_ms"].as_f64().is_some_and(|time| time >= 0.0), "{allowed}");
+    assert!(allowed["upstream_ms"].as_f64().is_some() && allowed.get("code").is_none_or(Value::is_null), "{allowed}");
+    assert!(!allowed.to_string().contains("email"), "a query may hold a secret: {allowed}");
+    gateway.answer(&Call::get("/api/profiles/1?include=lists").key(&key).field("X-Request-Id", "denied-1"));
+    let denied = line(&gateway, "denied-1");
+    assert_eq!(
+        (denied["status"].as_u64(), denied["decision"].as_str(), denied["code"].as_str()),
+        (Some(403), Some("deny"), Some("insufficient_scope"))
+    );
+    gateway.answer(&Call::get("/api/profiles").field("X-Request-Id", "anonymous-1"));
+    let anonymous = line(&gateway, "anonymous-1");
+    assert_eq!((anonymous["status"].as_u64(), anonymous["code"].as_str()), (Some(401), Some("missing_key")));
+    assert!(anonymous.get("key_id").is_none_or(Value::is_null), "{anonymous}");
+}
+
+#[test]
+fn a_refused_message_has_a_line_too() {
+    let upstream = Upstream::ok();
+    let gateway = Gateway::in_front_of(&upstream);
+    let answer = gateway.connect().send("GET /api/profiles HTTP/1.1\r\n\r\n").read();
+    let line = line(&gateway, answer.field("x-request-id").expect("an id"));
+    assert_eq!((line["status"].as_u64(), line["code"].as_str()), (Some(400), Some("bad_request")));
+}
+
+#[test]
+fn the_log_can_be_switched_off_and_written_as_text() {
+    let upstream = Upstream::ok();
+    let gateway = Setup::new(&upstream).config("log: { format: text, access: false }").start();
+    gateway.answer(&Call::get("/api/health").field("X-Request-Id", "unlogged-1"));
+    gateway.process.signal("TERM");
+    assert_eq!(gateway.process.exit_code(), 0);
+    assert!(!gateway.process.last_words().contains("unlogged-1"));
+    let gateway = Setup::new(&upstream).config("log: { format: text }").start();
+    gateway.answer(&Call::get("/api/health").field("X-Request-Id", "logged-1"));
+    gateway.process.wait_for("a line of text", |said| {
+        said.lines().find(|line| line.contains("request_id=logged-1")).map(str::to_owned)
+    });
+}
+
+#[test]
+fn a_caller_cannot_forge_a_line() {
+    let upstream = Upstream::ok();
+    for format in ["json", "text"] {
+        let gateway = Setup::new(&upstream).config(&format!("log: {{ format: {format} }}")).start();
+        gateway.answer(&Call::get("/a%0Alevel=error%0D%0Aforged").field("X-Request-Id", "forge\u{85}d level=error"));
+        gateway.answer(&Call::get("/\"forged\":\"").field("X-Request-Id", "last-1"));
+        let said = gateway.process.wait_for("the last line", |said| {
+            said.lines().any(|line| line.contains("last-1")).then(|| said.to_owned())
+        });
+        assert!(
+            said.lines().all(|line| !line.trim_start().starts_with("forged") && !line.starts_with("level=error")),
+            "{said}"
+        );
+        if format == "json" {
+            let about = said.lines().filter(|line| line.contains("forged")).map(serde_json::from_str::<Value>);
+            assert!(about.into_iter().all(|line| line.is_ok()), "{said}");
+        }
+    }
+}
+
+#[test]
+fn no_key_and_no_credential_is_in_any_log_or_figure() {
+    const CREDENTIAL: &str = "canary-credential-4f1d";
+    const PEPPER: &str = "canary-pepper-77aa";
+    const STRANGER: &str = "canary-stranger-key-9c0e";
+    let upstream = Upstream::ok();
+    let gateway = Setup::new(&upstream)
+        .upstream("  credential: { header: Authorization, value: \"Bearer ${env:REAL}\" }")
+        .keys("  pepper: ${env:PEPPER}\n  accept: [bearer, {header: X-Api-Key}, basic, {query: api_key}, {cookie: sg_key}]")
+        .config("log: { level: debug, format: json }")
+        .environment("REAL", CREDENTIAL)
+        .environment("PEPPER", PEPPER)
+        .start();
+    let key = gateway.key(&["--scopes", "profiles:read"]);
+    let basic = base64(format!("{key}:").as_bytes());
+    for secret in [key.as_str(), STRANGER] {
+        for call in [
+            Call::get("/api/profiles").key(secret),
+            Call::get("/api/files/a").key(secret),
+            Call::get("/api/profiles").field("X-Api-Key", secret),
+            Call::get("/api/profiles")
+                .field("Authorization", &format!("Basic {}", base64(format!("{secret}:").as_bytes()))),
+            Call::get(&format!("/api/profiles?api_key={secret}&a=1")),
+            Call::get(&format!("http://api.test/api/profiles?api_key={secret}")),
+            Call::get("/api/profiles").field("Cookie", &format!("a=1; sg_key={secret}")),
+            Call::get("/api/profiles").key(secret).field("X-Api-Key", "other"),
+            Call::get(&format!("/api/../profiles?api_key={secret}")),
+        ] {
+            let answer = gateway.answer(&call);
+            for word in [secret, CREDENTIAL, PEPPER] {
+                assert!(!answer.text().contains(word), "{word} in {}", answer.text());
+            }
+        }
+        // Not HTTP at all, with a key in it.
+        let _ = gateway
+            .connect()
+            .send(format!("GET /api/profiles?api_key={secret} HTTP/1.1\r\nAuthorization : {secret}\r\n\r\n"))
+            .read();
+    }
+    std::fs::write(gateway.file("policy.yaml"), "nonsense").expect("a bad policy");
+    gateway.process.signal("HUP");
+    gateway.process.wait_for("the word about the bad policy", |said| said.contains("policy.yaml").then_some(()));
+    let metrics = gateway.admin("/metrics").body_text();
+    gateway.process.signal("TERM");
+    assert_eq!(gateway.process.exit_code(), 0);
+    let said = gateway.process.last_words();
+    for (what, word) in [
+        ("the key", key.as_str()),
+        ("the key in base64", &basic),
+        ("a stranger", STRANGER),
+        ("the credential", CREDENTIAL),
+        ("the pepper", PEPPER),
+    ] {
+        assert!(!said.contains(word), "{what} is in the log:\n{said}");
+        assert!(!metrics.contains(word), "{what} is in the metrics");
+    }
+    assert!(
+        said.contains("\"decision\":\"allow\"") && said.contains("\"decision\":\"deny\""),
+        "there was something to look at"
+    );
+}

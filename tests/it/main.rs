@@ -1,0 +1,37 @@
+//! The built binary over real sockets. One module for each thing that a user of ScopeGate relies on.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    unreachable_pub,
+    missing_docs,
+    missing_debug_implementations,
+    reason = "a test that cannot go on stops where it stands, and nothing here is an API"
+)]
+
+mod support;
+
+mod architecture; // Who imports whom, how long a file may be, what a module may not be called.
+mod bodies; // Content streamed both ways: chunked, Expect, early answers, a gigabyte in constant memory.
+mod cli; // Exit codes, and what bad input is told.
+mod credentials; // Where a key is taken from and removed by exact bytes; the upstream's own credential.
+mod demo; // `scopegate demo`: no file, no set-up, lines to copy.
+mod framing; // Messages whose end two readers could see at different places: refused, nothing passes.
+mod harness; // The harness itself: the raw client against the raw upstream, without a gateway between them.
+mod headers; // What is dropped, kept, added: hop-by-hop, identity, forwarded, Via, request ids.
+mod include; // Ruled query parameters: every member needs its own scope, however it is written.
+mod keys; // The life of a key across processes: made, disabled, revoked, never shown.
+mod logs; // The access log, and that no secret is in any log.
+mod metrics; // The admin listener: liveness, readiness, figures.
+mod regression; // One test for each fault that a user met.
+mod reload; // SIGHUP and file changes; a bad change keeps what is in force.
+mod requests; // One request and its answer: who gets through, and what exactly a refusal says.
+mod scopes; // Which scopes open which routes: lists, alternatives, levels, implication, precedence.
+mod shipped; // The files of config/ and what the importer writes: they load, and their own tests hold.
+mod stop; // SIGTERM: answers in flight are finished, then the process ends well.
+mod targets; // The path that is checked is the path that is sent; what could be read in two ways is refused.
+mod upstreams; // Upstreams that refuse, reset, stall, break off, lie; pools; TLS; Unix sockets.

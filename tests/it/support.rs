@@ -1,0 +1,42 @@
+//! The harness: a real upstream with faults, a real gateway (the built binary), a caller that sends raw bytes, certificates.
+//!
+//! Nothing here uses the library, tokio or hyper: what is tested and what tests it share no code. Nothing sleeps: a test
+//! waits for an event, and only a fault of the gateway makes it wait as long as `PATIENCE`.
+
+pub mod certificate;
+pub mod client;
+pub mod command;
+pub mod gateway;
+pub mod process;
+pub mod upstream;
+pub mod wire;
+
+pub use client::{Call, Client, Ending};
+pub use command::{Output, scopegate};
+pub use gateway::{Gateway, Setup};
+pub use upstream::{OK, Upstream};
+pub use wire::{Message, base64};
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long anything may take on a busy machine before a test gives up on it.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Asks until `found` gives something, for things that nobody announces. Panics with `what` when patience is at its end.
+pub fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(result) = found() {
+            return result;
+        }
+        assert!(start.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}");
+        thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
+/// The scopes of a list in a JSON body.
+pub fn strings(value: &serde_json::Value) -> Vec<&str> {
+    let list = value.as_array().unwrap_or_else(|| panic!("a list, not {value}"));
+    list.iter().map(|item| item.as_str().expect("a text")).collect()
+}

@@ -1,0 +1,86 @@
+//! The path that is checked is the path that is sent; what could be read in two ways is refused.
+
+use crate::support::{Call, Gateway, Setup, Upstream};
+
+#[test]
+fn a_path_that_could_be_read_in_two_ways_is_refused() {
+    let upstream = Upstream::ok();
+    let gateway = Setup::new(&upstream).routes("  ANY /{*rest}: { auth: key }\n").start();
+    let key = gateway.key(&["--full"]);
+    for target in [
+        "/api/a/../b",
+        "/api/a/..",
+        "/api/./a",
+        "/api/a/%2e%2e/b",
+        "/api/a/.%2E/b",
+        "/api/a/%252e%252e/b",
+        "/api/a%2fb",
+        "/api/a%2Fb",
+        "/api/a%5cb",
+        "/api/a%00b",
+        "/api/a%252fb",
+        "/api/a%2541",
+        "/api//a",
+        "//api/a",
+        "/api/a//",
+        "/api/a;b",
+        "/api/a;b=c/d",
+        "/api/a%",
+        "/api/a%4",
+        "/api/a%zz",
+        "/api/a#b",
+        "/api/a\\b",
+    ] {
+        let answer = gateway.get(target, &key);
+        assert_eq!((answer.status(), answer.code().as_str()), (400, "ambiguous_path"), "{target}");
+    }
+    gateway.assert_nothing_passed(&upstream, &key);
+}
+
+#[test]
+fn a_target_that_is_no_path_is_refused() {
+    let upstream = Upstream::ok();
+    let gateway = Gateway::in_front_of(&upstream);
+    let key = gateway.key(&["--full"]);
+    for (method, target) in
+        [("GET", "*"), ("GET", "api/profiles"), ("GET", "?a"), ("GET", "api.test:80"), ("CONNECT", "api.test:443")]
+    {
+        let answer = gateway.answer(&Call::new(method, target).key(&key));
+        assert!([400, 403].contains(&answer.status()), "{method} {target}: {}", answer.text());
+    }
+    gateway.assert_nothing_passed(&upstream, &key);
+}
+
+#[test]
+fn an_encoded_slash_passes_where_the_route_allows_it_and_nowhere_else() {
+    let upstream = Upstream::ok();
+    let routes = "  GET /open/{name}: { scopes: [a:read], encoded_slash: allow }\n  GET /shut/{name}: a:read\n";
+    let gateway = Setup::new(&upstream).routes(routes).start();
+    let key = gateway.key(&["--scopes", "a:read"]);
+    assert_eq!(gateway.get("/api/open/a%2Fb", &key).status(), 200);
+    assert_eq!(upstream.requests().pop().expect("a request").target(), "/api/open/a%2Fb");
+    assert_eq!(gateway.get("/api/shut/a%2Fb", &key).code(), "ambiguous_path");
+    assert_eq!(gateway.get("/api/open/..%2Fb", &key).code(), "ambiguous_path");
+}
+
+#[test]
+fn a_method_override_is_refused_or_dropped_as_the_policy_says() {
+    let upstream = Upstream::ok();
+    let gateway = Gateway::in_front_of(&upstream);
+    let key = gateway.key(&["--full"]);
+    for name in ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "x-http-method-override"] {
+        let answer = gateway.answer(&Call::get("/api/profiles").key(&key).field(name, "DELETE"));
+        assert_eq!((answer.status(), answer.code().as_str()), (400, "method_override"), "{name}");
+    }
+    let answer = gateway.get("/api/profiles?_method=DELETE", &key);
+    assert_eq!((answer.status(), answer.code().as_str()), (400, "method_override"));
+    gateway.assert_nothing_passed(&upstream, &key);
+    let policy = "version: 1\nmethod_override: drop\nroutes:\n  GET /api/whoami: { auth: key }\n";
+    let gateway = Setup::new(&upstream).policy(policy).start();
+    let key = gateway.key(&["--full"]);
+    assert_eq!(
+        gateway.answer(&Call::get("/api/whoami").key(&key).field("X-HTTP-Method-Override", "DELETE")).status(),
+        200
+    );
+    assert!(!upstream.requests().pop().expect("a request").has("x-http-method-override"));
+}

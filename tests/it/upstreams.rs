@@ -1,0 +1,391 @@
+//! Upstreams that refuse, reset, stall, break off, lie; pools; TLS; Unix sockets.
+
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use crate::support::certificate::Authority;
+use crate::support::upstream::Connection;
+use crate::support::{Call, Gateway, Message, OK, Setup, Upstream, until};
+
+/// One worker, so that there is one pool and it is known which connection comes next.
+const ONE_POOL: &str = "workers: 1";
+
+/// A gateway with one pool and a full key in front of a script.
+fn start(script: impl Fn(&mut Connection) + Send + Sync + 'static) -> (Upstream, Gateway, String) {
+    start_with(script, "")
+}
+
+fn start_with(script: impl Fn(&mut Connection) + Send + Sync + 'static, lines: &str) -> (Upstream, Gateway, String) {
+    let upstream = Upstream::start(script);
+    let gateway = Setup::new(&upstream).upstream(lines).config(ONE_POOL).start();
+    let key = full_key(&gateway);
+    (upstream, gateway, key)
+}
+
+/// A full key that is in force, without a request to the upstream.
+fn full_key(gateway: &Gateway) -> String {
+    let key = gateway.create_key(&["--full"]);
+    until("the key", || (gateway.get("/api/no-such-route", &key).status() == 403).then_some(()));
+    key
+}
+
+#[track_caller]
+fn assert_fault(answer: &Message, status: u16, code: &str) {
+    assert_eq!((answer.status(), answer.code().as_str()), (status, code), "{}", answer.text());
+    assert_eq!(answer.field("retry-after"), (status == 503).then_some("1"));
+    assert!(
+        answer.field("proxy-status").is_some_and(|about| about.starts_with("scopegate; error=")),
+        "{}",
+        answer.text()
+    );
+}
+
+#[test]
+fn an_upstream_that_refuses_is_unavailable_and_worth_a_retry() {
+    // A port that was free a moment ago, and is not listened on.
+    let address = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address");
+    let gateway = Setup::for_url(&format!("http://{address}")).start();
+    let key = full_key(&gateway);
+    assert_fault(&gateway.get("/api/profiles", &key), 503, "upstream_unreachable");
+    assert_fault(&gateway.answer(&Call::post("/api/profiles").key(&key).body("{}")), 503, "upstream_unreachable");
+}
+
+#[test]
+fn an_upstream_name_that_does_not_resolve_is_unavailable() {
+    let gateway = Setup::for_url("http://no-such-host.invalid:80").start();
+    let key = full_key(&gateway);
+    assert_fault(&gateway.get("/api/profiles", &key), 503, "upstream_unreachable");
+}
+
+#[test]
+fn an_upstream_that_comes_back_is_used_again() {
+    let upstream = Upstream::ok();
+    let address = upstream.address();
+    let gateway = Setup::new(&upstream).start();
+    let key = gateway.key(&["--full"]);
+    drop(upstream);
+    // Connections that the old one left may still be answered by its threads; new ones are refused.
+    until("the upstream to be gone", || std::net::TcpStream::connect(address).is_err().then_some(()));
+    assert!([200, 502, 503].contains(&gateway.get("/api/profiles", &key).status()));
+    let listener = until("the port again", || TcpListener::bind(address).ok());
+    let back = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a connection");
+        let mut block = [0; 4096];
+        let _ = std::io::Read::read(&mut stream, &mut block);
+        let _ = std::io::Write::write_all(
+            &mut stream,
+            b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nback",
+        );
+    });
+    until("the new upstream's answer", || (gateway.get("/api/profiles", &key).body_text() == "back").then_some(()));
+    back.join().expect("the new upstream");
+}
+
+#[test]
+fn an_upstream_that_breaks_the_protocol_has_failed() {
+    let broken = [
+        "",
+        "garbage\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok",
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok",
+        "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\nok",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nok",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nX: a\0b\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 200 OK\nContent-Length: 0\n\n",
+        "HTTP/1.1 20 OK\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 999999 OK\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+        "HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n",
+    ];
+    for bytes in broken {
+        let (upstream, gateway, key) = start(move |connection| {
+            connection.request();
+            connection.send(bytes);
+        });
+        let answer = gateway.answer(&Call::post("/api/profiles").key(&key).body("{}"));
+        assert_fault(&answer, 502, "upstream_failed");
+        assert_eq!(upstream.requests().len(), 1, "a POST is never sent twice: {bytes:?}");
+    }
+}
+
+#[test]
+fn an_upstream_that_resets_has_failed() {
+    let (upstream, gateway, key) = start(|connection| {
+        connection.request();
+        connection.reset();
+    });
+    assert_fault(&gateway.answer(&Call::post("/api/profiles").key(&key).body("{}")), 502, "upstream_failed");
+    assert_eq!(upstream.requests().len(), 1);
+    assert_fault(&gateway.get("/api/profiles", &key), 502, "upstream_failed");
+}
+
+#[test]
+fn interim_heads_without_end_are_a_failure() {
+    let (_upstream, gateway, key) = start(|connection| {
+        connection.request();
+        while connection.send("HTTP/1.1 103 Early Hints\r\nX: 1\r\n\r\n") {}
+    });
+    let mut client = gateway.connect();
+    client.send(Call::get("/api/profiles").key(&key).bytes());
+    let mut interim = 0;
+    let last = loop {
+        let head = client.read_head();
+        if head.status() >= 200 {
+            break head;
+        }
+        interim += 1;
+        assert!(interim <= 8, "more than eight interim heads passed");
+    };
+    assert_eq!(last.status(), 502);
+}
+
+#[test]
+fn an_upstream_that_is_too_slow_times_out_when_it_should() {
+    let (_upstream, gateway, key) = start_with(
+        |connection| {
+            connection.request();
+            connection.stall();
+        },
+        "  timeouts: { response: 400ms }",
+    );
+    let begun = Instant::now();
+    assert_fault(&gateway.get("/api/profiles", &key), 504, "upstream_timeout");
+    let took = begun.elapsed();
+    assert!(took >= Duration::from_millis(400) && took < Duration::from_secs(5), "{took:?}");
+}
+
+#[test]
+fn a_trickling_head_does_not_extend_the_deadline() {
+    let (_upstream, gateway, key) = start_with(
+        |connection| {
+            connection.request();
+            connection.send("HTTP/1.1 200 OK\r\n");
+            while connection.send("X: 1\r\n") {
+                std::thread::park_timeout(Duration::from_millis(50));
+            }
+        },
+        "  timeouts: { response: 400ms }",
+    );
+    assert_fault(&gateway.get("/api/profiles", &key), 504, "upstream_timeout");
+}
+
+#[test]
+fn an_answer_that_breaks_off_never_ends_cleanly() {
+    let broken = [
+        "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\nhalf",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n0\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\nnonsense\r\n\r\n",
+    ];
+    for bytes in broken {
+        for reset in [false, true] {
+            let (_upstream, gateway, key) = start(move |connection| {
+                connection.request();
+                connection.send(bytes);
+                if reset {
+                    // A RST may overtake the bytes before it; what matters is that no end is made up.
+                    connection.reset();
+                }
+            });
+            let mut client = gateway.connect();
+            client.send(Call::get("/api/profiles").key(&key).bytes());
+            let (got, _) = client.read_to_end();
+            let got = String::from_utf8_lossy(&got).into_owned();
+            let ended = got.ends_with("\r\n0\r\n\r\n");
+            let refused = got.starts_with("HTTP/1.1 502");
+            assert!(refused || !ended, "reset {reset}, {bytes:?}: {got}");
+            assert!(refused || got.is_empty() || got.starts_with("HTTP/1.1 200 OK\r\n"), "{got}");
+        }
+    }
+}
+
+#[test]
+fn a_connection_is_used_again_and_the_last_one_first() {
+    let (upstream, gateway, key) = start(|connection| connection.answer_all(OK.as_bytes()));
+    for _ in 0..10 {
+        assert_eq!(gateway.get("/api/profiles", &key).status(), 200);
+    }
+    assert_eq!(upstream.connections(), 1);
+}
+
+#[test]
+fn a_connection_that_went_stale_is_never_seen_by_a_caller() {
+    let (upstream, gateway, key) = start(|connection| {
+        connection.request();
+        connection.send(OK);
+        connection.half_close();
+        connection.note("closed");
+    });
+    for number in 1..=20 {
+        let call = if number % 2 == 0 { Call::get("/api/profiles") } else { Call::post("/api/profiles").body("{}") };
+        assert_eq!(gateway.answer(&call.key(&key)).status(), 200, "request {number}");
+        // The FIN is there before the next request is sent.
+        until("the close", || (upstream.noted("closed") == number).then_some(()));
+    }
+    assert_eq!(upstream.requests().len(), 20, "nothing was sent twice");
+}
+
+#[test]
+fn a_bodyless_request_that_met_a_dying_connection_is_sent_once_more() {
+    let (upstream, gateway, key) = start(|connection| {
+        connection.request();
+        connection.send(OK);
+        // Reads the second request and dies without an answer; the connection after it is well.
+        if connection.number == 0 {
+            connection.request();
+        } else {
+            connection.answer_all(OK.as_bytes());
+        }
+    });
+    assert_eq!(gateway.get("/api/profiles/1", &key).status(), 200);
+    assert_eq!(gateway.get("/api/profiles/2", &key).status(), 200);
+    let targets: Vec<_> = upstream.requests().iter().map(|request| request.target().to_owned()).collect();
+    assert_eq!(targets, ["/api/profiles/1", "/api/profiles/2", "/api/profiles/2"]);
+}
+
+#[test]
+fn a_post_that_met_a_dying_connection_is_not_sent_again() {
+    let (upstream, gateway, key) = start(|connection| {
+        connection.request();
+        connection.send(OK);
+        connection.request();
+    });
+    assert_eq!(gateway.get("/api/profiles", &key).status(), 200);
+    assert_fault(&gateway.answer(&Call::post("/api/profiles").key(&key).body("{}")), 502, "upstream_failed");
+    assert_eq!(upstream.requests().len(), 2);
+}
+
+#[test]
+fn bytes_after_an_answer_are_nobodys_answer() {
+    let (upstream, gateway, key) = start(|connection| {
+        while connection.request().is_some() {
+            connection.send(
+                "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nmineHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nstray",
+            );
+        }
+    });
+    for _ in 0..5 {
+        assert_eq!(gateway.get("/api/profiles", &key).body_text(), "mine");
+    }
+    assert_eq!(upstream.connections(), 5, "such a connection is not used again");
+}
+
+#[test]
+fn bytes_that_come_while_a_connection_rests_are_nobodys_answer() {
+    let (upstream, gateway, key) = start(|connection| {
+        connection.request();
+        connection.send(OK);
+        if connection.number == 0 {
+            connection.wait_for("answered");
+            connection.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nstray");
+            connection.note("strayed");
+        }
+        connection.answer_all(OK.as_bytes());
+    });
+    assert_eq!(gateway.get("/api/profiles", &key).body_text(), "ok");
+    upstream.allow("answered");
+    upstream.wait_for("strayed");
+    assert_eq!(gateway.get("/api/profiles", &key).body_text(), "ok");
+}
+
+#[test]
+fn a_connection_whose_request_was_not_read_whole_is_not_used_again() {
+    let (upstream, gateway, key) = start(|connection| {
+        if connection.request_head().is_some() {
+            connection.send(OK);
+        }
+        connection.wait_for_close();
+    });
+    let mut client = gateway.connect();
+    client.send(format!(
+        "POST /api/profiles HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\nContent-Length: 1000\r\n\r\nfirst"
+    ));
+    assert_eq!(client.read().status(), 200);
+    upstream.wait_for("gone");
+    assert_eq!(gateway.get("/api/profiles", &key).status(), 200);
+    assert_eq!(upstream.connections(), 2);
+}
+
+#[test]
+fn an_answer_is_its_own_callers_under_load() {
+    let (_upstream, gateway, key) = start(|connection| {
+        while let Some(request) = connection.request() {
+            let body = request.target().to_owned();
+            connection.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
+        }
+    });
+    std::thread::scope(|scope| {
+        for caller in 0..8 {
+            let (gateway, key) = (&gateway, &key);
+            scope.spawn(move || {
+                let mut client = gateway.connect();
+                for number in 0..50 {
+                    let target = format!("/api/profiles/{caller}-{number}");
+                    assert_eq!(client.send(Call::get(&target).key(key).bytes()).read().body_text(), target);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn the_upstream_may_be_a_unix_socket() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let upstream =
+        Upstream::start_unix(&folder.path().join("api.sock"), |connection| connection.answer_all(OK.as_bytes()));
+    let gateway = Setup::new(&upstream).config(ONE_POOL).start();
+    let key = gateway.key(&["--full"]);
+    let answer = gateway.get("/api/profiles", &key);
+    assert_eq!((answer.status(), answer.body_text().as_str()), (200, "ok"));
+    assert_eq!(upstream.requests().pop().expect("a request").field("host"), Some("api.test"));
+    assert_eq!(upstream.connections(), 1);
+}
+
+#[test]
+fn the_upstream_may_speak_tls_under_an_authority_of_its_own() {
+    let authority = Authority::new();
+    let upstream = Upstream::start_tls(&authority, |connection| connection.answer_all(OK.as_bytes()));
+    let setup = Setup::new(&upstream).upstream("  tls: { ca: ca.pem }").config(ONE_POOL);
+    std::fs::write(setup.folder().join("ca.pem"), authority.pem()).expect("the certificate");
+    let gateway = setup.start();
+    let key = gateway.key(&["--full"]);
+    for _ in 0..3 {
+        assert_eq!(gateway.get("/api/profiles", &key).status(), 200);
+    }
+    let host = format!("localhost:{}", upstream.address().port());
+    assert_eq!(
+        upstream.requests().pop().expect("a request").field("host"),
+        Some(host.as_str()),
+        "https sends its own name on"
+    );
+    assert_eq!(upstream.connections(), 1);
+}
+
+#[test]
+fn a_certificate_that_nobody_vouches_for_is_refused() {
+    let upstream = Upstream::start_tls(&Authority::new(), |connection| connection.answer_all(OK.as_bytes()));
+    let setup = Setup::new(&upstream).upstream("  tls: { ca: ca.pem }");
+    std::fs::write(setup.folder().join("ca.pem"), Authority::new().pem()).expect("the certificate of somebody else");
+    let gateway = setup.start();
+    let key = full_key(&gateway);
+    assert_fault(&gateway.get("/api/profiles", &key), 503, "upstream_unreachable");
+    assert!(upstream.requests().is_empty());
+}
+
+#[test]
+fn a_certificate_for_another_name_is_refused_unless_that_name_is_configured() {
+    let authority = Authority::new();
+    let upstream = Upstream::start_tls(&authority, |connection| connection.answer_all(OK.as_bytes()));
+    let url = format!("https://127.0.0.1:{}", upstream.address().port());
+    for (lines, status) in [("  tls: { ca: ca.pem }", 503), ("  tls: { ca: ca.pem, server_name: localhost }", 200)] {
+        let setup = Setup::for_url(&url).upstream(lines);
+        std::fs::write(setup.folder().join("ca.pem"), authority.pem()).expect("the certificate");
+        let gateway = setup.start();
+        let key = full_key(&gateway);
+        assert_eq!(gateway.get("/api/profiles", &key).status(), status, "{lines}");
+    }
+}
