@@ -56,9 +56,9 @@ impl Limits {
             fix(reader, &fields, name, only);
         }
         let limits = Self {
-            header_bytes: value(reader, &fields, ("header_bytes", d.header_bytes), bounded_size(1 << 10, 1 << 20)),
-            headers: value(reader, &fields, ("headers", d.headers), count(1, 1000)),
-            target_bytes: value(reader, &fields, ("target_bytes", d.target_bytes), bounded_size(256, 1 << 20)),
+            header_bytes: value(reader, &fields, ("header_bytes", d.header_bytes), bounded_size(1 << 10, 128 << 10)),
+            headers: value(reader, &fields, ("headers", d.headers), count(1, 256)),
+            target_bytes: value(reader, &fields, ("target_bytes", d.target_bytes), bounded_size(256, 128 << 10)),
             body_bytes: value(reader, &fields, ("body_bytes", d.body_bytes), unit::or_none(unit::size)),
             header_timeout: value(reader, &fields, ("header_timeout", d.header_timeout), unit::positive_duration),
             body_stall: value(reader, &fields, ("body_stall", d.body_stall), unit::positive_duration),
