@@ -7,6 +7,7 @@
 mod accept;
 mod address;
 mod compile;
+pub mod cors;
 mod credential;
 pub mod fault;
 mod file;
@@ -31,6 +32,7 @@ use ipnet::IpNet;
 
 use crate::policy::Policy;
 use crate::policy::scope::Vocabulary;
+pub use cors::{Cors, Origins};
 pub use fault::Fault;
 pub use keys::{Accept, Keys, RotateAfter, StoreLocation};
 pub use limits::{Drain, Limits, Log, LogFormat, LogLevel, LogOutput};
@@ -85,6 +87,8 @@ pub struct Config {
     pub underscores: Underscores,
     /// Whose `X-Forwarded-*` and `Forwarded` are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Which pages of other origins may call; `None`: nothing is said about it.
+    pub cors: Option<Cors>,
     /// The form of the answers that the gateway makes itself.
     pub errors: ErrorFormat,
     /// The admin listener.

@@ -6,6 +6,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod buffer;
+pub(crate) mod cors;
 pub(crate) mod credential;
 pub(crate) mod downstream;
 pub mod error;
@@ -24,7 +25,7 @@ use std::borrow::Cow;
 use crate::http1::head::{self, AnswerTo, Framing, HeadFault, Kind, RequestHead, Version};
 use crate::key::secret::{self, Checked};
 use crate::policy::{Caller, Denial, Invalid, Request, Target, Trace};
-use crate::snapshot::{Config, Mode};
+use crate::snapshot::{Config, Cors, Mode};
 use crate::store::index::Entry;
 use crate::telemetry::label::{DecisionLabel, Lookup, MethodLabel};
 
@@ -75,7 +76,7 @@ pub(crate) fn handle(worker: &Worker, view: &View, exchange: &mut Incoming<'_>) 
         Err(fault) => return exchange.refuse_unread(worker, view, fault.into()),
     };
     let config = &view.snapshot.config;
-    exchange.ticket.read(&head, worker);
+    exchange.ticket.read(&head, worker, config.cors.as_ref());
     let mut scene = Scene { worker, view, head: &head, exchange };
     // 2. Judge: one target, or 400. What is judged here is what is forwarded.
     let override_header = head.fields.iter().any(|field| field.kind == Kind::MethodOverride);
@@ -89,6 +90,12 @@ pub(crate) fn handle(worker: &Worker, view: &View, exchange: &mut Incoming<'_>) 
         Ok(target) => target,
         Err(denial) => return scene.deny(denial, None),
     };
+    // A browser asks first, and without a key: it is answered before the key is missed.
+    if let Some(cors) =
+        config.cors.as_ref().filter(|_| !scene.exchange.ticket.origin.is_empty() && cors::is_preflight(&head))
+    {
+        return scene.answer_preflight(cors);
+    }
     // 3. Take the credential.
     let presented = credential::take(&config.keys.accept, &head.fields, target.query());
     // 4. Authenticate, 5. decide, 6. record, then 7. forward or 8. reply, all while the key's entry is in hand.
@@ -123,6 +130,7 @@ impl Incoming<'_> {
             format: view.snapshot.config.errors,
             request_id: self.ticket.id.as_bytes(),
             date: worker.watch.date(),
+            origin: b"",
             head: false,
             connection: Connection::Close,
             grpc: false,
@@ -217,16 +225,27 @@ impl Scene<'_, '_, '_, '_> {
     /// Answers a request that the policy denies.
     fn deny(&mut self, denial: Denial, trace: Option<&Trace>) -> Verdict {
         self.exchange.ticket.deny(denial);
-        self.write(&Reply::denial(denial, trace))
+        let reply = Reply::denial(denial, trace);
+        self.write(|setting, out| reply.write(setting, out))
     }
 
     /// Answers a request that cannot be served.
     fn refuse(&mut self, error: ProxyError) -> Verdict {
         self.exchange.ticket.refuse(error);
-        self.write(&Reply::error(error))
+        self.write(|setting, out| Reply::error(error).write(setting, out))
     }
 
-    fn write(&mut self, reply: &Reply<'_>) -> Verdict {
+    /// Tells a browser what a page of its origin may send.
+    fn answer_preflight(&mut self, cors: &Cors) -> Verdict {
+        self.exchange.ticket.permit(204);
+        self.write(|setting, out| {
+            cors::write_preflight(cors, setting, out);
+            0
+        })
+    }
+
+    /// Writes an answer of ours by `compose`, which returns the length of its body.
+    fn write(&mut self, compose: impl FnOnce(&Setting<'_>, &mut Vec<u8>) -> usize) -> Verdict {
         let config = &self.view.snapshot.config;
         // Where a body follows, the next request cannot be found before it is read: the connection ends.
         let close = !self.head.keep_alive || self.head.framing != Framing::None || self.worker.is_draining();
@@ -235,11 +254,12 @@ impl Scene<'_, '_, '_, '_> {
             format: config.errors,
             request_id: self.exchange.ticket.id.as_bytes(),
             date: self.worker.watch.date(),
+            origin: &self.exchange.ticket.origin,
             head: self.head.method == b"HEAD",
             connection: Connection::of(self.head.version, close),
             grpc: is_grpc(self.head),
         };
-        let written = reply.write(&setting, self.exchange.out);
+        let written = compose(&setting, self.exchange.out);
         self.exchange.ticket.bytes_out = written as u64;
         self.exchange.ticket.head_bytes = self.head.size;
         Verdict::Reply { close }

@@ -167,7 +167,6 @@ impl Compile<'_> {
     /// Everything but the policy. `None` only where a fault has been noted.
     fn config(&mut self, reader: &mut Reader<'_>, fields: &Fields<'_>, overridden: Overridden) -> Option<Parts> {
         refuse(reader, fields, "tls", "let what stands before ScopeGate end TLS, or leave the field out");
-        refuse(reader, fields, "cors", "let the upstream answer preflights on routes with `auth: anyone`");
         let folder = self.folder.clone();
         let listen = match (overridden.listen, fields.find("listen")) {
             (Some(listen), _) => listen,
@@ -315,6 +314,7 @@ impl Parts {
             identity_headers: self.rest.identity_headers,
             underscores: self.rest.underscores,
             trusted_proxies: self.rest.trusted_proxies,
+            cors: self.rest.cors,
             errors: self.rest.errors,
             admin: self.admin,
             metrics: self.metrics,

@@ -4,12 +4,16 @@ use crate::http1::body::{Body, Outgoing};
 use crate::http1::head::{AnswerTo, Kind, ResponseHead, Version, named_by_connection};
 use crate::http1::write;
 
+use super::cors;
+
 /// How the answer fits into the caller's connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Frame<'a> {
     pub(crate) version: Version,
     pub(crate) answer_to: AnswerTo,
     pub(crate) request_id: &'a [u8],
+    /// The origin of the page that called, where it may read the answer; otherwise empty.
+    pub(crate) origin: &'a [u8],
     /// The connection ends after this answer.
     pub(crate) close: bool,
 }
@@ -26,12 +30,20 @@ pub(crate) fn write_head(head: &ResponseHead<'_>, body: &Body, frame: &Frame<'_>
         (outgoing, _) => write::framing(out, outgoing),
     }
     write::field(out, b"x-request-id", frame.request_id);
+    // What the upstream says about origins stands.
+    if !frame.origin.is_empty() && !head.fields.iter().any(|field| is_origin_rule(field.name)) {
+        cors::write_allowed(frame.origin, out);
+    }
     match (frame.close, frame.version) {
         (true, _) => write::field(out, b"connection", b"close"),
         (false, Version::Http10) => write::field(out, b"connection", b"keep-alive"),
         (false, Version::Http11) => {}
     }
     write::end_of_head(out);
+}
+
+fn is_origin_rule(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"access-control-allow-origin")
 }
 
 /// Appends an interim answer (100, 103 and the like).

@@ -273,6 +273,7 @@ impl Connection {
             format: config.errors,
             request_id: self.ticket.id.as_bytes(),
             date: self.worker.watch.date(),
+            origin: &self.ticket.origin,
             head: plan.is_some_and(|plan| plan.answer_to == AnswerTo::Head),
             connection: reply::Connection::of(plan.map_or(Version::Http11, |plan| plan.version), close),
             grpc: plan.is_some_and(|plan| plan.grpc),

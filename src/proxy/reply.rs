@@ -10,6 +10,7 @@ use crate::http1::write;
 use crate::policy::{Denial, Trace};
 use crate::snapshot::{Accept, ErrorFormat};
 
+use super::cors;
 use super::error::ProxyError;
 
 /// One refusal, ready to be written.
@@ -49,6 +50,8 @@ pub(crate) struct Setting<'a> {
     pub(crate) request_id: &'a [u8],
     /// The value of the `Date` field.
     pub(crate) date: [u8; 29],
+    /// The origin of the page that called, where it may read the answer; otherwise empty.
+    pub(crate) origin: &'a [u8],
     /// The request was HEAD: the same fields, no body.
     pub(crate) head: bool,
     /// What becomes of the connection.
@@ -73,6 +76,14 @@ impl Connection {
             (true, _) => Self::Close,
             (false, Version::Http10) => Self::KeepAlive,
             (false, Version::Http11) => Self::Persistent,
+        }
+    }
+
+    pub(crate) fn write(self, out: &mut Vec<u8>) {
+        match self {
+            Self::Close => write::field(out, b"connection", b"close"),
+            Self::KeepAlive => write::field(out, b"connection", b"keep-alive"),
+            Self::Persistent => {}
         }
     }
 }
@@ -195,11 +206,8 @@ impl<'a> Reply<'a> {
             None => out.extend_from_slice(self.code.as_bytes()),
         }
         out.extend_from_slice(b"\"\r\n");
-        match setting.connection {
-            Connection::Close => write::field(out, b"connection", b"close"),
-            Connection::KeepAlive => write::field(out, b"connection", b"keep-alive"),
-            Connection::Persistent => {}
-        }
+        cors::write_allowed(setting.origin, out);
+        setting.connection.write(out);
         out.extend_from_slice(b"\r\n");
     }
 

@@ -6,9 +6,11 @@ use std::time::Instant;
 use crate::http1::head::RequestHead;
 use crate::key::Timestamp;
 use crate::policy::{Caller, Decision, Denial};
+use crate::snapshot::Cors;
 use crate::telemetry::label::{Code, DecisionLabel, MethodLabel};
 use crate::telemetry::metrics::Outcome;
 
+use super::cors;
 use super::error::ProxyError;
 use super::request_id::RequestId;
 use super::worker::{View, Worker};
@@ -29,6 +31,8 @@ pub(crate) struct Ticket {
     pub(crate) method_length: usize,
     /// The caller's address; `None` over a Unix socket.
     pub(crate) peer: Option<IpAddr>,
+    /// The origin of the page that called, where `cors` lets it read the answer; otherwise empty.
+    pub(crate) origin: Vec<u8>,
     pub(crate) key_id: String,
     pub(crate) account: String,
     pub(crate) route: Option<usize>,
@@ -54,6 +58,7 @@ impl Ticket {
             line: Vec::new(),
             method_length: 0,
             peer,
+            origin: Vec::new(),
             key_id: String::new(),
             account: String::new(),
             route: None,
@@ -70,16 +75,20 @@ impl Ticket {
 
     /// Starts over for the next request of a connection; keeps the memory.
     pub(crate) fn restart(&mut self, started: Instant, wall: Timestamp) {
-        let (mut line, mut key_id, mut account) =
-            (std::mem::take(&mut self.line), std::mem::take(&mut self.key_id), std::mem::take(&mut self.account));
+        let fresh = Self::new(started, wall, self.peer);
+        let Self { mut line, mut origin, mut key_id, mut account, .. } = std::mem::replace(self, fresh);
         line.clear();
+        origin.clear();
         key_id.clear();
         account.clear();
-        *self = Self { line, key_id, account, ..Self::new(started, wall, self.peer) };
+        (self.line, self.origin, self.key_id, self.account) = (line, origin, key_id, account);
     }
 
     /// Takes down what the head says.
-    pub(crate) fn read(&mut self, head: &RequestHead<'_>, worker: &Worker) {
+    pub(crate) fn read(&mut self, head: &RequestHead<'_>, worker: &Worker, cors: Option<&Cors>) {
+        if let Some(origin) = cors::origin(cors, head) {
+            self.origin.extend_from_slice(origin);
+        }
         self.id = super::request_id(head, worker);
         self.method = super::method_label(head);
         if worker.logs_access() {
@@ -101,6 +110,12 @@ impl Ticket {
             self.key_id.push_str(&principal.key_id);
             self.account.push_str(principal.account.as_deref().unwrap_or_default());
         }
+    }
+
+    /// Takes down an answer of ours that is no refusal.
+    pub(crate) fn permit(&mut self, status: u16) {
+        self.decision = DecisionLabel::Allow;
+        self.status = status;
     }
 
     /// Takes down a denial.

@@ -18,6 +18,7 @@ mod support;
 mod architecture; // Who imports whom, how long a file may be, what a module may not be called.
 mod bodies; // Content streamed both ways: chunked, Expect, early answers, a gigabyte in constant memory.
 mod cli; // Exit codes, and what bad input is told.
+mod cors; // Preflights, and answers that pages of other origins can read.
 mod credentials; // Where a key is taken from and removed by exact bytes; the upstream's own credential.
 mod demo; // `scopegate demo`: no file, no set-up, lines to copy.
 mod framing; // Messages whose end two readers could see at different places: refused, nothing passes.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::config::read::{Fields, Reader};
 use crate::config::unit::{self, Complaint};
-use crate::config::{Drain, ErrorFormat, Limits, Log, Mode, Underscores, section};
+use crate::config::{Cors, Drain, ErrorFormat, Limits, Log, Mode, Underscores, section};
 
 /// The parts of a configuration that only the file can give.
 pub(super) struct Rest {
@@ -13,6 +13,7 @@ pub(super) struct Rest {
     pub(super) identity_headers: bool,
     pub(super) underscores: Underscores,
     pub(super) trusted_proxies: Vec<ipnet::IpNet>,
+    pub(super) cors: Option<Cors>,
     pub(super) errors: ErrorFormat,
     pub(super) limits: Limits,
     pub(super) log: Log,
@@ -38,6 +39,7 @@ impl Rest {
             identity_headers: identity.and_then(|f| reader.boolean(&f)).unwrap_or(true),
             underscores: underscores.and_then(|f| reader.choice(&f, &UNDERSCORES)).unwrap_or(Underscores::Drop),
             trusted_proxies: fields.find("trusted_proxies").map_or_else(Vec::new, |f| section::networks(reader, &f)),
+            cors: fields.find("cors").filter(|f| !Reader::is_none(f)).and_then(|f| Cors::read(reader, &f)),
             errors: fields.find("errors").and_then(|f| reader.choice(&f, &ERRORS)).unwrap_or(ErrorFormat::Problem),
             limits: fields.find("limits").map_or_else(Limits::default, |f| Limits::read(reader, &f)),
             log: fields.find("log").map_or_else(Log::default, |f| Log::read(reader, &f, folder)),

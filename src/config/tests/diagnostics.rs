@@ -54,11 +54,15 @@ diagnose!(
 );
 diagnose!(stores_and_prefixes_are_checked, with("keys: { store: scopegate.db, prefix: sg-, accept: [] }\n"));
 diagnose!(networks_are_checked, with("trusted_proxies: [10.0.0.1/8, lan]\n"));
+diagnose!(
+    origins_of_other_pages_are_checked,
+    with("cors: { origins: ['https://App.example/', app], headers: ['a b'], max_age: soon, origin: x }\n")
+);
 diagnose!(hosts_are_checked, with("hosts: ['http://x', 'a b', 'x:0x50']\n"));
 diagnose!(
     what_this_version_lacks_is_refused_and_never_ignored,
     with(
-        "tls: { cert: a, key: b }\ncors: { origins: [a] }\nadmin: { public_url: 'http://x' }\n\
+        "tls: { cert: a, key: b }\nadmin: { public_url: 'http://x' }\n\
          listen: { address: '127.0.0.1:0', tls: true, proxy_protocol: [10.0.0.0/8] }\n\
          keys: { store: 'postgres://u:geheim@db/x', snapshot: s.bin, max_stale: 1h, accept: [public_query: company_id] }\n\
          limits: { connections_per_address: 5, h2_streams: 64, h2_resets: 1/1s, connection_age: 1h }\n\

@@ -225,6 +225,7 @@ impl Relay {
             version: ends.plan.version,
             answer_to: ends.plan.answer_to,
             request_id: ends.ticket.id.as_bytes(),
+            origin: &ends.ticket.origin,
             close,
         };
         if self.download.out.capacity() == 0 {
