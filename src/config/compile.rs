@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::address;
 use super::fault::{Fault, Severity};
-use super::file;
+use super::file::Files;
 use super::policy::{self, LoadedPolicy, Surroundings};
 use super::read::{Field, Fields, Reader};
 use super::section::{self, refuse};
@@ -54,7 +54,7 @@ struct Compile<'s> {
     folder: PathBuf,
     /// Faults that are not in the file itself.
     faults: Vec<Fault>,
-    files: Vec<PathBuf>,
+    files: Files,
 }
 
 /// The values that override the file, where there are any.
@@ -66,19 +66,17 @@ struct Overridden {
     admin: Option<std::net::SocketAddr>,
 }
 
-pub(super) fn load(source: &Source, vocabulary: &Vocabulary) -> Result<Loaded, Vec<Fault>> {
+pub(super) fn load(source: &Source, vocabulary: &Vocabulary, files: &Files) -> Result<Loaded, Vec<Fault>> {
     let path = source.file.clone().or_else(|| {
         let usual = PathBuf::from(USUAL_FILE);
         usual.exists().then_some(usual)
     });
     let folder = path.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
-    let mut compile = Compile { source, vocabulary, folder: folder.to_owned(), faults: Vec::new(), files: Vec::new() };
+    let compile = Compile { source, vocabulary, folder: folder.to_owned(), faults: Vec::new(), files: files.clone() };
     let Some(path) = path else {
         return compile.without_file();
     };
-    compile.files.push(path.clone());
-    let limit = yaml::CONFIG_LIMIT as u64;
-    match file::read_text(&path, limit) {
+    match files.read_text(&path, yaml::CONFIG_LIMIT as u64) {
         Ok(text) => compile.with_file(path.display().to_string(), text),
         Err(why) => Err(vec![Fault::of_path(
             &path,
@@ -90,8 +88,11 @@ pub(super) fn load(source: &Source, vocabulary: &Vocabulary) -> Result<Loaded, V
 
 impl Compile<'_> {
     fn with_file(mut self, name: String, text: String) -> Result<Loaded, Vec<Fault>> {
-        let substitution =
-            Substitution { environment: &self.source.environment, folder: self.folder.clone(), files: Vec::new() };
+        let substitution = Substitution {
+            environment: &self.source.environment,
+            folder: self.folder.clone(),
+            files: self.files.clone(),
+        };
         let (mut reader, root) = Reader::new(name, text, Some(substitution));
         self.run(&mut reader, root.as_ref()).finish(self, reader)
     }
@@ -206,7 +207,7 @@ impl Compile<'_> {
         let inputs = Inputs {
             address: overridden.map(|upstream| (upstream.address, upstream.authority)),
             folder: &self.folder,
-            files: &mut self.files,
+            files: &self.files,
         };
         Upstream::read(reader, &field, inputs)
     }
@@ -222,8 +223,8 @@ impl Compile<'_> {
             return self.keep(policy::load_text(text.clone(), surroundings));
         }
         if let Some(path) = overridden {
-            self.files.push(path.clone());
-            return self.keep(policy::load_file(&path, surroundings));
+            let loaded = policy::load_file(&path, surroundings, &self.files);
+            return self.keep(loaded);
         }
         let Some(field) = fields.find("policy") else {
             if self.source.find(Override::Policy).is_none() {
@@ -240,8 +241,7 @@ impl Compile<'_> {
             "" => Err(Complaint::new("is empty", "name the policy file")),
             path => Ok(self.folder.join(path)),
         })?;
-        self.files.push(path.clone());
-        match file::read_text(&path, yaml::CONFIG_LIMIT as u64) {
+        match self.files.read_text(&path, yaml::CONFIG_LIMIT as u64) {
             Ok(text) => self.keep(policy::load_text((path.display().to_string(), text), surroundings)),
             Err(why) => {
                 let message = format!("{} cannot be read: {why}", quoted(&path.display().to_string()));
@@ -277,12 +277,9 @@ struct Parts {
 impl Outcome {
     /// All together, or all that is wrong.
     fn finish(self, compile: Compile<'_>, reader: Reader<'_>) -> Result<Loaded, Vec<Fault>> {
-        let Compile { mut faults, mut files, .. } = compile;
-        let (mut all, more) = reader.finish();
+        let Compile { mut faults, files, .. } = compile;
+        let mut all = reader.finish();
         all.append(&mut faults);
-        files.extend(more);
-        files.sort();
-        files.dedup();
         let (errors, mut warnings): (Vec<Fault>, Vec<Fault>) =
             all.into_iter().partition(|fault| fault.severity == Severity::Error);
         match (self.parts, self.policy) {
@@ -291,7 +288,7 @@ impl Outcome {
                 Ok(Loaded {
                     config: parts.with(loaded.policy),
                     warnings,
-                    files,
+                    files: files.watched(),
                     tests: loaded.tests,
                     policy_file: loaded.file,
                 })

@@ -12,7 +12,7 @@ pub mod test;
 use std::path::Path;
 
 use super::fault::{Fault, Severity};
-use super::file;
+use super::file::Files;
 use super::read::{Field, Fields, Reader};
 use super::unit::Complaint;
 use crate::policy::scope::Vocabulary;
@@ -51,11 +51,15 @@ pub(super) struct Surroundings<'s> {
 /// All faults at once, each with its place.
 pub fn load(path: &Path, vocabulary: &Vocabulary) -> Result<LoadedPolicy, Vec<Fault>> {
     let surroundings = Surroundings { vocabulary, credentials: None };
-    load_file(path, surroundings)
+    load_file(path, surroundings, &Files::default())
 }
 
-pub(super) fn load_file(path: &Path, surroundings: Surroundings<'_>) -> Result<LoadedPolicy, Vec<Fault>> {
-    match file::read_text(path, yaml::CONFIG_LIMIT as u64) {
+pub(super) fn load_file(
+    path: &Path,
+    surroundings: Surroundings<'_>,
+    files: &Files,
+) -> Result<LoadedPolicy, Vec<Fault>> {
+    match files.read_text(path, yaml::CONFIG_LIMIT as u64) {
         Ok(text) => load_text((path.display().to_string(), text), surroundings),
         Err(why) => {
             Err(vec![Fault::of_path(path, format!("the policy cannot be read: {why}"), "name the policy file")])
@@ -73,7 +77,7 @@ pub(super) fn load_text(
         let field = Field { path: String::new(), node: &root };
         compile(&mut reader, &field, surroundings)
     });
-    let (faults, _) = reader.finish();
+    let faults = reader.finish();
     let (errors, warnings): (Vec<Fault>, Vec<Fault>) =
         faults.into_iter().partition(|fault| fault.severity == Severity::Error);
     match compiled {

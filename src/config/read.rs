@@ -312,8 +312,8 @@ impl<'s> Reader<'s> {
             .is_some_and(|scalar| &*scalar.text == "none" || (scalar.is_null() && !scalar.text.is_empty()))
     }
 
-    /// All that was noted, in the order of the file, and the files that `${file:…}` named.
-    pub(super) fn finish(mut self) -> (Vec<Fault>, Vec<std::path::PathBuf>) {
+    /// All that was noted, in the order of the file.
+    pub(super) fn finish(mut self) -> Vec<Fault> {
         self.drafts.sort_by_key(|draft| draft.span);
         let surplus = self.drafts.len().saturating_sub(MOST_FAULTS);
         self.drafts.truncate(MOST_FAULTS);
@@ -325,7 +325,7 @@ impl<'s> Reader<'s> {
                 "mend these first",
             ));
         }
-        (faults, self.substitution.map(|s| s.files).unwrap_or_default())
+        faults
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::file;
+use super::file::Files;
 use super::source::Environment;
 use super::unit::Complaint;
 
@@ -15,8 +15,8 @@ pub(super) struct Substitution<'s> {
     pub(super) environment: &'s Environment,
     /// What relative paths are relative to.
     pub(super) folder: PathBuf,
-    /// Every file that was asked for.
-    pub(super) files: Vec<PathBuf>,
+    /// Reads files, and remembers them.
+    pub(super) files: Files,
 }
 
 /// Whether `text` has anything to put in.
@@ -75,10 +75,8 @@ impl Substitution<'_> {
     /// The text of a file without its final line break.
     fn file(&mut self, path: &str) -> Result<String, Complaint> {
         let path = self.folder.join(path);
-        let result = file::read_text(&path, FILE_LIMIT);
         let shown = path.display().to_string();
-        self.files.push(path);
-        let text = result.map_err(|why| {
+        let text = self.files.read_text(&path, FILE_LIMIT).map_err(|why| {
             Complaint::new(format!("`{shown}` cannot be read: {why}"), "a relative path is relative to this file")
         })?;
         let value = text.strip_suffix('\n').unwrap_or(&text);

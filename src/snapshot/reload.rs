@@ -4,17 +4,15 @@
 //! applied. What is fixed at start is named in the log when it changed.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
-use crate::config::{self, Config, Loaded, Source};
+use crate::config::{self, Config, Loaded, Source, Watched};
 use crate::policy::Vocabulary;
 use crate::telemetry::label::Reload;
 use crate::telemetry::metrics::Metrics;
@@ -25,6 +23,8 @@ use super::{Handle, Snapshot};
 const POLL: Duration = Duration::from_secs(10);
 /// Editors and `ConfigMap` swaps come as several events; a reload waits until they have been quiet for this long.
 const SETTLE: Duration = Duration::from_millis(50);
+/// A reload waits no longer than this for quiet.
+const SETTLE_MOST: Duration = Duration::from_millis(300);
 
 /// What may ask for a reload.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -50,23 +50,20 @@ pub struct Aim {
 #[derive(Debug)]
 pub struct Reloader {
     source: Source,
-    handle: Arc<Handle>,
-    vocabulary: Vocabulary,
-    metrics: Arc<Metrics>,
-    files: Vec<PathBuf>,
-    /// Of the contents that were last tried, good or bad.
-    fingerprint: u64,
+    aim: Aim,
+    /// What is in force was read from these.
+    in_force: Watched,
+    /// What the last load read, where that load had a fault: mending any of them is worth another try.
+    refused: Option<Watched>,
 }
 
 impl Reloader {
-    /// Reloads what `source` names into `aim`. `files` are those that the first load read.
-    pub fn new(source: Source, files: Vec<PathBuf>, aim: Aim) -> Self {
-        let fingerprint = fingerprint(&files);
-        let Aim { handle, vocabulary, metrics } = aim;
-        Self { source, handle, vocabulary, metrics, files, fingerprint }
+    /// Reloads what `source` names into `aim`. `files` are what the first load read.
+    pub fn new(source: Source, files: Watched, aim: Aim) -> Self {
+        Self { source, aim, in_force: files, refused: None }
     }
 
-    /// Starts the thread that waits for triggers. It ends when every sender is gone.
+    /// Starts the thread that waits for triggers, for as long as the process runs.
     ///
     /// # Errors
     /// The thread cannot be started.
@@ -78,91 +75,107 @@ impl Reloader {
     }
 
     fn run(mut self, triggers: &Receiver<Trigger>, sender: &Sender<Trigger>) {
-        let mut watched = watch(&self.files, sender.clone());
+        let mut directories = self.directories();
+        let mut _watcher = watch(&directories, sender.clone());
+        // What changed while the process started was not watched yet.
+        self.reload(false);
         loop {
             let requested = match triggers.recv_timeout(POLL) {
-                Ok(trigger) => trigger == Trigger::Requested || settle(triggers),
+                Ok(Trigger::Requested) => true,
+                Ok(Trigger::Changed) => settle(triggers),
                 Err(RecvTimeoutError::Timeout) => false,
                 Err(RecvTimeoutError::Disconnected) => return,
             };
-            let before = self.files.clone();
             self.reload(requested);
-            if before != self.files {
-                watched = watch(&self.files, sender.clone());
+            let now = self.directories();
+            if directories != now {
+                _watcher = watch(&now, sender.clone());
+                directories = now;
+                // What changed in a new directory before it was watched.
+                self.reload(false);
             }
-            let _keep = &watched;
         }
+    }
+
+    fn directories(&self) -> BTreeSet<PathBuf> {
+        let refused = self.refused.iter().flat_map(Watched::paths);
+        directories(self.in_force.paths().chain(refused))
     }
 
     /// Reads the files, and puts them in force if they changed and have no fault.
     pub fn reload(&mut self, requested: bool) -> Reload {
-        let fingerprint = fingerprint(&self.files);
-        if fingerprint == self.fingerprint {
+        let unchanged = match &self.refused {
+            // Bad files are reported once, not at every poll; but whoever asks is told again.
+            Some(refused) => !requested && refused.is_current(),
+            None => self.in_force.is_current(),
+        };
+        if unchanged {
             if requested {
                 tracing::info!("reload: nothing has changed");
-                self.metrics.reloaded(Reload::Unchanged);
+                self.aim.metrics.reloaded(Reload::Unchanged);
             }
             return Reload::Unchanged;
         }
-        // Kept also for a load that fails: the same bad files are reported once.
-        self.fingerprint = fingerprint;
-        let result = match self.load() {
+        let (outcome, files) = config::read(&self.source, &self.aim.vocabulary);
+        let result = match outcome
+            .map_err(|faults| faults.iter().map(ToString::to_string).collect())
+            .and_then(|loaded| self.apply(loaded))
+        {
             Ok(generation) => {
-                self.metrics.set_generation(generation);
+                self.aim.metrics.set_generation(generation);
+                (self.in_force, self.refused) = (files, None);
                 Reload::Applied
             }
             Err(faults) => {
                 for fault in faults {
                     tracing::error!("reload refused, the configuration in force stays: {fault}");
                 }
+                self.refused = Some(files);
                 Reload::Failed
             }
         };
-        self.metrics.reloaded(result);
+        self.aim.metrics.reloaded(result);
         result
     }
 
-    fn load(&mut self) -> Result<u64, Vec<String>> {
-        let loaded = config::load(&self.source, &self.vocabulary)
-            .map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>())?;
-        let Loaded { config, files, warnings, .. } = loaded;
+    /// Puts a configuration without faults in force.
+    fn apply(&self, loaded: Loaded) -> Result<u64, Vec<String>> {
+        let Loaded { config, warnings, .. } = loaded;
+        let Aim { handle, metrics, .. } = &self.aim;
+        let current = handle.load();
+        if current.config.keys.pepper.is_some() != config.keys.pepper.is_some() {
+            let why =
+                "`keys.pepper` was turned on or off, and every key in the store would be unknown: restart the gateway";
+            return Err(vec![why.to_owned()]);
+        }
+        let generation = current.generation + 1;
+        let next = Snapshot::build(generation, config, metrics).map_err(|fault| vec![fault])?;
         for warning in &warnings {
             tracing::warn!("{warning}");
         }
-        let current = self.handle.load();
-        report_changes(&current.config, &config);
-        let generation = current.generation + 1;
-        let next = Snapshot::build(generation, config, &self.metrics).map_err(|fault| vec![fault])?;
-        self.handle.swap(next);
-        if self.files != files {
-            self.files = files;
-            self.fingerprint = fingerprint(&self.files);
-        }
+        report_changes(&current.config, &next.config);
+        handle.swap(next);
         tracing::info!(generation, "reloaded");
         Ok(generation)
     }
 }
 
-/// Waits until events have been quiet for a moment. True if one of them was a request.
+/// Waits until events have been quiet for a moment, but not for long: some directories never are. True as soon as one
+/// of them is a request.
 fn settle(triggers: &Receiver<Trigger>) -> bool {
-    let mut requested = false;
-    while let Ok(trigger) = triggers.recv_timeout(SETTLE) {
-        requested |= trigger == Trigger::Requested;
+    let begun = Instant::now();
+    while begun.elapsed() < SETTLE_MOST {
+        match triggers.recv_timeout(SETTLE) {
+            Ok(Trigger::Requested) => return true,
+            Ok(Trigger::Changed) => {}
+            Err(_) => break,
+        }
     }
-    requested
+    false
 }
 
-/// Of the contents of all files; one that cannot be read counts as such.
-fn fingerprint(files: &[PathBuf]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    for file in files {
-        fs::read(file).map_err(|error| error.kind()).hash(&mut hasher);
-    }
-    hasher.finish()
-}
-
-/// Watches the directories that the files are in, and those that they are linked to.
-fn watch(files: &[PathBuf], sender: Sender<Trigger>) -> Option<RecommendedWatcher> {
+/// Watches directories. `None`, and a word in the log, where that cannot be done.
+fn watch(directories: &BTreeSet<PathBuf>, sender: Sender<Trigger>) -> Option<RecommendedWatcher> {
     let notice = move |event: notify::Result<notify::Event>| {
         // A read of ours is an event, too; only changes count.
         if event.map_or(true, |event| !event.kind.is_access()) {
@@ -173,22 +186,22 @@ fn watch(files: &[PathBuf], sender: Sender<Trigger>) -> Option<RecommendedWatche
     let mut watcher = notify::recommended_watcher(notice)
         .inspect_err(|error| tracing::warn!(%error, "files cannot be watched; they are compared every 10 s"))
         .ok()?;
-    for directory in directories(files) {
-        if let Err(error) = watcher.watch(&directory, RecursiveMode::NonRecursive) {
+    for directory in directories {
+        if let Err(error) = watcher.watch(directory, RecursiveMode::NonRecursive) {
             tracing::warn!(%error, directory = %directory.display(), "not watched; its files are compared every 10 s");
         }
     }
     Some(watcher)
 }
 
-fn directories(files: &[PathBuf]) -> BTreeSet<PathBuf> {
+/// The directories that files are in, and those that they are linked to.
+fn directories<'f>(files: impl Iterator<Item = &'f Path>) -> BTreeSet<PathBuf> {
     let directory_of = |file: &Path| match file.parent() {
-        Some(parent) if parent.as_os_str().is_empty() => PathBuf::from("."),
-        Some(parent) => parent.to_path_buf(),
-        None => PathBuf::from("."),
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
+        _ => PathBuf::from("."),
     };
-    let linked = files.iter().filter_map(|file| file.canonicalize().ok()).map(|file| directory_of(&file));
-    files.iter().map(|file| directory_of(file)).chain(linked).collect()
+    let both = files.flat_map(|file| [Some(file.to_path_buf()), file.canonicalize().ok()]);
+    both.flatten().map(|file| directory_of(&file)).collect()
 }
 
 /// Logs which routes came and went, and which changes wait for a restart.

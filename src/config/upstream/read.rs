@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{Ca, ClientCertificate, HostRule, Retries, Timeouts, Upstream, UpstreamAddress, UpstreamTls};
+use crate::config::file::Files;
 use crate::config::read::{Field, Fields, Reader};
 use crate::config::section::{count, fix, refuse, value};
 use crate::config::unit::{self, Complaint};
@@ -23,8 +24,8 @@ pub(in crate::config) struct Inputs<'i> {
     pub(in crate::config) address: Option<Located>,
     /// What relative paths are relative to.
     pub(in crate::config) folder: &'i Path,
-    /// Every file that was read.
-    pub(in crate::config) files: &'i mut Vec<PathBuf>,
+    /// Reads files, and remembers them.
+    pub(in crate::config) files: &'i Files,
 }
 
 impl Default for Timeouts {
@@ -236,9 +237,8 @@ fn ca(reader: &mut Reader<'_>, field: &Field<'_>, inputs: &mut Inputs<'_>) -> Op
 /// The file that a field names, which must hold PEM of the `label`. The bytes are not judged further here.
 fn pem(reader: &mut Reader<'_>, field: &Field<'_>, label: &str, inputs: &mut Inputs<'_>) -> Option<(PathBuf, Vec<u8>)> {
     let path = inputs.folder.join(reader.string(field)?.value);
-    inputs.files.push(path.clone());
     let help = "a relative path is relative to this file";
-    let bytes = match crate::config::file::read_bytes(&path, PEM_LIMIT) {
+    let bytes = match inputs.files.read_bytes(&path, PEM_LIMIT) {
         Ok(bytes) => bytes,
         Err(why) => {
             let message = format!("`{}` cannot be read: {why}", path.display());
