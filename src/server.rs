@@ -226,8 +226,8 @@ impl Running {
     pub fn stop(self) {
         let drain = self.handle.load().config.drain;
         self.readiness.set_draining();
-        tracing::info!("draining");
         self.drain.begin(drain.delay, drain.timeout);
+        tracing::info!("draining");
         for thread in self.threads {
             if thread.join().is_err() {
                 tracing::error!("a worker had panicked");

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use crate::config::{self, Address, Source};
+use crate::config::{self, Address, Environment, Source};
 use crate::key::digest::Hasher;
 use crate::key::lifecycle::{self, Imprint, NewKey};
 use crate::key::secret::Secret;
@@ -39,7 +39,7 @@ pub(super) fn run(args: &DemoArgs, console: &mut Console) -> Result<Exit, Failur
     let credential = String::from_utf8_lossy(credential.expose()).into_owned();
     let stub = Stub::start(&credential).map_err(|error| Failure::io("the stub API cannot be started", &error))?;
     let keys = make_keys(&folder.store())?;
-    let (app, routes) = build(&folder, &stub, (&credential, args.port))?;
+    let Built { app, routes, log: _log } = build(&folder, &stub, (&credential, args.port))?;
     let address = app.addresses().first().map(Address::to_string).unwrap_or_default();
     let guide = Guide { address, admin: app.admin_address(), routes, keys: &keys };
     let running = app.spawn().map_err(serve::failure)?;
@@ -49,8 +49,15 @@ pub(super) fn run(args: &DemoArgs, console: &mut Console) -> Result<Exit, Failur
     Ok(Exit::Done)
 }
 
+/// A gateway that is ready to serve.
+struct Built {
+    app: App,
+    routes: usize,
+    log: telemetry::log::Writer,
+}
+
 /// Builds the gateway: on the usual ports where they are free, otherwise on ports that the system chooses.
-fn build(folder: &Folder, stub: &Stub, (credential, port): (&str, Option<u16>)) -> Result<(App, usize), Failure> {
+fn build(folder: &Folder, stub: &Stub, (credential, port): (&str, Option<u16>)) -> Result<Built, Failure> {
     let usual = [port.unwrap_or(PORT), ADMIN_PORT];
     let chosen = [port.unwrap_or(0), 0];
     for ports in [usual, chosen] {
@@ -60,8 +67,8 @@ fn build(folder: &Folder, stub: &Stub, (credential, port): (&str, Option<u16>)) 
         let (settings, routes) = (log::settings(&loaded.config.log), loaded.config.policy.routes().len());
         match App::build(source, loaded, vocabulary) {
             Ok(app) => {
-                telemetry::log::start(&settings).map_err(Failure::failed)?;
-                return Ok((app, routes));
+                let log = telemetry::log::start(&settings).map_err(Failure::failed)?;
+                return Ok(Built { app, routes, log });
             }
             Err(StartError::Bind { .. }) if ports != chosen => {}
             Err(error) => return Err(serve::failure(error)),
@@ -139,7 +146,8 @@ fn source(folder: &Folder, stub: &Stub, (credential, ports): (&str, [u16; 2])) -
     fs::write(&file, text)
         .map_err(|error| Failure::io(format_args!("{} cannot be written", file.display()), &error))?;
     let policy_text = Some(("klaviyo-policy.yaml".to_owned(), POLICY.to_owned()));
-    Ok(Source { file: Some(file), policy_text, ..Source::default() })
+    // Variables that are meant for a real gateway have no say in the demo.
+    Ok(Source { file: Some(file), policy_text, environment: Environment::new(|_| None), ..Source::default() })
 }
 
 /// What is printed: the keys, and requests to copy.

@@ -40,6 +40,8 @@ pub(super) fn run(arguments: &HealthcheckArgs, console: &mut Console) -> Result<
 /// The flag, else the variable, else the file.
 fn address(arguments: &HealthcheckArgs, console: &mut Console) -> Result<SocketAddr, Failure> {
     let said = arguments.admin.clone().or_else(|| std::env::var("SCOPEGATE_ADMIN").ok());
+    // As everywhere, an empty variable says nothing.
+    let said = said.filter(|text| !text.is_empty());
     if let Some(text) = said {
         return text.parse().map_err(|_| {
             Failure::usage(format_args!("`{text}` is no address: write an IP address and a port, as in 127.0.0.1:9901"))

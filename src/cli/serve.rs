@@ -12,7 +12,7 @@ pub(super) fn run(args: &ServeArgs, console: &mut Console) -> Result<Exit, Failu
     let vocabulary = Vocabulary::new();
     let loaded = config::load(&source, &vocabulary).map_err(Failure::Faults)?;
     console.show_faults(&loaded.warnings);
-    telemetry::log::start(&log::settings(&loaded.config.log)).map_err(Failure::failed)?;
+    let _log = telemetry::log::start(&log::settings(&loaded.config.log)).map_err(Failure::failed)?;
     let routes = loaded.config.policy.routes().len();
     let app = App::build(source, loaded, vocabulary).map_err(failure)?;
     let listen: Vec<String> = app.addresses().iter().map(ToString::to_string).collect();

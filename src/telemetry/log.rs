@@ -7,9 +7,9 @@ use std::path::PathBuf;
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::fmt::format::Writer;
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::fmt::format;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
-use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
@@ -36,6 +36,9 @@ pub enum Format {
     /// logfmt.
     Text,
 }
+
+/// Events that may wait for the writer; further ones are lost while it is stuck.
+const WAITING: usize = 4096;
 
 /// How events are logged.
 #[derive(Clone, Debug)]
@@ -103,15 +106,15 @@ impl Format {
 
 /// Makes the subscriber of the process. For `main` to call, once.
 ///
+/// Events are lost, and requests go on, while whoever reads the log has stopped.
+///
 /// # Errors
 /// The file cannot be opened, or a subscriber is there already.
-pub fn start(settings: &Settings) -> Result<(), LogFault> {
+pub fn start(settings: &Settings) -> Result<Writer, LogFault> {
     let form = settings.format.form(&settings.output);
-    let writer = match &settings.output {
-        Output::File(path) => BoxMakeWriter::new(std::sync::Arc::new(open_file(path)?)),
-        Output::Stderr => BoxMakeWriter::new(io::stderr),
-        Output::Stdout => BoxMakeWriter::new(io::stdout),
-    };
+    // A thread of its own writes: whoever stops reading the log stops no request and no drain.
+    let (writer, guard) =
+        NonBlockingBuilder::default().buffered_lines_limit(WAITING).lossy(true).finish(settings.output.open()?);
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let colour = form == Form::Logfmt && settings.output.is_terminal() && !no_color;
     tracing_subscriber::fmt()
@@ -121,7 +124,18 @@ pub fn start(settings: &Settings) -> Result<(), LogFault> {
         .event_format(Events { form, colour })
         .with_writer(writer)
         .try_init()
-        .map_err(|_| LogFault::Started)
+        .map_err(|_| LogFault::Started)?;
+    Ok(Writer(guard))
+}
+
+/// The thread that writes events. Dropping it writes what is left, for a second at most.
+#[must_use = "events are written for as long as this lives"]
+pub struct Writer(#[expect(dead_code, reason = "held for its drop")] WorkerGuard);
+
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Writer")
+    }
 }
 
 /// Writes events as [`Line`]s.
@@ -135,10 +149,10 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
-    fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: format::Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let metadata = event.metadata();
         let mut time = String::new();
-        SystemTime.format_time(&mut Writer::new(&mut time))?;
+        SystemTime.format_time(&mut format::Writer::new(&mut time))?;
         let mut fields = Fields::default();
         event.record(&mut fields);
 
