@@ -26,7 +26,6 @@ mod unit;
 pub mod upstream;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use ipnet::IpNet;
 
@@ -34,6 +33,7 @@ use crate::policy::Policy;
 use crate::policy::scope::Vocabulary;
 pub use cors::{Cors, Origins};
 pub use fault::Fault;
+pub use file::Watched;
 pub use keys::{Accept, Keys, RotateAfter, StoreLocation};
 pub use limits::{Drain, Limits, Log, LogFormat, LogLevel, LogOutput};
 pub use listen::{Address, Listen};
@@ -51,7 +51,7 @@ pub struct Loaded {
     /// What is not wrong, but worth a look.
     pub warnings: Vec<Fault>,
     /// Every file that was read, or that was looked for: what to watch.
-    pub files: Vec<PathBuf>,
+    pub files: Watched,
     /// The policy's own tests; they have not been run.
     pub tests: Vec<PolicyTest>,
     /// The name of the file that the policy is in.
@@ -63,7 +63,14 @@ pub struct Loaded {
 /// # Errors
 /// All faults of all files at once, each with its place.
 pub fn load(source: &Source, vocabulary: &Vocabulary) -> Result<Loaded, Vec<Fault>> {
-    compile::load(source, vocabulary)
+    read(source, vocabulary).0
+}
+
+/// As [`load`], and what was read for it, which is known also where it has faults.
+pub fn read(source: &Source, vocabulary: &Vocabulary) -> (Result<Loaded, Vec<Fault>>, Watched) {
+    let files = file::Files::default();
+    let outcome = compile::load(source, vocabulary, &files);
+    (outcome, files.watched())
 }
 
 /// Everything a gateway runs by; immutable.

@@ -6,6 +6,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod buffer;
+pub(crate) mod caught;
 pub(crate) mod cors;
 pub(crate) mod credential;
 pub(crate) mod downstream;
@@ -197,7 +198,7 @@ impl Scene<'_, '_, '_, '_> {
             config: &snapshot.config,
             target,
             entry,
-            credential: target.route().and_then(|route| snapshot.credential(route.id().index())),
+            credential: snapshot.credential(target.route().map(|route| route.id().index())),
             request_id: self.exchange.ticket.id.as_bytes(),
             peer: self.exchange.peer.address,
             expect: expects,

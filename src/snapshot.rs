@@ -37,6 +37,8 @@ pub struct Snapshot {
     credentials: Vec<CredentialLine>,
     /// For each route, where its upstream credential stands in `credentials`.
     credential_of: Vec<Option<usize>>,
+    /// Where the credential of `upstream.credential` stands in `credentials`.
+    default_credential: Option<usize>,
     cells: Vec<Arc<RouteCells>>,
     no_route: Arc<RouteCells>,
 }
@@ -99,6 +101,7 @@ impl Snapshot {
             generation,
             hasher: Hasher::new(config.keys.pepper.as_ref()),
             tls: tls::client(&config.upstream)?,
+            default_credential: default,
             credential_of: routes.iter().map(place_of).collect(),
             credentials,
             cells: routes.iter().map(|route| metrics.route(route.label())).collect(),
@@ -107,9 +110,14 @@ impl Snapshot {
         })
     }
 
-    /// The upstream credential of the route at this place in the policy.
-    pub fn credential(&self, route: usize) -> Option<&CredentialLine> {
-        self.credential_of.get(route).copied().flatten().and_then(|place| self.credentials.get(place))
+    /// The upstream credential of the route at this place in the policy; without a route, which only shadow mode
+    /// forwards, the one that routes have by default.
+    pub fn credential(&self, route: Option<usize>) -> Option<&CredentialLine> {
+        let place = match route {
+            Some(route) => self.credential_of.get(route).copied().flatten(),
+            None => self.default_credential,
+        };
+        place.and_then(|place| self.credentials.get(place))
     }
 
     /// True when the upstream is the same under `other`, so that connections to it may be kept. TLS settings are files

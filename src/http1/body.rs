@@ -78,6 +78,8 @@ pub struct Step {
 pub struct Passed {
     /// Bytes of the input that are done with: all of them, unless the body ended.
     pub consumed: usize,
+    /// How many of them were data, and not chunk lines or trailers.
+    pub data: usize,
     /// Nothing of the body is left. Bytes after `consumed` belong to the next message.
     pub done: bool,
 }
@@ -180,11 +182,12 @@ impl Body {
     /// # Errors
     /// As [`Body::step`]. What is in `out` by then is good, but is not a whole body.
     pub fn pass(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<Passed, BodyFault> {
-        let mut consumed = 0;
+        let (mut consumed, mut count) = (0, 0);
         loop {
             let rest = input.get(consumed..).unwrap_or_default();
             let step = self.step(rest)?;
             let data = rest.get(step.data).unwrap_or_default();
+            count += data.len();
             match self.outgoing {
                 Outgoing::Chunked => write::chunk(out, data),
                 Outgoing::Length(_) | Outgoing::None | Outgoing::UntilClose => out.extend_from_slice(data),
@@ -194,7 +197,7 @@ impl Body {
                 self.write_end(out);
             }
             if step.done || consumed >= input.len() {
-                return Ok(Passed { consumed, done: step.done });
+                return Ok(Passed { consumed, data: count, done: step.done });
             }
         }
     }

@@ -154,7 +154,7 @@ impl Buffers {
         let mut target = ReadBuf::new(room);
         let outcome = Pin::new(stream).poll_read(cx, &mut target);
         let read = target.filled().len();
-        if outcome.is_pending() {
+        if read == 0 {
             self.reclaim(buffer);
         }
         ready!(outcome)?;

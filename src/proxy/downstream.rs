@@ -9,18 +9,21 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::task::coop::unconstrained;
 
-use crate::http1::head::{AnswerTo, Version, is_due};
-use crate::telemetry::label::Side;
+use crate::http1::head::{self, AnswerTo, Framing, Version, is_due};
+use crate::snapshot::Limits;
+use crate::telemetry::label::{Code, Side};
 
 use super::buffer::Buffer;
+use super::caught::{Panicked, caught};
 use super::error::ProxyError;
 use super::exchange::{self, End, Ends, UNANSWERED};
 use super::reply::{self, Reply, Setting};
 use super::stream::Stream;
 use super::ticket::{CALLER_GONE, Ticket};
 use super::upstream::{Lease, Open, Pending};
-use super::watch::Slot;
+use super::watch::{Moment, Slot, TICK};
 use super::worker::{View, Worker};
 use super::{Incoming, Plan, Verdict, handle};
 
@@ -52,6 +55,10 @@ struct Connection {
     input: Buffer,
     slot: Slot,
     ticket: Ticket,
+    accepted: Moment,
+    /// Nothing was read yet.
+    fresh: bool,
+    _open: Open,
 }
 
 /// What was read of a request.
@@ -64,33 +71,50 @@ struct Read {
 
 /// Serves a connection to its end.
 pub(crate) async fn serve(worker: Rc<Worker>, stream: Stream, peer: Peer) {
-    let _open = Open::new(&worker.cells, Side::Downstream);
-    let slot = worker.watch.enter();
-    let (now, wall) = worker.clocks();
-    let ticket = Ticket::new(now, wall, peer.address);
-    let mut connection = Connection { worker, stream, peer, input: Buffer::default(), slot, ticket };
+    let mut connection = Connection::new(worker, stream, peer);
     loop {
-        match connection.serve_request().await {
-            Next::Request => {}
-            Next::Linger => return connection.linger().await,
-            Next::Drop => return,
+        match caught(connection.serve_request()).await {
+            Ok(Next::Request) => {}
+            Ok(Next::Linger) => return connection.linger().await,
+            Ok(Next::Drop) => return,
+            Err(Panicked) => return connection.answer_panic().await,
         }
     }
 }
 
 /// Answers a connection that is one too many.
 pub(crate) async fn turn_away(worker: Rc<Worker>, stream: Stream, peer: Peer) {
-    let slot = worker.watch.enter();
-    let (now, wall) = worker.clocks();
-    let mut ticket = Ticket::new(now, wall, peer.address);
-    ticket.id = worker.request_ids.next();
-    let mut connection = Connection { worker, stream, peer, input: Buffer::default(), slot, ticket };
-    let view = connection.worker.view();
-    connection.answer_error(&view, ProxyError::Overloaded, None).await;
-    connection.linger().await;
+    let mut connection = Connection::new(worker, stream, peer);
+    connection.ticket.open = true;
+    connection.refuse(ProxyError::Overloaded).await;
+}
+
+impl Drop for Connection {
+    /// A request that is cut in the middle, by the end of the process, is counted and logged like any other.
+    fn drop(&mut self) {
+        if self.ticket.open {
+            let (view, now) = (self.worker.view(), self.worker.clocks().0);
+            self.ticket.close(&self.worker, &view, now);
+        }
+    }
 }
 
 impl Connection {
+    fn new(worker: Rc<Worker>, stream: Stream, peer: Peer) -> Self {
+        let (now, wall) = worker.clocks();
+        Self {
+            stream,
+            peer,
+            input: Buffer::default(),
+            slot: worker.watch.enter(),
+            ticket: Ticket::new(now, wall, peer.address),
+            accepted: worker.watch.now(),
+            fresh: true,
+            _open: Open::new(&worker.cells, Side::Downstream),
+            worker,
+        }
+    }
+
     async fn serve_request(&mut self) -> Next {
         let Some(Read { view, verdict, out }) = self.read_request().await else {
             return Next::Drop;
@@ -102,6 +126,7 @@ impl Connection {
                 self.forward(&view, &plan, &out).await
             }
             Verdict::Reply { close } => {
+                self.ticket.begun = true;
                 self.input.consume(self.ticket.head_bytes);
                 let sent = self.write_all(&view, &out).await;
                 self.ticket.close(&self.worker, &view, self.worker.clocks().0);
@@ -118,41 +143,51 @@ impl Connection {
 
     /// Reads until there is a verdict; `None` when the connection ends without one.
     async fn read_request(&mut self) -> Option<Read> {
-        let view = self.worker.view();
-        let limits = &view.snapshot.config.limits;
-        let idle_until = self.slot.now().after(limits.idle);
-        let mut head_until = None;
+        let (limits, head_limits, mut deadline) = self.reading();
         let mut judged = 0;
+        let mut begun = false;
         loop {
             if !self.input.is_empty() {
-                if head_until.is_none() {
+                if !begun {
+                    begun = true;
                     let (now, wall) = self.worker.clocks();
-                    head_until = Some(self.slot.now().after(limits.header_timeout));
+                    deadline = self.slot.now().after(limits.header_timeout);
                     self.ticket.restart(now, wall);
                 }
-                if is_due(self.input.filled(), judged, &view.head_limits) {
+                if is_due(self.input.filled(), judged, &head_limits) {
                     if let Some(read) = self.judge() {
                         return Some(read);
                     }
                     judged = self.input.len();
                 }
-            } else if self.worker.is_draining() {
-                return None;
             }
             let most = limits.header_bytes.saturating_add(limits.target_bytes);
             if !self.worker.buffers.make_room(&mut self.input, most) {
-                self.refuse(&view, ProxyError::HeadersTooLarge).await;
+                self.refuse(ProxyError::HeadersTooLarge).await;
                 return None;
             }
-            match self.fill(head_until.unwrap_or(idle_until)).await {
-                Ok(1..) => {}
-                Err(error) if error.kind() == io::ErrorKind::TimedOut && head_until.is_some() => {
-                    self.refuse(&view, ProxyError::RequestTimeout).await;
+            match self.fill(deadline).await {
+                Ok(1..) => self.fresh = false,
+                Err(error) if error.kind() == io::ErrorKind::TimedOut && begun => {
+                    self.refuse(ProxyError::RequestTimeout).await;
                     return None;
                 }
-                Ok(0) | Err(_) => return None,
+                Ok(0) | Err(_) => {
+                    // Half a head is no request.
+                    self.ticket.open = false;
+                    return None;
+                }
             }
         }
+    }
+
+    /// The limits for reading a head, and until when the connection may be idle. Nothing of the generation is held while
+    /// it is.
+    fn reading(&self) -> (Limits, head::Limits, Moment) {
+        let view = self.worker.view();
+        let limits = view.snapshot.config.limits.clone();
+        let idle_until = self.slot.now().after(limits.idle);
+        (limits, view.head_limits, idle_until)
     }
 
     /// Judges what was read so far, under the generation in force now.
@@ -171,7 +206,7 @@ impl Connection {
     }
 
     /// Reads once. `TimedOut` at the deadline, `Interrupted` when an idle connection is to end for a drain.
-    async fn fill(&mut self, deadline: super::watch::Moment) -> io::Result<usize> {
+    async fn fill(&mut self, deadline: Moment) -> io::Result<usize> {
         poll_fn(|cx| {
             if let Poll::Ready(read) = self.worker.buffers.poll_fill(&mut self.stream, &mut self.input, cx) {
                 return Poll::Ready(read);
@@ -179,9 +214,12 @@ impl Connection {
             if self.slot.now() >= deadline {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
-            if self.worker.is_draining() && self.input.is_empty() {
+            // A connection that was accepted just before the drain may have its first request on the way.
+            let graced = self.fresh && self.slot.now() < self.accepted.after(TICK);
+            if self.worker.is_draining() && self.input.is_empty() && !graced {
                 return Poll::Ready(Err(io::ErrorKind::Interrupted.into()));
             }
+            let deadline = if graced { deadline.min(self.accepted.after(TICK)) } else { deadline };
             self.slot.arm(deadline, cx);
             Poll::Pending
         })
@@ -199,10 +237,14 @@ impl Connection {
                 self.ticket.close(&self.worker, view, now);
                 return if close { Next::Linger } else { Next::Request };
             }
-            End::CallerGone | End::Cut => {
-                if end == End::CallerGone {
-                    self.ticket.status = CALLER_GONE;
-                } else if plan.version == Version::Http10 {
+            End::CallerGone => {
+                self.ticket.status = CALLER_GONE;
+                self.ticket.close(&self.worker, view, now);
+                return Next::Drop;
+            }
+            End::Cut(error) => {
+                self.ticket.code = Code::named(error.code());
+                if plan.version == Version::Http10 {
                     // A body without a length would look whole to a caller that sees the connection end in order.
                     self.stream.reset_on_close();
                 }
@@ -224,12 +266,13 @@ impl Connection {
         (head, mut pending): (&[u8], Option<Pending>),
     ) -> (End, Instant) {
         let upstream = &view.snapshot.config.upstream;
+        let until = upstream.timeouts.request.map_or(Moment::NEVER, |most| self.slot.now().after(most));
         let mut fresh = false;
         let mut retries = if plan.replayable { upstream.retries.idempotent } else { 0 };
         loop {
-            let lease = match self.lease(view, plan, fresh).await {
+            let lease = match self.lease(view, (plan, fresh), until).await {
                 Ok(lease) => lease,
-                Err(_) => return (End::Failed(ProxyError::UpstreamUnreachable), self.worker.clocks().0),
+                Err(error) => return (End::Failed(error), self.worker.clocks().0),
             };
             let ends = Ends {
                 worker: &self.worker,
@@ -241,11 +284,12 @@ impl Connection {
                 head,
                 ticket: &mut self.ticket,
                 pending: &mut pending,
+                until,
             };
             let (end, now) = exchange::run(ends, lease).await;
             match end {
-                // A connection that went stale in the pool is nobody's fault and costs no budget.
-                End::Unanswered { reused: true } if plan.replayable && !fresh => {}
+                // A connection that went stale in the pool is nobody's fault: it costs no budget, but it is a retry.
+                End::Unanswered { reused: true } if plan.replayable && !fresh => retries = retries.saturating_sub(1),
                 End::Unanswered { .. } if retries > 0 && view.pool.spend_retry() => retries -= 1,
                 _ => return (end, now),
             }
@@ -253,19 +297,30 @@ impl Connection {
         }
     }
 
-    async fn lease(&self, view: &Rc<View>, plan: &Plan, fresh: bool) -> io::Result<Lease> {
-        if !fresh && let Some(lease) = poll_fn(|cx| Poll::Ready(view.pool.take(plan.replayable, cx))).await {
+    /// A connection to the upstream: one that is kept, unless a fresh one is wanted, or a new one.
+    async fn lease(&self, view: &Rc<View>, (plan, fresh): (&Plan, bool), until: Moment) -> Result<Lease, ProxyError> {
+        // Unconstrained: a task that has used up its turn would be told that every connection is silent.
+        let take = unconstrained(poll_fn(|cx| Poll::Ready(view.pool.take(plan.replayable, cx))));
+        if !fresh && let Some(lease) = take.await {
             return Ok(lease);
         }
         let upstream = &view.snapshot.config.upstream;
-        view.pool.dial(&view.origin, &upstream.timeouts, upstream.retries.connect).await
+        let dial = view.pool.dial(&view.origin, &upstream.timeouts, upstream.retries.connect);
+        if until == Moment::NEVER {
+            return dial.await.map_err(|_| ProxyError::UpstreamUnreachable);
+        }
+        match tokio::time::timeout(until.since(self.slot.now()), dial).await {
+            Ok(dialled) => dialled.map_err(|_| ProxyError::UpstreamUnreachable),
+            Err(_) => Err(ProxyError::UpstreamTimeout),
+        }
     }
 
     /// Writes an error answer; true when the connection ends after it.
     async fn answer_error(&mut self, view: &View, error: ProxyError, plan: Option<&Plan>) -> bool {
         let config = &view.snapshot.config;
         // Only a request without a body is known to be read whole here.
-        let close = plan.is_none_or(|plan| !plan.replayable || !plan.keep_alive) || self.worker.is_draining();
+        let keeps = plan.is_some_and(|plan| plan.keep_alive && plan.framing == Framing::None);
+        let close = !keeps || self.worker.is_draining();
         let mut out = self.worker.borrow_output();
         self.ticket.refuse(error);
         let setting = Setting {
@@ -278,6 +333,7 @@ impl Connection {
             connection: reply::Connection::of(plan.map_or(Version::Http11, |plan| plan.version), close),
             grpc: plan.is_some_and(|plan| plan.grpc),
         };
+        self.ticket.begun = true;
         self.ticket.bytes_out = Reply::error(error).write(&setting, &mut out) as u64;
         let sent = self.write_all(view, &out).await;
         self.worker.return_output(out);
@@ -285,10 +341,24 @@ impl Connection {
     }
 
     /// Answers bytes that never became a request, counts them, and ends the connection.
-    async fn refuse(&mut self, view: &View, error: ProxyError) {
+    async fn refuse(&mut self, error: ProxyError) {
+        let view = self.worker.view();
         self.ticket.id = self.worker.request_ids.next();
-        self.answer_error(view, error, None).await;
-        self.ticket.close(&self.worker, view, self.worker.clocks().0);
+        self.answer_error(&view, error, None).await;
+        self.ticket.close(&self.worker, &view, self.worker.clocks().0);
+        self.linger().await;
+    }
+
+    /// Ends a request that panicked: answered if nothing was yet, and counted in any case.
+    async fn answer_panic(&mut self) {
+        let view = self.worker.view();
+        let request_id = String::from_utf8_lossy(self.ticket.id.as_bytes()).into_owned();
+        tracing::error!(request_id, "a request panicked; its connection is closed");
+        if self.ticket.open && !self.ticket.begun {
+            self.answer_error(&view, ProxyError::Internal, None).await;
+        }
+        self.ticket.code = Code::named(ProxyError::Internal.code());
+        self.ticket.close(&self.worker, &view, self.worker.clocks().0);
         self.linger().await;
     }
 

@@ -1,4 +1,4 @@
-//! What can go wrong around a request that is not the policy's to decide, and whose fault it is.
+//! What can go wrong around a request that is not the policy's to decide.
 
 /// A request that could not be served, and why. Each has one row in the answers (see `proxy::reply`).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -27,17 +27,6 @@ pub enum ProxyError {
     UpstreamTimeout,
     /// No connection to the upstream could be made.
     UpstreamUnreachable,
-}
-
-/// Whose fault an error is.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Source {
-    /// The caller's.
-    Downstream,
-    /// The gateway's.
-    Internal,
-    /// The upstream's.
-    Upstream,
 }
 
 impl ProxyError {
@@ -114,17 +103,6 @@ impl ProxyError {
             Self::TargetTooLong => "The request target is longer than this gateway accepts.",
             Self::UpstreamTimeout => "The API behind this gateway did not answer in time.",
             Self::UpstreamUnreachable => "The API behind this gateway cannot be reached; try again in a second.",
-        }
-    }
-
-    /// Whose fault it is.
-    pub fn source(self) -> Source {
-        match self.status() {
-            500 => Source::Internal,
-            502 | 504 => Source::Upstream,
-            503 if self == Self::UpstreamUnreachable => Source::Upstream,
-            503 => Source::Internal,
-            _ => Source::Downstream,
         }
     }
 

@@ -43,6 +43,8 @@ pub(crate) struct Ends<'c> {
     pub(crate) ticket: &'c mut Ticket,
     /// Given up when the answer begins: from then on the request waits for nothing.
     pub(crate) pending: &'c mut Option<Pending>,
+    /// When the whole exchange, attempts and all, must be over.
+    pub(crate) until: Moment,
 }
 
 /// How an exchange ended.
@@ -52,8 +54,8 @@ pub(crate) enum End {
     Complete { close: bool },
     /// The caller went away.
     CallerGone,
-    /// The answer had begun and cannot be completed.
-    Cut,
+    /// The answer had begun and cannot be completed, because of this.
+    Cut(ProxyError),
     /// Nothing was answered yet.
     Failed(ProxyError),
     /// The upstream closed the connection before any byte of an answer; one that carried requests before may have been
@@ -111,7 +113,7 @@ impl Deadlines {
         Self {
             answer: Moment::NEVER,
             hold: if ends.plan.expects { now.after(HOLD) } else { Moment::NEVER },
-            total: config.upstream.timeouts.request.map_or(Moment::NEVER, |most| now.after(most)),
+            total: ends.until,
             upload: now.after(if has_body { config.limits.body_stall } else { config.upstream.timeouts.response }),
             write: Moment::NEVER,
         }
@@ -174,7 +176,7 @@ impl Relay {
         }
         let late = &self.deadlines;
         if late.write <= now {
-            return Err(End::Cut);
+            return Err(End::CallerGone);
         }
         if late.upload <= now && self.upload.waits_for_caller() {
             return Err(self.failure(ProxyError::RequestTimeout));
@@ -193,7 +195,7 @@ impl Relay {
 
     /// What an error comes to: it can be answered only while nothing was.
     fn failure(&self, error: ProxyError) -> End {
-        if self.download.has_head() { End::Cut } else { End::Failed(error) }
+        if self.download.has_head() || self.download.is_mid_write() { End::Cut(error) } else { End::Failed(error) }
     }
 
     fn now(&self) -> Instant {

@@ -108,10 +108,11 @@ fn write_without_parameter(accept: &Accept, target: &[u8], name: &[u8], out: &mu
     let mark = kept.iter().position(|byte| *byte == b'?').unwrap_or(kept.len());
     let (path, query) = kept.split_at(mark);
     out.extend_from_slice(path);
+    let Some((_, query)) = query.split_first() else { return };
     let mut joint = b'?';
-    for piece in query.get(1..).unwrap_or_default().split(|byte| *byte == b'&') {
+    for piece in query.split(|byte| *byte == b'&') {
         let given = piece.split(|byte| *byte == b'=').next().unwrap_or_default();
-        if !piece.is_empty() && !credential::same_name(given, name) {
+        if !credential::same_name(given, name) {
             out.push(joint);
             out.extend_from_slice(piece);
             joint = b'&';

@@ -22,6 +22,9 @@ impl Stream {
     ///
     /// Used before a request that cannot be sent twice goes out on a connection that was used before.
     pub(crate) fn is_silent(&self) -> bool {
+        if !self.is_drained() {
+            return false;
+        }
         let socket = match self {
             Self::Tcp(stream) => SockRef::from(stream),
             Self::Tls(stream) => SockRef::from(stream.get_ref().0),
@@ -39,6 +42,15 @@ impl Stream {
         }
     }
 
+    /// True when TLS holds nothing that was received and not read: neither data nor the end of the session. A socket
+    /// alone cannot tell, because whole records may have been taken off it already.
+    pub(crate) fn is_drained(&self) -> bool {
+        match self {
+            Self::Tcp(_) | Self::Unix(_) => true,
+            Self::Tls(stream) => stream.get_ref().1.wants_read(),
+        }
+    }
+
     /// True when an idle connection has something to read, be it its end. Without a system call as long as the runtime
     /// has seen nothing: readiness left over from the last read is checked with the kernel.
     pub(crate) fn has_news(&self, cx: &mut Context<'_>) -> bool {
@@ -47,7 +59,7 @@ impl Stream {
             Self::Tls(stream) => stream.get_ref().0.poll_read_ready(cx),
             Self::Unix(stream) => stream.poll_read_ready(cx),
         };
-        ready.is_ready() && !self.is_silent()
+        !self.is_drained() || (ready.is_ready() && !self.is_silent())
     }
 }
 

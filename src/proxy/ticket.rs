@@ -39,6 +39,10 @@ pub(crate) struct Ticket {
     pub(crate) decision: DecisionLabel,
     pub(crate) code: Option<Code>,
     pub(crate) status: u16,
+    /// A byte of the answer may have been written.
+    pub(crate) begun: bool,
+    /// The request has not been counted and logged yet.
+    pub(crate) open: bool,
     pub(crate) head_bytes: usize,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
@@ -65,6 +69,8 @@ impl Ticket {
             decision: DecisionLabel::Deny,
             code: None,
             status: 0,
+            begun: false,
+            open: false,
             head_bytes: 0,
             bytes_in: 0,
             bytes_out: 0,
@@ -82,6 +88,7 @@ impl Ticket {
         key_id.clear();
         account.clear();
         (self.line, self.origin, self.key_id, self.account) = (line, origin, key_id, account);
+        self.open = true;
     }
 
     /// Takes down what the head says.
@@ -132,7 +139,8 @@ impl Ticket {
     }
 
     /// Counts and logs the request; `now` is when its answer was complete, or given up.
-    pub(crate) fn close(&self, worker: &Worker, view: &View, now: Instant) {
+    pub(crate) fn close(&mut self, worker: &Worker, view: &View, now: Instant) {
+        self.open = false;
         let duration = now.saturating_duration_since(self.started);
         let upstream = self.sent.zip(self.answered).map(|(sent, head)| head.saturating_duration_since(sent));
         let cells = view.snapshot.cells(self.route);

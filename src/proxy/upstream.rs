@@ -138,6 +138,9 @@ impl Pool {
 
     /// Keeps a connection for the next request.
     pub(crate) fn put(&self, mut lease: Lease) {
+        if !lease.stream.is_drained() {
+            return;
+        }
         lease.reused = true;
         self.idle.borrow_mut().push(Idle { lease, since: self.watch.now() });
     }

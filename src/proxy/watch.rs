@@ -20,6 +20,11 @@ pub(crate) struct Moment(u64);
 impl Moment {
     pub(crate) const NEVER: Self = Self(u64::MAX);
 
+    /// How long it is from `earlier` to this moment; nothing where that is past.
+    pub(crate) fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+
     /// The moment `duration` after this one.
     pub(crate) fn after(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))

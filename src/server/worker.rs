@@ -32,7 +32,12 @@ pub(super) fn start(number: usize, share: Share, listeners: Vec<Listener>, drain
     thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
         let local = LocalSet::new();
         let worker = Worker::new(share);
-        local.block_on(&runtime, serve(worker, listeners, drain));
+        local.block_on(&runtime, serve(Rc::clone(&worker), listeners, drain));
+        // Requests that are cut now are still counted and logged.
+        drop(local);
+        worker.tick();
+        // A name that is still being resolved does not hold up the end.
+        runtime.shutdown_background();
     })
 }
 
@@ -58,7 +63,6 @@ async fn serve(worker: Rc<Worker>, listeners: Vec<Listener>, drain: Drain) {
         tracing::warn!(connections = open.get(), "the drain timeout has passed; open connections are cut");
     }
     ticks.abort();
-    worker.tick();
 }
 
 /// The sweep of this worker, for as long as it runs.

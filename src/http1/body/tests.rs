@@ -124,18 +124,18 @@ fn extensions_of_all_chunks_together_are_capped() {
 
 #[test]
 fn bytes_after_a_body_are_left_for_the_next_message() {
-    for (mut body, input, consumed) in [
-        (chunked_request(), "0\r\n\r\nGET /", 5),
-        (chunked_answer(), "0\r\na: b\r\n\r\nHTTP/1.1", 11),
-        (Body::of_request(Framing::Length(3)), "abcGET /", 3),
-        (Body::of_request(Framing::None), "GET /", 0),
-        (Body::of_response(ResponseFraming::None, Version::Http11), "HTTP/1.1", 0),
+    for (mut body, input, consumed, data) in [
+        (chunked_request(), "2;x\r\nab\r\n0\r\n\r\nGET /", 14, 2),
+        (chunked_answer(), "0\r\na: b\r\n\r\nHTTP/1.1", 11, 0),
+        (Body::of_request(Framing::Length(3)), "abcGET /", 3, 3),
+        (Body::of_request(Framing::None), "GET /", 0, 0),
+        (Body::of_response(ResponseFraming::None, Version::Http11), "HTTP/1.1", 0, 0),
     ] {
         let mut out = Vec::new();
         let passed = body.pass(input.as_bytes(), &mut out);
-        assert_eq!(passed, Ok(Passed { consumed, done: true }), "{input:?}");
+        assert_eq!(passed, Ok(Passed { consumed, data, done: true }), "{input:?}");
         let length = out.len();
-        assert_eq!(body.pass(b"GET /", &mut out), Ok(Passed { consumed: 0, done: true }));
+        assert_eq!(body.pass(b"GET /", &mut out), Ok(Passed { consumed: 0, data: 0, done: true }));
         assert_eq!(body.finish(&mut out), Ok(()));
         assert_eq!(out.len(), length, "the end is written once");
     }
@@ -242,7 +242,7 @@ fn a_body_until_the_close_goes_on_in_chunks() {
     assert!(!body.is_done());
     assert_eq!(body.finish(&mut out), Ok(()));
     assert_eq!(out, b"5\r\nhello\r\n0\r\n\r\n");
-    assert_eq!(body.pass(b"late", &mut out), Ok(Passed { consumed: 0, done: true }));
+    assert_eq!(body.pass(b"late", &mut out), Ok(Passed { consumed: 0, data: 0, done: true }));
 }
 
 #[test]

@@ -22,6 +22,9 @@ const INTERIM: u8 = 8;
 /// What the head of an answer may take.
 const LIMITS: Limits = Limits { header_bytes: 64 * 1024, headers: 256, target_bytes: 0 };
 
+/// Why an answer that had begun was cut off.
+const BROKEN: &str = "The API broke its answer off.";
+
 /// What of the answer is still to be read and to be written.
 pub(super) struct Download {
     /// Bytes of the upstream's that were read and not used.
@@ -81,6 +84,11 @@ impl Download {
         self.keeps && self.input.is_empty() && self.is_read()
     }
 
+    /// Part of a head was written, so nothing else may follow but the rest of it.
+    pub(super) fn is_mid_write(&self) -> bool {
+        self.written > 0
+    }
+
     /// Tells the caller to send its body, in the upstream's place.
     pub(super) fn ask_caller_to_continue(&mut self) {
         if !self.has_head() && !self.continued {
@@ -122,7 +130,7 @@ impl Download {
         match body.pass(self.input.filled(), &mut self.out) {
             Ok(passed) => {
                 self.input.consume(passed.consumed);
-                passed.consumed
+                passed.data
             }
             Err(_) => {
                 self.broken = true;
@@ -148,7 +156,7 @@ impl Relay {
                 continue;
             }
             if self.download.broken {
-                return Poll::Ready(Err(End::Cut));
+                return Poll::Ready(Err(End::Cut(ProxyError::UpstreamFailed(BROKEN))));
             }
             if self.download.is_read() {
                 return Poll::Ready(Ok(()));
@@ -237,6 +245,7 @@ impl Relay {
         self.download.phase = Phase::Body(body);
         self.deadlines.answer = Moment::NEVER;
         *ends.pending = None;
+        ends.ticket.begun = true;
         ends.ticket.status = head.status;
         ends.ticket.answered = Some(self.now());
     }
@@ -256,7 +265,7 @@ impl Relay {
                 *keeps = false;
                 // A reset is never the end of a body that is delimited by the end.
                 if ended.is_err() || body.finish(out).is_err() {
-                    return Err(End::Cut);
+                    return Err(End::Cut(ProxyError::UpstreamFailed(BROKEN)));
                 }
                 Ok(())
             }

@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::AsyncWrite;
 
 use crate::http1::body::{Body, BodyFault};
+use crate::http1::head::Framing;
 use crate::proxy::Plan;
 use crate::proxy::error::ProxyError;
 use crate::proxy::upstream::Lease;
@@ -24,6 +25,8 @@ pub(super) struct Upload {
     direct: usize,
     /// Waits for the upstream to ask for the body.
     held: bool,
+    /// Bytes of the body that the upstream was promised by `Content-Length` and has not been sent.
+    owed: u64,
     state: State,
 }
 
@@ -45,6 +48,10 @@ impl Upload {
             written: 0,
             direct: 0,
             held: plan.expects,
+            owed: match plan.framing {
+                Framing::Length(length) => length,
+                Framing::Chunked | Framing::None => 0,
+            },
             state: State::Sending,
         }
     }
@@ -74,11 +81,17 @@ impl Upload {
 
     /// It is the caller who keeps the upload from going on.
     pub(super) fn waits_for_caller(&self) -> bool {
-        self.state == State::Sending && !self.has_output()
+        self.state == State::Sending && !self.has_output() && !self.held && !self.body.is_done()
     }
 
     fn has_output(&self) -> bool {
-        self.head_left > 0 || self.written < self.out.len() || self.direct > 0
+        self.head_left > 0 || !self.is_unframed()
+    }
+
+    /// Nothing of the body waits to be sent. INVARIANT: only then is more of it framed. Bytes that were framed and not
+    /// sent would otherwise be counted twice, and the upstream would be owed the difference.
+    fn is_unframed(&self) -> bool {
+        self.written == self.out.len() && self.direct == 0
     }
 
     /// Takes note that `count` bytes were sent: of the head, then of `out`, then of the input.
@@ -89,6 +102,7 @@ impl Upload {
         self.written += of_out;
         let direct = count - of_head - of_out;
         self.direct -= direct;
+        self.owed = self.owed.saturating_sub(direct as u64);
         ends.input.consume(direct);
         if self.written == self.out.len() {
             self.out.clear();
@@ -96,7 +110,7 @@ impl Upload {
         }
     }
 
-    /// Turns what the caller has sent into what goes on; returns how many bytes that was.
+    /// Turns what the caller has sent into what goes on; returns how many bytes of data that was.
     fn frame(&mut self, ends: &mut Ends<'_>) -> Result<usize, BodyFault> {
         self.direct = self.body.take(ends.input.len());
         if self.direct > 0 {
@@ -104,7 +118,7 @@ impl Upload {
         }
         let passed = self.body.pass(ends.input.filled(), &mut self.out)?;
         ends.input.consume(passed.consumed);
-        Ok(passed.consumed)
+        Ok(passed.data)
     }
 }
 
@@ -116,11 +130,11 @@ impl Relay {
         lease: &mut Lease,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), End>> {
-        // The head goes out together with what there is of the body.
-        if self.upload.head_left > 0 && !self.upload.held && !self.upload.body.is_done() && !ends.input.is_empty() {
-            self.frame_upload(ends)?;
-        }
         loop {
+            // The head goes out together with what there is of the body.
+            if self.upload.is_unframed() && !self.upload.held && !self.upload.body.is_done() && !ends.input.is_empty() {
+                self.frame_upload(ends)?;
+            }
             if self.upload.has_output() {
                 if ready!(self.poll_send(ends, lease, cx)).is_err() {
                     // The upstream may have answered before it stopped reading: its answer decides.
@@ -135,7 +149,8 @@ impl Relay {
                     self.upload.state = State::Abandoned;
                     return Poll::Ready(Ok(()));
                 }
-                self.upload.state = State::Sent;
+                // Whatever was miscounted, a connection on which a body is owed is never used again.
+                self.upload.state = if self.upload.owed == 0 { State::Sent } else { State::Abandoned };
                 ends.ticket.sent = Some(self.now());
                 return Poll::Ready(Ok(()));
             }

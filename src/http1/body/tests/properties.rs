@@ -65,7 +65,7 @@ proptest! {
         chunker.finish(&mut wire).unwrap();
         let mut plain = Vec::new();
         let passed = Body::of_response(ResponseFraming::Chunked, Version::Http10).pass(&wire, &mut plain);
-        prop_assert_eq!(passed, Ok(Passed { consumed: wire.len(), done: true }));
+        prop_assert_eq!(passed, Ok(Passed { consumed: wire.len(), data: plain.len(), done: true }));
         prop_assert_eq!(plain, data.concat());
         prop_assert_eq!(canonical(&wire).map(|(data, _)| data), Some(data.concat()));
     }
