@@ -102,8 +102,7 @@ pub(crate) fn handle(worker: &Worker, view: &View, exchange: &mut Incoming<'_>) 
     // 4. Authenticate, 5. decide, 6. record, then 7. forward or 8. reply, all while the key's entry is in hand.
     scene.authenticate(&presented, |scene, caller, entry| {
         let decision = config.policy.decide(&caller, &target);
-        let forbidden = decision.denial().is_some_and(|denial| denial.status() == 403);
-        let shadowed = config.mode == Mode::Shadow && matches!(caller, Caller::Known(_)) && forbidden;
+        let shadowed = config.mode == Mode::Shadow && scene.may_shadow(&target, &caller, decision.denial());
         scene.exchange.ticket.decide(&decision, &caller, shadowed);
         match decision.denial() {
             Some(denial) if !shadowed => scene.deny(denial, Some(&decision.trace())),
@@ -181,6 +180,17 @@ impl Scene<'_, '_, '_, '_> {
                 then(&mut self, caller, None)
             }
         })
+    }
+
+    /// True for a denial that shadow mode records and does not carry out: of a key in force, by a 403, for a path. What has
+    /// no path, and TRACE and CONNECT, never pass.
+    fn may_shadow(&self, target: &Target<'_>, caller: &Caller<'_>, denial: Option<Denial>) -> bool {
+        let ordinary =
+            !matches!(method_label(self.head), MethodLabel::Connect | MethodLabel::Other | MethodLabel::Trace);
+        ordinary
+            && target.path().starts_with(b"/")
+            && matches!(caller, Caller::Known(_))
+            && denial.is_some_and(|denial| denial.status() == 403)
     }
 
     fn forward(&mut self, target: &Target<'_>, entry: Option<&Entry>) -> Verdict {

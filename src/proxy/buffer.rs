@@ -1,7 +1,8 @@
 //! Read buffers, lent by the worker only while bytes are there.
 //!
 //! An idle connection holds no buffer: one is taken for the length of a read, and given back when the read finds
-//! nothing. A buffer that reads keep filling is swapped for a larger one, so that large bodies cost few system calls.
+//! nothing. Where reads keep filling a buffer, the next one is larger, so that large bodies cost few system calls; where
+//! what was read cannot be passed on, the next one is small again, so that a caller that stalls holds little.
 
 use std::cell::RefCell;
 use std::io;
@@ -11,7 +12,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, ReadBuf};
 
 /// The sizes that are kept, in bytes: the first is what a request or an answer starts with.
-const CLASSES: [usize; 3] = [16 * 1024, 64 * 1024, 256 * 1024];
+const CLASSES: [usize; 3] = [16 * 1024, 64 * 1024, 128 * 1024];
 /// How many buffers of each class a worker keeps for later.
 const KEPT: [usize; 3] = [256, 16, 8];
 
@@ -21,6 +22,8 @@ pub(crate) struct Buffer {
     bytes: Vec<u8>,
     start: usize,
     end: usize,
+    /// Which class the next memory is of.
+    wanted: usize,
 }
 
 impl Buffer {
@@ -50,6 +53,11 @@ impl Buffer {
     /// True when a read has somewhere to put bytes, or can be given memory.
     pub(crate) fn has_room(&self) -> bool {
         self.end < self.bytes.len() || self.start > 0 || self.bytes.is_empty()
+    }
+
+    /// What was read cannot be passed on: the next memory is of the smallest class.
+    pub(crate) fn calm(&mut self) {
+        self.wanted = 0;
     }
 
     /// Moves what is unused to the front, so that all the room is behind it.
@@ -124,16 +132,13 @@ impl Buffers {
         }
     }
 
-    /// Swaps an empty buffer that the last read filled for one of the next class.
-    fn enlarge_if_filled(&self, buffer: &mut Buffer, read: usize) {
-        if read == buffer.bytes.len()
-            && let Some(class) = CLASSES.iter().position(|class| *class > read)
-        {
-            let mut bytes = self.lend(class);
-            if let Some(room) = bytes.get_mut(..read) {
-                room.copy_from_slice(buffer.filled());
-            }
+    /// Gives a buffer without bytes memory of the class that its reads ask for.
+    fn resize(&self, buffer: &mut Buffer) {
+        let known = Self::class_of(buffer.bytes.len());
+        if buffer.is_empty() && known.is_none_or(|class| class < buffer.wanted) {
+            let bytes = self.lend(buffer.wanted);
             self.keep(std::mem::replace(&mut buffer.bytes, bytes));
+            (buffer.start, buffer.end) = (0, 0);
         }
     }
 
@@ -146,6 +151,7 @@ impl Buffers {
         buffer: &mut Buffer,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
+        self.resize(buffer);
         self.make_room(buffer, 0);
         let end = buffer.end;
         let Some(room) = buffer.bytes.get_mut(end..) else {
@@ -159,8 +165,8 @@ impl Buffers {
         }
         ready!(outcome)?;
         buffer.end += read;
-        if buffer.start == 0 && end == 0 {
-            self.enlarge_if_filled(buffer, read);
+        if read == buffer.bytes.len() {
+            buffer.wanted = (buffer.wanted + 1).min(CLASSES.len() - 1);
         }
         Poll::Ready(Ok(read))
     }
@@ -191,6 +197,16 @@ mod tests {
         assert_eq!((buffer.len(), buffer.filled()[0]), (CLASSES[0], b'a'));
         buffer.end = buffer.bytes.len();
         assert!(!buffers.make_room(&mut buffer, 32 * 1024));
+    }
+
+    #[tokio::test]
+    async fn a_buffer_whose_bytes_were_stuck_starts_small_again() {
+        let buffers = Buffers::default();
+        let mut buffer = Buffer { wanted: 2, ..Buffer::default() };
+        buffer.calm();
+        let mut source: &[u8] = &[7; 200_000];
+        let read = std::future::poll_fn(|cx| buffers.poll_fill(&mut source, &mut buffer, cx)).await.unwrap();
+        assert_eq!(read, CLASSES[0]);
     }
 
     #[tokio::test]

@@ -89,7 +89,7 @@ pub(crate) fn is_whole_field(accept: &Accept, field: &Field<'_>) -> bool {
 
 /// The key in an `Authorization` value of an accepted scheme; `None` for any other scheme.
 fn key_of_authorization<'b>(accept: &Accept, value: &'b [u8]) -> Option<Cow<'b, [u8]>> {
-    let end = value.iter().position(|byte| *byte == b' ').unwrap_or(value.len());
+    let end = value.iter().position(|byte| matches!(byte, b' ' | b'\t')).unwrap_or(value.len());
     let (scheme, rest) = value.split_at_checked(end)?;
     let credential = rest.trim_ascii_start();
     let bearer = accept.bearer && scheme.eq_ignore_ascii_case(b"bearer");

@@ -81,7 +81,11 @@ pub(crate) async fn run(mut ends: Ends<'_>, mut lease: Lease) -> (End, Instant) 
         Err(end) => end,
     };
     if matches!(end, End::Complete { .. }) && relay.upload.is_sent() && relay.download.is_reusable() {
-        ends.view.pool.put(lease);
+        if relay.download.bodyless {
+            ends.view.pool.put_to_rest(lease);
+        } else {
+            ends.view.pool.put(lease);
+        }
     }
     relay.download.give_back(ends.worker);
     (end, relay.now())
@@ -136,9 +140,15 @@ impl Relay {
                 sent?;
                 self.deadlines.upload = Moment::NEVER;
                 if !self.download.has_head() {
+                    // From now on it is the upstream that is waited for.
+                    ends.pending.get_or_insert_with(|| ends.view.pool.count());
                     let response = ends.view.snapshot.config.upstream.timeouts.response;
                     self.deadlines.answer = ends.slot.now().after(response);
                 }
+            }
+            if self.upload.waits_for_caller() {
+                // It is the caller who takes his time: that keeps nobody else out.
+                *ends.pending = None;
             }
             let held = self.upload.is_held();
             if let Poll::Ready(complete) = self.poll_download(ends, lease, cx) {

@@ -21,7 +21,7 @@ use crate::telemetry::label::Side;
 use crate::telemetry::metrics::WorkerCells;
 
 use super::stream::Stream;
-use super::watch::{Moment, Watch};
+use super::watch::{Moment, TICK, Watch};
 
 /// How long to wait before a refused connection is tried again.
 const DIAL_PAUSE: Duration = Duration::from_millis(5);
@@ -50,6 +50,16 @@ pub(crate) struct Pool {
 struct Idle {
     lease: Lease,
     since: Moment,
+    /// Its last answer had no body by its status or method. An upstream that sends one all the same sends it a moment
+    /// later, when nobody expects it: such a connection rests for a tick, and is asked for by the kernel after that.
+    rest: Rest,
+}
+
+/// How long a connection is left alone before it is used again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Rest {
+    None,
+    Tick,
 }
 
 /// A connection that carries a request, or waits for the next one.
@@ -111,9 +121,14 @@ impl Pool {
         if self.pending.get() >= most {
             return None;
         }
-        self.pending.set(self.pending.get() + 1);
         self.budget.set((self.budget.get() + earned).min(BUDGET_MOST));
-        Some(Pending(Rc::clone(self)))
+        Some(self.count())
+    }
+
+    /// Counts a request as pending that was let in before.
+    pub(crate) fn count(self: &Rc<Self>) -> Pending {
+        self.pending.set(self.pending.get() + 1);
+        Pending(Rc::clone(self))
     }
 
     /// Spends one retry, if there is one to spend.
@@ -129,20 +144,34 @@ impl Pool {
     /// sent twice is asked for by the kernel, too.
     pub(crate) fn take(&self, replayable: bool, cx: &mut Context<'_>) -> Option<Lease> {
         loop {
-            let Idle { lease, .. } = self.idle.borrow_mut().pop()?;
-            if !lease.stream.has_news(cx) && (replayable || lease.stream.is_silent()) {
+            let Idle { lease, rest, .. } = {
+                let mut idle = self.idle.borrow_mut();
+                let rested = |idle: &Idle| idle.rest == Rest::None || idle.since.after(TICK) <= self.watch.now();
+                let last = idle.iter().rposition(rested)?;
+                idle.remove(last)
+            };
+            if !lease.stream.has_news(cx) && ((replayable && rest == Rest::None) || lease.stream.is_silent()) {
                 return Some(lease);
             }
         }
     }
 
     /// Keeps a connection for the next request.
-    pub(crate) fn put(&self, mut lease: Lease) {
+    pub(crate) fn put(&self, lease: Lease) {
+        self.keep(lease, Rest::None);
+    }
+
+    /// Keeps a connection whose last answer had no body by its status or method: it rests first.
+    pub(crate) fn put_to_rest(&self, lease: Lease) {
+        self.keep(lease, Rest::Tick);
+    }
+
+    fn keep(&self, mut lease: Lease, rest: Rest) {
         if !lease.stream.is_drained() {
             return;
         }
         lease.reused = true;
-        self.idle.borrow_mut().push(Idle { lease, since: self.watch.now() });
+        self.idle.borrow_mut().push(Idle { lease, since: self.watch.now(), rest });
     }
 
     /// Drops the connections that the upstream has closed and those that were idle for longer than `most`.

@@ -28,7 +28,7 @@ mod include; // Ruled query parameters: every member needs its own scope, howeve
 mod keys; // The life of a key across processes: made, disabled, revoked, never shown.
 mod logs; // The access log, and that no secret is in any log.
 mod metrics; // The admin listener: liveness, readiness, figures.
-mod regression; // One test for each fault that a user met.
+mod regression; // One test for each fault that a user or a reviewer met.
 mod reload; // SIGHUP and file changes; a bad change keeps what is in force.
 mod requests; // One request and its answer: who gets through, and what exactly a refusal says.
 mod scopes; // Which scopes open which routes: lists, alternatives, levels, implication, precedence.

@@ -35,6 +35,7 @@ fn a_key_is_found_in_each_place_where_keys_are_accepted() {
     assert_eq!(said(&[("Authorization", "Bearer abc")], ""), "abc");
     assert_eq!(said(&[("Authorization", "bEARER   abc")], ""), "abc");
     assert_eq!(said(&[("Authorization", "klaviyo-api-key abc")], ""), "abc");
+    assert_eq!(said(&[("Authorization", "Bearer\tabc")], ""), "abc");
     assert_eq!(said(&[("Authorization", "Basic YWJjOg==")], ""), "abc");
     assert_eq!(said(&[("x-api-key", "abc")], ""), "abc");
     assert_eq!(said(&[("Cookie", "a=b; sg_key=abc; c=d")], ""), "abc");

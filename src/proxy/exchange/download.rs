@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::AsyncWrite;
 
 use crate::http1::body::{Body, Outgoing};
-use crate::http1::head::{self, Limits, ResponseHead, Version};
+use crate::http1::head::{self, AnswerTo, Kind, Limits, ResponseHead, Version};
 use crate::proxy::answer::{self, Frame};
 use crate::proxy::buffer::Buffer;
 use crate::proxy::error::ProxyError;
@@ -21,6 +21,9 @@ use super::{End, Ends, Relay, UNANSWERED, poll_write};
 const INTERIM: u8 = 8;
 /// What the head of an answer may take.
 const LIMITS: Limits = Limits { header_bytes: 64 * 1024, headers: 256, target_bytes: 0 };
+
+/// The most of a chunked body that is framed at once: it is copied, and a caller that stalls holds it.
+const PIECE: usize = 32 * 1024;
 
 /// Why an answer that had begun was cut off.
 const BROKEN: &str = "The API broke its answer off.";
@@ -45,6 +48,8 @@ pub(super) struct Download {
     keeps: bool,
     /// The caller's connection ends after this answer.
     pub(super) closes: bool,
+    /// The answer has no body whatever its head says, so one that was sent all the same may still be on its way.
+    pub(super) bodyless: bool,
 }
 
 enum Phase {
@@ -66,6 +71,7 @@ impl Download {
             broken: false,
             keeps: false,
             closes: false,
+            bodyless: false,
         }
     }
 
@@ -127,7 +133,8 @@ impl Download {
         if self.direct > 0 {
             return self.direct;
         }
-        match body.pass(self.input.filled(), &mut self.out) {
+        let piece = self.input.filled();
+        match body.pass(piece.get(..PIECE).unwrap_or(piece), &mut self.out) {
             Ok(passed) => {
                 self.input.consume(passed.consumed);
                 passed.data
@@ -241,10 +248,14 @@ impl Relay {
         }
         answer::write_head(head, &body, &frame, &mut self.download.out);
         self.download.closes = close;
-        self.download.keeps = head.keep_alive;
+        // A 204 that announces a body is one that nobody can find the end of (RFC 9110 15.3.5).
+        let announces = head.content_length.is_some_and(|length| length > 0)
+            || head.fields.iter().any(|field| field.kind == Kind::TransferEncoding);
+        self.download.keeps = head.keep_alive && !(head.status == 204 && announces);
         self.download.phase = Phase::Body(body);
         self.deadlines.answer = Moment::NEVER;
         *ends.pending = None;
+        self.download.bodyless = head.status == 204 || head.status == 304 || ends.plan.answer_to == AnswerTo::Head;
         ends.ticket.begun = true;
         ends.ticket.status = head.status;
         ends.ticket.answered = Some(self.now());
@@ -289,6 +300,9 @@ impl Relay {
         }
         let (first, second) = (out.get(*written..), input.filled().get(..*direct));
         let wrote = poll_write(ends.down, first.unwrap_or_default(), second.unwrap_or_default(), cx);
+        if wrote.is_pending() {
+            self.download.input.calm();
+        }
         if wrote.is_pending() && self.deadlines.write == Moment::NEVER {
             self.deadlines.write = ends.slot.now().after(ends.view.snapshot.config.limits.write_stall);
         }
