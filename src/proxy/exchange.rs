@@ -231,3 +231,6 @@ fn poll_write(stream: &mut Stream, first: &[u8], second: &[u8], cx: &mut Context
     }
     Poll::Ready(Ok(written))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,8 @@
 //! A byte stream to a caller or to the upstream: TCP, a Unix socket, or TLS over TCP.
 
+#[cfg(test)]
+pub(crate) mod scripted;
+
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -12,6 +15,8 @@ use tokio_rustls::client::TlsStream;
 /// One connection, whatever carries it.
 #[derive(Debug)]
 pub(crate) enum Stream {
+    #[cfg(test)]
+    Scripted(scripted::Scripted),
     Tcp(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
     Unix(UnixStream),
@@ -26,6 +31,8 @@ impl Stream {
             return false;
         }
         let socket = match self {
+            #[cfg(test)]
+            Self::Scripted(_) => return true,
             Self::Tcp(stream) => SockRef::from(stream),
             Self::Tls(stream) => SockRef::from(stream.get_ref().0),
             Self::Unix(stream) => SockRef::from(stream),
@@ -46,6 +53,8 @@ impl Stream {
     /// alone cannot tell, because whole records may have been taken off it already.
     pub(crate) fn is_drained(&self) -> bool {
         match self {
+            #[cfg(test)]
+            Self::Scripted(_) => true,
             Self::Tcp(_) | Self::Unix(_) => true,
             Self::Tls(stream) => stream.get_ref().1.wants_read(),
         }
@@ -55,6 +64,8 @@ impl Stream {
     /// has seen nothing: readiness left over from the last read is checked with the kernel.
     pub(crate) fn has_news(&self, cx: &mut Context<'_>) -> bool {
         let ready = match self {
+            #[cfg(test)]
+            Self::Scripted(_) => return false,
             Self::Tcp(stream) => stream.poll_read_ready(cx),
             Self::Tls(stream) => stream.get_ref().0.poll_read_ready(cx),
             Self::Unix(stream) => stream.poll_read_ready(cx),
@@ -66,6 +77,8 @@ impl Stream {
 impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
+            #[cfg(test)]
+            Self::Scripted(stream) => Pin::new(stream).poll_read(cx, buf),
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
             Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
@@ -76,6 +89,8 @@ impl AsyncRead for Stream {
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
+            #[cfg(test)]
+            Self::Scripted(stream) => Pin::new(stream).poll_write(cx, buf),
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
             Self::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
@@ -88,6 +103,8 @@ impl AsyncWrite for Stream {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
+            #[cfg(test)]
+            Self::Scripted(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
             Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
             Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
             Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
@@ -100,6 +117,8 @@ impl AsyncWrite for Stream {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
+            #[cfg(test)]
+            Self::Scripted(stream) => Pin::new(stream).poll_flush(cx),
             Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
             Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
             Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
@@ -108,6 +127,8 @@ impl AsyncWrite for Stream {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
+            #[cfg(test)]
+            Self::Scripted(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),

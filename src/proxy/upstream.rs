@@ -71,6 +71,14 @@ pub(crate) struct Lease {
     _open: Open,
 }
 
+#[cfg(test)]
+impl Lease {
+    /// A connection that a test made.
+    pub(crate) fn of_test(stream: Stream, reused: bool, cells: &Arc<WorkerCells>) -> Self {
+        Self { stream, reused, _open: Open::new(cells, Side::Upstream) }
+    }
+}
+
 /// Counts a connection as open until it is dropped.
 pub(crate) struct Open {
     cells: Arc<WorkerCells>,
@@ -129,6 +137,12 @@ impl Pool {
     pub(crate) fn count(self: &Rc<Self>) -> Pending {
         self.pending.set(self.pending.get() + 1);
         Pending(Rc::clone(self))
+    }
+
+    /// How many connections are kept.
+    #[cfg(test)]
+    pub(crate) fn idle(&self) -> usize {
+        self.idle.borrow().len()
     }
 
     /// Spends one retry, if there is one to spend.

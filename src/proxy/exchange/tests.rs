@@ -1,0 +1,207 @@
+//! The exchange between streams that stall and take a byte at a time: whatever they do, both sides get what was sent,
+//! and a connection on which anything is owed or left over is not kept.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::config::{self, Environment, Overrides, Source};
+use crate::http1::Body;
+use crate::http1::head::{AnswerTo, ResponseFraming, Version};
+use crate::key::Timestamp;
+use crate::policy::Vocabulary;
+use crate::proxy::stream::scripted::{Script, Scripted};
+use crate::proxy::worker::Share;
+use crate::snapshot::{Handle, Snapshot};
+use crate::store::follow::Follower;
+use crate::store::index::Index;
+use crate::store::{self, Location, OpenMode};
+use crate::telemetry::metrics::Metrics;
+
+const HEAD: &[u8] = b"POST /a HTTP/1.1\r\nhost: h\r\n\r\n";
+
+/// A worker over an empty store, and what must live as long.
+struct Stage {
+    worker: Rc<Worker>,
+    _follower: Follower,
+    _folder: tempfile::TempDir,
+}
+
+fn stage() -> Stage {
+    let folder = tempfile::tempdir().unwrap();
+    let vocabulary = Vocabulary::new();
+    let overrides = Overrides { upstream: Some("http://127.0.0.1:1".to_owned()), ..Overrides::default() };
+    let policy_text = Some(("policy".to_owned(), "version: 1\nroutes:\n  POST /a: { auth: anyone }\n".to_owned()));
+    let source = Source { file: None, overrides, environment: Environment::new(|_| None), policy_text };
+    let loaded = config::load(&source, &vocabulary).unwrap();
+    let metrics = Metrics::new(1);
+    let keys = Arc::new(Index::new(vocabulary));
+    let location = Location::Sqlite(folder.path().join("keys.db"));
+    let records = store::open(&location, OpenMode::Create).unwrap();
+    let follower = Follower::start(records, Arc::clone(&keys), |_| {}).unwrap();
+    let share = Share {
+        handle: Arc::new(Handle::new(Snapshot::build(1, loaded.config, &metrics).unwrap())),
+        keys,
+        store: Arc::clone(follower.status()),
+        cells: metrics.worker(0).unwrap(),
+        access: None,
+        workers: 1,
+        seed: 1,
+    };
+    Stage { worker: Worker::new(share), _follower: follower, _folder: folder }
+}
+
+/// What came of an exchange.
+#[derive(Debug)]
+struct Seen {
+    end: End,
+    up: Vec<u8>,
+    down: Vec<u8>,
+    kept: usize,
+}
+
+fn run_exchange(stage: &Stage, framing: Framing, (mut down, up): (Script, Script)) -> Seen {
+    let worker = &stage.worker;
+    let view = worker.view();
+    let plan = Plan {
+        size: 0,
+        framing,
+        version: Version::Http11,
+        answer_to: AnswerTo::Other,
+        expects: false,
+        keep_alive: true,
+        replayable: false,
+        grpc: false,
+    };
+    let mut input = Buffer::default();
+    // The first piece of the body came with the head.
+    if let Some(first) = down.gives.pop_front() {
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        assert!(worker.buffers.poll_fill(&mut first.as_slice(), &mut input, &mut cx).is_ready());
+    }
+    let (down, to_caller) = Scripted::new(down);
+    let (up, to_upstream) = Scripted::new(up);
+    let (mut down, slot) = (Stream::Scripted(down), worker.watch.enter());
+    let (now, wall) = (Instant::now(), Timestamp::now());
+    let mut ticket = Ticket::new(now, wall, Some(IpAddr::from([127, 0, 0, 1])));
+    let ends = Ends {
+        worker,
+        view: &view,
+        plan: &plan,
+        slot: &slot,
+        down: &mut down,
+        input: &mut input,
+        head: HEAD,
+        ticket: &mut ticket,
+        pending: &mut None,
+        until: Moment::NEVER,
+    };
+    let before = view.pool.idle();
+    let lease = Lease::of_test(Stream::Scripted(up), false, &worker.cells);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let (end, _) = runtime.block_on(run(ends, lease));
+    let (up, down) = (to_upstream.borrow().clone(), to_caller.borrow().clone());
+    Seen { end, up, down, kept: view.pool.idle() - before }
+}
+
+/// Cuts bytes into pieces of the lengths given, over and over.
+fn cut(bytes: &[u8], lengths: &[usize]) -> std::collections::VecDeque<Vec<u8>> {
+    let mut rest = bytes;
+    let mut pieces = std::collections::VecDeque::new();
+    for length in lengths.iter().cycle() {
+        if rest.is_empty() {
+            break;
+        }
+        let (piece, more) = rest.split_at(rest.len().min(*length));
+        pieces.push_back(piece.to_vec());
+        rest = more;
+    }
+    pieces
+}
+
+fn script(bytes: &[u8], lengths: &[usize], (takes, stalls): (usize, usize)) -> Script {
+    Script { gives: cut(bytes, lengths), ends: false, takes, stalls, after: Vec::new() }
+}
+
+#[test]
+fn streams_that_stall_and_trickle_change_nothing() {
+    let stage = stage();
+    let cases = (
+        prop::collection::vec(any::<u8>(), 1..300),
+        prop::collection::vec(any::<u8>(), 0..300),
+        prop::collection::vec(1_usize..90, 1..6),
+        (1_usize..200, 0_usize..4),
+        any::<bool>(),
+    );
+    proptest!(ProptestConfig::with_cases(2000), |((body, answer, lengths, pace, chunked) in cases)| {
+        let (framing, wire) = if chunked {
+            let mut wire = Vec::new();
+            for piece in body.chunks(37) {
+                crate::http1::write::chunk(&mut wire, piece);
+            }
+            crate::http1::write::last_chunk(&mut wire, b"");
+            (Framing::Chunked, wire)
+        } else {
+            (Framing::Length(body.len() as u64), body.clone())
+        };
+        let reply = [format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", answer.len()).as_bytes(), &answer].concat();
+        // The upstream answers once it has all of the body.
+        let after = if chunked { b"\r\n0\r\n\r\n".to_vec() } else { [HEAD, &body].concat() };
+        let up = Script { after, ..script(&reply, &lengths, pace) };
+        let seen = run_exchange(&stage, framing, (script(&wire, &lengths, pace), up));
+        prop_assert_eq!(seen.end, End::Complete { close: false });
+        prop_assert!(seen.up.starts_with(HEAD));
+        let sent = &seen.up[HEAD.len()..];
+        prop_assert_eq!(if chunked { unchunk(sent) } else { sent.to_vec() }, body);
+        prop_assert!(seen.down.ends_with(&answer));
+        prop_assert_eq!(seen.kept, 1, "a connection on which all is done is kept");
+    });
+}
+
+/// The data of a chunked body, which must be whole.
+fn unchunk(wire: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::new();
+    let mut reader = Body::of_response(ResponseFraming::Chunked, Version::Http10);
+    let passed = reader.pass(wire, &mut plain).unwrap();
+    assert!(passed.done && passed.consumed == wire.len());
+    plain
+}
+
+#[test]
+fn an_answer_before_the_whole_body_is_passed_on_and_its_connection_is_not_kept() {
+    let stage = stage();
+    proptest!(ProptestConfig::with_cases(500), |(sent in 0_usize..100, pace in (1_usize..200, 0_usize..4))| {
+        let up = script(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\nno", &[9], pace);
+        let seen = run_exchange(&stage, Framing::Length(100), (script(&vec![b'a'; sent], &[7], pace), up));
+        prop_assert_eq!(seen.end, End::Complete { close: true });
+        prop_assert!(seen.down.ends_with(b"\r\n\r\nno"));
+        prop_assert_eq!(seen.kept, 0);
+    });
+}
+
+#[test]
+fn bytes_behind_an_answer_are_not_passed_on_and_end_its_connection() {
+    let stage = stage();
+    let up = script(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\n", &[1000], (1000, 1));
+    let seen = run_exchange(&stage, Framing::None, (script(b"", &[1], (3, 1)), up));
+    assert_eq!((seen.end, seen.kept), (End::Complete { close: false }, 0));
+    assert!(seen.down.ends_with(b"\r\n\r\nok"), "{}", seen.down.escape_ascii());
+}
+
+#[test]
+fn an_answer_that_ends_early_is_cut_and_never_completed() {
+    let stage = stage();
+    for answer in [
+        &b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort"[..],
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n",
+    ] {
+        let up = Script { ends: true, ..script(answer, &[11], (1000, 1)) };
+        let seen = run_exchange(&stage, Framing::None, (script(b"", &[1], (3, 1)), up));
+        assert!(matches!(seen.end, End::Cut(_)), "{:?}", seen.end);
+        assert!(!seen.down.ends_with(b"0\r\n\r\n"));
+        assert_eq!(seen.kept, 0);
+    }
+}
