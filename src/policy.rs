@@ -6,6 +6,7 @@
 //!
 //! A policy is made by a [`Builder`], which checks everything once: a request can never meet a fault of the policy.
 
+mod asks;
 mod binding;
 mod build_error;
 mod builder;
@@ -33,6 +34,7 @@ mod trie;
 #[cfg(test)]
 mod tests;
 
+pub use asks::{Ask, AskPart};
 pub use build_error::{BuildError, FaultKind, Part};
 pub use builder::{AccessSpec, Builder, MemberSpec, ParameterSpec, RouteSpec, RuleSpec};
 pub use decision::Decision;

@@ -1,10 +1,13 @@
 //! `scopegate check`: every fault of configuration and policy at once, the policy's own tests, and what is open.
 
+mod thorough;
+
 use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::{Value, json};
 
+use self::thorough::Thorough;
 use super::{ConfigArgs, Console, Exit, Failure, source};
 use crate::config::fault::{Fault, Severity};
 use crate::config::policy::PolicyTest;
@@ -17,7 +20,8 @@ use crate::store::{self, OpenMode};
 
 /// Validate configuration and policy, and run the policy's own tests
 ///
-/// Shows every fault at once. Exits 4 where there is one, and 3 where a test of the policy fails.
+/// Shows every fault at once. Exits 4 where there is one, and 3 where a test of the policy fails, or where --mutate takes
+/// out something that no test misses.
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
     #[command(flatten)]
@@ -28,6 +32,12 @@ pub(super) struct CheckArgs {
     /// Also look for keys with scopes that the policy does not know
     #[arg(long)]
     keys: bool,
+    /// List the routes and scopes that no test of the policy exercises
+    #[arg(long)]
+    coverage: bool,
+    /// Take out each required scope and each alternative in turn, and list those whose absence no test of the policy notices
+    #[arg(long)]
+    mutate: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -60,17 +70,29 @@ pub(super) fn run(arguments: &CheckArgs, console: &mut Console) -> Result<Exit, 
         checked.warnings.extend(strangers);
     }
     let failures = run_tests(&checked.policy, &checked.tests);
+    let mut thorough = Thorough::default();
+    if arguments.coverage {
+        thorough.measure(&checked.policy, &checked.tests);
+    }
+    if arguments.mutate && failures.is_empty() {
+        thorough.mutate(&mut checked.policy, &checked.tests);
+    } else if arguments.mutate {
+        console.note("Nothing was taken out of the policy: a test that fails already would notice anything.");
+    }
     if arguments.json {
-        console.print_json(&json!({
+        let mut object = json!({
             "faults": [],
             "warnings": checked.warnings,
             "failed_tests": failures,
             "summary": summary(&checked, failures.len()),
-        }))?;
+        });
+        thorough.add_to(&mut object, &checked.policy);
+        console.print_json(&object)?;
     } else {
+        thorough.print((&checked.policy, &checked.policy_file), console)?;
         report(&checked, &failures, console)?;
     }
-    Ok(if failures.is_empty() { Exit::Done } else { Exit::Denied })
+    Ok(if failures.is_empty() && !thorough.has_survivors() { Exit::Done } else { Exit::Denied })
 }
 
 fn load(arguments: &CheckArgs) -> Result<Checked, Vec<Fault>> {

@@ -15,6 +15,8 @@ pub struct ScopeInfo {
     pub access_read: bool,
     /// Scopes that a key with this one holds too, and so on from there.
     pub implies: Vec<String>,
+    /// The line that declares it; 0 where it is only named.
+    pub line: u32,
 }
 
 /// The known scopes, compiled.
@@ -97,6 +99,11 @@ impl Known {
     /// What `principal` holds; nothing where there is none.
     pub(super) fn held_by<'a>(&'a self, principal: Option<&'a Principal>) -> Held<'a> {
         Held { scopes: principal.map(|principal| self.expand(&principal.grant)), known: self }
+    }
+
+    /// What whoever has `scopes` holds.
+    pub(super) fn holding<'a>(&'a self, scopes: &'a ScopeSet) -> Held<'a> {
+        Held { scopes: Some(scopes), known: self }
     }
 }
 

@@ -170,6 +170,8 @@ pub(super) struct RouteRule {
     rest: Option<MemberRule>,
     /// The plain forms of the listed members, where there is a `*`.
     plain: HashSet<Box<[u8]>>,
+    /// Whether the members are those of the parameter's declaration, which other routes may share.
+    pub(super) declared: bool,
 }
 
 /// What a member asks for.
@@ -193,7 +195,23 @@ impl RouteRule {
             Some(_) => listed.keys().map(|member| plain_member(member)).collect(),
             None => HashSet::new(),
         };
-        Self { parameter, listed, rest, plain }
+        Self { parameter, listed, rest, plain, declared: false }
+    }
+
+    /// Each member with its rule, in order; `*` is the rest.
+    pub(super) fn members(&self) -> impl Iterator<Item = (&[u8], &MemberRule)> {
+        let mut listed: Vec<(&[u8], &MemberRule)> =
+            self.listed.iter().map(|(member, rule)| (&**member, rule)).collect();
+        listed.sort_by_key(|(member, _)| *member);
+        listed.into_iter().chain(self.rest.as_ref().map(|rule| (&b"*"[..], rule)))
+    }
+
+    /// Takes scopes out of what a member asks for.
+    pub(super) fn relax(&mut self, member: &str, scopes: &ScopeSet) {
+        let rule = if member == "*" { self.rest.as_mut() } else { self.listed.get_mut(member.as_bytes()) };
+        if let Some(MemberRule::Scopes(asked)) = rule {
+            *asked = asked.difference(scopes);
+        }
     }
 
     /// Whether members that are not listed are open.

@@ -1,5 +1,7 @@
 //! What the policy core promises, a sentence a test.
 
+/// What a policy asks for, and the policy without it.
+mod asks;
 /// What a key is bound to.
 mod bindings;
 /// What a policy may not say.

@@ -35,4 +35,5 @@ mod scopes; // Which scopes open which routes: lists, alternatives, levels, impl
 mod shipped; // The files of config/ and what the importer writes: they load, and their own tests hold.
 mod stop; // SIGTERM: answers in flight are finished, then the process ends well.
 mod targets; // The path that is checked is the path that is sent; what could be read in two ways is refused.
+mod tools; // What helps to write a policy: coverage and mutation of its tests, explanations, who can do what, differences.
 mod upstreams; // Upstreams that refuse, reset, stall, break off, lie; pools; TLS; Unix sockets.

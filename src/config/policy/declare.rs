@@ -14,7 +14,8 @@ pub(super) fn scopes(reader: &mut Reader<'_>, fields: &Fields<'_>, builder: &mut
         reader.complain(&field, Complaint::new("declares nothing", "name at least one scope, or leave `scopes` out"));
     }
     for entry in scopes.entries() {
-        let Some(info) = scope(reader, &scopes.field(entry)) else { continue };
+        let Some(mut info) = scope(reader, &scopes.field(entry)) else { continue };
+        info.line = reader.line(entry.key_span);
         if let Err(error) = builder.declare_scope(&entry.key, info) {
             place::note_in_entry(reader, entry, error);
         }

@@ -1,10 +1,12 @@
 //! The tests in a policy file: requests with the decision that is expected of them.
 
+pub mod coverage;
+pub mod mutate;
 pub(super) mod read;
 
 use crate::config::fault::Fault;
 use crate::config::text::{printable, quoted};
-use crate::policy::{Caller, Policy, Principal, Request, Trace};
+use crate::policy::{Caller, Denial, Policy, Principal, Request, RouteId, Trace};
 
 /// One test: a request, who makes it, and what is expected.
 #[derive(Debug)]
@@ -71,11 +73,26 @@ impl PolicyTest {
         Err(Fault { message: printable(&message), help: Some(printable(&help)), ..self.place.clone() })
     }
 
+    /// The route that the request belongs to, and the scopes that decided about it.
+    fn exercised(&self, policy: &Policy) -> (Option<RouteId>, Vec<String>) {
+        let Ok(target) = policy.judge(&self.as_sent()) else { return (None, Vec::new()) };
+        let decision = policy.decide(&self.caller(), &target);
+        let weighed = matches!(decision.denial(), None | Some(Denial::InsufficientScope));
+        let scopes = if weighed { decision.explain().trace.required } else { Vec::new() };
+        (decision.route().map(crate::policy::Route::id), scopes)
+    }
+
+    fn as_sent(&self) -> Request<'_> {
+        Request { method: self.method.as_bytes(), target: self.target.as_bytes(), override_header: false }
+    }
+
+    fn caller(&self) -> Caller<'_> {
+        self.principal.as_ref().map_or(Caller::Anonymous, Caller::Known)
+    }
+
     fn decide(&self, policy: &Policy) -> Actual {
-        let request =
-            Request { method: self.method.as_bytes(), target: self.target.as_bytes(), override_header: false };
-        let caller = self.principal.as_ref().map_or(Caller::Anonymous, Caller::Known);
-        match policy.judge(&request) {
+        let caller = self.caller();
+        match policy.judge(&self.as_sent()) {
             Ok(target) => Actual::from(policy.decide(&caller, &target).explain().trace),
             Err(denial) => Actual {
                 code: Some(denial.code().to_owned()),

@@ -67,7 +67,10 @@ impl Builder {
         self.check_members(&members, list)?;
         let compiled: Vec<(String, MemberRule)> =
             members.into_iter().map(|(member, spec)| (member, self.compile_member(&spec, faults))).collect();
-        Ok(RouteRule::new(parameter, compiled))
+        let declared = matches!(rule, RuleSpec::Declared(_));
+        let mut rule = RouteRule::new(parameter, compiled);
+        rule.declared = declared;
+        Ok(rule)
     }
 
     fn declared_members(&self, parameter: usize, names: &[String]) -> Result<Vec<(String, MemberSpec)>, BuildError> {

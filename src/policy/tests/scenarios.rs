@@ -128,7 +128,7 @@ pub(super) fn policies() -> impl Strategy<Value = Written> {
 
 fn vocabulary() -> impl Strategy<Value = Vec<(String, ScopeInfo)>> {
     let info = (prop::bool::weighted(0.2), prop_oneof![3 => Just(vec![]), 1 => subsequence(&SCOPES[..], 1..3)])
-        .prop_map(|(access_read, implies)| ScopeInfo { description: None, access_read, implies: owned(&implies) });
+        .prop_map(|(access_read, implies)| ScopeInfo { access_read, implies: owned(&implies), ..ScopeInfo::default() });
     vec(info, SCOPES.len()).prop_map(|infos| SCOPES.iter().map(|name| (*name).to_owned()).zip(infos).collect())
 }
 

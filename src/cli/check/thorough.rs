@@ -1,0 +1,119 @@
+//! How thorough the tests of a policy are: `--coverage` and `--mutate`.
+
+use serde_json::{Value, json};
+
+use super::counted;
+use crate::cli::{Console, Failure};
+use crate::config::policy::PolicyTest;
+use crate::config::policy::test::coverage::{self, Coverage};
+use crate::config::policy::test::mutate::{self, Mutation};
+use crate::policy::{Ask, AskPart, Policy, Route};
+
+/// What was asked for about the tests.
+#[derive(Debug, Default)]
+pub(super) struct Thorough {
+    coverage: Option<Coverage>,
+    mutation: Option<Mutation>,
+}
+
+impl Thorough {
+    pub(super) fn measure(&mut self, policy: &Policy, tests: &[PolicyTest]) {
+        self.coverage = Some(coverage::measure(policy, tests));
+    }
+
+    pub(super) fn mutate(&mut self, policy: &mut Policy, tests: &[PolicyTest]) {
+        self.mutation = Some(mutate::mutate(policy, tests));
+    }
+
+    /// Whether something could be taken out of the policy without a test noticing.
+    pub(super) fn has_survivors(&self) -> bool {
+        self.mutation.as_ref().is_some_and(|mutation| !mutation.survivors.is_empty())
+    }
+
+    /// Puts `coverage` and `mutation` to what `--json` prints, where they were asked for.
+    pub(super) fn add_to(&self, object: &mut Value, policy: &Policy) {
+        let Value::Object(fields) = object else { return };
+        if let Some(coverage) = &self.coverage {
+            let routes: Vec<Value> = coverage.routes.iter().filter_map(|id| policy.route(*id)).map(place).collect();
+            let scopes: Vec<Value> =
+                coverage.scopes.iter().map(|(scope, line)| json!({ "scope": scope, "line": line })).collect();
+            fields.insert(
+                "coverage".to_owned(),
+                json!({ "routes": policy.routes().len(), "scopes": coverage.asked, "untested_routes": routes, "untested_scopes": scopes }),
+            );
+        }
+        if let Some(mutation) = &self.mutation {
+            let survivors: Vec<Value> = mutation.survivors.iter().map(|ask| survivor(ask, policy)).collect();
+            fields.insert("mutation".to_owned(), json!({ "tried": mutation.tried, "survivors": survivors }));
+        }
+    }
+
+    /// Prints both, with the lines of the file.
+    pub(super) fn print(&self, (policy, file): (&Policy, &str), console: &mut Console) -> Result<(), Failure> {
+        if let Some(coverage) = &self.coverage {
+            let (routes, scopes) = (policy.routes().len(), coverage.asked);
+            let tested = (routes.saturating_sub(coverage.routes.len()), scopes.saturating_sub(coverage.scopes.len()));
+            console.print(format_args!(
+                "Tested: {} of {}, {} of {}",
+                tested.0,
+                counted(routes, "route"),
+                tested.1,
+                counted(scopes, "scope")
+            ))?;
+            for route in coverage.routes.iter().filter_map(|id| policy.route(*id)) {
+                console.print(format_args!("  {file}:{}  no test of {}", route.line(), route.label()))?;
+            }
+            for (scope, line) in &coverage.scopes {
+                console.print(format_args!("  {file}:{line}  no test needs {scope}"))?;
+            }
+            console.print("")?;
+        }
+        if let Some(mutation) = &self.mutation {
+            let noticed = mutation.tried.saturating_sub(mutation.survivors.len());
+            console.print(format_args!(
+                "Taken out in turn: {} scopes and alternatives, of which the tests noticed {noticed}",
+                mutation.tried
+            ))?;
+            for ask in &mutation.survivors {
+                let line = first(ask, policy).map_or(0, Route::line);
+                console.print(format_args!("  {file}:{line}  unnoticed: {}", in_words(ask, policy)))?;
+            }
+            console.print("")?;
+        }
+        Ok(())
+    }
+}
+
+fn first<'p>(ask: &Ask, policy: &'p Policy) -> Option<&'p Route> {
+    ask.routes.first().and_then(|id| policy.route(*id))
+}
+
+fn place(route: &Route) -> Value {
+    json!({ "route": route.label(), "line": route.line() })
+}
+
+/// What was taken out, from where.
+fn in_words(ask: &Ask, policy: &Policy) -> String {
+    let scopes = ask.scopes.join(" and ");
+    let route = first(ask, policy).map_or("", Route::label);
+    match &ask.part {
+        AskPart::AllOf => format!("{scopes} on {route}"),
+        AskPart::Alternative(_) => format!("the alternative {scopes} of {route}"),
+        AskPart::InAlternative(at) => format!("{scopes} in alternative {} of {route}", at + 1),
+        AskPart::Member { parameter, member } => match ask.routes.len().saturating_sub(1) {
+            0 => format!("{scopes} of {parameter}={member} on {route}"),
+            more => format!("{scopes} of {parameter}={member} on {route} and {}", counted(more, "other route")),
+        },
+    }
+}
+
+fn survivor(ask: &Ask, policy: &Policy) -> Value {
+    let (part, alternative, from) = match &ask.part {
+        AskPart::AllOf => ("scopes", None, None),
+        AskPart::Alternative(at) => ("any_of", Some(at + 1), None),
+        AskPart::InAlternative(at) => ("alternative", Some(at + 1), None),
+        AskPart::Member { parameter, member } => ("member", None, Some(format!("{parameter}={member}"))),
+    };
+    let routes: Vec<Value> = ask.routes.iter().filter_map(|id| policy.route(*id)).map(place).collect();
+    json!({ "scopes": ask.scopes, "part": part, "alternative": alternative, "member": from, "routes": routes })
+}

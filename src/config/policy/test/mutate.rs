@@ -1,0 +1,33 @@
+//! Tests of the tests: what can be taken out of a policy without any of its tests noticing.
+
+use std::collections::HashMap;
+
+use super::PolicyTest;
+use crate::policy::{Ask, Policy, RouteId};
+
+/// What came of taking out everything that a policy asks for, one at a time.
+#[derive(Debug)]
+pub struct Mutation {
+    /// How many were taken out.
+    pub tried: usize,
+    /// Those that no test missed.
+    pub survivors: Vec<Ask>,
+}
+
+/// Takes out each scope and each alternative in turn, and runs `tests`, all of which hold under the policy as it is.
+pub fn mutate(policy: &mut Policy, tests: &[PolicyTest]) -> Mutation {
+    let asks = policy.asks();
+    let mut by_route: HashMap<RouteId, Vec<&PolicyTest>> = HashMap::new();
+    for test in tests {
+        if let (Some(route), _) = test.exercised(policy) {
+            by_route.entry(route).or_default().push(test);
+        }
+    }
+    let tried = asks.len();
+    let survives = |ask: &Ask| {
+        // A test of another route decides as before.
+        let concerned = || ask.routes.iter().filter_map(|route| by_route.get(route)).flatten();
+        !policy.without(ask, |mutant| concerned().any(|test| test.run(mutant).is_err()))
+    };
+    Mutation { tried, survivors: asks.into_iter().filter(survives).collect() }
+}

@@ -1,0 +1,101 @@
+//! What helps to write a policy: coverage and mutation of its tests, explanations, who can do what, differences.
+
+use std::fs;
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use crate::support::{Output, scopegate, strings};
+
+const CONFIG: &str =
+    "upstream: { url: http://127.0.0.1:3000 }\npolicy: policy.yaml\nkeys: { store: \"sqlite:keys.db\" }\n";
+
+const POLICY: &str = "version: 1
+base: /api
+scopes:
+  profiles:read: Read profiles
+  profiles:write: { description: Change profiles, implies: [profiles:read] }
+  lists:read: Read lists
+  admin: Everything else
+parameters:
+  include: { list: comma, members: { lists: lists:read } }
+routes:
+  GET /profiles: { scopes: profiles:read, query: { include: [lists] } }
+  GET /profiles/{id}: { scopes: [profiles:read], query: { include: [lists] } }
+  PATCH /profiles/{id}: [profiles:read, profiles:write]
+  DELETE /profiles/{id}: { any_of: [admin, [profiles:write, lists:read]] }
+  GET /health: { auth: anyone }
+tests:
+";
+
+/// A folder with the configuration and a policy.
+fn folder(policy: &str) -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    write(folder.path(), "scopegate.yaml", CONFIG);
+    write(folder.path(), "policy.yaml", policy);
+    folder
+}
+
+fn write(folder: &Path, name: &str, text: &str) {
+    fs::write(folder.join(name), text).expect("a file");
+}
+
+fn run(folder: &TempDir, arguments: &[&str]) -> Output {
+    scopegate(folder.path(), arguments)
+}
+
+#[test]
+fn coverage_lists_the_routes_and_scopes_that_no_test_exercises() {
+    let tests = "  - { request: GET /api/profiles, scopes: [profiles:read], expect: allow }
+  - { request: GET /api/profiles/1, key: none, expect: deny, code: missing_key }\n";
+    let folder = folder(&format!("{POLICY}{tests}"));
+    insta::assert_snapshot!(run(&folder, &["check", "--coverage"]).exits(0).stdout);
+    let json = run(&folder, &["check", "--coverage", "--json"]).exits(0).json();
+    let coverage = &json["coverage"];
+    assert_eq!((coverage["routes"].as_u64(), coverage["scopes"].as_u64()), (Some(5), Some(4)));
+    assert_eq!(coverage["untested_routes"][0], serde_json::json!({ "route": "PATCH /api/profiles/{id}", "line": 13 }));
+    assert_eq!(coverage["untested_scopes"][1], serde_json::json!({ "scope": "lists:read", "line": 6 }));
+    assert_eq!(json["mutation"], serde_json::Value::Null);
+}
+
+#[test]
+fn coverage_without_a_vocabulary_places_a_scope_where_it_is_first_asked_for() {
+    let folder = folder("version: 1\nroutes:\n  GET /a: a:read\n  POST /a: [a:read, a:write]\n");
+    let json = run(&folder, &["check", "--coverage", "--json"]).exits(0).json();
+    assert_eq!(json["coverage"]["untested_scopes"][0], serde_json::json!({ "scope": "a:read", "line": 3 }));
+    assert_eq!(json["coverage"]["untested_scopes"][1], serde_json::json!({ "scope": "a:write", "line": 4 }));
+}
+
+#[test]
+fn mutation_lists_what_can_go_without_a_test_noticing() {
+    let tests = "  - { request: GET /api/profiles, scopes: [], expect: deny, missing: [profiles:read] }
+  - { request: GET /api/profiles?include=lists, scopes: [profiles:read], expect: allow }\n";
+    let failing = folder(&format!("{POLICY}{tests}"));
+    let output = run(&failing, &["check", "--mutate", "--json"]).exits(3).says(&["Nothing was taken out"]);
+    assert_eq!(output.json()["mutation"], serde_json::Value::Null);
+
+    let folder = folder(&format!("{POLICY}{}", tests.replace("allow", "deny")));
+    insta::assert_snapshot!(run(&folder, &["check", "--mutate"]).exits(3).stdout);
+    let json = run(&folder, &["check", "--mutate", "--json"]).exits(3).json();
+    let survivors = json["mutation"]["survivors"].as_array().expect("a list");
+    assert_eq!((json["mutation"]["tried"].as_u64(), survivors.len()), (Some(9), 7));
+    assert_eq!(survivors[0]["routes"][0]["line"], 12);
+    assert_eq!(strings(&survivors[0]["scopes"]), ["profiles:read"]);
+}
+
+#[test]
+fn mutation_is_content_where_tests_pin_every_scope_and_alternative() {
+    let tests = "  - { request: GET /api/profiles, scopes: [], expect: deny }
+  - { request: GET /api/profiles/1, scopes: [], expect: deny }
+  - { request: GET /api/profiles/1?include=lists, scopes: [profiles:read], expect: deny }
+  - { request: PATCH /api/profiles/1, scopes: [profiles:read], expect: deny }
+  - { request: DELETE /api/profiles/1, scopes: [], expect: deny, missing: [admin] }
+  - { request: DELETE /api/profiles/1, scopes: [admin], expect: allow }
+  - { request: DELETE /api/profiles/1, scopes: [profiles:write], expect: deny }
+  - { request: DELETE /api/profiles/1, scopes: [lists:read], expect: deny }
+  - { request: DELETE /api/profiles/1, scopes: [profiles:write, lists:read], expect: allow }\n";
+    let folder = folder(&format!("{POLICY}{tests}"));
+    let output = run(&folder, &["check", "--mutate"]).exits(0);
+    assert!(output.stdout.contains("Taken out in turn: 9 scopes and alternatives, of which the tests noticed 9\n"));
+    assert!(!output.stdout.contains("unnoticed"), "{}", output.stdout);
+}
