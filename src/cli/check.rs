@@ -1,5 +1,6 @@
 //! `scopegate check`: every fault of configuration and policy at once, the policy's own tests, and what is open.
 
+mod keys;
 mod thorough;
 
 use std::path::PathBuf;
@@ -7,16 +8,15 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 
+use self::keys::StoredKeys;
 use self::thorough::Thorough;
 use super::{ConfigArgs, Console, Exit, Failure, source};
 use crate::config::fault::{Fault, Severity};
 use crate::config::policy::PolicyTest;
 use crate::config::policy::test::run_tests;
 use crate::config::{self, Keys};
-use crate::key::GrantSpec;
 use crate::policy::scope::Vocabulary;
 use crate::policy::{Access, Policy, Route};
-use crate::store::{self, OpenMode};
 
 /// Validate configuration and policy, and run the policy's own tests
 ///
@@ -29,7 +29,7 @@ pub(super) struct CheckArgs {
     /// Policy file, checked alone in place of a configuration
     #[arg(long, value_name = "FILE", conflicts_with_all = ["config", "keys"])]
     policy: Option<PathBuf>,
-    /// Also look for keys with scopes that the policy does not know
+    /// Also look for stored keys that have expired or have scopes that the policy does not know
     #[arg(long)]
     keys: bool,
     /// List the routes and scopes that no test of the policy exercises
@@ -50,6 +50,8 @@ struct Checked {
     tests: Vec<PolicyTest>,
     warnings: Vec<Fault>,
     keys: Option<Keys>,
+    /// What `--keys` found.
+    stored: Option<StoredKeys>,
 }
 
 pub(super) fn run(arguments: &CheckArgs, console: &mut Console) -> Result<Exit, Failure> {
@@ -65,9 +67,10 @@ pub(super) fn run(arguments: &CheckArgs, console: &mut Console) -> Result<Exit, 
         }
         Err(faults) => return Err(Failure::Faults(faults)),
     };
-    if arguments.keys {
-        let strangers = unknown_scopes(&checked)?;
-        checked.warnings.extend(strangers);
+    if let Some(keys) = checked.keys.as_ref().filter(|_| arguments.keys) {
+        let mut stored = keys::look(keys, &checked.policy)?;
+        checked.warnings.append(&mut stored.warnings);
+        checked.stored = Some(stored);
     }
     let failures = run_tests(&checked.policy, &checked.tests);
     let mut thorough = Thorough::default();
@@ -105,6 +108,7 @@ fn load(arguments: &CheckArgs) -> Result<Checked, Vec<Fault>> {
             tests: loaded.tests,
             warnings: loaded.warnings,
             keys: None,
+            stored: None,
         });
     }
     let loaded = config::load(&arguments.config.source(), &vocabulary)?;
@@ -114,35 +118,8 @@ fn load(arguments: &CheckArgs) -> Result<Checked, Vec<Fault>> {
         tests: loaded.tests,
         warnings: loaded.warnings,
         keys: Some(loaded.config.keys),
+        stored: None,
     })
-}
-
-/// Every scope of a key that the policy does not know, as a warning.
-fn unknown_scopes(checked: &Checked) -> Result<Vec<Fault>, Failure> {
-    let Some(keys) = &checked.keys else {
-        return Ok(Vec::new());
-    };
-    let mut store = store::open(&source::location(keys), OpenMode::Existing).map_err(Failure::failed)?;
-    let mut warnings = Vec::new();
-    for record in store.list().map_err(Failure::failed)? {
-        let GrantSpec::Custom(scopes) = &record.grant else {
-            continue;
-        };
-        for scope in scopes.iter().filter(|scope| !checked.policy.knows(scope)) {
-            let message =
-                format!("key {} ({}) has the scope `{scope}`, which the policy does not know", record.id, record.name);
-            let help = match checked.policy.nearest(scope) {
-                Some(near) => format!("it grants nothing; where `{near}` was meant, make a key with that scope"),
-                None => {
-                    "it grants nothing; scopes of a key never change, so make another key where that matters".to_owned()
-                }
-            };
-            let mut warning = Fault::of(store.place(), message, &help);
-            warning.severity = Severity::Warning;
-            warnings.push(warning);
-        }
-    }
-    Ok(warnings)
 }
 
 /// The routes that a caller without scopes can reach, by what it needs.
@@ -168,6 +145,8 @@ fn summary(checked: &Checked, failed: usize) -> Value {
         "scopes": checked.policy.scopes().count(),
         "tests": checked.tests.len(),
         "failed_tests": failed,
+        "warnings": checked.warnings.len(),
+        "keys": checked.stored.as_ref().map(|stored| json!({ "stored": stored.count, "expired": stored.expired })),
         "open": open,
     })
 }
@@ -186,13 +165,24 @@ fn report(checked: &Checked, failures: &[Fault], console: &mut Console) -> Resul
         console.print("")?;
     }
     let tests = match (checked.tests.len(), failures.len()) {
-        (0, _) => "no tests".to_owned(),
-        (all, 0) => format!("{} passed", counted(all, "test")),
-        (all, failed) => format!("{failed} of {} failed", counted(all, "test")),
+        (0, _) => "none".to_owned(),
+        (all, 0) => format!("{all} passed"),
+        (all, failed) => format!("{failed} of {all} failed"),
     };
-    let routes = counted(checked.policy.routes().len(), "route");
-    let scopes = counted(checked.policy.scopes().count(), "scope");
-    console.print(format_args!("{}: {routes}, {scopes}, {tests}", checked.policy_file))
+    let warnings = checked.warnings.len();
+    let mut rows = vec![
+        ("policy", checked.policy_file.clone()),
+        ("routes", checked.policy.routes().len().to_string()),
+        ("scopes", checked.policy.scopes().count().to_string()),
+        ("tests", tests),
+        ("warnings", if warnings == 0 { "none".to_owned() } else { warnings.to_string() }),
+    ];
+    let keys = |stored: &StoredKeys| match stored.expired {
+        0 => ("keys", stored.count.to_string()),
+        expired => ("keys", format!("{}, {expired} expired", stored.count)),
+    };
+    rows.extend(checked.stored.as_ref().map(keys));
+    rows.iter().try_for_each(|(name, value)| console.print(format_args!("{name:<10}{value}")))
 }
 
 fn counted(count: usize, noun: &str) -> String {

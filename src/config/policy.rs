@@ -8,6 +8,7 @@ mod hidden;
 mod place;
 mod route;
 pub mod test;
+mod unused;
 
 use std::path::Path;
 
@@ -113,6 +114,7 @@ pub(super) fn compile(
         }
     };
     hidden::warn_of_hidden_methods(reader, &policy);
+    unused::warn(reader, &fields, &policy);
     let tests = match fields.find("tests") {
         Some(tests) => test::read::read(reader, &tests, &policy, surroundings.vocabulary),
         None => Vec::new(),

@@ -99,3 +99,54 @@ fn mutation_is_content_where_tests_pin_every_scope_and_alternative() {
     assert!(output.stdout.contains("Taken out in turn: 9 scopes and alternatives, of which the tests noticed 9\n"));
     assert!(!output.stdout.contains("unnoticed"), "{}", output.stdout);
 }
+
+#[test]
+fn what_is_declared_for_nothing_is_warned_of() {
+    let policy = POLICY
+        .replace("  admin: Everything else\n", "  admin: Everything else\n  old:read: Of an older version\n  all: { description: All, implies: [admin] }\n")
+        .replace("lists: lists:read }", "lists: lists:read, tags: tags:read }")
+        .replace("  lists:read:", "  tags:read: Read tags\n  lists:read:");
+    let folder = folder(&policy.replace("tests:\n", ""));
+    let output = run(&folder, &["check"]).exits(0);
+    insta::assert_snapshot!(format!("{}{}", output.stderr, output.stdout));
+    let json = run(&folder, &["check", "--json"]).exits(0).json();
+    let lines: Vec<_> = json["warnings"].as_array().expect("a list").iter().map(|warning| &warning["line"]).collect();
+    assert_eq!(lines, [9, 12], "a scope that implies a used one is used, and so is one that a member asks for");
+    assert_eq!(json["summary"]["warnings"], 2);
+}
+
+#[test]
+fn a_member_that_a_route_writes_itself_does_not_use_the_declared_one() {
+    let text = "version: 1\nparameters:\n  include: { members: { a: a:read, b: b:read } }\nroutes:\n  GET /x: { auth: key, query: { include: { a: c:read } } }\n  GET /y: { auth: key, query: { include: b } }\n";
+    let folder = folder(text);
+    let json = run(&folder, &["check", "--json"]).exits(0).json();
+    assert_eq!(json["warnings"].as_array().map(Vec::len), Some(1), "{json}");
+    assert!(json["warnings"][0]["message"].as_str().is_some_and(|message| message.contains("member `a`")), "{json}");
+}
+
+#[test]
+fn the_stored_keys_are_looked_at_where_that_is_asked() {
+    let folder = folder(&POLICY.replace("tests:\n", ""));
+    run(&folder, &["keys", "create", "--name", "old", "--scopes", "profiles:read"]).exits(0);
+    run(&folder, &["keys", "create", "--name", "admin", "--scopes", "admin"]).exits(0);
+    let gone = run(&folder, &["keys", "create", "--name", "gone", "--scopes", "admin", "--json"]).exits(0).json();
+    run(&folder, &["keys", "revoke", gone["id"].as_str().expect("an id")]).exits(0);
+    write(folder.path(), "policy.yaml", &POLICY.replace("admin", "master").replace("tests:\n", ""));
+    let output = run(&folder, &["check", "--keys"])
+        .exits(0)
+        .says(&["(admin) has the scope `admin`, which the policy does not know"]);
+    assert!(!output.stderr.contains("gone"), "a revoked key concerns nobody: {}", output.stderr);
+    assert!(output.stdout.ends_with("warnings  1\nkeys      2\n"), "{}", output.stdout);
+    let json = run(&folder, &["check", "--keys", "--json"]).exits(0).json();
+    assert_eq!(json["summary"]["keys"], serde_json::json!({ "stored": 2, "expired": 0 }));
+}
+
+#[test]
+fn a_key_that_has_expired_is_told() {
+    let folder = folder(&POLICY.replace("tests:\n", ""));
+    let keys = "keys:\n  - { name: old, id: key_old, sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08, scopes: [admin], expires: 2020-01-01 }\n";
+    write(folder.path(), "keys.yaml", keys);
+    write(folder.path(), "scopegate.yaml", &CONFIG.replace("sqlite:keys.db", "file:keys.yaml"));
+    let output = run(&folder, &["check", "--keys"]).exits(0).says(&["key key_old (old) has expired: 2020-01-01"]);
+    assert!(output.stdout.ends_with("keys      1, 1 expired\n"), "{}", output.stdout);
+}
