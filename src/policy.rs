@@ -39,7 +39,7 @@ pub use build_error::{BuildError, FaultKind, Part};
 pub use builder::{AccessSpec, Builder, MemberSpec, ParameterSpec, RouteSpec, RuleSpec};
 pub use decision::Decision;
 pub use denial::Denial;
-pub use explanation::{Candidate, Explanation};
+pub use explanation::{Candidate, Explanation, Sufficient};
 pub use known::ScopeInfo;
 pub use method::Method;
 pub use nearest::nearest;
@@ -184,8 +184,10 @@ impl Policy {
         let chosen = self.trie.find(path);
         let candidate = |leaf: LeafId| {
             let (_, id) = self.trie.methods(leaf).written().next()?;
+            let routes = self.trie.methods(leaf).written().filter_map(|(_, id)| self.route(id));
             Some(Candidate {
                 template: self.route(id)?.template().to_owned(),
+                line: routes.map(Route::line).min()?,
                 methods: self.written_methods(leaf),
                 chosen: chosen == Found::Leaf(leaf),
             })

@@ -16,6 +16,39 @@ pub struct Console {
     errors: Box<dyn Write>,
     /// How messages are shown.
     style: Style,
+    /// How data for a reader is shown.
+    paint: Paint,
+}
+
+/// What a piece of text is, for the eye.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ink {
+    Bad,
+    Faint,
+    Good,
+    Plain,
+    Strong,
+}
+
+/// Colours text where a terminal shows it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Paint(Style);
+
+impl Paint {
+    /// The text as it is shown.
+    pub(super) fn apply(self, ink: Ink, text: &str) -> String {
+        let code = match ink {
+            Ink::Bad => "31",
+            Ink::Faint => "2",
+            Ink::Good => "32",
+            Ink::Plain => "",
+            Ink::Strong => "1",
+        };
+        match self.0 {
+            Style::Coloured if !code.is_empty() => format!("\x1b[{code}m{text}\x1b[0m"),
+            Style::Coloured | Style::Plain => text.to_owned(),
+        }
+    }
 }
 
 impl fmt::Debug for Console {
@@ -29,13 +62,14 @@ impl Console {
     pub fn of_process() -> Self {
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        let coloured = io::stderr().is_terminal() && !no_color && !dumb;
+        let style = |terminal: bool| if terminal && !no_color && !dumb { Style::Coloured } else { Style::Plain };
         Self {
             input: Box::new(io::stdin().lock()),
             // Not locked: a gateway's log writes there from other threads while the console lives.
             output: Box::new(io::stdout()),
             errors: Box::new(io::stderr()),
-            style: if coloured { Style::Coloured } else { Style::Plain },
+            style: style(io::stderr().is_terminal()),
+            paint: Paint(style(io::stdout().is_terminal())),
         }
     }
 
@@ -47,7 +81,13 @@ impl Console {
             output: Box::new(output),
             errors: Box::new(errors),
             style: Style::Plain,
+            paint: Paint(Style::Plain),
         }
+    }
+
+    /// How data for a reader is coloured.
+    pub(super) fn paint(&self) -> Paint {
+        self.paint
     }
 
     /// Writes a line of data to standard output.
@@ -142,4 +182,16 @@ pub(super) fn read_line(input: &mut dyn BufRead) -> io::Result<Option<Vec<u8>>> 
     line.pop_if(|last| *last == b'\n');
     line.pop_if(|last| *last == b'\r');
     Ok(Some(line))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_terminal_is_given_colours() {
+        assert_eq!(Paint(Style::Coloured).apply(Ink::Bad, "missing"), "\x1b[31mmissing\x1b[0m");
+        assert_eq!(Paint(Style::Coloured).apply(Ink::Plain, "text"), "text");
+        assert_eq!(Paint(Style::Plain).apply(Ink::Bad, "missing"), "missing");
+    }
 }

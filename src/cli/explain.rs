@@ -10,13 +10,14 @@ use clap::Args;
 
 use serde_json::{Value, json};
 
-use self::caller::{Callers, Claim};
+use self::caller::{Callers, Claim, Explained};
 use super::{ConfigArgs, Console, Exit, Failure, source};
+use crate::config::policy::LoadedPolicy;
 use crate::config::{self, Config, Keys, Overrides};
 use crate::key::GrantSpec;
 use crate::key::secret::Secret;
 use crate::policy::scope::Vocabulary;
-use crate::policy::{Policy, Request, Trace};
+use crate::policy::{Explanation, Policy, Request};
 
 /// Say why a request would be allowed or denied
 ///
@@ -81,7 +82,7 @@ pub(super) fn run(arguments: &ExplainArgs, console: &mut Console) -> Result<Exit
     let request = Request { method: method.as_bytes(), target: target.as_bytes(), override_header: false };
     let explained = callers.explain(&request, &claim)?;
     if arguments.json {
-        console.print_json(&to_json(&explained.trace))?;
+        console.print_json(&to_json(&explained))?;
     } else {
         human::print(&explained, (method, target), console)?;
     }
@@ -92,6 +93,7 @@ pub(super) fn run(arguments: &ExplainArgs, console: &mut Console) -> Result<Exit
 #[derive(Debug)]
 struct Grounds {
     policy: Policy,
+    policy_file: String,
     /// How keys are made and where they are, where a configuration says it.
     keys: Option<Keys>,
 }
@@ -102,14 +104,14 @@ impl Grounds {
         let Some(path) = &arguments.policy else {
             let loaded = arguments.config.load_with(vocabulary, keys)?;
             let Config { policy, keys, .. } = loaded.config;
-            return Ok(Self { policy, keys: Some(keys) });
+            return Ok(Self { policy, policy_file: loaded.policy_file, keys: Some(keys) });
         };
         source::see_file(path)?;
         // The policy stands alone: a configuration is asked for its keys, where some are needed and it can be read.
-        let policy = config::policy::load(path, vocabulary).map_err(Failure::Faults)?.policy;
+        let LoadedPolicy { policy, file, .. } = config::policy::load(path, vocabulary).map_err(Failure::Faults)?;
         let needs_keys = arguments.key.is_some() || arguments.key_id.is_some() || arguments.batch.is_some();
         let loaded = needs_keys.then(|| arguments.config.load_with(&Vocabulary::new(), keys).ok()).flatten();
-        Ok(Self { policy, keys: loaded.map(|loaded| loaded.config.keys) })
+        Ok(Self { policy, policy_file: file, keys: loaded.map(|loaded| loaded.config.keys) })
     }
 
     /// How keys are made, and where they are.
@@ -143,10 +145,14 @@ fn claim(arguments: &ExplainArgs, console: &mut Console) -> Result<Claim, Failur
     }
 }
 
-/// The reasons as the contract has them.
-fn to_json(trace: &Trace) -> Value {
-    let because: Vec<Value> =
-        trace.because.iter().map(|because| json!({ "scope": because.scope, "from": because.from })).collect();
+/// The reasons as the contract has them, and the steps behind them.
+fn to_json(explained: &Explained) -> Value {
+    let trace = &explained.trace;
+    let held = |scope: &String| !trace.missing.contains(scope);
+    let because = trace.because.iter();
+    let because: Vec<Value> = because
+        .map(|because| json!({ "scope": because.scope, "from": because.from, "held": held(&because.scope) }))
+        .collect();
     let mut object = json!({
         "decision": trace.decision,
         "status": trace.status,
@@ -165,6 +171,38 @@ fn to_json(trace: &Trace) -> Value {
         for (name, value) in [("parameter", &trace.parameter), ("member", &trace.member)] {
             fields.extend(value.as_ref().map(|value| (name.to_owned(), json!(value))));
         }
+        fields.insert("caller".to_owned(), json!(explained.caller));
+        if let Some(steps) = &explained.steps {
+            add_steps(fields, steps, &explained.file);
+        }
     }
     object
+}
+
+/// The steps from the target to the route, and what would do.
+fn add_steps(fields: &mut serde_json::Map<String, Value>, steps: &Explanation, file: &str) {
+    let templates: Vec<Value> = steps
+        .candidates
+        .iter()
+        .map(|candidate| {
+            json!({
+                "template": candidate.template,
+                "methods": candidate.methods,
+                "line": candidate.line,
+                "chosen": candidate.chosen,
+            })
+        })
+        .collect();
+    let sufficient = steps.sufficient.as_ref();
+    let sufficient = sufficient.map(|grants| json!({ "scopes": grants.scopes, "levels": grants.levels }));
+    for (name, value) in [
+        ("file", json!(file)),
+        ("line", json!(steps.line)),
+        ("segments", json!(steps.segments)),
+        ("templates", Value::Array(templates)),
+        ("letter_case_differs", json!(steps.near_miss)),
+        ("sufficient", json!(sufficient)),
+    ] {
+        fields.insert(name.to_owned(), value);
+    }
 }

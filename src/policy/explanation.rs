@@ -1,6 +1,9 @@
 //! A decision with the steps that led to it, for `explain`.
 
 use super::decision::Decision;
+use super::denial::Denial;
+use super::route::{Access, Route};
+use super::scope::{Grant, ScopeSet};
 use super::trace::Trace;
 
 /// A decision, its reasons and its steps, told to whoever runs the gateway.
@@ -8,12 +11,16 @@ use super::trace::Trace;
 pub struct Explanation {
     /// The reasons. Unlike in an answer, the route is named whoever asked.
     pub trace: Trace,
+    /// The line of the policy file that the route stands on.
+    pub line: Option<u32>,
     /// The decoded segments of the path, as they were compared.
     pub segments: Vec<String>,
     /// Every template whose shape the path has, the most specific first.
     pub candidates: Vec<Candidate>,
     /// Whether the path is one of a more specific template but for letter case, so that no template matches it.
     pub near_miss: bool,
+    /// What a key would have to hold; `None` where no grant alone opens the route to this request.
+    pub sufficient: Option<Sufficient>,
 }
 
 /// A template that a path could belong to.
@@ -23,17 +30,55 @@ pub struct Candidate {
     pub template: String,
     /// The methods that it has.
     pub methods: Vec<&'static str>,
+    /// The line of the first route on it.
+    pub line: u32,
     /// Whether the path chose it.
     pub chosen: bool,
+}
+
+/// Grants that open a route to a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sufficient {
+    /// Lists of scopes, each of which does. An empty one: no scope is needed.
+    pub scopes: Vec<Vec<String>>,
+    /// The levels that do.
+    pub levels: Vec<&'static str>,
 }
 
 impl Explanation {
     pub(super) fn of(decision: &Decision<'_>) -> Self {
         Self {
             trace: Trace::full(decision),
+            line: decision.route().map(Route::line),
             segments: decision.target.segments(),
             candidates: decision.policy.candidates(decision.target),
             near_miss: decision.target.is_near_miss(),
+            sufficient: Sufficient::of(decision),
         }
+    }
+}
+
+impl Sufficient {
+    fn of(decision: &Decision<'_>) -> Option<Self> {
+        let route = decision.route().filter(|route| !matches!(route.access, Access::Anyone | Access::Deny))?;
+        let for_others = matches!(decision.denial, Some(Denial::KeyKindNotAllowed | Denial::OutsideBinding));
+        let unseen = decision.unseen_query();
+        let reports = || decision.query.iter().chain(&unseen);
+        if for_others || reports().any(|report| report.fault.is_some()) {
+            return None;
+        }
+        let demands: ScopeSet = reports().flat_map(|report| &report.demands).map(|demand| demand.scope).collect();
+        let base = route.requirement.all_of.union(&demands);
+        let mut lists: Vec<ScopeSet> = route.requirement.any_of.iter().map(|scopes| base.union(scopes)).collect();
+        if lists.is_empty() {
+            lists.push(base);
+        }
+        let known = &decision.policy.known;
+        let does = |level: &Grant| lists.iter().any(|list| known.holding(known.expand(level)).has_all(list));
+        let levels = [("read-only", Grant::ReadOnly), ("full", Grant::Full)];
+        Some(Self {
+            scopes: lists.iter().map(|list| known.names(list)).collect(),
+            levels: levels.iter().filter(|(_, level)| does(level)).map(|(name, _)| *name).collect(),
+        })
     }
 }

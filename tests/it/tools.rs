@@ -150,3 +150,41 @@ fn a_key_that_has_expired_is_told() {
     let output = run(&folder, &["check", "--keys"]).exits(0).says(&["key key_old (old) has expired: 2020-01-01"]);
     assert!(output.stdout.ends_with("keys      1, 1 expired\n"), "{}", output.stdout);
 }
+
+#[test]
+fn an_explanation_shows_each_step() {
+    let policy = POLICY.replace("tests:\n", "  ANY /{*rest}: admin\n");
+    let folder = folder(&policy);
+    let target = "/api/profiles/%24custom?include=lists";
+    let allowed = run(&folder, &["explain", "GET", "/api/profiles", "--read-only"]).exits(0).stdout;
+    let denied = run(&folder, &["explain", "GET", target, "--scopes", "profiles:read"]).exits(3).stdout;
+    let alternatives = run(&folder, &["explain", "DELETE", "/api/profiles/1"]).exits(3).stdout;
+    let refused = run(&folder, &["explain", "GET", "/api/Profiles/1", "--full"]).exits(3).stdout;
+    let all = [allowed, denied, alternatives, refused].join("\n----\n");
+    assert!(all.lines().all(|line| line.chars().count() <= 80), "{all}");
+    assert!(!all.contains('\x1b'), "no colours where no terminal is: {all}");
+    insta::assert_snapshot!(all);
+}
+
+#[test]
+fn an_explanation_as_json_has_the_same_facts() {
+    let folder = folder(&POLICY.replace("tests:\n", "  ANY /{*rest}: admin\n"));
+    let target = "/api/profiles/%24custom?include=lists";
+    let json = run(&folder, &["explain", "GET", target, "--scopes", "profiles:read", "--json"]).exits(3).json();
+    assert_eq!(strings(&json["segments"]), ["api", "profiles", "$custom"]);
+    assert_eq!((json["file"].as_str(), json["line"].as_u64()), (Some("policy.yaml"), Some(12)));
+    assert_eq!(
+        json["because"][0],
+        serde_json::json!({ "scope": "lists:read", "from": "include=lists", "held": false })
+    );
+    let template = serde_json::json!({ "template": "/api/profiles/{id}", "methods": ["DELETE", "GET", "PATCH"], "line": 12, "chosen": true });
+    assert_eq!(json["templates"][0], template);
+    assert_eq!(json["templates"][1]["chosen"], false);
+    let sufficient =
+        serde_json::json!({ "scopes": [["lists:read", "profiles:read"]], "levels": ["read-only", "full"] });
+    assert_eq!(json["sufficient"], sufficient);
+    let none = run(&folder, &["explain", "GET", "/api/profiles?include=tags", "--full", "--json"]).exits(3).json();
+    assert_eq!(none["sufficient"], serde_json::Value::Null, "no grant opens a member that the route does not list");
+    let open = run(&folder, &["explain", "GET", "/api/health", "--json"]).exits(0).json();
+    assert_eq!(open["sufficient"], serde_json::Value::Null, "nobody needs a key");
+}

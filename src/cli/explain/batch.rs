@@ -45,7 +45,7 @@ pub(super) fn run(path: &Path, callers: &mut Callers<'_>, console: &mut Console)
             Ok((line, claim)) => {
                 let request =
                     Request { method: line.method.as_bytes(), target: line.target.as_bytes(), override_header: false };
-                console.print_json(&to_json(&callers.explain(&request, &claim)?.trace))?;
+                console.print_json(&to_json(&callers.explain(&request, &claim)?))?;
             }
             Err(what) => {
                 exit = Exit::Usage;

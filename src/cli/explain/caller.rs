@@ -45,6 +45,8 @@ pub(super) struct Explained {
     pub(super) steps: Option<Explanation>,
     /// Who called, never the key.
     pub(super) caller: String,
+    /// The file of the policy.
+    pub(super) file: String,
 }
 
 /// Makes callers of claims, and asks the policy about them.
@@ -107,14 +109,15 @@ impl<'g> Callers<'g> {
 
     fn decide(&self, request: &Request<'_>, caller: &Caller<'_>) -> Explained {
         let caller_in_words = in_words(caller, self.from);
+        let file = self.grounds.policy_file.clone();
         let target = match self.grounds.policy.judge(request) {
             Ok(target) => target,
             Err(denial) => {
-                return Explained { trace: refusal(denial), steps: None, caller: caller_in_words };
+                return Explained { trace: refusal(denial), steps: None, caller: caller_in_words, file };
             }
         };
         let steps = self.grounds.policy.decide(caller, &target).explain();
-        Explained { trace: steps.trace.clone(), steps: Some(steps), caller: caller_in_words }
+        Explained { trace: steps.trace.clone(), steps: Some(steps), caller: caller_in_words, file }
     }
 
     fn principal(&self, grant: &GrantSpec) -> Principal {

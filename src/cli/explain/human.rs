@@ -1,60 +1,147 @@
-//! An explanation for a reader: the steps in their order, then the decision.
+//! An explanation for a reader: the steps in their order, then the decision, at 80 columns.
 
 use super::caller::Explained;
+use crate::cli::console::{Ink, Paint};
 use crate::cli::{Console, Failure};
+use crate::policy::{Explanation, Sufficient, Trace};
 
 /// Granted scopes that are named before the rest is counted.
 const SCOPES_SHOWN: usize = 6;
+
+/// Columns of a line.
+const WIDTH: usize = 80;
+
+/// Columns of the names of the steps, with what stands before and behind.
+const MARGIN: usize = 12;
 
 pub(super) fn print(
     explained: &Explained,
     (method, target): (&str, &str),
     console: &mut Console,
 ) -> Result<(), Failure> {
-    lines(explained, method, target).into_iter().try_for_each(|line| console.print(line))
+    let mut page = Page { paint: console.paint(), lines: Vec::new() };
+    page.lines.push(page.paint.apply(Ink::Strong, &format!("{} {}", visible(method), visible(target))));
+    page.lines.push(String::new());
+    page.explanation(explained);
+    page.lines.into_iter().try_for_each(|line| console.print(line))
 }
 
-fn lines(explained: &Explained, method: &str, target: &str) -> Vec<String> {
-    let trace = &explained.trace;
-    let mut lines = vec![format!("{} {}", visible(method), visible(target)), String::new()];
-    let mut step = |name: &str, value: String| lines.push(format!("  {name:<10}{value}"));
-    if let Some(steps) = &explained.steps {
-        let path: Vec<String> = steps.segments.iter().map(|segment| visible(segment)).collect();
-        step("path", format!("/{}", path.join("/")));
-        match &trace.route {
-            Some(route) => step("route", route.clone()),
-            None => step("route", "none".to_owned()),
+/// The lines so far.
+struct Page {
+    paint: Paint,
+    lines: Vec<String>,
+}
+
+impl Page {
+    fn explanation(&mut self, explained: &Explained) {
+        let trace = &explained.trace;
+        match &explained.steps {
+            Some(steps) => self.path(steps, &explained.file),
+            None => self.step("path", "refused before any route was looked for", Ink::Plain),
         }
-        for candidate in steps.candidates.iter().filter(|candidate| trace.route.is_none() || !candidate.chosen) {
+        self.step("caller", &explained.caller, Ink::Plain);
+        self.scopes(trace);
+        if let Some(sufficient) = explained.steps.as_ref().and_then(|steps| steps.sufficient.as_ref()) {
+            self.sufficient(sufficient);
+        }
+        self.lines.push(String::new());
+        let (decision, ink) = match trace.code {
+            None => ("ALLOW".to_owned(), Ink::Good),
+            Some(code) => (format!("DENY {} {code}", trace.status), Ink::Bad),
+        };
+        let mut lines = wrapped(&format!("{decision}  {}", trace.reason), WIDTH).into_iter();
+        if let Some(first) = lines.next() {
+            let rest = first.strip_prefix(decision.as_str()).unwrap_or_default();
+            self.lines.push(format!("{}{rest}", self.paint.apply(ink, &decision)));
+        }
+        self.lines.extend(lines);
+    }
+
+    /// From the path to the route.
+    fn path(&mut self, steps: &Explanation, file: &str) {
+        let segments: Vec<String> = steps.segments.iter().map(|segment| visible(segment)).collect();
+        self.step("path", &format!("/{}", segments.join("/")), Ink::Plain);
+        self.step("segments", &segments.join(" | "), Ink::Faint);
+        let widest = steps.candidates.iter().map(|candidate| candidate.template.chars().count()).max().unwrap_or(0);
+        for (place, candidate) in steps.candidates.iter().enumerate() {
             let why = if candidate.chosen { "chosen by the path" } else { "less specific" };
-            step("", format!("{} has {} ({why})", candidate.template, candidate.methods.join(", ")));
+            let methods = candidate.methods.join(", ");
+            let name = if place == 0 { "templates" } else { "" };
+            let ink = if candidate.chosen { Ink::Plain } else { Ink::Faint };
+            self.step(name, &format!("{:<widest$}  {methods}  ({why})", candidate.template), ink);
         }
         if steps.near_miss {
-            step("", "the path is one of a more specific template but for letter case, so none matches".to_owned());
+            self.step("", "the path is one of a more specific template but for letter case, so none matches", Ink::Bad);
         }
-    } else {
-        step("path", "refused before any route was looked for".to_owned());
+        match (&steps.trace.route, steps.line) {
+            (Some(route), Some(line)) => {
+                self.step("route", route, Ink::Strong);
+                self.step("", &format!("{file}:{line}"), Ink::Faint);
+            }
+            _ => self.step("route", "none", Ink::Bad),
+        }
     }
-    step("caller", explained.caller.clone());
-    for (place, because) in trace.because.iter().enumerate() {
-        let name = if place == 0 { "required" } else { "" };
-        step(name, format!("{}  (because of {})", because.scope, because.from));
+
+    /// What is needed and why, what is held, what is missing.
+    fn scopes(&mut self, trace: &Trace) {
+        let widest = trace.because.iter().map(|because| because.scope.chars().count()).max().unwrap_or(0);
+        for (place, because) in trace.because.iter().enumerate() {
+            let name = if place == 0 { "required" } else { "" };
+            let (state, ink) =
+                if trace.missing.contains(&because.scope) { ("missing", Ink::Bad) } else { ("held", Ink::Good) };
+            let from = if Some(&because.from) == trace.route.as_ref() { "the route" } else { &because.from };
+            self.step(name, &format!("{:<widest$}  {state:<7}  because of {from}", because.scope), ink);
+        }
+        if !trace.any_of.is_empty() {
+            let alternatives: Vec<String> = trace.any_of.iter().map(|scopes| scopes.join(" and ")).collect();
+            self.step("any of", &alternatives.join(", or "), Ink::Plain);
+        }
+        if !trace.granted.is_empty() {
+            self.step("granted", &shortened(&trace.granted), Ink::Plain);
+        }
+        if !trace.missing.is_empty() {
+            self.step("missing", &trace.missing.join(", "), Ink::Bad);
+        }
     }
-    if !trace.any_of.is_empty() {
-        let alternatives: Vec<String> = trace.any_of.iter().map(|scopes| scopes.join(" and ")).collect();
-        step("any of", alternatives.join(", or "));
+
+    fn sufficient(&mut self, sufficient: &Sufficient) {
+        let list = |scopes: &Vec<String>| match scopes.as_slice() {
+            [] => "any key, whatever its scopes".to_owned(),
+            scopes => scopes.join(" and "),
+        };
+        let mut ways: Vec<String> = sufficient.scopes.iter().map(list).collect();
+        if !sufficient.scopes.iter().any(Vec::is_empty) {
+            ways.extend(sufficient.levels.iter().map(|level| format!("the grant {level}")));
+        }
+        self.step("would do", &ways.join(", or "), Ink::Plain);
     }
-    if !trace.granted.is_empty() {
-        step("granted", shortened(&trace.granted));
+
+    /// One step: its name, and what there is to say, in as many lines as that takes.
+    fn step(&mut self, name: &str, text: &str, ink: Ink) {
+        let mut name = name;
+        for line in wrapped(text, WIDTH - MARGIN) {
+            let padded = self.paint.apply(Ink::Faint, &format!("{name:<10}"));
+            self.lines.push(format!("  {padded}{}", self.paint.apply(ink, &line)).trim_end().to_owned());
+            name = "";
+        }
     }
-    if !trace.missing.is_empty() {
-        step("missing", trace.missing.join(", "));
+}
+
+/// A text in lines of at most `width` columns, parted at spaces. What has none is left whole: it is there to be copied.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let used = lines.last().map_or(0, |line| line.chars().count());
+        match lines.last_mut() {
+            Some(line) if used == 0 || used + 1 + word.chars().count() <= width => {
+                if used > 0 {
+                    line.push(' ');
+                }
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
     }
-    lines.push(String::new());
-    lines.push(match trace.code {
-        None => format!("ALLOW  {}", trace.reason),
-        Some(code) => format!("DENY {} {code}  {}", trace.status, trace.reason),
-    });
     lines
 }
 
@@ -86,5 +173,11 @@ mod tests {
     #[test]
     fn a_target_cannot_act_on_the_terminal() {
         assert_eq!(visible("/a\x1b[2J\u{9b}b"), "/a\u{fffd}[2J\u{fffd}b");
+    }
+
+    #[test]
+    fn a_long_text_is_parted_at_spaces_and_a_long_word_is_not_parted() {
+        assert_eq!(wrapped("one two  three", 7), ["one two", "three"]);
+        assert_eq!(wrapped("a word-that-is-long b", 6), ["a", "word-that-is-long", "b"]);
     }
 }

@@ -97,13 +97,14 @@ fn an_ambiguous_parameter_is_named_as_the_policy_writes_it() {
 fn the_steps_show_every_template_of_the_shape_the_most_specific_first() {
     let explanation = profiles().explain("GET /api/profiles/a%20b", &[]);
     assert_eq!(explanation.segments, ["api", "profiles", "a b"]);
-    let candidate = |template: &str, methods: &[&'static str], chosen| Candidate {
+    let candidate = |template: &str, methods: &[&'static str], chosen, line| Candidate {
         template: template.to_owned(),
         methods: methods.to_vec(),
         chosen,
+        line,
     };
     let expected =
-        [candidate("/api/profiles/{id}", &["GET", "POST"], true), candidate("/api/{*rest}", &["GET"], false)];
+        [candidate("/api/profiles/{id}", &["GET", "POST"], true, 1), candidate("/api/{*rest}", &["GET"], false, 3)];
     assert_eq!(explanation.candidates, expected);
 }
 
@@ -115,4 +116,21 @@ fn an_explanation_says_what_is_needed_whoever_asks() {
     assert_eq!((trace.status, trace.code), (401, Some("missing_key")));
     assert_eq!(trace.required, ["lists:read", "profiles:read"]);
     assert_eq!(trace.missing, trace.required);
+}
+
+#[test]
+fn an_explanation_says_which_grants_would_do() {
+    let gate = profiles();
+    let sufficient = |request: &str| gate.explain(request, &[]).sufficient;
+    let does = |scopes: &[&str], levels: &[&'static str]| {
+        Some(Sufficient { scopes: vec![owned(scopes)], levels: levels.to_vec() })
+    };
+    assert_eq!(
+        sufficient("GET /api/profiles/1?include=lists"),
+        does(&["lists:read", "profiles:read"], &["read-only", "full"])
+    );
+    assert_eq!(sufficient("POST /api/profiles/1"), does(&["profiles:write"], &["full"]));
+    for request in ["GET /api/profiles/1?include=tags", "GET /api/closed", "PUT /api/profiles/1"] {
+        assert_eq!(sufficient(request), None, "{request}");
+    }
 }
