@@ -3,6 +3,7 @@
 //! Data goes to standard output, everything said about it to standard error. Each command is a module with a `run`
 //! that takes its arguments and a [`Console`] and gives an [`Exit`] or a [`Failure`].
 
+mod cando;
 mod check;
 mod completions;
 mod console;
@@ -14,6 +15,8 @@ mod import;
 mod keys;
 mod serve;
 mod source;
+mod stored;
+mod whocan;
 
 use std::process::ExitCode;
 
@@ -74,6 +77,8 @@ enum Command {
     Serve(ServeArgs),
     Check(check::CheckArgs),
     Explain(explain::ExplainArgs),
+    Whocan(whocan::WhocanArgs),
+    Cando(cando::CandoArgs),
     Import(import::ImportArgs),
     Keys(keys::KeysArgs),
     Healthcheck(healthcheck::HealthcheckArgs),
@@ -114,6 +119,8 @@ fn dispatch(command: Command, console: &mut Console) -> Result<Exit, Failure> {
         }
         Command::Check(arguments) => check::run(&arguments, console),
         Command::Explain(arguments) => explain::run(&arguments, console),
+        Command::Whocan(arguments) => whocan::run(&arguments, console),
+        Command::Cando(arguments) => cando::run(&arguments, console),
         Command::Import(arguments) => import::run(arguments, console),
         Command::Keys(arguments) => keys::run(arguments, console),
         Command::Healthcheck(arguments) => healthcheck::run(&arguments, console),

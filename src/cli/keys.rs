@@ -1,7 +1,7 @@
 //! `scopegate keys …`: the records in a store, from the command line. None of it ever shows a key but `create`, once.
 
 mod create;
-mod view;
+pub(super) mod view;
 
 use clap::{Args, Subcommand};
 use serde_json::json;

@@ -188,3 +188,75 @@ fn an_explanation_as_json_has_the_same_facts() {
     let open = run(&folder, &["explain", "GET", "/api/health", "--json"]).exits(0).json();
     assert_eq!(open["sufficient"], serde_json::Value::Null, "nobody needs a key");
 }
+
+/// A store as a file, with ids that tests can name.
+const KEYS: &str = "keys:
+  - { id: key_reader, name: reader, scopes: [profiles:read], sha256: 0000000000000000000000000000000000000000000000000000000000000001 }
+  - { id: key_lists, name: lists, scopes: [profiles:read, lists:read], allow_from: [10.0.0.0/8], sha256: 0000000000000000000000000000000000000000000000000000000000000002 }
+  - { id: key_full, name: full, grant: full, disabled: true, sha256: 0000000000000000000000000000000000000000000000000000000000000003 }
+  - { id: key_old, name: old, grant: read-only, expires: 2020-01-01, sha256: 0000000000000000000000000000000000000000000000000000000000000004 }
+  - { id: key_acme, name: acme, scopes: [admin, profiles:read], account: acme, sha256: 0000000000000000000000000000000000000000000000000000000000000005 }
+";
+
+/// A folder with a policy and the keys above.
+fn with_keys(policy: &str) -> TempDir {
+    let folder = folder(policy);
+    write(folder.path(), "keys.yaml", KEYS);
+    write(folder.path(), "scopegate.yaml", &CONFIG.replace("sqlite:keys.db", "file:keys.yaml"));
+    folder
+}
+
+/// Id and state of each key, and whether it may.
+fn ids(json: &serde_json::Value) -> Vec<(&str, &str, bool)> {
+    fn of(key: &serde_json::Value) -> Option<(&str, &str, bool)> {
+        Some((key["id"].as_str()?, key["state"].as_str()?, key["may"].as_bool()?))
+    }
+    json["keys"].as_array().expect("a list").iter().map(|key| of(key).expect("three facts")).collect()
+}
+
+#[test]
+fn whocan_lists_the_keys_that_may_send_a_request() {
+    let folder = with_keys(&POLICY.replace("tests:\n", ""));
+    let target = "/api/profiles/1?include=lists";
+    insta::assert_snapshot!(run(&folder, &["whocan", "GET", target]).exits(0).stdout);
+    let json = run(&folder, &["whocan", "GET", target, "--json"]).exits(0).json();
+    let expected = [("key_full", "disabled", false), ("key_lists", "active", true), ("key_old", "expired", false)];
+    assert_eq!(ids(&json), expected);
+    assert_eq!(json["route"], "GET /api/profiles/{id}");
+    assert!(!json.to_string().contains("00000001"), "no digest is shown");
+}
+
+#[test]
+fn whocan_exits_3_where_no_key_in_force_may() {
+    let folder = with_keys(&POLICY.replace("tests:\n", "  ANY /closed: { auth: deny }\n"));
+    let patch = run(&folder, &["whocan", "PATCH", "/api/profiles/1"]).exits(3);
+    assert!(patch.stdout.contains("key_full") && patch.stdout.contains("disabled"), "{}", patch.stdout);
+    run(&folder, &["whocan", "GET", "/api/closed"]).exits(3).says(&["No key of the store may call ANY /api/closed."]);
+    run(&folder, &["whocan", "GET", "/nowhere"]).exits(3).says(&["no route of the policy takes the request"]);
+    let json = run(&folder, &["whocan", "GET", "/api/../x", "--json"]).exits(3).json();
+    assert_eq!(json["code"], "ambiguous_path");
+    run(&folder, &["whocan", "GET", "/api/health"]).exits(0).says(&["open to anyone"]);
+}
+
+#[test]
+fn cando_lists_the_routes_of_a_key_with_the_members_it_may_use() {
+    let policy = POLICY.replace(
+        "tests:\n",
+        "  GET /accounts/{account}: { scopes: profiles:read }\n  GET /me: { auth: key, unbound: [account] }\n",
+    );
+    let policy = policy.replace("base: /api\n", "base: /api\nbind: { account: account }\n");
+    let folder = with_keys(&policy);
+    let told = ["key_lists", "key_reader", "key_acme", "key_full"].map(|id| {
+        let output = run(&folder, &["cando", id]).exits(0);
+        format!("{}{}", output.stderr, output.stdout)
+    });
+    insta::assert_snapshot!(told.join("----\n"));
+    let json = run(&folder, &["cando", "key_lists", "--json"]).exits(0).json();
+    assert_eq!((json["key"]["id"].as_str(), json["in_force"].as_bool()), (Some("key_lists"), Some(true)));
+    assert_eq!(json["routes"][0]["members"], serde_json::json!([{ "parameter": "include", "members": ["lists"] }]));
+    let json = run(&folder, &["cando", "key_acme", "--json"]).exits(0).json();
+    let routes: Vec<_> = json["routes"].as_array().expect("a list").iter().map(|route| &route["route"]).collect();
+    assert_eq!(routes, ["GET /api/health", "GET /api/accounts/{account}", "GET /api/me"], "bound keys stay inside");
+    assert_eq!(json["routes"][1]["bound"], serde_json::json!([{ "parameter": "account", "values": ["acme"] }]));
+    run(&folder, &["cando", "key_nobody"]).exits(1).says(&["key_nobody"]);
+}

@@ -9,7 +9,7 @@ use crate::key::{GrantSpec, KeyRecord, KeyState, Timestamp};
 const SCOPES_IN_A_ROW: usize = 3;
 
 /// The record as JSON. It has no digest, and there is no key in it to show.
-pub(super) fn to_json(record: &KeyRecord, now: Timestamp) -> Value {
+pub(in crate::cli) fn to_json(record: &KeyRecord, now: Timestamp) -> Value {
     let (grant, scopes) = grant(record);
     let attributes: Vec<Value> =
         record.attributes.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
@@ -86,7 +86,7 @@ pub(super) fn lines(record: &KeyRecord, now: Timestamp) -> Vec<(&'static str, St
 }
 
 /// The whole grant in words.
-pub(super) fn long_grant(record: &KeyRecord) -> String {
+pub(in crate::cli) fn long_grant(record: &KeyRecord) -> String {
     match grant(record) {
         ("custom", []) => "no scopes".to_owned(),
         ("custom", scopes) => scopes.join(", "),
@@ -94,7 +94,7 @@ pub(super) fn long_grant(record: &KeyRecord) -> String {
     }
 }
 
-fn short_grant(record: &KeyRecord) -> String {
+pub(in crate::cli) fn short_grant(record: &KeyRecord) -> String {
     match grant(record) {
         ("custom", scopes) if scopes.len() > SCOPES_IN_A_ROW => {
             let shown: Vec<&str> = scopes.iter().take(SCOPES_IN_A_ROW).map(String::as_str).collect();
@@ -114,7 +114,7 @@ fn grant(record: &KeyRecord) -> (&'static str, &[String]) {
 }
 
 /// The state as a caller meets it: an active key whose time is over is `expired`.
-fn state(record: &KeyRecord, now: Timestamp) -> &'static str {
+pub(in crate::cli) fn state(record: &KeyRecord, now: Timestamp) -> &'static str {
     match record.state {
         KeyState::Active if record.is_expired(now) => "expired",
         state => state.as_str(),

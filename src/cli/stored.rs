@@ -1,0 +1,70 @@
+//! The keys of a store with what the policy is asked with, for commands that ask about many of them.
+
+use std::fmt::Display;
+
+use clap::Args;
+use comfy_table::{Table, presets};
+
+use super::{ConfigArgs, Failure, source};
+use crate::config::Loaded;
+use crate::key::KeyRecord;
+use crate::policy::Principal;
+use crate::policy::scope::Vocabulary;
+use crate::store::index::Index;
+use crate::store::{self, OpenMode, Revision};
+
+/// A policy and a store of keys.
+#[derive(Debug, Args)]
+pub(super) struct StoredArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Key store, as in sqlite:scopegate.db [default: as configured]
+    #[arg(long, value_name = "STORE")]
+    store: Option<String>,
+}
+
+/// A key with what the policy is asked with.
+#[derive(Debug)]
+pub(super) struct StoredKey {
+    pub(super) record: KeyRecord,
+    pub(super) principal: Principal,
+}
+
+impl StoredArgs {
+    /// The configuration, and every key of its store, ordered by name and id.
+    pub(super) fn load(&self) -> Result<(Loaded, Vec<StoredKey>), Failure> {
+        let vocabulary = Vocabulary::new();
+        let loaded = self.config.load_with(&vocabulary, |overrides| overrides.store.clone_from(&self.store))?;
+        let mut store =
+            store::open(&source::location(&loaded.config.keys), OpenMode::Existing).map_err(Failure::failed)?;
+        let index = Index::new(vocabulary);
+        let mut records = Vec::new();
+        store
+            .load(Revision::START, &mut |change| {
+                index.apply(&change);
+                records.push(change.record);
+            })
+            .map_err(Failure::failed)?;
+        let with_principal = |record: KeyRecord| {
+            let principal = index.look_up(&record.digest, |entry| entry.map(|entry| entry.principal.clone()))?;
+            Some(StoredKey { record, principal })
+        };
+        let mut keys: Vec<StoredKey> = records.into_iter().filter_map(with_principal).collect();
+        keys.sort_by(|one, other| (&one.record.name, &one.record.id).cmp(&(&other.record.name, &other.record.id)));
+        Ok((loaded, keys))
+    }
+}
+
+/// A table with a line for each row.
+pub(super) fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> impl Display {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(header);
+    for row in rows {
+        table.add_row(row);
+    }
+    table.column_iter_mut().for_each(|column| {
+        column.set_padding((0, 2));
+    });
+    table.trim_fmt()
+}
