@@ -8,6 +8,7 @@ mod check;
 mod completions;
 mod console;
 mod demo;
+mod diff;
 mod explain;
 mod failure;
 mod healthcheck;
@@ -79,6 +80,7 @@ enum Command {
     Explain(explain::ExplainArgs),
     Whocan(whocan::WhocanArgs),
     Cando(cando::CandoArgs),
+    Diff(diff::DiffArgs),
     Import(import::ImportArgs),
     Keys(keys::KeysArgs),
     Healthcheck(healthcheck::HealthcheckArgs),
@@ -121,6 +123,7 @@ fn dispatch(command: Command, console: &mut Console) -> Result<Exit, Failure> {
         Command::Explain(arguments) => explain::run(&arguments, console),
         Command::Whocan(arguments) => whocan::run(&arguments, console),
         Command::Cando(arguments) => cando::run(&arguments, console),
+        Command::Diff(arguments) => diff::run(&arguments, console),
         Command::Import(arguments) => import::run(arguments, console),
         Command::Keys(arguments) => keys::run(arguments, console),
         Command::Healthcheck(arguments) => healthcheck::run(&arguments, console),

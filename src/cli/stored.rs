@@ -11,16 +11,16 @@ use crate::key::KeyRecord;
 use crate::policy::Principal;
 use crate::policy::scope::Vocabulary;
 use crate::store::index::Index;
-use crate::store::{self, OpenMode, Revision};
+use crate::store::{self, Location, OpenMode, Revision};
 
 /// A policy and a store of keys.
 #[derive(Debug, Args)]
 pub(super) struct StoredArgs {
     #[command(flatten)]
-    config: ConfigArgs,
+    pub(super) config: ConfigArgs,
     /// Key store, as in sqlite:scopegate.db [default: as configured]
     #[arg(long, value_name = "STORE")]
-    store: Option<String>,
+    pub(super) store: Option<String>,
 }
 
 /// A key with what the policy is asked with.
@@ -35,24 +35,28 @@ impl StoredArgs {
     pub(super) fn load(&self) -> Result<(Loaded, Vec<StoredKey>), Failure> {
         let vocabulary = Vocabulary::new();
         let loaded = self.config.load_with(&vocabulary, |overrides| overrides.store.clone_from(&self.store))?;
-        let mut store =
-            store::open(&source::location(&loaded.config.keys), OpenMode::Existing).map_err(Failure::failed)?;
-        let index = Index::new(vocabulary);
-        let mut records = Vec::new();
-        store
-            .load(Revision::START, &mut |change| {
-                index.apply(&change);
-                records.push(change.record);
-            })
-            .map_err(Failure::failed)?;
-        let with_principal = |record: KeyRecord| {
-            let principal = index.look_up(&record.digest, |entry| entry.map(|entry| entry.principal.clone()))?;
-            Some(StoredKey { record, principal })
-        };
-        let mut keys: Vec<StoredKey> = records.into_iter().filter_map(with_principal).collect();
-        keys.sort_by(|one, other| (&one.record.name, &one.record.id).cmp(&(&other.record.name, &other.record.id)));
+        let keys = read(&source::location(&loaded.config.keys), vocabulary)?;
         Ok((loaded, keys))
     }
+}
+
+/// Every key of a store, ordered by name and id; its scopes have their ids from `vocabulary`.
+pub(super) fn read(location: &Location, vocabulary: Vocabulary) -> Result<Vec<StoredKey>, Failure> {
+    let mut store = store::open(location, OpenMode::Existing).map_err(Failure::failed)?;
+    let index = Index::new(vocabulary);
+    let mut records = Vec::new();
+    let told = store.load(Revision::START, &mut |change| {
+        index.apply(&change);
+        records.push(change.record);
+    });
+    told.map_err(Failure::failed)?;
+    let with_principal = |record: KeyRecord| {
+        let principal = index.look_up(&record.digest, |entry| entry.map(|entry| entry.principal.clone()))?;
+        Some(StoredKey { record, principal })
+    };
+    let mut keys: Vec<StoredKey> = records.into_iter().filter_map(with_principal).collect();
+    keys.sort_by(|one, other| (&one.record.name, &one.record.id).cmp(&(&other.record.name, &other.record.id)));
+    Ok(keys)
 }
 
 /// A table with a line for each row.

@@ -101,6 +101,11 @@ impl Known {
         Held { scopes: principal.map(|principal| self.expand(&principal.grant)), known: self }
     }
 
+    /// The other scopes that imply `scope`.
+    pub(super) fn satisfying(&self, scope: ScopeId) -> ScopeSet {
+        self.satisfiers.get(&scope).cloned().unwrap_or_default()
+    }
+
     /// What whoever has `scopes` holds.
     pub(super) fn holding<'a>(&'a self, scopes: &'a ScopeSet) -> Held<'a> {
         Held { scopes: Some(scopes), known: self }

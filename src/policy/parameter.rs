@@ -219,6 +219,11 @@ impl RouteRule {
         self.rest.is_some()
     }
 
+    /// The scopes that a member which is not listed asks for; `None` where it is denied.
+    pub(super) fn rest_scopes(&self) -> Option<ScopeSet> {
+        self.rest.as_ref()?.scopes()
+    }
+
     /// The scopes that a member asks for; `None` where it is denied.
     ///
     /// A dotted path has its own rule, or needs those of the path before its last dot and of the name behind it.

@@ -21,6 +21,7 @@ mod cli; // Exit codes, and what bad input is told.
 mod cors; // Preflights, and answers that pages of other origins can read.
 mod credentials; // Where a key is taken from and removed by exact bytes; the upstream's own credential.
 mod demo; // `scopegate demo`: no file, no set-up, lines to copy.
+mod differences; // `scopegate diff`: what a new policy loosens and tightens.
 mod framing; // Messages whose end two readers could see at different places: refused, nothing passes.
 mod harness; // The harness itself: the raw client against the raw upstream, without a gateway between them.
 mod headers; // What is dropped, kept, added: hop-by-hop, identity, forwarded, Via, request ids.
