@@ -14,6 +14,7 @@ mod failure;
 mod healthcheck;
 mod import;
 mod keys;
+mod schema;
 mod serve;
 mod source;
 mod stored;
@@ -84,6 +85,7 @@ enum Command {
     Import(import::ImportArgs),
     Keys(keys::KeysArgs),
     Healthcheck(healthcheck::HealthcheckArgs),
+    Schema(schema::SchemaArgs),
     Completions(completions::CompletionsArgs),
 }
 
@@ -127,6 +129,7 @@ fn dispatch(command: Command, console: &mut Console) -> Result<Exit, Failure> {
         Command::Import(arguments) => import::run(arguments, console),
         Command::Keys(arguments) => keys::run(arguments, console),
         Command::Healthcheck(arguments) => healthcheck::run(&arguments, console),
+        Command::Schema(arguments) => schema::run(&arguments, console),
         Command::Completions(arguments) => completions::run(&arguments, console),
     }
 }

@@ -43,6 +43,9 @@ pub use upstream::{
     Ca, ClientCertificate, HostRule, Retries, Timeouts, Upstream, UpstreamAddress, UpstreamCredential, UpstreamTls,
 };
 
+/// The JSON Schema of `scopegate.yaml`, for editors. A test holds it to what the readers here know.
+pub const SCHEMA: &str = include_str!("config/compile/schema.json");
+
 /// What reading a configuration gave.
 #[derive(Debug)]
 pub struct Loaded {

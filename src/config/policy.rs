@@ -25,6 +25,9 @@ pub use test::PolicyTest;
 const KNOWN: [&str; 9] =
     ["version", "base", "paths", "method_override", "bind", "scopes", "parameters", "routes", "tests"];
 
+/// The JSON Schema of a policy file, for editors. A test holds it to what the readers here know.
+pub const SCHEMA: &str = include_str!("policy/schema.json");
+
 /// A policy and what its file says beside it.
 #[derive(Debug)]
 pub struct LoadedPolicy {

@@ -20,6 +20,9 @@ use crate::key::lifecycle::Transition;
 use crate::key::{KeyId, KeyRecord, Timestamp};
 use crate::yaml;
 
+/// The JSON Schema of a key file, for editors. A test holds it to what the reader knows.
+pub const SCHEMA: &str = include_str!("file/schema.json");
+
 /// A file of keys.
 #[derive(Debug)]
 pub struct KeyFile {

@@ -32,6 +32,7 @@ mod metrics; // The admin listener: liveness, readiness, figures.
 mod regression; // One test for each fault that a user or a reviewer met.
 mod reload; // SIGHUP and file changes; a bad change keeps what is in force.
 mod requests; // One request and its answer: who gets through, and what exactly a refusal says.
+mod schemas; // `scopegate schema`: what an editor is told of a file is what its reader knows.
 mod scopes; // Which scopes open which routes: lists, alternatives, levels, implication, precedence.
 mod shipped; // The files of config/ and what the importer writes: they load, and their own tests hold.
 mod stop; // SIGTERM: answers in flight are finished, then the process ends well.
