@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use scopegate::config::{Environment, Fault, Source, load, policy, run_tests};
 use scopegate::import::{Options, openapi};
+use scopegate::policy::Access;
 use scopegate::policy::scope::Vocabulary;
 
 fn config(name: &str) -> PathBuf {
@@ -42,6 +43,59 @@ fn klaviyos_configuration_needs_nothing_but_the_real_key() {
     assert!(loaded.config.keys.accept.bearer);
     let faults = load(&source(None), &Vocabulary::default()).unwrap_err();
     assert!(faults.iter().any(|fault| fault.message.contains("KLAVIYO_KEY")), "{}", told(&faults));
+}
+
+#[test]
+fn mailjets_policy_compiles_without_a_warning_and_holds_its_own_tests() {
+    let loaded = policy::load(&config("mailjet-policy.yaml"), &Vocabulary::default())
+        .unwrap_or_else(|faults| panic!("{}", told(&faults)));
+    assert!(loaded.warnings.is_empty(), "{}", told(&loaded.warnings));
+    assert!(loaded.tests.len() > 25);
+    let failures = run_tests(&loaded.policy, &loaded.tests);
+    assert!(failures.is_empty(), "{}", told(&failures));
+}
+
+#[test]
+fn mailjets_configuration_takes_two_credentials_and_both_forms_of_a_key() {
+    let source = Source {
+        file: Some(config("mailjet.yaml")),
+        environment: Environment::new(|name| name.starts_with("MAILJET_").then(|| name.to_lowercase())),
+        ..Source::default()
+    };
+    let loaded = load(&source, &Vocabulary::default()).unwrap_or_else(|faults| panic!("{}", told(&faults)));
+    assert!(loaded.warnings.is_empty(), "{}", told(&loaded.warnings));
+    assert!(loaded.config.keys.accept.bearer && loaded.config.keys.accept.basic);
+    assert!(loaded.config.upstream.credentials.contains_key("sms"));
+}
+
+/// The facts that the policy was made of, where this machine has them: SCOPEGATE_DATA, or a folder beside the package.
+fn mailjets_facts() -> Option<String> {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
+    let folder = std::env::var_os("SCOPEGATE_DATA").map_or_else(beside, PathBuf::from);
+    std::fs::read_to_string(folder.join("mailjet/routes.csv")).ok()
+}
+
+#[test]
+fn every_operation_of_mailjet_is_a_route_with_its_scope_and_its_credential() {
+    let Some(facts) = mailjets_facts() else {
+        return;
+    };
+    let loaded = policy::load(&config("mailjet-policy.yaml"), &Vocabulary::default())
+        .unwrap_or_else(|faults| panic!("{}", told(&faults)));
+    let mut rows = 0;
+    for row in facts.lines().skip(1) {
+        let [method, template, _, scope, credential, ..] = row.splitn(7, ',').collect::<Vec<_>>()[..] else {
+            panic!("{row}")
+        };
+        let label = format!("{method} {template}");
+        let route =
+            loaded.policy.routes().iter().find(|route| route.label() == label).unwrap_or_else(|| panic!("{row}"));
+        assert_eq!(loaded.policy.names(&route.requirement().all_of), [scope], "{row}");
+        assert_eq!(route.credential(), (credential == "bearer").then_some("sms"), "{row}");
+        rows += 1;
+    }
+    let denied = loaded.policy.routes().iter().filter(|route| route.access() == Access::Deny).count();
+    assert_eq!((rows, loaded.policy.routes().len() - denied), (246, 246));
 }
 
 /// Every form that the importer writes: any_of, all-of, auth, a declared member, a map of a route's own, signs that need quotes.
