@@ -3,15 +3,17 @@
 //! Nothing is guessed in the caller's favour. An operation whose scopes are not stated becomes `auth: key` and is reported; one that is open
 //! without a credential is left out unless asked for; what the policy language cannot say is left out with the reason.
 //!
-//! 1. `text` and `document`: the document as a tree, its operations, references followed.
+//! 1. `text`, `files` and `document`: the document and what it refers to as trees, its operations.
 //! 2. `scoping`: where this document keeps its scopes, and those of one operation.
-//! 3. `template`: whether a path can be a route.
+//! 3. `template`: whether a path can be a route. `draft`: operations as routes; those that no path tells apart are one.
 //! 4. `include`: what each member of the `include` parameter adds.
 //! 5. `write`: the policy as text; `report`: what was left out and why.
 //!
-//! The functions here read and write no file.
+//! The functions here read and write no file: the caller says how a file beside the document is read.
 
 mod document;
+mod draft;
+mod files;
 mod include;
 mod report;
 mod scoping;
@@ -19,10 +21,9 @@ mod template;
 mod text;
 mod write;
 
-use std::collections::BTreeSet;
-
-use document::{Document, Operation};
-use scoping::{Scoping, Stated};
+use document::Document;
+use draft::{Access, Draft};
+use scoping::Scoping;
 use write::Sheet;
 
 pub use report::{LeftOut, Note, Reason, Report};
@@ -30,12 +31,18 @@ pub use report::{LeftOut, Note, Reason, Report};
 /// What the caller of [`openapi`] may choose.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The document's file name, for the comment that says how to make the policy again.
+    /// The document's file name: files that refer back to it mean it, and the comment that says how to make the policy again has it.
     pub source: Option<String>,
+    /// The folder that files were allowed from, for the same comment.
+    pub root: Option<String>,
     /// The extension that holds the scopes, such as `x-klaviyo-scopes`. None: the only one of the document that looks like it.
     pub scopes_from: Option<String>,
     /// The security scheme that counts where alternatives name several. None: the only one that ever lists a scope.
     pub scheme: Option<String>,
+    /// One scope of a list is enough, where the document's lists mean that.
+    pub any_of: bool,
+    /// Names among the scopes that mean that none is needed, such as `none`.
+    pub no_scope: Vec<String>,
     /// Also write the operations that the document opens to anyone, as `auth: anyone`.
     pub include_public: bool,
     /// The query parameter whose members add resources to an answer.
@@ -44,8 +51,28 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { source: None, scopes_from: None, scheme: None, include_public: false, include: String::from("include") }
+        Self {
+            source: None,
+            root: None,
+            scopes_from: None,
+            scheme: None,
+            any_of: false,
+            no_scope: Vec::new(),
+            include_public: false,
+            include: String::from("include"),
+        }
     }
+}
+
+/// Reads a file that a document refers to, by its path relative to the document's folder, or says why it cannot.
+pub type ReadFile<'r> = &'r dyn Fn(&str) -> Result<String, String>;
+
+/// For a document that stands alone: no file is read.
+///
+/// # Errors
+/// Always.
+pub fn no_files(_: &str) -> Result<String, String> {
+    Err(String::from("the document was read without the files beside it"))
 }
 
 /// A policy and what there is to know about how it came about.
@@ -73,10 +100,10 @@ pub enum ImportError {
         names: Vec<String>,
     },
     /// Every operation was left out.
-    #[error("no operation of the document can be a route ({left_out} left out): the report says why")]
+    #[error("no operation of the document can be a route: {} left out", report.left_out.len())]
     NoRoutes {
-        /// How many operations there were.
-        left_out: usize,
+        /// Why not.
+        report: Box<Report>,
     },
     /// Neither OpenAPI 3 nor Swagger 2.0.
     #[error("this is not an OpenAPI 3.x or Swagger 2.0 document: {what}")]
@@ -100,101 +127,47 @@ pub enum ImportError {
     },
 }
 
-/// One operation that becomes a route.
-#[derive(Debug)]
-struct Draft<'d> {
-    operation: Operation<'d>,
-    /// The full template, base path in front.
-    template: String,
-    access: Access,
-}
-
-impl Draft<'_> {
-    fn label(&self) -> String {
-        format!("{} {}", self.operation.method, self.template)
-    }
-
-    /// The scopes that the route asks for in any case.
-    fn own_scopes(&self) -> &[String] {
-        match &self.access {
-            Access::Scopes(alternatives) => match alternatives.as_slice() {
-                [only] => only,
-                _ => &[],
-            },
-            Access::Anyone | Access::Key => &[],
-        }
-    }
-}
-
-/// Who may call a route, as far as the document says.
-#[derive(Clone, Debug, Eq, PartialEq)]
-enum Access {
-    Anyone,
-    Key,
-    /// Alternatives of all-of lists, each sorted, none empty.
-    Scopes(Vec<Vec<String>>),
-}
-
-/// Makes a policy from the text of an OpenAPI 3.x or Swagger 2.0 document.
+/// Makes a policy from the text of an OpenAPI 3.x or Swagger 2.0 document, and of the files that it refers to.
 ///
-/// The same document and options give the same text, byte for byte.
+/// The same document and options give the same text, byte for byte, and the order within the document does not matter.
 ///
 /// # Errors
 /// When the text is no such document, when it is ambiguous where its scopes are, or when nothing of it can be a route.
-pub fn openapi(document: &str, options: &Options) -> Result<Imported, ImportError> {
-    let document = Document::parse(document)?;
-    let scoping = Scoping::choose(&document, options)?;
+pub fn openapi(document: &str, options: &Options, read: ReadFile<'_>) -> Result<Imported, ImportError> {
     let mut report = Report::default();
+    let name = options.source.as_deref().unwrap_or_default();
+    let document = Document::parse((name, document), read, &mut report)?;
+    let scoping = Scoping::choose(&document, options)?;
     scoping.explain(&mut report);
-    let base = document.base(&mut report);
-    let mut seen = BTreeSet::new();
-    let mut drafts = Vec::new();
-    for operation in document.operations(&mut report) {
-        report.operations += 1;
-        let template = format!("{base}{}", operation.path);
-        let label = format!("{} {template}", operation.method);
-        let draft =
-            template::check(&template).and_then(|()| access(&operation, &scoping, options)).and_then(|access| {
-                let fresh = seen.insert((operation.method.clone(), template::shape(&template)));
-                if fresh { Ok(Draft { operation, template, access }) } else { Err(Reason::Duplicate) }
-            });
-        match draft {
-            Ok(draft) => drafts.push(draft),
-            Err(reason) => report.left_out.push(LeftOut { route: label, reason }),
-        }
-    }
+    let drafts = draft::make(&document, &scoping, options, &mut report);
     if drafts.is_empty() {
-        return Err(ImportError::NoRoutes { left_out: report.operations });
+        report.sort();
+        return Err(ImportError::NoRoutes { report: Box::new(report) });
     }
-    drafts.sort_by(|a, b| write::order(a).cmp(&write::order(b)));
-    report.routes = drafts.len();
-    report_scopeless(&drafts, &mut report);
+    report_access(&drafts, &mut report);
     let included = include::derive(&document, &drafts, &options.include, &mut report);
-    report.left_out.sort();
+    report.sort();
     let policy = Sheet { document: &document, drafts: &drafts, included: &included, report: &report, options }.render();
     Ok(Imported { policy, report })
 }
 
-fn access(operation: &Operation<'_>, scoping: &Scoping, options: &Options) -> Result<Access, Reason> {
-    if operation.has_own_servers {
-        return Err(Reason::OwnServers);
-    }
-    match scoping.stated(operation)? {
-        Stated::Nothing => Ok(Access::Key),
-        Stated::Public if options.include_public => Ok(Access::Anyone),
-        Stated::Public => Err(Reason::Public),
-        Stated::Scopes(alternatives) => Ok(Access::Scopes(alternatives)),
-    }
-}
-
-fn report_scopeless(drafts: &[Draft<'_>], report: &mut Report) {
+/// Says which routes ask for no scope, and where a name among the scopes looks as if it meant none.
+fn report_access(drafts: &[Draft<'_>], report: &mut Report) {
     for draft in drafts {
-        let text = match draft.access {
+        let text = match &draft.access {
             Access::Anyone => "open to anyone, as the document says",
-            Access::Key => "the document states no scope: any key may call it (auth: key)",
+            Access::Key => "the document asks for no scope: any key may call it (auth: key)",
+            Access::Unstated => "the document states no scope: any key may call it (auth: key)",
             Access::Scopes(_) => continue,
         };
-        report.notes.push(Note { about: draft.label(), text: text.to_owned() });
+        report.note(draft.label(), text);
+    }
+    let asked = drafts.iter().filter_map(|draft| match &draft.access {
+        Access::Scopes(alternatives) => Some(alternatives),
+        Access::Anyone | Access::Key | Access::Unstated => None,
+    });
+    if asked.flatten().flatten().any(|scope| scope == "none") {
+        report.note("scopes", "one is called none: if that means that no scope is needed, say --no-scope none");
     }
 }
 

@@ -1,5 +1,7 @@
 //! `scopegate import openapi`: a policy from the document of an API.
 
+mod beside;
+
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -9,6 +11,7 @@ use serde_json::json;
 
 use super::{Console, Exit, Failure};
 use crate::import::{self, ImportError, Imported, Options};
+use beside::Beside;
 
 /// Make a policy from the document of an API
 #[derive(Debug, Args)]
@@ -37,12 +40,21 @@ struct OpenapiArgs {
     /// Overwrite the file of -o
     #[arg(long, requires = "output")]
     force: bool,
+    /// Folder that files may be read from where the document refers to them [default: the document's own]
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
     /// Extension that holds the scopes, as in x-klaviyo-scopes [default: the only one that looks like it]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", conflicts_with = "scheme")]
     scopes_from: Option<String>,
     /// Security scheme that counts where alternatives name several [default: the only one that lists scopes]
     #[arg(long, value_name = "NAME")]
     scheme: Option<String>,
+    /// Take one scope of a list as enough, where the document means that
+    #[arg(long)]
+    any_of: bool,
+    /// Name among the scopes that means that none is needed: such a route is open to any key
+    #[arg(long, value_name = "NAME")]
+    no_scope: Vec<String>,
     /// Also import the operations that the document opens to anyone, as `auth: anyone`
     #[arg(long)]
     include_public: bool,
@@ -60,12 +72,24 @@ pub(super) fn run(arguments: ImportArgs, console: &mut Console) -> Result<Exit, 
     let source = arguments.document.file_name().map(|name| name.to_string_lossy().into_owned());
     let options = Options {
         source: source.filter(|name| name != "-"),
+        root: arguments.root.as_ref().map(|root| root.display().to_string()),
         scopes_from: arguments.scopes_from,
         scheme: arguments.scheme,
+        any_of: arguments.any_of,
+        no_scope: arguments.no_scope,
         include_public: arguments.include_public,
         include: arguments.include,
     };
-    let imported = import::openapi(&document, &options).map_err(|error| failure(&arguments.document, &error))?;
+    let beside = Beside::of(&arguments.document, arguments.root.as_deref());
+    let imported = import::openapi(&document, &options, &|path| beside.read(path));
+    if let Err(ImportError::NoRoutes { report }) = &imported {
+        if arguments.json {
+            console.print_json(&json!({ "policy": null, "report": report.to_json() }))?;
+        } else {
+            console.note(format_args!("{}\n", report.render().trim_end()));
+        }
+    }
+    let imported = imported.map_err(|error| failure(&arguments.document, &error))?;
     if let Some(path) = &arguments.output {
         write(path, &imported.policy, arguments.force)?;
     }

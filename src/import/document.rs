@@ -2,17 +2,22 @@
 
 use serde_json::{Map, Value};
 
-use super::{ImportError, LeftOut, Note, Reason, Report, text};
+use super::files::Files;
+use super::{ImportError, Note, ReadFile, Reason, Report, text};
 
-/// Methods that a route may have. `trace` is never forwarded, so no route can be made of it.
+/// Methods that a route may have.
 const METHODS: [&str; 7] = ["get", "post", "put", "patch", "delete", "head", "options"];
+/// Methods that documents know and that are never forwarded.
+const NO_METHODS: [&str; 2] = ["query", "trace"];
 /// References followed in a row before a chain counts as endless.
 const MAX_HOPS: usize = 32;
+/// Schemas that are looked into for one property.
+const MAX_PARTS: usize = 256;
 
-/// A parsed OpenAPI 3.x or Swagger 2.0 document.
+/// A parsed OpenAPI 3.x or Swagger 2.0 document, with the files that it refers to.
 #[derive(Debug)]
 pub(super) struct Document {
-    root: Value,
+    files: Files,
     version: Version,
 }
 
@@ -36,8 +41,13 @@ pub(super) struct Operation<'d> {
 }
 
 impl Document {
-    pub(super) fn parse(text: &str) -> Result<Self, ImportError> {
-        let root = text::read(text)?;
+    /// Parses the text of a document called `name`, and what it refers to.
+    pub(super) fn parse(
+        (name, text): (&str, &str),
+        read: ReadFile<'_>,
+        report: &mut Report,
+    ) -> Result<Self, ImportError> {
+        let root = text::read(text).map_err(|what| ImportError::Syntax { what })?;
         let not = |what: &str| ImportError::NotOpenApi { what: what.to_owned() };
         let version = match (root.get("openapi"), root.get("swagger")) {
             (Some(version), _) if version.as_str().is_some_and(|v| v.starts_with("3.")) => Version::OpenApi3,
@@ -48,33 +58,41 @@ impl Document {
         if !root.get("paths").is_some_and(Value::is_object) {
             return Err(not("it has no `paths`"));
         }
-        Ok(Self { root, version })
+        Ok(Self { files: Files::gather(name, root, read, report), version })
+    }
+
+    fn root(&self) -> &Value {
+        self.files.root()
     }
 
     /// Title and version, for the head of the policy.
     pub(super) fn title(&self) -> String {
         let info = |name: &str| {
-            self.root.get("info").and_then(|info| info.get(name)).and_then(Value::as_str).unwrap_or_default()
+            self.root().get("info").and_then(|info| info.get(name)).and_then(Value::as_str).unwrap_or_default()
         };
         format!("{} {}", info("title"), info("version")).trim().replace(['\n', '\r'], " ")
     }
 
     /// The security requirements of operations that state none themselves.
     pub(super) fn default_security(&self) -> Option<&Value> {
-        self.root.get("security")
+        self.root().get("security")
     }
 
     /// What the document's security schemes say about a scope.
     pub(super) fn scope_description(&self, scope: &str) -> Option<&str> {
         let schemes = match self.version {
-            Version::OpenApi3 => self.root.pointer("/components/securitySchemes"),
-            Version::Swagger2 => self.root.get("securityDefinitions"),
+            Version::OpenApi3 => self.root().pointer("/components/securitySchemes"),
+            Version::Swagger2 => self.root().get("securityDefinitions"),
         }?;
-        schemes.as_object()?.values().find_map(|scheme| {
-            let flows = scheme.get("flows").and_then(Value::as_object);
+        let mut schemes: Vec<_> = schemes.as_object()?.iter().collect();
+        schemes.sort_by_key(|(name, _)| *name);
+        schemes.into_iter().find_map(|(_, scheme)| {
+            let scheme = self.resolve(scheme);
+            let mut flows: Vec<_> = scheme.get("flows").and_then(Value::as_object).into_iter().flatten().collect();
+            flows.sort_by_key(|(name, _)| *name);
             let mut lists = flows
                 .into_iter()
-                .flat_map(Map::values)
+                .map(|(_, flow)| flow)
                 .filter_map(|flow| flow.get("scopes"))
                 .chain(scheme.get("scopes"));
             lists.find_map(|scopes| scopes.get(scope)?.as_str())
@@ -84,10 +102,9 @@ impl Document {
     /// The path that stands before every path of the document, without a final slash; empty where there is none.
     pub(super) fn base(&self, report: &mut Report) -> String {
         let base = match self.version {
-            Version::Swagger2 => self.root.get("basePath").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            Version::Swagger2 => self.root().get("basePath").and_then(Value::as_str).unwrap_or_default().to_owned(),
             Version::OpenApi3 => {
-                let servers = self.root.get("servers").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-                let mut bases = servers.iter().map(server_path);
+                let mut bases = list(self.root().get("servers")).iter().map(server_path);
                 let first = bases.next().unwrap_or_default();
                 if let Some(other) = bases.find(|other| *other != first) {
                     let text =
@@ -100,49 +117,43 @@ impl Document {
         base.trim_end_matches('/').to_owned()
     }
 
-    /// All operations in the document's order. What is only named by a reference to another file goes into the report.
-    pub(super) fn operations<'d>(&'d self, report: &mut Report) -> Vec<Operation<'d>> {
+    /// All operations, sorted by path. What is none goes into the report, `base` before its path.
+    pub(super) fn operations<'d>(&'d self, base: &str, report: &mut Report) -> Vec<Operation<'d>> {
         let mut found = Vec::new();
-        let paths = self.root.get("paths").and_then(Value::as_object);
+        let paths = self.root().get("paths").and_then(Value::as_object);
         for (path, item) in paths.into_iter().flatten().filter(|(path, _)| !path.starts_with("x-")) {
-            let mut external = |method: &str, place: &str| {
-                report.operations += 1;
-                report
-                    .left_out
-                    .push(LeftOut { route: format!("{method} {path}"), reason: Reason::External(place.to_owned()) });
-            };
-            let item = self.resolve(item);
-            if let Some(place) = reference(item) {
-                external("*", place);
-                continue;
+            // Operations may stand beside a reference to more of them.
+            let referred = reference(item).map(|_| self.resolve(item));
+            for item in [Some(item), referred].into_iter().flatten() {
+                self.operations_of(path, item, &mut found);
+                lost(item, self, &format!("{base}{path}"), report);
             }
-            let shared_parameters =
-                item.get("parameters").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-            for method in METHODS {
-                let Some(operation) = item.get(method).map(|operation| self.resolve(operation)) else {
-                    continue;
-                };
-                let capitals = method.to_ascii_uppercase();
-                match (reference(operation), operation.as_object()) {
-                    (Some(place), _) => external(&capitals, place),
-                    (None, Some(fields)) => {
-                        let has_own_servers = fields.contains_key("servers") || item.get("servers").is_some();
-                        found.push(Operation { method: capitals, path, fields, has_own_servers, shared_parameters });
-                    }
-                    (None, None) => {}
-                }
+            if let Some(place) = referred.and_then(reference) {
+                report.lose(format!("* {base}{path}"), Reason::External(place.trim_end_matches('#').to_owned()));
             }
         }
+        found.sort_by(|a, b| (a.path, &a.method).cmp(&(b.path, &b.method)));
         found
     }
 
-    /// Follows references inside the document. One that leads elsewhere, or nowhere, is returned itself.
+    fn operations_of<'d>(&'d self, path: &'d str, item: &'d Value, found: &mut Vec<Operation<'d>>) {
+        let shared_parameters = list(item.get("parameters"));
+        for method in METHODS {
+            let operation = item.get(method).map(|operation| self.resolve(operation));
+            let is_found = operation.is_some_and(|operation| reference(operation).is_none());
+            if let Some(fields) = operation.filter(|_| is_found).and_then(Value::as_object) {
+                let has_own_servers = fields.contains_key("servers") || item.get("servers").is_some();
+                let method = method.to_ascii_uppercase();
+                found.push(Operation { method, path, fields, has_own_servers, shared_parameters });
+            }
+        }
+    }
+
+    /// Follows references. One that leads nowhere, or in a circle, is returned itself.
     pub(super) fn resolve<'d>(&'d self, value: &'d Value) -> &'d Value {
         let mut at = value;
         for _ in 0..MAX_HOPS {
-            let Some(next) =
-                reference(at).and_then(|place| place.strip_prefix('#')).and_then(|pointer| self.root.pointer(pointer))
-            else {
+            let Some(next) = reference(at).and_then(|place| self.files.at(place)) else {
                 break;
             };
             at = next;
@@ -152,17 +163,20 @@ impl Document {
 
     /// A property of a schema, in its own `properties` or in a part of its `allOf`.
     pub(super) fn property<'d>(&'d self, schema: &'d Value, name: &str) -> Option<&'d Value> {
-        self.property_within(schema, name, MAX_HOPS)
+        self.property_within(schema, name, &mut Vec::new())
     }
 
-    fn property_within<'d>(&'d self, schema: &'d Value, name: &str, depth: usize) -> Option<&'d Value> {
-        let depth = depth.checked_sub(1)?;
+    /// Looks into each schema once: parts may lead back to the whole.
+    fn property_within<'d>(&'d self, schema: &'d Value, name: &str, seen: &mut Vec<&'d Value>) -> Option<&'d Value> {
         let schema = self.resolve(schema);
+        if seen.len() >= MAX_PARTS || seen.iter().any(|other| std::ptr::eq(*other, schema)) {
+            return None;
+        }
+        seen.push(schema);
         if let Some(found) = schema.get("properties").and_then(|properties| properties.get(name)) {
             return Some(self.resolve(found));
         }
-        let parts = schema.get("allOf").and_then(Value::as_array);
-        parts.into_iter().flatten().find_map(|part| self.property_within(part, name, depth))
+        list(schema.get("allOf")).iter().find_map(|part| self.property_within(part, name, seen))
     }
 
     /// The schema of an array's items, or the schema itself when it is no array.
@@ -174,26 +188,61 @@ impl Document {
     /// The schema of the body of the first 2xx response that has one.
     pub(super) fn response_schema<'d>(&'d self, operation: &Operation<'d>) -> Option<&'d Value> {
         let responses = operation.fields.get("responses")?.as_object()?;
-        responses.iter().filter(|(status, _)| status.starts_with('2')).find_map(|(_, response)| {
+        let good = responses.iter().filter(|(status, _)| status.starts_with('2'));
+        let schemas = good.filter_map(|(status, response)| {
             let response = self.resolve(response);
             let schema = match self.version {
-                Version::OpenApi3 => response.get("content")?.as_object()?.values().next()?.get("schema"),
+                Version::OpenApi3 => first(response.get("content")?)?.get("schema"),
                 Version::Swagger2 => response.get("schema"),
             }?;
-            Some(self.resolve(schema))
-        })
+            Some((status, self.resolve(schema)))
+        });
+        schemas.min_by_key(|(status, _)| *status).map(|(_, schema)| schema)
     }
 
     /// The query parameters of an operation, its own and its path's: name and schema.
     pub(super) fn query<'d>(&'d self, operation: &Operation<'d>) -> impl Iterator<Item = (&'d str, &'d Value)> {
-        let own = operation.fields.get("parameters").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        own.iter().chain(operation.shared_parameters).filter_map(|parameter| {
-            let parameter = self.resolve(parameter);
+        self.parameters(operation).filter_map(|parameter| {
             let is_query = parameter.get("in").and_then(Value::as_str) == Some("query");
             let name = parameter.get("name")?.as_str()?;
             is_query.then(|| (name, self.resolve(parameter.get("schema").unwrap_or(parameter))))
         })
     }
+
+    /// The places of parameters of an operation that cannot be found.
+    pub(super) fn lost_parameters<'d>(&'d self, operation: &Operation<'d>) -> impl Iterator<Item = &'d str> {
+        self.parameters(operation).filter_map(reference).map(|place| place.trim_end_matches('#'))
+    }
+
+    fn parameters<'d>(&'d self, operation: &Operation<'d>) -> impl Iterator<Item = &'d Value> {
+        let own = list(operation.fields.get("parameters"));
+        own.iter().chain(operation.shared_parameters).map(|parameter| self.resolve(parameter))
+    }
+}
+
+/// Reports the operations of a path item that are none, or that cannot be found.
+fn lost(item: &Value, document: &Document, path: &str, report: &mut Report) {
+    for method in METHODS.iter().chain(&NO_METHODS) {
+        let Some(operation) = item.get(*method).map(|operation| document.resolve(operation)) else {
+            continue;
+        };
+        let reason = match reference(operation) {
+            _ if NO_METHODS.contains(method) => Reason::Method,
+            Some(place) => Reason::External(place.trim_end_matches('#').to_owned()),
+            None if operation.is_object() => continue,
+            None => Reason::NoOperation,
+        };
+        report.lose(format!("{} {path}", method.to_ascii_uppercase()), reason);
+    }
+}
+
+/// The field that is first by name.
+fn first(fields: &Value) -> Option<&Value> {
+    fields.as_object()?.iter().min_by_key(|(name, _)| *name).map(|(_, field)| field)
+}
+
+fn list(value: Option<&Value>) -> &[Value] {
+    value.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
 /// The values that a schema, or the items of its array, may have.

@@ -9,13 +9,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::document::{Document, enumeration};
-use super::{Access, Draft, Note, Report, template};
+use super::draft::{Access, Draft};
+use super::{Note, Report, template};
 
 /// The rules of the parameter over all routes.
 #[derive(Debug, Default)]
 pub(super) struct Included {
     /// Members that need the same scopes on every route that takes them.
     pub(super) members: BTreeMap<String, Member>,
+    /// Whether a route has the parameter at all: then it is ruled, and what no route lists is denied.
+    pub(super) is_ruled: bool,
     /// What each route takes, in the order of the drafts.
     pub(super) routes: Vec<Taken>,
 }
@@ -56,7 +59,13 @@ pub(super) fn derive<'d>(document: &'d Document, drafts: &'d [Draft<'d>], name: 
     let mut members: BTreeMap<String, Member> = BTreeMap::new();
     let mut differing = BTreeSet::new();
     for draft in drafts {
-        let Some((_, schema)) = document.query(&draft.operation).find(|(parameter, _)| *parameter == name) else {
+        report.notes.extend(draft.operations().flat_map(|operation| document.lost_parameters(operation)).map(
+            |place| Note {
+                about: draft.label(),
+                text: format!("{place} could not be found: if it is {name}, that is not ruled"),
+            },
+        ));
+        let Some((_, schema)) = draft.query(document).find(|(parameter, _)| *parameter == name) else {
             all.push(None);
             continue;
         };
@@ -88,13 +97,14 @@ pub(super) fn derive<'d>(document: &'d Document, drafts: &'d [Draft<'d>], name: 
             .extend(rule.doubts.iter().map(|doubt| Note { about: format!("{name}={member}"), text: doubt.clone() }));
     }
     members.retain(|member, _| !differing.contains(member));
+    let is_ruled = all.iter().any(Option::is_some);
     let routes = all.into_iter().map(|taken| match taken {
         None => Taken::Nothing,
         Some(taken) if taken.is_empty() => Taken::Nothing,
         Some(taken) if taken.keys().any(|member| differing.contains(member)) => Taken::Own(taken),
         Some(taken) => Taken::Declared(taken.into_keys().collect()),
     });
-    Included { routes: routes.collect(), members }
+    Included { is_ruled, routes: routes.collect(), members }
 }
 
 impl<'d> Served<'d> {
@@ -191,7 +201,7 @@ fn is_member(name: &str) -> bool {
 /// Every scope that a route may ask for. Alternatives count together: the strict reading.
 fn demanded(access: &Access) -> BTreeSet<String> {
     match access {
-        Access::Anyone | Access::Key => BTreeSet::new(),
+        Access::Anyone | Access::Key | Access::Unstated => BTreeSet::new(),
         Access::Scopes(alternatives) => alternatives.iter().flatten().cloned().collect(),
     }
 }

@@ -11,6 +11,8 @@ pub struct Report {
     pub operations: usize,
     /// Operations that became routes.
     pub routes: usize,
+    /// Operations that are the same request as another, and are part of its route.
+    pub merged: usize,
     /// Operations that did not, sorted.
     pub left_out: Vec<LeftOut>,
     /// What was decided without the document saying so.
@@ -29,10 +31,12 @@ pub struct LeftOut {
 /// Why an operation is not in the policy.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Reason {
-    /// Another operation has the same method and a template that no path could tell apart.
-    Duplicate,
-    /// It is kept in another file.
+    /// It is kept in another place, which cannot be followed.
     External(String),
+    /// Its method never passes.
+    Method,
+    /// What stands in its place is no operation.
+    NoOperation,
     /// It has servers of its own, so it is not served at this upstream.
     OwnServers,
     /// It accepts only security schemes that were not chosen.
@@ -43,6 +47,10 @@ pub enum Reason {
     Scopes(String),
     /// Its path cannot be a template.
     Template(String),
+    /// It is the same request as this operation, of which nothing can be told.
+    Twin(String),
+    /// It is one of several operations that are one request, and what they ask for together has too many alternatives.
+    Unsayable,
 }
 
 impl Reason {
@@ -50,13 +58,16 @@ impl Reason {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Duplicate => "duplicate",
             Self::External(_) => "external_reference",
+            Self::Method => "method",
+            Self::NoOperation => "no_operation",
             Self::OwnServers => "own_servers",
             Self::OtherScheme(_) => "other_scheme",
             Self::Public => "public",
             Self::Scopes(_) => "unreadable_scopes",
             Self::Template(_) => "template",
+            Self::Twin(_) => "twin",
+            Self::Unsayable => "too_many_alternatives",
         }
     }
 }
@@ -64,15 +75,26 @@ impl Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Duplicate => f.write_str("another operation has this method on a path that cannot be told apart"),
-            Self::External(place) => write!(f, "kept in another file, {place}"),
+            Self::External(place) => write!(f, "kept at {place}, which cannot be followed"),
+            Self::Method => f.write_str("no route can have its method"),
+            Self::NoOperation => f.write_str("what stands there is no operation"),
             Self::OwnServers => f.write_str("it has servers of its own"),
             Self::OtherScheme(names) => write!(f, "it accepts another security scheme: {names}"),
             Self::Public => f.write_str("open without a credential (security: [])"),
             Self::Scopes(what) => write!(f, "its scopes cannot be read: {what}"),
             Self::Template(what) => write!(f, "its path cannot be a template: {what}"),
+            Self::Twin(other) => write!(f, "no path could tell it apart from {other}, which is left out"),
+            Self::Unsayable => {
+                f.write_str("it is one request with others, and together they have too many alternatives")
+            }
         }
     }
+}
+
+/// A text of the document on one line, whatever is in it: no line break and no control character gets out of a document.
+pub(super) fn printable(text: &str) -> String {
+    let is_break = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    text.replace(is_break, "\u{fffd}")
 }
 
 /// Something to look at.
@@ -85,11 +107,29 @@ pub struct Note {
 }
 
 impl Report {
+    /// Counts an operation that is left out.
+    pub(super) fn lose(&mut self, route: String, reason: Reason) {
+        self.operations += 1;
+        self.left_out.push(LeftOut { route, reason });
+    }
+
+    pub(super) fn note(&mut self, about: impl Into<String>, text: impl Into<String>) {
+        self.notes.push(Note { about: about.into(), text: text.into() });
+    }
+
+    /// Puts everything in its order, whatever that of the document was.
+    pub(super) fn sort(&mut self) {
+        self.left_out.sort();
+        let mut seen = std::collections::BTreeSet::new();
+        self.notes.retain(|note| seen.insert((note.about.clone(), note.text.clone())));
+    }
+
     /// The report for a human: a summary line, then what was left out, then the notes.
     #[must_use]
     pub fn render(&self) -> String {
+        let merged = if self.merged == 0 { String::new() } else { format!(", {} are part of another", self.merged) };
         let mut out = format!(
-            "{} of {} operations became routes, {} left out.\n",
+            "{} of {} operations became routes{merged}, {} left out.\n",
             self.routes,
             self.operations,
             self.left_out.len()
@@ -98,13 +138,13 @@ impl Report {
             out.push_str("\nLeft out:\n");
             for item in &self.left_out {
                 // Writing into a String cannot fail.
-                let _ = writeln!(out, "  {}: {}", item.route, item.reason);
+                let _ = writeln!(out, "  {}", printable(&format!("{}: {}", item.route, item.reason)));
             }
         }
         if !self.notes.is_empty() {
             out.push_str("\nTo look at:\n");
             for note in &self.notes {
-                let _ = writeln!(out, "  {}: {}", note.about, note.text);
+                let _ = writeln!(out, "  {}", printable(&format!("{}: {}", note.about, note.text)));
             }
         }
         out
@@ -121,6 +161,7 @@ impl Report {
         json!({
             "operations": self.operations,
             "routes": self.routes,
+            "merged": self.merged,
             "left_out": left_out.collect::<Vec<_>>(),
             "notes": notes.collect::<Vec<_>>(),
         })

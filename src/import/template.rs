@@ -8,10 +8,10 @@ pub(super) fn check(template: &str) -> Result<(), Reason> {
     let Some(rest) = template.strip_prefix('/') else {
         return refuse("it does not start with /");
     };
-    if template.contains(['?', '#']) {
-        return refuse("it holds a ? or #, which are no part of a path");
+    if template.contains('?') {
+        return refuse("it holds a ?, and a query cannot choose a route");
     }
-    if template.contains([';', '\\', '%'])
+    if template.contains([';', '\\', '%', '<', '>', '"', '^', '`', '|', '*'])
         || template.chars().any(|c| c.is_ascii_control() || !c.is_ascii() || c == ' ')
     {
         return refuse("it holds a character that no plain path has");
@@ -42,6 +42,13 @@ fn parameter(segment: &str) -> Option<&str> {
 pub(super) fn shape(template: &str) -> String {
     let segments = template.split('/').map(|segment| if parameter(segment).is_some() { "{}" } else { segment });
     segments.collect::<Vec<_>>().join("/")
+}
+
+/// The shape of all requests that a path of a document could stand for: its query taken off, and a segment that is partly a parameter
+/// taken as one.
+pub(super) fn widest_shape(path: &str) -> String {
+    let path = path.split_once(['?', '#']).map_or(path, |(path, _)| path);
+    path.split('/').map(|segment| if segment.contains('{') { "{}" } else { segment }).collect::<Vec<_>>().join("/")
 }
 
 /// True when at most the last segment is a parameter: a collection, or one member of it.

@@ -2,24 +2,23 @@
 
 use serde_json::{Map, Number, Value};
 
-use super::ImportError;
 use crate::yaml::{self, Node, Scalar};
 
 /// The most that a document in YAML may hold, in bytes. Large APIs publish several MiB.
 const YAML_LIMIT: usize = 64 << 20;
 
-/// Reads JSON where the text starts like a JSON object, else YAML.
-pub(super) fn read(text: &str) -> Result<Value, ImportError> {
+/// Reads JSON where the text starts like a JSON object, else YAML. An error is the parser's words, with line and column.
+pub(super) fn read(text: &str) -> Result<Value, String> {
     let text = text.trim_start_matches('\u{feff}');
     if text.trim_start().starts_with('{') {
-        return serde_json::from_str(text).map_err(|error| ImportError::Syntax { what: error.to_string() });
+        return serde_json::from_str(text).map_err(|error| error.to_string());
     }
     let parsed = yaml::parse(text, YAML_LIMIT);
     if let Some(error) = parsed.errors.first() {
         let (line, column) = yaml::line_and_column(text, error.span.start);
-        return Err(ImportError::Syntax { what: format!("{} at line {line} column {column}", error.message) });
+        return Err(format!("{} at line {line} column {column}", error.message));
     }
-    let root = parsed.root.ok_or_else(|| ImportError::Syntax { what: String::from("it is empty") })?;
+    let root = parsed.root.ok_or_else(|| String::from("it is empty"))?;
     Ok(value(&root))
 }
 

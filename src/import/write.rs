@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::document::Document;
+use super::draft::{Access, Draft};
 use super::include::{Included, Member, Taken};
-use super::{Access, Draft, Options, Reason, Report, template};
+use super::report::printable;
+use super::{Options, Reason, Report, template};
 
 /// Columns that a line may have before it is broken.
 const WIDTH: usize = 140;
@@ -44,8 +46,9 @@ impl Sheet<'_> {
     }
 }
 
+/// One line, also where the document's own words have a line break: they could otherwise write routes.
 fn line(out: &mut String, text: &str) {
-    out.push_str(text);
+    out.push_str(&printable(text));
     out.push('\n');
 }
 
@@ -54,19 +57,29 @@ fn head(out: &mut String, sheet: &Sheet<'_>) {
     line(out, &format!("# Policy for {}, made from its OpenAPI document by ScopeGate.", document.title()));
     line(out, "# To make it again:");
     let mut command = format!("scopegate import openapi {}", options.source.as_deref().unwrap_or("SPEC"));
-    for (flag, value) in [("--scopes-from", &options.scopes_from), ("--scheme", &options.scheme)] {
+    let values = [
+        ("--root", options.root.as_ref()),
+        ("--scopes-from", options.scopes_from.as_ref()),
+        ("--scheme", options.scheme.as_ref()),
+    ];
+    let include = (options.include != "include").then_some(("--include", Some(&options.include)));
+    let free = options.no_scope.iter().map(|name| ("--no-scope", Some(name)));
+    for (flag, value) in values.into_iter().chain(free).chain(include) {
         if let Some(value) = value {
             let _ = write!(command, " {flag} {value}");
         }
     }
-    if options.include_public {
-        command.push_str(" --include-public");
+    for (flag, said) in [("--any-of", options.any_of), ("--include-public", options.include_public)] {
+        if said {
+            let _ = write!(command, " {flag}");
+        }
     }
     line(out, &format!("#     {command}"));
+    let merged = if report.merged == 0 { String::new() } else { format!(", {} are part of another", report.merged) };
     line(
         out,
         &format!(
-            "# {} of {} operations are routes; what is left out stands at the end, and is denied.",
+            "# {} of {} operations are routes{merged}; what is left out stands at the end, and is denied.",
             report.routes, report.operations
         ),
     );
@@ -78,7 +91,7 @@ fn scopes(out: &mut String, sheet: &Sheet<'_>) {
     let Sheet { document, drafts, included, .. } = sheet;
     let of_routes = drafts.iter().flat_map(|draft| match &draft.access {
         Access::Scopes(alternatives) => alternatives.as_slice(),
-        Access::Anyone | Access::Key => &[],
+        Access::Anyone | Access::Key | Access::Unstated => &[],
     });
     let mut names: BTreeSet<&str> = of_routes.flatten().map(String::as_str).collect();
     let of_routes_alone = included
@@ -113,7 +126,7 @@ fn describe(scope: &str) -> String {
 }
 
 fn parameters(out: &mut String, included: &Included, name: &str) {
-    if included.routes.iter().all(|taken| matches!(taken, Taken::Nothing)) {
+    if !included.is_ruled {
         return;
     }
     out.push_str("\nparameters:\n");
@@ -144,9 +157,7 @@ fn rule(member: &Member) -> String {
 fn suggestions(out: &mut String, document: &Document, drafts: &[Draft<'_>]) {
     let mut found: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for draft in drafts {
-        for (name, schema) in
-            document.query(&draft.operation).filter(|(name, _)| name.starts_with("additional-fields["))
-        {
+        for (name, schema) in draft.query(document).filter(|(name, _)| name.starts_with("additional-fields[")) {
             found.entry(name).or_default().extend(super::document::enumeration(document.item(schema)));
         }
     }
@@ -159,9 +170,10 @@ fn suggestions(out: &mut String, document: &Document, drafts: &[Draft<'_>]) {
     line(
         out,
         &format!(
-            "# and name on each route what it may take, as `query: {{ {name}: [{member}] }}`: all else is denied then.\n#"
+            "# and name on each route what it may take, as `query: {{ {name}: [{member}] }}`: all else is denied then."
         ),
     );
+    line(out, "#");
     for (name, members) in found {
         line(out, &format!("#   {name}: {}", members.into_iter().collect::<Vec<_>>().join(", ")));
     }
@@ -210,14 +222,16 @@ fn route(out: &mut String, draft: &Draft<'_>, taken: &Taken, parameter: &str) {
     if one_line.len() <= WIDTH {
         line(out, &one_line);
     } else {
-        line(out, &format!("  {label}:\n    {requirement}\n    {query}"));
+        line(out, &format!("  {label}:"));
+        line(out, &format!("    {requirement}"));
+        line(out, &format!("    {query}"));
     }
 }
 
 fn requirement(access: &Access) -> String {
     match access {
         Access::Anyone => String::from("auth: anyone"),
-        Access::Key => String::from("auth: key"),
+        Access::Key | Access::Unstated => String::from("auth: key"),
         Access::Scopes(alternatives) => match alternatives.as_slice() {
             [only] => format!("scopes: {}", list(only)),
             several => format!("any_of: [{}]", several.iter().map(list).collect::<Vec<_>>().join(", ")),

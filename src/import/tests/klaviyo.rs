@@ -18,7 +18,7 @@ fn klaviyos_document_gives_333_routes_and_reports_12_public_ones() {
         return;
     };
     let options = Options { source: Some("stable.json".to_owned()), ..Options::default() };
-    let Imported { policy, report } = openapi(&document, &options).unwrap();
+    let Imported { policy, report, .. } = openapi(&document, &options, &no_files).unwrap();
     assert_eq!((report.operations, report.routes), (345, 333));
     assert_eq!(report.left_out.len(), 12);
     assert!(report.left_out.iter().all(|item| item.reason == Reason::Public));
@@ -36,15 +36,10 @@ fn klaviyos_include_scopes_are_those_of_the_reference_map() {
     let (Some(document), Some(map)) = (data("klaviyo/stable.json"), data("klaviyo/include-map.csv")) else {
         return;
     };
-    let document = Document::parse(&document).unwrap();
+    let report = &mut Report::default();
+    let document = Document::parse(("stable.json", &document), &no_files, report).unwrap();
     let scoping = Scoping::choose(&document, &Options::default()).unwrap();
-    let operations = document.operations(&mut Report::default()).into_iter();
-    let drafts: Vec<Draft<'_>> = operations
-        .filter_map(|operation| {
-            let access = access(&operation, &scoping, &Options::default()).ok()?;
-            Some(Draft { template: operation.path.to_owned(), operation, access })
-        })
-        .collect();
+    let drafts = draft::make(&document, &scoping, &Options::default(), report);
     let included = include::derive(&document, &drafts, "include", &mut Report::default());
     let mut derived: BTreeMap<(String, String), &include::Member> = BTreeMap::new();
     for (draft, taken) in drafts.iter().zip(&included.routes) {
