@@ -31,7 +31,7 @@ pub use source::{ConfigArgs, DemoArgs, ServeArgs};
 /// What the process exits with.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Exit {
-    /// 3: the request is denied, or a test of the policy failed.
+    /// 3: the request is denied, a test of the policy failed, or a policy and its document differ.
     Denied,
     /// 0: done, or the request is allowed.
     Done,

@@ -8,11 +8,13 @@
 //! 3. `template`: whether a path can be a route. `draft`: operations as routes; those that no path tells apart are one.
 //! 4. `include`: what each member of the `include` parameter adds.
 //! 5. `write`: the policy as text; `report`: what was left out and why.
+//! 6. `drift`: where a policy and a document differ.
 //!
 //! The functions here read and write no file: the caller says how a file beside the document is read.
 
 mod document;
 mod draft;
+mod drift;
 mod files;
 mod include;
 mod report;
@@ -23,9 +25,13 @@ mod write;
 
 use document::Document;
 use draft::{Access, Draft};
+use drift::Expected;
 use scoping::Scoping;
 use write::Sheet;
 
+use crate::policy::Policy;
+
+pub use drift::{Change, Drift};
 pub use report::{LeftOut, Note, Reason, Report};
 
 /// What the caller of [`openapi`] may choose.
@@ -82,6 +88,15 @@ pub struct Imported {
     pub policy: String,
     /// What was left out or doubtful.
     pub report: Report,
+    expected: Vec<Expected>,
+}
+
+impl Imported {
+    /// Where a policy and the document differ.
+    #[must_use]
+    pub fn drift(&self, policy: &Policy) -> Drift {
+        drift::between(&self.expected, &self.report, policy)
+    }
 }
 
 /// Why a document gives no policy at all.
@@ -148,7 +163,8 @@ pub fn openapi(document: &str, options: &Options, read: ReadFile<'_>) -> Result<
     let included = include::derive(&document, &drafts, &options.include, &mut report);
     report.sort();
     let policy = Sheet { document: &document, drafts: &drafts, included: &included, report: &report, options }.render();
-    Ok(Imported { policy, report })
+    let expected = drift::expected(&drafts, &included, &options.include);
+    Ok(Imported { policy, report, expected })
 }
 
 /// Says which routes ask for no scope, and where a name among the scopes looks as if it meant none.

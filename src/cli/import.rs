@@ -1,4 +1,4 @@
-//! `scopegate import openapi`: a policy from the document of an API.
+//! `scopegate import openapi`: a policy from the document of an API, or where the two differ.
 
 mod beside;
 
@@ -9,8 +9,10 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{Console, Exit, Failure};
+use super::{Console, Exit, Failure, source};
+use crate::config;
 use crate::import::{self, ImportError, Imported, Options};
+use crate::policy::scope::Vocabulary;
 use beside::Beside;
 
 /// Make a policy from the document of an API
@@ -29,6 +31,8 @@ enum ImportFormat {
 /// Make a policy from an OpenAPI 3.x or Swagger 2.0 document, JSON or YAML
 ///
 /// The policy goes to standard output, or to the file of -o. What was left out, and why, goes to standard error.
+///
+/// With --check nothing is written: the routes of a policy are compared with the document, and the exit is 3 where they differ.
 #[derive(Debug, Args)]
 struct OpenapiArgs {
     /// The document, or - for standard input
@@ -40,6 +44,9 @@ struct OpenapiArgs {
     /// Overwrite the file of -o
     #[arg(long, requires = "output")]
     force: bool,
+    /// Compare this policy with the document: list routes that are added, removed or changed, and exit 3 if there are any
+    #[arg(long, value_name = "FILE", conflicts_with = "output")]
+    check: Option<PathBuf>,
     /// Folder that files may be read from where the document refers to them [default: the document's own]
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
@@ -90,6 +97,9 @@ pub(super) fn run(arguments: ImportArgs, console: &mut Console) -> Result<Exit, 
         }
     }
     let imported = imported.map_err(|error| failure(&arguments.document, &error))?;
+    if let Some(policy) = &arguments.check {
+        return check(&imported, policy, arguments.json, console);
+    }
     if let Some(path) = &arguments.output {
         write(path, &imported.policy, arguments.force)?;
     }
@@ -116,6 +126,29 @@ fn failure(document: &Path, error: &ImportError) -> Failure {
         ImportError::NoRoutes { .. } | ImportError::NotOpenApi { .. } | ImportError::Syntax { .. } => Exit::Failed,
     };
     Failure::Told { exit, message: format!("{}: {error}", document.display()) }
+}
+
+/// Says where the policy at `path` and the document differ.
+fn check(imported: &Imported, path: &Path, json: bool, console: &mut Console) -> Result<Exit, Failure> {
+    source::see_file(path)?;
+    let loaded = config::policy::load(path, &Vocabulary::new()).map_err(Failure::Faults)?;
+    let drift = imported.drift(&loaded.policy);
+    let exit = if drift.is_empty() { Exit::Done } else { Exit::Denied };
+    if json {
+        console.print_json(&json!({ "drift": drift.to_json(), "report": imported.report.to_json() }))?;
+    } else if drift.is_empty() {
+        console.note(format_args!("{} agrees with the document.", path.display()));
+    } else {
+        console.print(drift.render())?;
+        let count = drift.added.len() + drift.removed.len() + drift.changed.len();
+        let differences = if count == 1 { "difference" } else { "differences" };
+        console.note(format_args!("{count} {differences} between {} and the document.", path.display()));
+    }
+    let (left_out, all) = (imported.report.left_out.len(), imported.report.operations);
+    if !json && left_out > 0 {
+        console.note(format_args!("Not compared: what an import leaves out, {left_out} of {all} operations."));
+    }
+    Ok(exit)
 }
 
 /// Writes the policy. A file that is there is left alone unless `force` says otherwise.

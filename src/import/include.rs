@@ -199,7 +199,7 @@ fn is_member(name: &str) -> bool {
 }
 
 /// Every scope that a route may ask for. Alternatives count together: the strict reading.
-fn demanded(access: &Access) -> BTreeSet<String> {
+pub(super) fn demanded(access: &Access) -> BTreeSet<String> {
     match access {
         Access::Anyone | Access::Key | Access::Unstated => BTreeSet::new(),
         Access::Scopes(alternatives) => alternatives.iter().flatten().cloned().collect(),

@@ -2,6 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod drifting;
 mod include_members;
 mod klaviyo;
 mod traps;

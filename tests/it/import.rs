@@ -1,4 +1,4 @@
-//! `scopegate import openapi` with files: what stands beside the document is read, and nothing else.
+//! `scopegate import openapi` with files: what stands beside the document, and whether a policy still fits it.
 
 use std::fs;
 use std::path::Path;
@@ -55,6 +55,43 @@ fn files_beside_the_document_are_read_and_others_only_when_allowed() {
     import(folder.path());
     assert_eq!(fs::read_to_string(folder.path().join("policy.yaml")).expect("the policy"), policy);
     scopegate(folder.path(), ["check", "--policy", "policy.yaml"]).exits(0);
+}
+
+#[test]
+fn a_policy_that_no_longer_fits_its_document_is_told_and_exits_3() {
+    let folder = orchard();
+    let check = |more: &[&str]| {
+        let arguments = ["import", "openapi", "api/openapi.yaml", "--root", ".", "--check", "policy.yaml"];
+        scopegate(folder.path(), arguments.iter().chain(more))
+    };
+    import(folder.path());
+    assert_eq!(check(&[]).exits(0).stdout, "");
+
+    let policy = folder.path().join("policy.yaml");
+    let text = fs::read_to_string(&policy).expect("the policy");
+    let drifted = text
+        .replace("GET /v1/pears: pears:read", "GET /v1/plums: pears:read")
+        .replace("POST /v1/apples: apples:write", "POST /v1/apples: apples:read");
+    fs::write(&policy, &drifted).expect("the policy");
+    assert_eq!(
+        check(&[]).exits(3).stdout,
+        "\
+added    GET /v1/pears: the document asks for pears:read
+removed  GET /v1/plums: the document has it no more
+changed  POST /v1/apples: the document asks for apples:write, the policy for apples:read
+"
+    );
+    let json = check(&["--json"]).exits(3).json();
+    assert_eq!(json["drift"]["added"][0]["route"], "GET /v1/pears");
+    assert_eq!(json["drift"]["removed"][0], "GET /v1/plums");
+    assert_eq!(json["drift"]["changed"][0]["policy"], "apples:read");
+    assert_eq!(json["report"]["left_out"][0]["reason"], "public");
+    assert_eq!(fs::read_to_string(&policy).expect("the policy"), drifted, "a check writes nothing");
+
+    fs::write(&policy, "version: 1\nroutes: {}\nrutes: 1\n").expect("the policy");
+    check(&[]).exits(4).says(&["policy.yaml"]);
+    fs::remove_file(&policy).expect("gone");
+    check(&[]).exits(1).says(&["policy.yaml"]);
 }
 
 #[test]

@@ -25,7 +25,7 @@ mod differences; // `scopegate diff`: what a new policy loosens and tightens.
 mod framing; // Messages whose end two readers could see at different places: refused, nothing passes.
 mod harness; // The harness itself: the raw client against the raw upstream, without a gateway between them.
 mod headers; // What is dropped, kept, added: hop-by-hop, identity, forwarded, Via, request ids.
-mod import; // A policy from a document and the files beside it.
+mod import; // A policy from a document and the files beside it, and whether the two still agree.
 mod include; // Ruled query parameters: every member needs its own scope, however it is written.
 mod keys; // The life of a key across processes: made, disabled, revoked, never shown.
 mod logs; // The access log, and that no secret is in any log.
