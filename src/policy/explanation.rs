@@ -17,7 +17,7 @@ pub struct Explanation {
     pub segments: Vec<String>,
     /// Every template whose shape the path has, the most specific first.
     pub candidates: Vec<Candidate>,
-    /// Whether the path is one of a more specific template but for letter case, so that no template matches it.
+    /// Whether the path is one of a more specific template but for letter case or a final slash, so that no template matches it.
     pub near_miss: bool,
     /// What a key would have to hold; `None` where no grant alone opens the route to this request.
     pub sufficient: Option<Sufficient>,

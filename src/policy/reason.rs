@@ -40,7 +40,8 @@ fn of_route(decision: &Decision<'_>, route: Option<&Route>) -> String {
         return format!("The policy closes {} to every key; call another route.", route.label());
     }
     if target.is_near_miss() {
-        return "The path is that of a route but for letter case; send it in the letters of the route.".to_owned();
+        return "The path is that of a route but for letter case or a final slash; send it as the route is written."
+            .to_owned();
     }
     let methods = decision.policy.methods_at(target);
     if methods.is_empty() {

@@ -135,7 +135,7 @@ impl<'t> Target<'t> {
         self.judged.iter().flat_map(JudgedPath::segments).map(|segment| shown(&segment.decoded())).collect()
     }
 
-    /// Whether only letter case parts the path from a template that is more specific than any it matches.
+    /// Whether only letter case or a final slash parts the path from a template that is more specific than any it matches.
     pub(super) const fn is_near_miss(&self) -> bool {
         self.near_miss
     }

@@ -69,16 +69,24 @@ struct Node {
     wildcard: Option<LeafId>,
 }
 
+impl Node {
+    /// What a path is that ends here. Where a final slash alone parts it from a template, that is a near miss.
+    fn candidate(&self, slash: bool) -> Option<Candidate> {
+        let (exact, other) = if slash { (self.end_with_slash, self.end) } else { (self.end, self.end_with_slash) };
+        exact.map(|leaf| (leaf, false)).or_else(|| other.map(|leaf| (leaf, true)))
+    }
+}
+
 /// What a path was found to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
     Leaf(LeafId),
-    /// The path has a segment that is a literal but for letter case.
+    /// Letter case or a final slash alone parts the path from a template that is more specific than any it matches.
     NearMiss,
     Nothing,
 }
 
-/// A leaf on the way, and whether a segment before it is a literal of the trie but for letter case.
+/// A leaf on the way, and whether it is one but for letter case or a final slash.
 type Candidate = (LeafId, bool);
 
 const ROOT: NodeId = NodeId(NonZeroU32::MIN);
@@ -133,8 +141,7 @@ impl Trie {
     fn first_below(&self, node: NodeId, path: &JudgedPath<'_>, at: usize) -> Option<Candidate> {
         let here = self.node(node)?;
         let Some(segment) = path.segment(at) else {
-            let leaf = if path.final_slash() { here.end_with_slash } else { here.end };
-            return leaf.map(|leaf| (leaf, false));
+            return here.candidate(path.final_slash());
         };
         let mut near = false;
         if !segment.has_encoded_slash() {

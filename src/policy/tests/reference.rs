@@ -147,6 +147,9 @@ fn fits(policy: &Written, template: &str, segments: &[Vec<u8>]) -> Option<Match>
     let pieces = pieces(template);
     let (mut fits, mut near) = (Vec::new(), false);
     for (at, piece) in pieces.iter().enumerate() {
+        if piece.is_empty() && segments.get(at).is_none() {
+            break;
+        }
         let segment = segments.get(at)?;
         let is_wildcard = piece.starts_with("{*");
         if piece.starts_with('{') {
@@ -165,7 +168,12 @@ fn fits(policy: &Written, template: &str, segments: &[Vec<u8>]) -> Option<Match>
             return Some((fits, near));
         }
     }
-    (pieces.len() == segments.len()).then_some((fits, near))
+    let slash = |segments: usize, last_is_empty: bool| (segments - usize::from(last_is_empty), last_is_empty);
+    let ours = slash(segments.len(), segments.last().is_some_and(Vec::is_empty));
+    let theirs = slash(pieces.len(), pieces.last().is_some_and(|piece| piece.is_empty()));
+    // A final slash too many or too few is a near miss, which an exact template of this shape goes before.
+    fits.truncate(ours.0);
+    (ours.0 == theirs.0).then_some((fits, near || ours.1 != theirs.1))
 }
 
 fn literal_fit(policy: &Written, literal: &str, segment: &[u8]) -> Option<Fit> {

@@ -85,6 +85,27 @@ fn a_final_slash_is_one_path_and_its_absence_another() {
 }
 
 #[test]
+fn a_final_slash_never_leads_from_a_more_specific_template_to_a_less_specific_one() {
+    let gate = Draft::new()
+        .route("GET /admin", &["admin"])
+        .route("GET /things/{id}", &["thing"])
+        .route("GET /shelf/", &["shelf"])
+        .route("GET /{x}/", &["one"])
+        .route("GET /{*rest}", &["rest"])
+        .finish();
+    let keys = &["admin", "thing", "shelf", "one", "rest"];
+    for request in ["GET /admin/", "GET /things/1/", "GET /shelf", "GET /other", "GET /Admin/", "GET /%61dmin/"] {
+        assert_eq!(gate.ask(request, keys), "route_not_allowed", "{request}");
+    }
+    assert_eq!(gate.ask("GET /admin", &["admin"]), "allow");
+    assert_eq!(gate.ask("GET /shelf/", &["shelf"]), "allow");
+    assert_eq!(gate.ask("GET /other/", &["one"]), "allow");
+    assert_eq!(gate.ask("GET /admin/x/", &["rest"]), "allow");
+    assert_eq!(gate.ask("GET /things/1/parts/", &["rest"]), "allow");
+    assert!(gate.explain("GET /admin/", keys).near_miss);
+}
+
+#[test]
 fn the_root_needs_its_own_route() {
     let without = Draft::new().route("ANY /{*rest}", &[]).finish();
     assert_eq!(without.ask("GET /", &[]), "route_not_allowed");
