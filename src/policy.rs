@@ -16,6 +16,7 @@ mod difference;
 mod edges;
 mod explanation;
 mod known;
+mod lenient;
 mod method;
 mod nearest;
 mod octets;

@@ -3,9 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasherDefault;
 
-use smallvec::SmallVec;
-
-use super::octets::{Hashed, decoded_form};
+use super::lenient;
+use super::octets::Hashed;
 use super::scope::ScopeSet;
 
 /// How the value of a parameter is made of members.
@@ -59,17 +58,19 @@ pub(super) enum Reading {
 impl Parameters {
     /// Puts a parameter in; the one that some parsers would take it for comes back instead.
     pub(super) fn insert(&mut self, parameter: Parameter) -> Result<(), &Parameter> {
-        let mut plain = Bytes::new();
-        make_plain(parameter.name.as_bytes(), &mut plain);
-        if let Some(taken) = self.by_plain_name.get(plain.as_slice()) {
+        let mut keys: Vec<Box<[u8]>> = Vec::new();
+        lenient::forms(parameter.name.as_bytes(), |form| keys.push(form.into()));
+        if let Some(taken) = keys.iter().find_map(|key| self.by_plain_name.get(key)) {
             return self.list.get(*taken).map_or(Ok(()), Err);
         }
-        for byte in first_bytes(&plain) {
-            if let Some(word) = self.first_bytes.get_mut(usize::from(byte / 64)) {
-                *word |= 1 << (byte % 64);
+        for key in keys {
+            for byte in first_bytes(&key) {
+                if let Some(word) = self.first_bytes.get_mut(usize::from(byte / 64)) {
+                    *word |= 1 << (byte % 64);
+                }
             }
+            self.by_plain_name.insert(key, self.list.len());
         }
-        self.by_plain_name.insert(plain.as_slice().into(), self.list.len());
         self.list.push(parameter);
         Ok(())
     }
@@ -96,7 +97,7 @@ impl Parameters {
             return true;
         };
         let word = self.first_bytes.get(usize::from(first / 64));
-        matches!(first, b'%' | b'+') || word.is_some_and(|word| word & 1 << (first % 64) != 0)
+        lenient::may_be_dropped(*first) || word.is_some_and(|word| word & 1 << (first % 64) != 0)
     }
 
     /// What a name, as sent, is read as by strict and by lenient parsers.
@@ -104,7 +105,7 @@ impl Parameters {
         if !self.could_be_ruled(raw) {
             return Reading::Unruled;
         }
-        let found = read_plainly(raw, |plain, once| {
+        let found = lenient::read(raw, |plain, once| {
             let at = *self.by_plain_name.get(plain)?;
             let exact = once.is_some_and(|name| self.at(at).is_some_and(|parameter| parameter.is_named(name)));
             Some(if exact { Reading::Ruled(at) } else { Reading::Lookalike(at) })
@@ -120,36 +121,6 @@ const MOST_DOTS: usize = 32;
 fn first_bytes(plain: &[u8]) -> [u8; 2] {
     let first = plain.first().copied().unwrap_or(b'[');
     [first, first.to_ascii_uppercase()]
-}
-
-type Bytes = SmallVec<[u8; 64]>;
-
-/// Shows `look` each plain form that a lenient parser could make of a name, after one, two and three decodings, until it
-/// finds something. With the first comes the name as decoded once, which is how strict parsers read it.
-pub(super) fn read_plainly<T>(raw: &[u8], mut look: impl FnMut(&[u8], Option<&[u8]>) -> Option<T>) -> Option<T> {
-    let (mut name, mut plain): (Bytes, _) = (decoded_form(raw).collect(), Bytes::new());
-    for decodings in 1..=3 {
-        make_plain(&name, &mut plain);
-        let found = look(&plain, (decodings == 1).then_some(&*name));
-        if found.is_some() || !name.iter().any(|byte| matches!(byte, b'%' | b'+')) {
-            return found;
-        }
-        name = decoded_form(&name).collect();
-    }
-    None
-}
-
-/// Lower-cased, without white space, NUL and any `[]` or `[digits]` at the end: what the most lenient parser reads.
-fn make_plain(name: &[u8], plain: &mut Bytes) {
-    plain.clear();
-    plain.extend(name.iter().filter(|byte| !is_dropped(**byte)).map(u8::to_ascii_lowercase));
-    while let Some(shorter) = strip_brackets(plain).map(<[u8]>::len) {
-        plain.truncate(shorter);
-    }
-}
-
-const fn is_dropped(byte: u8) -> bool {
-    matches!(byte, b' ' | 0 | b'\t'..=b'\r')
 }
 
 /// The name before one `[]` or `[digits]` at its end.
@@ -192,7 +163,7 @@ impl RouteRule {
             }
         }
         let plain = match rest {
-            Some(_) => listed.keys().map(|member| plain_member(member)).collect(),
+            Some(_) => listed.keys().flat_map(|member| lenient::members(member)).collect(),
             None => HashSet::new(),
         };
         Self { parameter, listed, rest, plain, declared: false }
@@ -238,7 +209,7 @@ impl RouteRule {
         if let Some(rule) = self.listed.get(member) {
             return rule.scopes();
         }
-        if self.rest.is_some() && self.plain.contains(&plain_member(member)) {
+        if self.rest.is_some() && lenient::members(member).any(|form| self.plain.contains(&form)) {
             return None;
         }
         let dot = member.iter().rposition(|byte| *byte == b'.').filter(|_| dots > 0);
@@ -258,9 +229,4 @@ impl MemberRule {
             Self::Scopes(scopes) => Some(scopes.clone()),
         }
     }
-}
-
-/// What the most lenient server would make of a member: lower-cased, without white space and NUL.
-fn plain_member(member: &[u8]) -> Box<[u8]> {
-    member.iter().filter(|byte| !is_dropped(**byte)).map(u8::to_ascii_lowercase).collect()
 }

@@ -1,7 +1,8 @@
 //! The query of a request against the ruled parameters: what is ambiguous, what is denied, and which scopes its members ask for.
 
+use super::lenient;
 use super::octets::{decoded_form, has_escape, shown};
-use super::parameter::{List, Parameter, Parameters, Reading, RouteRule, read_plainly};
+use super::parameter::{List, Parameter, Parameters, Reading, RouteRule};
 use super::route::Route;
 use super::scope::ScopeId;
 
@@ -42,12 +43,13 @@ pub(super) enum QueryFaultKind {
 
 /// Whether a query has `_method`, in any spelling that a lenient parser would take for it.
 pub(super) fn has_method_override(query: &[u8]) -> bool {
-    if !query.contains(&b'_') && !query.contains(&b'%') {
+    let may_begin = |byte: &u8| *byte == b'_' || lenient::may_be_dropped(*byte);
+    if !query.iter().any(may_begin) {
         return false;
     }
     let is_method = |name: &[u8]| {
-        name.iter().any(|byte| matches!(byte, b'_' | b'%'))
-            && read_plainly(name, |plain, _| (plain == b"_method").then_some(())).is_some()
+        name.first().is_some_and(may_begin)
+            && lenient::read(name, |form, _| (form == b"_method").then_some(())).is_some()
     };
     pairs(query).any(|pair| is_method(name_and_value(pair).0) || hidden_names(pair).any(is_method))
 }

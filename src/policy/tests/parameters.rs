@@ -88,6 +88,20 @@ fn a_parameter_that_only_some_parsers_would_read_as_ruled_is_ambiguous() {
         "include=segments;include=x",
         "a=1;Include%20=x",
         "include[0][]=x",
+        "include[x]=1",
+        "include[0:1:0]=1",
+        "include[x][y]=1",
+        "include[]x=1",
+        "include[x=1",
+        "include]=1",
+        "[include]=1",
+        "[[include]x=1",
+        "!include=1",
+        "include%00=1",
+        "include%00x=1",
+        "include+%00x=1",
+        "include%2500x=1",
+        "a=1;[include]=1",
         "include=%2573egments",
         "include=segments%2525%32%35",
         "include=%252C",
@@ -103,8 +117,12 @@ fn parameters_that_are_not_declared_pass_untouched() {
     let gate = include();
     for query in [
         "includes=x",
-        "include[x]=1",
+        "includes[include]=1",
+        "include-x[include]=1",
+        "x%00include=1",
+        "?include=1",
         "xinclude=1",
+        "x[0:1:0]",
         "a=include",
         "filter=a%252Cb;c",
         "page[size]=1",
@@ -137,7 +155,9 @@ fn a_star_opens_the_rest_but_nothing_that_reads_like_a_listed_member() {
     let gate = ruled("include", (List::Comma, true), &rules);
     assert_eq!(gate.ask("GET /p?include=anything,x.y", &[]), "allow");
     assert_eq!(gate.ask("GET /p?include=x.secret", &[]), "insufficient_scope");
-    for member in ["Secret", "+secret", "secret%00", "sec%20ret", "x.SECRET", "A.b", "a.b", "a.b.c"] {
+    for member in
+        ["secret%00x", "%00secret", "Secret", "+secret", "secret%00", "sec%20ret", "x.SECRET", "A.b", "a.b", "a.b.c"]
+    {
         assert_eq!(gate.ask_full(&format!("GET /p?include={member}")), "query_not_allowed", "{member}");
     }
     assert_eq!(gate.ask_full("GET /p?include=secret;x"), "ambiguous_query");
@@ -172,6 +192,40 @@ fn a_name_with_a_bracketed_word_is_a_name_of_its_own() {
     assert_eq!(gate.ask("GET /p?additional-fields[profile]=other", &[]), "query_not_allowed");
     assert_eq!(gate.ask("GET /p?additional-fields[Profile]=other", &[]), "ambiguous_query");
     assert_eq!(gate.ask("GET /p?additional-fields[list]=other", &[]), "allow");
+    assert_eq!(gate.ask("GET /p?additional-fields=other", &[]), "allow");
+    for name in [
+        "additional-fields[profile][x]",
+        "additional-fields[profile]x",
+        "additional-fields]profile",
+        "[additional-fields][profile]",
+    ] {
+        assert_eq!(gate.ask(&format!("GET /p?{name}=subscriptions"), &[]), "ambiguous_query", "{name}");
+    }
+}
+
+#[test]
+fn a_name_that_php_makes_another_of_is_ambiguous() {
+    let gate = ruled("user_fields", (List::Comma, false), &[("name", MemberSpec::Allow)]);
+    assert_eq!(gate.ask("GET /p?user_fields=name", &[]), "allow");
+    for name in [
+        "user.fields",
+        "user+fields",
+        "user%20fields",
+        "user[fields",
+        "User.Fields",
+        "+user.fields",
+        "user.fields[]",
+        "user.fields%00x",
+        "user%252efields",
+    ] {
+        assert_eq!(gate.ask(&format!("GET /p?{name}=name"), &[]), "ambiguous_query", "{name}");
+    }
+    for name in ["user-fields", "userfields", "user[fields]", "x.user_fields", "user.field"] {
+        assert_eq!(gate.ask(&format!("GET /p?{name}=name"), &[]), "allow", "{name}");
+    }
+    let dotted = ruled("page.size", (List::None, false), &[("1", MemberSpec::Allow)]);
+    assert_eq!(dotted.ask("GET /p?page.size=1", &[]), "allow");
+    assert_eq!(dotted.ask("GET /p?page_size=1", &[]), "ambiguous_query");
 }
 
 #[test]

@@ -239,20 +239,27 @@ fn every_name(pair: &str) -> Vec<&str> {
     names
 }
 
-/// A name after one, two and three decodings, each lower-cased, without spaces, NUL, and `[]` or `[digits]` behind.
+/// What lenient parsers make of a name, after one, two and three decodings.
 fn plain_forms(name: &str) -> BTreeSet<String> {
     let mut bytes = name.as_bytes().to_vec();
     let mut forms = BTreeSet::new();
     for _ in 0..3 {
         bytes = decode(&bytes, true);
-        let mut plain = String::from_utf8_lossy(&bytes).to_lowercase().replace([' ', '\0'], "");
-        while let Some((before, digits)) = plain.strip_suffix(']').and_then(|rest| rest.rsplit_once('[')) {
-            if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-                break;
+        let name = String::from_utf8_lossy(&bytes).to_lowercase();
+        for name in [name.as_str(), name.split('\0').next().unwrap_or_default()] {
+            let php = name.trim_start_matches(' ');
+            let end = php.find('[').filter(|open| *open > 0 && php.rfind(']') > Some(*open)).unwrap_or(php.len());
+            let (head, index) = php.split_at(end);
+            let php = match php.starts_with('[') {
+                true => php.to_owned(),
+                false => format!("{}{index}", head.replace([' ', '.', '['], "_")),
+            };
+            for form in [name, &php] {
+                let plain = form.replace([' ', '\0'], "");
+                let words = plain.trim_start_matches(['!', '[', ']']).split(['[', ']']);
+                forms.extend(words.map(str::to_owned).take(1));
             }
-            plain = before.to_owned();
         }
-        forms.insert(plain);
     }
     forms
 }
@@ -304,7 +311,8 @@ fn member_scopes(rules: Option<&[(String, MemberSpec)]>, member: &str, dotted: b
         MemberSpec::Scopes(names) => Some(names.clone()),
     };
     let plain = |name: &str| name.to_lowercase().replace([' ', '\0'], "");
-    let near = rules.iter().any(|(listed, _)| listed != "*" && plain(listed) == plain(member));
+    let cut = member.split('\0').next().unwrap_or_default();
+    let near = rules.iter().any(|(listed, _)| listed != "*" && [plain(member), plain(cut)].contains(&plain(listed)));
     if member != "*"
         && let Some(rule) = rule_of(member)
     {

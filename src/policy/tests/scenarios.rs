@@ -212,11 +212,12 @@ fn query() -> impl Strategy<Value = String> {
         8 => Just("include"),
         4 => select(vec!["other", "inc%6Cude", "%69nclude", "included", "a;b"]),
         1 => select(vec!["include[]", "include[0]", "Include", "include+", "+include", "incl%75de%5B%5D", "include%00",
-                         "inc%256Cude", "inc%25256cude", "inc%2525256cude", "x;include", "include;x", "include[x]", "INCLUDE[1][]", "_method", "%5Fmethod"]),
+                         "inc%256Cude", "inc%25256cude", "inc%2525256cude", "x;include", "include;x", "include[x]", "INCLUDE[1][]", "[include]", "!include",
+                         "include%00x", "include]x", "_method", "%5Fmethod", ".method", "[method", "_method[x]"]),
     ];
     let member = prop_oneof![
         10 => select(vec!["x", "y", "x.y", "zed", "other", "y.x", "x.y.zed", ""]),
-        3 => select(vec!["X", "x+", "%78", "zed%20", "x%2Cy", "x%252Cy", "y;x", "x.Y", "Zed", ".", "x.", "*", "%", "%2"]),
+        3 => select(vec!["X", "x+", "%78", "zed%20", "x%2Cy", "x%252Cy", "y;x", "x.Y", "Zed", ".", "x.", "*", "%", "%2", "x%00y"]),
     ];
     let value = option::weighted(0.9, vec(member, 1..4).prop_map(|members| members.join(",")));
     let pair = (name, value).prop_map(|(name, value)| match value {

@@ -128,12 +128,25 @@ fn a_method_override_is_refused_before_anything_else() {
     let gate = open();
     let overridden = Request { override_header: true, ..parsed("GET /a/../b") };
     assert_eq!(gate.policy.judge(&overridden).unwrap_err(), Denial::MethodOverride);
-    for query in
-        ["_method=DELETE", "a=1&_method=", "_METHOD=x", "%5Fmethod=x", "%255fmethod=x", "_method[]=x", "a;_method=x"]
-    {
+    for query in [
+        "_method=DELETE",
+        "a=1&_method=",
+        "_METHOD=x",
+        "%5Fmethod=x",
+        "%255fmethod=x",
+        "_method[]=x",
+        "a;_method=x",
+        ".method=x",
+        "%2Emethod=x",
+        "[_method]=x",
+        "_method[x]=x",
+        "_method%00x=y",
+        "+_method=x",
+        "!_method=x",
+    ] {
         assert_eq!(gate.ask(&format!("GET /a?{query}"), &[]), "method_override", "{query}");
     }
-    for query in ["method=x", "my_method=x", "a=_method", "_methods=x"] {
+    for query in ["method=x", "my_method=x", "a=_method", "_methods=x", "[method]=x", "a[_method]=x"] {
         assert_eq!(gate.ask(&format!("GET /a?{query}"), &[]), "allow", "{query}");
     }
 }
