@@ -15,6 +15,7 @@
 
 mod support;
 
+mod adversarial; // Hundreds of raw requests that servers read differently, judged by what the upstream got.
 mod architecture; // Who imports whom, how long a file may be, what a module may not be called.
 mod bodies; // Content streamed both ways: chunked, Expect, early answers, a gigabyte in constant memory.
 mod cli; // Exit codes, and what bad input is told.
