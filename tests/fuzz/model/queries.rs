@@ -1,0 +1,43 @@
+//! Query strings as the parsers of widespread servers read them, each in a few lines.
+
+use super::paths::decode;
+
+/// Every name and value that some server would find in a query: names lower-cased, without brackets and what they hold.
+pub fn lenient(query: &[u8]) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for pair in query.split(|byte| matches!(byte, b'&' | b';')) {
+        let mut parts = pair.splitn(2, |byte| *byte == b'=');
+        let (name, value) = (form(parts.next().unwrap_or_default()), form(parts.next().unwrap_or_default()));
+        for name in [go(&name), php(&name), rack(&name)] {
+            found.push((name.trim().to_lowercase(), value.clone()));
+        }
+    }
+    found
+}
+
+/// Percent-decoded once, `+` as a space.
+fn form(bytes: &[u8]) -> String {
+    let spaced: Vec<u8> = bytes.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
+    String::from_utf8_lossy(&decode(&spaced)).into_owned()
+}
+
+/// Go, Java, Python: as it is.
+fn go(name: &str) -> String {
+    name.to_owned()
+}
+
+/// PHP: cut at NUL, without leading spaces; a space, a dot and a bracket without its partner become `_`; an index goes away.
+fn php(name: &str) -> String {
+    let name = name.split('\0').next().unwrap_or_default().trim_start_matches(' ');
+    if name.starts_with('[') {
+        return String::new();
+    }
+    let is_array = name.find('[').is_some_and(|open| name[open..].contains(']'));
+    let kept = if is_array { name.split('[').next().unwrap_or_default() } else { name };
+    kept.replace([' ', '.', '['], "_")
+}
+
+/// Rack 2 and qs: brackets in front are skipped, what follows the first name is an index.
+fn rack(name: &str) -> String {
+    name.trim_start_matches(['[', ']']).split(['[', ']']).next().unwrap_or_default().to_owned()
+}
