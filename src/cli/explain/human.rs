@@ -71,7 +71,11 @@ impl Page {
             self.step(name, &format!("{:<widest$}  {methods}  ({why})", candidate.template), ink);
         }
         if steps.near_miss {
-            self.step("", "the path is one of a more specific template but for letter case or a final slash, so none matches", Ink::Bad);
+            self.step(
+                "",
+                "the path is one of a more specific template but for letter case or a final slash, so none matches",
+                Ink::Bad,
+            );
         }
         match (&steps.trace.route, steps.line) {
             (Some(route), Some(line)) => {

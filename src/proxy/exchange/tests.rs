@@ -101,8 +101,10 @@ fn run_exchange(stage: &Stage, framing: Framing, (mut down, up): (Script, Script
     };
     let before = view.pool.idle();
     let lease = Lease::of_test(Stream::Scripted(up), false, &worker.cells);
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let (end, _) = runtime.block_on(run(ends, lease));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    // An exchange that miscounts waits for bytes that never come.
+    let patient = async { tokio::time::timeout(Duration::from_secs(20), run(ends, lease)).await };
+    let (end, _) = runtime.block_on(patient).expect("an exchange that ends");
     let (up, down) = (to_upstream.borrow().clone(), to_caller.borrow().clone());
     Seen { end, up, down, kept: view.pool.idle() - before }
 }
