@@ -3,6 +3,11 @@
 use super::kind::Kind;
 use super::{Field, HeadFault, Version};
 
+/// The most options that the `Connection` fields of one head may have together. Each other field is compared with all of them.
+const MOST_OPTIONS: usize = 32;
+/// The most bytes of the `Connection` fields of one head together: white space and empty members are read as often, too.
+const MOST_BYTES: usize = 1024;
+
 /// The options of all `Connection` fields of one head together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Connection {
@@ -14,12 +19,22 @@ pub struct Connection {
     pub names_fields: bool,
     /// `upgrade` is among them.
     pub upgrade: bool,
+    options: usize,
+    bytes: usize,
 }
 
 impl Connection {
     /// Adds the options of one field value. `reserved` names a kind that may not be an option here.
     pub(super) fn add(&mut self, value: &[u8], reserved: fn(Kind) -> bool) -> Result<(), HeadFault> {
+        self.bytes += value.len();
+        if self.bytes > MOST_BYTES {
+            return Err(HeadFault::BadRequest("the Connection fields are too long"));
+        }
         for option in options(value) {
+            self.options += 1;
+            if self.options > MOST_OPTIONS {
+                return Err(HeadFault::BadRequest("the Connection fields have too many options"));
+            }
             if !option.iter().all(|byte| is_token_byte(*byte)) {
                 return Err(HeadFault::BadRequest("Connection is not a list of tokens"));
             }

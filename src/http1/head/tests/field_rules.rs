@@ -149,3 +149,28 @@ fn a_caller_cannot_name_away_what_the_gateway_reads() {
         assert_eq!(refused(&with(&format!("Connection: {value}\r\n"))), BAD, "{value}");
     }
 }
+
+#[test]
+fn connection_has_few_options_however_they_are_spread() {
+    let options = |count: usize| vec!["a"; count].join(",");
+    let long = |bytes: usize| format!("Connection: {}\r\n", "a".repeat(bytes));
+    let spaced = |bytes: usize| format!("Connection: a{}b\r\n", ", ".repeat(bytes / 2 - 1));
+    for (lines, good) in [
+        (format!("Connection: {}\r\n", options(32)), true),
+        (format!("Connection: {}\r\n", options(33)), false),
+        (format!("Connection: {}\r\nConnection: {}\r\n", options(16), options(16)), true),
+        (format!("Connection: {}\r\nConnection: {}\r\n", options(16), options(17)), false),
+        (format!("Connection: {}\r\n", ["close"; 33].join(",")), false),
+        (long(1024), true),
+        (long(1025), false),
+        (long(512).repeat(2), true),
+        (long(513).repeat(2), false),
+        (spaced(1024), true),
+        (spaced(1026), false),
+    ] {
+        let asked = request(&with(&lines), &LIMITS).map(|head| head.is_some()).map_err(class);
+        let answered = response(&answer(&lines), &LIMITS, AnswerTo::Other).map(|head| head.is_some()).map_err(class);
+        let verdict = if good { Ok(true) } else { Err(BAD) };
+        assert_eq!((asked, answered), (verdict, verdict), "{lines}");
+    }
+}
