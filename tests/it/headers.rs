@@ -89,6 +89,44 @@ fn nobody_outside_can_say_who_they_are() {
 }
 
 #[test]
+fn punctuation_that_a_server_reads_as_a_hyphen_makes_no_name_another() {
+    let upstream = Upstream::ok();
+    let gateway = Gateway::in_front_of(&upstream);
+    let key = gateway.key(&["--scopes", "profiles:read"]);
+    for odd in "!#$%&'*+.^_`|~".chars() {
+        let mut head = format!("GET /api/profiles HTTP/1.1\r\nHost: api.test\r\nAuthorization: Bearer {key}\r\n");
+        for name in [
+            "X-ScopeGate-Scopes",
+            "X-ScopeGate-Key-Id",
+            "X-Forwarded-For",
+            "X-Real-IP",
+            "X-Original-URL",
+            "Content-Length",
+            "Transfer-Encoding",
+        ] {
+            head += &format!("{}: forged\r\n", name.replace('-', &odd.to_string()));
+        }
+        let answer = gateway.connect().send(format!("{head}X{odd}Y: kept\r\n\r\n")).read();
+        assert_eq!(answer.status(), 200, "{odd}: {}", answer.text());
+        let request = upstream.requests().pop().expect("a request");
+        assert!(!request.text().contains("forged"), "{odd}: {}", request.text());
+        assert_eq!(request.text().contains("kept"), odd != '_', "{odd}: {}", request.text());
+        let name = format!("X{odd}HTTP{odd}Method{odd}Override");
+        let call = Call::get("/api/profiles").key(&key).field(&name, "DELETE");
+        assert_eq!(gateway.answer(&call).code(), "method_override", "{name}");
+    }
+}
+
+#[test]
+fn no_caller_sets_the_proxy_of_a_program_behind_cgi() {
+    let upstream = Upstream::ok();
+    let gateway = Gateway::in_front_of(&upstream);
+    let key = gateway.key(&["--full"]);
+    let call = Call::get("/api/profiles").field("Proxy", "http://evil.test").field("pROXY", "http://evil.test");
+    assert!(!forwarded(&gateway, &upstream, call, &key).text().contains("evil"));
+}
+
+#[test]
 fn identity_can_be_kept_from_the_upstream_and_is_then_still_nobodys_to_forge() {
     let upstream = Upstream::ok();
     let gateway = Setup::new(&upstream).config("identity: { headers: false }").start();

@@ -2,8 +2,9 @@
 
 /// The meaning of a field name, whatever its letter case.
 ///
-/// Names with `_` are never the field they resemble: some servers read `_` as `-`, so a spelling such as `Content_Length`
-/// is a [`Kind::Lookalike`].
+/// Names with punctuation other than `-` are never the field they resemble. Some servers read `_` as `-`, and those that hand
+/// fields over as variables, as CGI does, may write `_` for every byte that is no letter or digit. So `Content_Length` and
+/// `Content.Length` are each a [`Kind::Lookalike`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// `Authorization`.
@@ -23,15 +24,15 @@ pub enum Kind {
     /// `Forwarded` (RFC 7239).
     Forwarded,
     /// `Keep-Alive`, `Proxy-Connection`, `Proxy-Authenticate`, `Proxy-Authentication-Info`, `Proxy-Authorization`,
-    /// `HTTP2-Settings`: end at this hop.
+    /// `HTTP2-Settings`: end at this hop. `Proxy`, which CGI would hand over as the variable `HTTP_PROXY`, does so here.
     HopByHop,
     /// `Host`.
     Host,
-    /// `X-ScopeGate-*`, with `-` or `_`: only the gateway may say these.
+    /// `X-ScopeGate-*`, with any punctuation for `-`: only the gateway may say these.
     Identity,
-    /// A name that reads as one of the others once `_` is taken for `-`: never forwarded.
+    /// A name that reads as one of the others once its punctuation is taken for `-`: never forwarded.
     Lookalike,
-    /// `X-HTTP-Method-Override`, `X-HTTP-Method`, `X-Method-Override`, with `-` or `_`.
+    /// `X-HTTP-Method-Override`, `X-HTTP-Method`, `X-Method-Override`, with any punctuation for `-`.
     MethodOverride,
     /// Any other name without `_`.
     Other,
@@ -70,7 +71,7 @@ impl Kind {
     /// Tells the kind of a field name, which is a token.
     pub fn of(name: &[u8]) -> Self {
         match known(name) {
-            Self::Other if has_underscore(name) => with_underscores(name),
+            Self::Other if has_odd_byte(name) => with_odd_bytes(name),
             kind => kind,
         }
     }
@@ -81,15 +82,16 @@ impl Kind {
     }
 }
 
-fn with_underscores(name: &[u8]) -> Kind {
+fn with_odd_bytes(name: &[u8]) -> Kind {
     let mut folded = [0; FOLDED];
     let length = name.len().min(FOLDED);
     for (to, from) in folded.iter_mut().zip(name) {
-        *to = if *from == b'_' { b'-' } else { *from };
+        *to = if from.is_ascii_alphanumeric() { *from } else { b'-' };
     }
     // A name cut at FOLDED bytes can only match by its prefix: no exact name is that long.
     match known(folded.get(..length).unwrap_or_default()) {
-        Kind::Other => Kind::Underscore,
+        Kind::Other if name.contains(&b'_') => Kind::Underscore,
+        Kind::Other => Kind::Other,
         kind @ (Kind::Identity | Kind::MethodOverride) => kind,
         _ => Kind::Lookalike,
     }
@@ -102,6 +104,7 @@ fn known(name: &[u8]) -> Kind {
         3 if is(name, b"via") => Via,
         4 if is(name, b"host") => Host,
         4 if is(name, b"date") => Date,
+        5 if is(name, b"proxy") => HopByHop,
         6 if is(name, b"cookie") => Cookie,
         6 if is(name, b"expect") => Expect,
         7 if is(name, b"trailer") => Trailer,
@@ -152,9 +155,10 @@ fn starts<const N: usize>(name: &[u8], lower: &[u8; N]) -> bool {
     }
 }
 
-fn has_underscore(name: &[u8]) -> bool {
+/// Whether a byte is neither a letter, a digit nor `-`.
+fn has_odd_byte(name: &[u8]) -> bool {
     // Without an early end, so that it is vectorised.
-    name.iter().fold(false, |found, byte| found | (*byte == b'_'))
+    name.iter().fold(false, |found, byte| found | !(byte.is_ascii_alphanumeric() | (*byte == b'-')))
 }
 
 fn family(name: &[u8]) -> Kind {

@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn a_field_name_has_its_kind_in_any_letter_case() {
-    let table: [(&str, Kind); 30] = [
+    let table: [(&str, Kind); 31] = [
         ("Authorization", Kind::Authorization),
         ("Connection", Kind::Connection),
         ("Content-Length", Kind::ContentLength),
@@ -12,6 +12,7 @@ fn a_field_name_has_its_kind_in_any_letter_case() {
         ("Expect", Kind::Expect),
         ("Forwarded", Kind::Forwarded),
         ("Keep-Alive", Kind::HopByHop),
+        ("Proxy", Kind::HopByHop),
         ("Proxy-Connection", Kind::HopByHop),
         ("Proxy-Authenticate", Kind::HopByHop),
         ("Proxy-Authentication-Info", Kind::HopByHop),
@@ -90,6 +91,32 @@ fn an_underscore_makes_a_lookalike_of_a_known_name_and_nothing_else() {
     assert_eq!(Kind::of(b"X_HTTP_Method_Override"), Kind::MethodOverride);
     for name in ["_", "X_Api_Key", "a_name_that_is_longer_than_any_name_that_is_known_here"] {
         assert_eq!(Kind::of(name.as_bytes()), Kind::Underscore, "{name}");
+    }
+}
+
+#[test]
+fn any_punctuation_is_read_as_the_hyphen_that_a_server_may_take_it_for() {
+    let kinds = [
+        ("X-ScopeGate-Scopes", Kind::Identity),
+        ("X-ScopeGate-Key-Id", Kind::Identity),
+        ("X-HTTP-Method-Override", Kind::MethodOverride),
+        ("X-Forwarded-For", Kind::Lookalike),
+        ("Content-Length", Kind::Lookalike),
+        ("Transfer-Encoding", Kind::Lookalike),
+        ("X-Original-URL", Kind::Lookalike),
+    ];
+    for odd in "!#$%&'*+.^_`|~".chars() {
+        for (name, kind) in kinds {
+            let all = name.replace('-', &odd.to_string());
+            let first = name.replacen('-', &odd.to_string(), 1);
+            let mixed = first.replacen('-', "_", 1);
+            for name in [all, first, mixed] {
+                assert_eq!(Kind::of(name.as_bytes()), kind, "{name}");
+            }
+        }
+        let other = format!("X{odd}Custom");
+        let kind = if odd == '_' { Kind::Underscore } else { Kind::Other };
+        assert_eq!(Kind::of(other.as_bytes()), kind, "{other}");
     }
 }
 
