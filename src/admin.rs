@@ -7,8 +7,9 @@
 //! | `GET /metrics` | every metric, in Prometheus' text form |
 //!
 //! These three are open, and hold nothing that a caller sent. `metrics.listen` serves them too, for a Prometheus or a
-//! kubelet outside the pod. Everything else is 404.
+//! kubelet outside the pod. Everything else is 404. What a client may cost is bounded, in `admin/connections.rs`.
 
+mod connections;
 mod status;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use tokio::net::TcpListener;
 
 use crate::telemetry::Metrics;
 
+use connections::Bounds;
 pub use status::Readiness;
 
 /// What the endpoints tell about.
@@ -33,15 +35,8 @@ pub struct AdminState {
 }
 
 /// Serves the endpoints until `shutdown` resolves; then lets the answers under way finish.
-///
-/// # Errors
-/// The listener failed for good.
-pub async fn serve(
-    listener: TcpListener,
-    state: AdminState,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    axum::serve(listener, router(state)).with_graceful_shutdown(shutdown).await
+pub async fn serve(listener: TcpListener, state: AdminState, shutdown: impl Future<Output = ()> + Send + 'static) {
+    connections::serve(listener, router(state), Bounds::default(), shutdown).await;
 }
 
 fn router(state: AdminState) -> Router {
