@@ -146,14 +146,6 @@ impl Body {
         }
     }
 
-    /// Bytes of data left, where `Content-Length` told it.
-    pub fn remaining(&self) -> Option<u64> {
-        match self.incoming {
-            Incoming::Length(left) => Some(left),
-            Incoming::Chunked(_) | Incoming::UntilClose { .. } => None,
-        }
-    }
-
     /// The trailers of an answer, as whole field lines, once the body is done. Fields that frame, route, authenticate or end at this
     /// hop are left out. Always empty for a request.
     pub fn trailers(&self) -> &[u8] {

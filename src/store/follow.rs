@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use super::index::Index;
 use super::{Extent, KeyStore, Revision, StoreError};
-use crate::key::Timestamp;
 
 /// How often the store is asked.
 pub const INTERVAL: Duration = Duration::from_millis(50);
@@ -42,8 +41,6 @@ pub enum Event<'a> {
 #[derive(Debug)]
 pub struct Status {
     up: AtomicBool,
-    good: AtomicI64,
-    revision: AtomicU64,
     trouble: Mutex<Option<String>>,
 }
 
@@ -53,29 +50,14 @@ impl Status {
         self.up.load(Ordering::Relaxed)
     }
 
-    /// When the index last was known to say what the store says.
-    pub fn last_good(&self) -> Timestamp {
-        Timestamp::from_millis(self.good.load(Ordering::Relaxed))
-    }
-
-    /// How far the index has come.
-    pub fn revision(&self) -> Revision {
-        Revision(self.revision.load(Ordering::Relaxed))
-    }
-
     /// What is wrong, where [`is_up`](Self::is_up) is false.
-    pub fn trouble(&self) -> Option<String> {
+    fn trouble(&self) -> Option<String> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn set_trouble(&self, trouble: Option<String>) {
         self.up.store(trouble.is_none(), Ordering::Relaxed);
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
-    }
-
-    fn mark_good(&self, revision: Revision) {
-        self.good.store(Timestamp::now().as_millis(), Ordering::Relaxed);
-        self.revision.store(revision.0, Ordering::Relaxed);
     }
 }
 
@@ -102,13 +84,7 @@ impl Follower {
         store.set_patience(PATIENCE)?;
         let mut pursuit = Pursuit { store, index, revision: Revision::START };
         pursuit.load()?;
-        let status = Arc::new(Status {
-            up: AtomicBool::new(true),
-            good: AtomicI64::new(0),
-            revision: AtomicU64::new(0),
-            trouble: Mutex::new(None),
-        });
-        status.mark_good(pursuit.revision);
+        let status = Arc::new(Status { up: AtomicBool::new(true), trouble: Mutex::new(None) });
         let (stop, stopped) = mpsc::channel();
         let told = Arc::clone(&status);
         let place = pursuit.store.place();
@@ -155,7 +131,6 @@ impl Pursuit {
         while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(pause) {
             match self.step(&mut is_behind) {
                 Ok(keys) => {
-                    status.mark_good(self.revision);
                     if !status.is_up() {
                         status.set_trouble(None);
                         report(&Event::Up);

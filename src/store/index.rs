@@ -70,11 +70,6 @@ impl Index {
         self.entries.pin().retain(|_, entry| entry.revision >= revision);
     }
 
-    /// Makes room for so many more keys at once.
-    pub fn reserve(&self, keys: usize) {
-        self.entries.pin().reserve(keys);
-    }
-
     /// How many keys it has, those that do not work included.
     pub fn len(&self) -> usize {
         self.entries.len()

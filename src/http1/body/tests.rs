@@ -195,10 +195,10 @@ fn trailers_are_capped_whether_they_are_kept_or_not() {
 #[test]
 fn a_length_is_counted_down_and_no_byte_more_is_taken() {
     let mut body = Body::of_request(Framing::Length(5));
-    assert_eq!((body.outgoing(), body.remaining()), (Outgoing::Length(5), Some(5)));
+    assert_eq!(body.outgoing(), Outgoing::Length(5));
     assert_eq!(body.take(2), 2);
     assert_eq!(pass(&mut body, "c").as_deref(), Ok("c"));
-    assert_eq!((body.remaining(), body.is_done()), (Some(2), false));
+    assert!(!body.is_done());
     assert_eq!(body.take(0), 0);
     assert_eq!(body.take(10), 2);
     assert!(body.is_done());
