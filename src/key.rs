@@ -15,6 +15,7 @@ pub mod digest;
 pub mod lifecycle;
 pub mod secret;
 pub mod timestamp;
+pub mod visible;
 
 use std::fmt;
 use std::net::IpAddr;

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::Failure;
 use crate::config::Fault;
 use crate::config::fault::Style;
+use crate::key::visible::escaped;
 
 /// The streams of the process.
 pub struct Console {
@@ -117,7 +118,7 @@ impl Console {
 
     /// Says something about the data on standard error. That nobody listens there is no failure.
     pub fn note(&mut self, line: impl Display) {
-        let _ = writeln!(self.errors, "{line}");
+        self.say(format_args!("{}", tame(&line)));
     }
 
     /// Says that something may be wrong.
@@ -129,7 +130,7 @@ impl Console {
     pub fn show_faults<'f>(&mut self, faults: impl IntoIterator<Item = &'f Fault>) {
         for fault in faults {
             let text = fault.render(self.style);
-            self.note(format_args!("{text}\n"));
+            self.say(format_args!("{text}\n"));
         }
     }
 
@@ -166,11 +167,24 @@ impl Console {
     }
 
     fn label(&mut self, label: &str, colour: &str, message: &dyn Display) {
+        let message = tame(message);
         match self.style {
-            Style::Coloured => self.note(format_args!("\x1b[1;{colour}m{label}\x1b[0m\x1b[1m:\x1b[0m {message}")),
-            Style::Plain => self.note(format_args!("{label}: {message}")),
+            Style::Coloured => self.say(format_args!("\x1b[1;{colour}m{label}\x1b[0m\x1b[1m:\x1b[0m {message}")),
+            Style::Plain => self.say(format_args!("{label}: {message}")),
         }
     }
+
+    /// Writes text that may hold escapes of ours to standard error, and none of a stranger's.
+    fn say(&mut self, text: fmt::Arguments<'_>) {
+        let _ = writeln!(self.errors, "{text}");
+    }
+}
+
+/// A message as a terminal may get it. It may repeat an argument, or a name from a store or a file, byte for byte.
+fn tame(message: &dyn Display) -> String {
+    let message = message.to_string();
+    let lines: Vec<String> = message.split('\n').map(escaped).collect();
+    lines.join("\n")
 }
 
 /// The next line of `input`, without its end; `None` at the end.

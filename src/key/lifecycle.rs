@@ -7,6 +7,7 @@ use ipnet::IpNet;
 
 use super::digest::{Digest, Hasher};
 use super::secret::{self, Secret};
+use super::visible::{escaped, is_invisible};
 use super::{GrantSpec, KeyId, KeyKind, KeyRecord, KeyState, Timestamp};
 use crate::policy::scope::is_scope_name;
 
@@ -250,18 +251,23 @@ pub enum NewKeyError {
     #[error("the account `{0}` is no account id: use 1 to 128 visible ASCII characters")]
     Account(Box<str>),
     #[error(
-        "the attribute `{0}` cannot be: names are 1 to 64 ASCII letters, digits, `_` or `-`, values 1 to {LONGEST_NAME} characters without control characters"
+        "the attribute `{0}` cannot be: names are 1 to 64 ASCII letters, digits, `_` or `-`, values 1 to {LONGEST_NAME} characters without control or invisible ones"
     )]
     Attribute(Box<str>),
     #[error("the key would have expired at {0}, which is past: choose a later date")]
     Expired(Timestamp),
     #[error("keys of kind {0} cannot be made in this version: leave --kind out to make a secret key")]
     Kind(KeyKind),
-    #[error("the name {0:?} cannot be: use 1 to {LONGEST_NAME} characters, not all blank, without control characters")]
+    #[error(
+        "the name \"{}\" cannot be: use 1 to {LONGEST_NAME} characters, not all blank, without control or invisible ones",
+        escaped(.0)
+    )]
     Name(Box<str>),
     #[error("the key would expire at {expires} and begin only at {begin}: choose a later end")]
     NeverValid { begin: Timestamp, expires: Timestamp },
-    #[error("the note is too long or has control characters: use at most {LONGEST_NOTE} characters")]
+    #[error(
+        "the note is too long, or has control or invisible characters: use at most {LONGEST_NOTE} characters, all of them visible"
+    )]
     Note,
     #[error(
         "`{0}` is no scope: use visible ASCII characters without `\"`, `\\`, `,` and `*` (for every scope, use the level full)"
@@ -273,7 +279,7 @@ pub enum NewKeyError {
 
 /// Text of one line that cannot play tricks on a terminal or a log.
 fn is_line(text: &str, longest: usize) -> bool {
-    text.chars().count() <= longest && !text.chars().any(char::is_control)
+    text.chars().count() <= longest && !text.chars().any(is_invisible)
 }
 
 /// Whether it can be an account: 1 to 128 visible ASCII characters, since it stands in a header and, for `bind`, in a

@@ -245,6 +245,29 @@ fn bad_usage_is_told_apart_from_a_denial() {
 }
 
 #[test]
+fn what_was_typed_is_repeated_without_what_a_terminal_obeys() {
+    let upstream = Upstream::ok();
+    let setup = Setup::new(&upstream).written();
+    for odd in ["a\u{1b}[2Jb", "a\u{202e}b", "a\u{200b}b", "a\u{9b}31mb"] {
+        for arguments in [
+            ["--name", odd, "--full", "--expires", "1d"],
+            ["--name", "good", "--full", "--note", odd],
+            ["--name", "good", "--full", "--kind", odd],
+            ["--name", "good", "--full", "--attr", odd],
+            ["--name", "good", "--full", "--account", odd],
+            ["--name", "good", "--scopes", odd, "--json"],
+        ] {
+            let output = finish(setup.command().args(["keys", "create"]).args(arguments)).exits(2);
+            let obeyed = |letter: char| letter != '\n' && (letter.is_control() || "\u{202e}\u{200b}".contains(letter));
+            assert!(!output.stderr.contains(obeyed), "{arguments:?}: {:?}", output.stderr);
+        }
+        let output = finish(setup.command().args(["check", "-c", odd])).exits(1);
+        assert!(output.stderr.contains("a\\u{") && !output.stderr.contains(odd), "{:?}", output.stderr);
+    }
+    assert!(!setup.folder().join("keys.db").exists(), "nothing was made");
+}
+
+#[test]
 fn explain_says_why_and_exits_accordingly() {
     let folder = folder(CONFIG, POLICY);
     let explain =

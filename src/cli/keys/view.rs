@@ -3,6 +3,7 @@
 use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 
+use crate::key::visible::escaped;
 use crate::key::{GrantSpec, KeyRecord, KeyState, Timestamp};
 
 /// Scopes that a row of the table names before it counts the rest.
@@ -42,7 +43,7 @@ pub(super) fn table(records: &[KeyRecord], now: Timestamp) -> String {
     for record in records {
         table.add_row([
             record.id.to_string(),
-            record.name.to_string(),
+            escaped(&record.name),
             shape(record),
             short_grant(record),
             record.account.as_deref().unwrap_or("-").to_owned(),
@@ -62,7 +63,7 @@ pub(super) fn table(records: &[KeyRecord], now: Timestamp) -> String {
 pub(super) fn lines(record: &KeyRecord, now: Timestamp) -> Vec<(&'static str, String)> {
     let mut lines = vec![
         ("id", record.id.to_string()),
-        ("name", record.name.to_string()),
+        ("name", escaped(&record.name)),
         ("kind", record.kind.as_str().to_owned()),
         ("key", shape(record)),
         ("grant", long_grant(record)),
@@ -76,12 +77,12 @@ pub(super) fn lines(record: &KeyRecord, now: Timestamp) -> Vec<(&'static str, St
     add("expires", Some(record.expires.map_or("never".to_owned(), |date| date.to_string())));
     add("last used", record.last_used.map(|date| date.to_string()));
     for (name, value) in &record.attributes {
-        add("attribute", Some(format!("{name}={value}")));
+        add("attribute", Some(escaped(&format!("{name}={value}"))));
     }
     for network in &record.allow_from {
         add("from", Some(network.to_string()));
     }
-    add("note", record.note.as_deref().map(str::to_owned));
+    add("note", record.note.as_deref().map(escaped));
     lines
 }
 
@@ -169,6 +170,16 @@ mod tests {
             assert!(text.contains(record.id.as_str()) && text.contains(&*record.last_four), "{text}");
             assert!(!text.contains(&key) && !text.contains(&record.digest.to_hex()), "{text}");
         }
+    }
+
+    #[test]
+    fn a_store_that_was_edited_by_hand_cannot_play_tricks_on_a_terminal() {
+        let (_, mut record) = record(GrantSpec::Full);
+        record.name = "a\u{1b}[2J".into();
+        record.note = Some("b\u{202e}".into());
+        record.attributes = vec![("c".into(), "\u{200b}".into())];
+        let shown = [table(std::slice::from_ref(&record), NOW), format!("{:?}", lines(&record, NOW))].concat();
+        assert!(shown.contains("\\u{1b}[2J") && !shown.contains(['\u{1b}', '\u{202e}', '\u{200b}']), "{shown}");
     }
 
     #[test]

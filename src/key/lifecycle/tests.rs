@@ -59,6 +59,28 @@ fn what_cannot_be_is_refused_with_its_name() {
 }
 
 #[test]
+fn text_with_characters_that_nobody_sees_is_refused() {
+    let base = || NewKey::new("billing", GrantSpec::Full);
+    for hidden in ["\u{202e}", "\u{200b}", "\u{2066}", "\u{2028}", "\u{ad}", "\u{feff}", "\u{e0061}", "\u{3164}"] {
+        let text: Box<str> = format!("bill{hidden}ing").into();
+        for new in [
+            NewKey { name: text.clone(), ..base() },
+            NewKey { account: Some(text.clone()), ..base() },
+            NewKey { note: Some(text.clone()), ..base() },
+            NewKey { attributes: vec![("owner".into(), text.clone())], ..base() },
+            NewKey { attributes: vec![(text.clone(), "x".into())], ..base() },
+        ] {
+            assert!(make(new.clone()).is_err(), "{new:?}");
+        }
+        let error = make(NewKey { name: text, ..base() }).unwrap_err().to_string();
+        assert!(error.contains(&hidden.escape_unicode().to_string()) && !error.contains(hidden), "{error}");
+    }
+    for visible in ["Zahlungen \u{e4}\u{f6}", "\u{5e9}\u{5dc}\u{5d5}\u{5dd}", "\u{8acb}\u{6c42}", "\u{1f4b6}"] {
+        assert!(make(NewKey { name: visible.into(), ..base() }).is_ok(), "{visible}");
+    }
+}
+
+#[test]
 fn a_key_without_any_scope_can_be_made() {
     assert_eq!(make(NewKey::new("tripwire", GrantSpec::Custom(vec![]))).unwrap().grant, GrantSpec::Custom(vec![]));
 }
