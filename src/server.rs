@@ -106,6 +106,9 @@ impl App {
             StoreLocation::Sqlite(path) => Location::Sqlite(path.clone()),
         };
         let records = store::open(&location, OpenMode::Create)?;
+        for warning in records.warnings() {
+            tracing::warn!("{warning}");
+        }
         let follower = Follower::start(records, Arc::clone(&keys), report)?;
         let snapshot = Snapshot::build(1, config, &metrics).map_err(StartError::Tls)?;
         let handle = Arc::new(Handle::new(snapshot));

@@ -8,6 +8,7 @@ pub mod file;
 pub mod follow;
 pub mod index;
 pub mod sqlite;
+mod warning;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -15,6 +16,8 @@ use std::time::Duration;
 
 use crate::key::lifecycle::{Transition, TransitionError};
 use crate::key::{KeyId, KeyRecord, Timestamp};
+
+pub use warning::StoreWarning;
 
 /// The number of a change. A store gives them out in order, starting at 1, and never twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -80,6 +83,9 @@ pub struct Outcome {
 pub trait KeyStore: Send {
     /// Where it is, as `keys.store` says it. Holds no credential.
     fn place(&self) -> String;
+
+    /// What may be unsafe about it, though it can be used.
+    fn warnings(&self) -> Vec<StoreWarning>;
 
     /// Whether something may have changed since the last call, through another connection. Cheap: it is called 20 times
     /// a second. Where the store was replaced by a later copy of itself, goes on with that one.

@@ -10,7 +10,7 @@ use super::{ConfigArgs, Console, Exit, Failure};
 use crate::key::lifecycle::Transition;
 use crate::key::secret::{self, Checked};
 use crate::key::{GrantSpec, KeyId, KeyRecord, Timestamp};
-use crate::store::{self, KeyStore, OpenMode, Stamp};
+use crate::store::{self, KeyStore, Location, OpenMode, Stamp};
 
 pub(super) use create::CreateArgs;
 
@@ -81,14 +81,20 @@ pub(super) fn run(arguments: KeysArgs, console: &mut Console) -> Result<Exit, Fa
 impl StoreArgs {
     /// Opens the store that is there. Where a flag or a variable names it, no file is read: a key can be revoked
     /// while the configuration is being mended.
-    fn open(&self) -> Result<Box<dyn KeyStore>, Failure> {
-        let location = self.config.store_location(self.store.as_deref())?;
-        store::open(&location, OpenMode::Existing).map_err(Failure::failed)
+    fn open(&self, console: &mut Console) -> Result<Box<dyn KeyStore>, Failure> {
+        open(&self.config.store_location(self.store.as_deref())?, OpenMode::Existing, console)
     }
 }
 
+/// Opens a store and says what may be unsafe about it.
+fn open(location: &Location, mode: OpenMode, console: &mut Console) -> Result<Box<dyn KeyStore>, Failure> {
+    let store = store::open(location, mode).map_err(Failure::failed)?;
+    store.warnings().iter().for_each(|warning| console.warn(warning));
+    Ok(store)
+}
+
 fn list(arguments: &ListArgs, console: &mut Console) -> Result<Exit, Failure> {
-    let records = arguments.store.open()?.list().map_err(Failure::failed)?;
+    let records = arguments.store.open(console)?.list().map_err(Failure::failed)?;
     let now = Timestamp::now();
     if arguments.json {
         let keys: Vec<_> = records.iter().map(|record| view::to_json(record, now)).collect();
@@ -103,7 +109,7 @@ fn list(arguments: &ListArgs, console: &mut Console) -> Result<Exit, Failure> {
 
 fn show(arguments: &KeyArgs, console: &mut Console) -> Result<Exit, Failure> {
     let id = parse_id(&arguments.id)?;
-    let found = arguments.store.open()?.find(&id).map_err(Failure::failed)?;
+    let found = arguments.store.open(console)?.find(&id).map_err(Failure::failed)?;
     let record = found.ok_or_else(|| Failure::failed(store::StoreError::Unknown(id)))?;
     print_record(&record, arguments.json, console)?;
     report_unknown(&record, &arguments.store, console);
@@ -113,7 +119,7 @@ fn show(arguments: &KeyArgs, console: &mut Console) -> Result<Exit, Failure> {
 fn change(arguments: &KeyArgs, transition: Transition, console: &mut Console) -> Result<Exit, Failure> {
     let id = parse_id(&arguments.id)?;
     let stamp = Stamp { by: "cli", at: Timestamp::now() };
-    let outcome = arguments.store.open()?.change(&id, transition, stamp).map_err(Failure::failed)?;
+    let outcome = arguments.store.open(console)?.change(&id, transition, stamp).map_err(Failure::failed)?;
     let record = outcome.record;
     if arguments.json {
         console.print_json(&view::to_json(&record, stamp.at))?;

@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use self::read::{FileFault, Form};
-use super::{Change, Extent, KeyStore, Loaded, Outcome, Revision, Stamp, StoreError};
+use super::warning::{self, Owner};
+use super::{Change, Extent, KeyStore, Loaded, Outcome, Revision, Stamp, StoreError, StoreWarning};
 use crate::key::digest::{Digest, Hasher};
 use crate::key::lifecycle::Transition;
 use crate::key::{KeyId, KeyRecord, Timestamp};
@@ -110,6 +111,11 @@ impl Look {
 impl KeyStore for KeyFile {
     fn place(&self) -> String {
         format!("file:{}", self.path.display())
+    }
+
+    fn warnings(&self) -> Vec<StoreWarning> {
+        // People write it, and the gateway may well run as another user.
+        warning::of_file(&self.path, Owner::Anyone)
     }
 
     fn refresh(&mut self) -> Result<bool, StoreError> {

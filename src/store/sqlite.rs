@@ -14,7 +14,8 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
 use self::file::Identity;
-use super::{Change, Extent, KeyStore, Loaded, OpenMode, Outcome, Revision, Stamp, StoreError};
+use super::warning::{self, Owner};
+use super::{Change, Extent, KeyStore, Loaded, OpenMode, Outcome, Revision, Stamp, StoreError, StoreWarning};
 use crate::key::lifecycle::Transition;
 use crate::key::{KeyId, KeyRecord};
 
@@ -85,6 +86,10 @@ impl Sqlite {
 impl KeyStore for Sqlite {
     fn place(&self) -> String {
         format!("sqlite:{}", self.path.display())
+    }
+
+    fn warnings(&self) -> Vec<StoreWarning> {
+        warning::of_file(&self.path, Owner::Us)
     }
 
     fn refresh(&mut self) -> Result<bool, StoreError> {

@@ -39,6 +39,22 @@ fn a_key_has_the_published_form_and_stands_alone_on_stdout() {
 }
 
 #[test]
+fn a_store_that_others_can_write_is_warned_of_by_whoever_opens_it() {
+    let upstream = Upstream::ok();
+    let setup = Setup::new(&upstream).written();
+    let run = |arguments: &[&str]| finish(setup.command().arg("keys").args(arguments)).exits(0);
+    let made = run(&["create", "--name", "mine", "--full"]);
+    assert!(!made.stderr.contains("warning"), "{}", made.stderr);
+    let store = setup.folder().join("keys.db");
+    std::fs::set_permissions(&store, std::fs::Permissions::from_mode(0o666)).expect("another mode");
+    for arguments in [&["list"][..], &["create", "--name", "other", "--full"]] {
+        run(arguments).says(&["warning: the key store ", " can be written by others (mode 0666): chmod 600 "]);
+    }
+    let gateway = setup.start();
+    gateway.process.wait_for("the warning", |said| said.contains("can be written by others (mode 0666)").then_some(()));
+}
+
+#[test]
 fn creating_a_key_as_json_shows_what_was_made() {
     let upstream = Upstream::ok();
     let gateway = Gateway::in_front_of(&upstream);

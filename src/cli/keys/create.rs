@@ -12,7 +12,7 @@ use crate::key::secret::Secret;
 use crate::key::{GrantSpec, KeyId, KeyKind, KeyRecord, Timestamp, parse_network};
 use crate::policy::Policy;
 use crate::policy::scope::Vocabulary;
-use crate::store::{self, OpenMode, Stamp};
+use crate::store::{OpenMode, Stamp};
 
 /// Make a key and print it, this once
 ///
@@ -78,7 +78,7 @@ pub(super) fn run(arguments: CreateArgs, console: &mut Console) -> Result<Exit, 
     let new = new_key(arguments, &config.policy, now)?;
     let (secret, record) = mint(new, &config, now)?;
     let location = crate::cli::source::location(&config.keys);
-    let mut store = store::open(&location, OpenMode::Create).map_err(Failure::failed)?;
+    let mut store = super::open(&location, OpenMode::Create, console)?;
     store.create(std::slice::from_ref(&record), Stamp { by: "cli", at: now }).map_err(Failure::failed)?;
     // From here on the key exists: if it cannot be shown, that must be said.
     show(&secret, &record, json, console).map_err(|_| {

@@ -8,7 +8,7 @@ use crate::key::{KeyId, KeyRecord, KeyState};
 use crate::policy::scope::Vocabulary;
 use crate::store::sqlite::tests::Place;
 use crate::store::tests::{Fixture as _, STAMP, record};
-use crate::store::{Change, Loaded, Outcome, Stamp};
+use crate::store::{Change, Loaded, Outcome, Stamp, StoreWarning};
 
 /// Longer than anything here takes on the slowest machine.
 const LONG: Duration = Duration::from_secs(30);
@@ -132,6 +132,10 @@ enum Answer {
 impl KeyStore for Scripted {
     fn place(&self) -> String {
         "script".into()
+    }
+
+    fn warnings(&self) -> Vec<StoreWarning> {
+        Vec::new()
     }
 
     fn refresh(&mut self) -> Result<bool, StoreError> {
