@@ -39,7 +39,7 @@ pub(in crate::cli) fn to_json(record: &KeyRecord, now: Timestamp) -> Value {
 pub(super) fn table(records: &[KeyRecord], now: Timestamp) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_header(["ID", "NAME", "KEY", "GRANT", "ACCOUNT", "STATE", "CREATED", "LAST USED", "EXPIRES"]);
+    table.set_header(["ID", "NAME", "KEY", "GRANT", "ACCOUNT", "STATE", "CREATED", "EXPIRES"]);
     for record in records {
         table.add_row([
             record.id.to_string(),
@@ -49,7 +49,6 @@ pub(super) fn table(records: &[KeyRecord], now: Timestamp) -> String {
             record.account.as_deref().unwrap_or("-").to_owned(),
             state(record, now).to_owned(),
             minute(Some(record.created), "-"),
-            minute(record.last_used, "-"),
             minute(record.expires, "never"),
         ]);
     }
@@ -198,6 +197,13 @@ mod tests {
         assert_eq!(state(&record, NOW), "expired");
         record.state = KeyState::Revoked;
         assert_eq!(state(&record, NOW), "revoked");
+    }
+
+    #[test]
+    fn the_table_has_no_column_for_what_nothing_records() {
+        let (_, record) = record(GrantSpec::Full);
+        assert!(!table(std::slice::from_ref(&record), NOW).contains("USED"));
+        assert!(to_json(&record, NOW)["last_used"].is_null(), "programs find the field");
     }
 
     #[test]
