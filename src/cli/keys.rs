@@ -10,6 +10,7 @@ use super::{ConfigArgs, Console, Exit, Failure};
 use crate::key::lifecycle::Transition;
 use crate::key::secret::{self, Checked};
 use crate::key::{GrantSpec, KeyId, KeyRecord, Timestamp};
+use crate::store::follow::INTERVAL;
 use crate::store::{self, KeyStore, Location, OpenMode, Stamp};
 
 pub(super) use create::CreateArgs;
@@ -93,6 +94,13 @@ fn open(location: &Location, mode: OpenMode, console: &mut Console) -> Result<Bo
     Ok(store)
 }
 
+/// Waits until running gateways have come by, after a change and before it is told: whoever reads of a key then uses it, and
+/// `KEY=$(scopegate keys create …); curl …` must not be refused. They ask the store once in an interval; the second interval
+/// is for what they find.
+fn let_gateways_follow() {
+    std::thread::sleep(2 * INTERVAL);
+}
+
 fn list(arguments: &ListArgs, console: &mut Console) -> Result<Exit, Failure> {
     let records = arguments.store.open(console)?.list().map_err(Failure::failed)?;
     let now = Timestamp::now();
@@ -120,6 +128,9 @@ fn change(arguments: &KeyArgs, transition: Transition, console: &mut Console) ->
     let id = parse_id(&arguments.id)?;
     let stamp = Stamp { by: "cli", at: Timestamp::now() };
     let outcome = arguments.store.open(console)?.change(&id, transition, stamp).map_err(Failure::failed)?;
+    if outcome.revision.is_some() {
+        let_gateways_follow();
+    }
     let record = outcome.record;
     if arguments.json {
         console.print_json(&view::to_json(&record, stamp.at))?;

@@ -80,6 +80,7 @@ pub(super) fn run(arguments: CreateArgs, console: &mut Console) -> Result<Exit, 
     let location = crate::cli::source::location(&config.keys);
     let mut store = super::open(&location, OpenMode::Create, console)?;
     store.create(std::slice::from_ref(&record), Stamp { by: "cli", at: now }).map_err(Failure::failed)?;
+    super::let_gateways_follow();
     // From here on the key exists: if it cannot be shown, that must be said.
     show(&secret, &record, json, console).map_err(|_| {
         Failure::failed(format_args!(
