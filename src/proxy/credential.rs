@@ -76,14 +76,22 @@ pub(crate) fn take<'b>(accept: &Accept, fields: &[Field<'b>], query: Option<&'b 
     presented
 }
 
+/// True for names that are one to a server which, like CGI, makes one sign of all punctuation.
+pub(crate) fn resembles(given: &[u8], name: &[u8]) -> bool {
+    let folded = |byte: &u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
+    given.len() == name.len() && given.iter().map(folded).eq(name.iter().map(folded))
+}
+
 /// True for a field whose whole value is a key.
 fn is_key_header(accept: &Accept, name: &[u8]) -> bool {
     accept.headers.iter().any(|accepted| name.eq_ignore_ascii_case(accepted.as_bytes()))
 }
 
 /// True for a field that goes no further because its whole value is the key, or a credential around it.
+///
+/// A name that some servers read as that of a key header goes no further either.
 pub(crate) fn is_whole_field(accept: &Accept, field: &Field<'_>) -> bool {
-    is_key_header(accept, field.name)
+    accept.headers.iter().any(|accepted| resembles(field.name, accepted.as_bytes()))
         || (field.kind == Kind::Authorization && key_of_authorization(accept, field.value).is_some())
 }
 

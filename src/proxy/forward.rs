@@ -157,7 +157,7 @@ fn write_field(field: &Field<'_>, config: &Config, out: &mut Vec<u8>) {
 
 /// True for a field that the upstream credential takes the place of.
 fn is_replaced(credential: Option<&CredentialLine>, field: &Field<'_>) -> bool {
-    matches!(credential, Some(CredentialLine::Header { name, .. }) if field.name.eq_ignore_ascii_case(name.as_bytes()))
+    matches!(credential, Some(CredentialLine::Header { name, .. }) if credential::resembles(field.name, name.as_bytes()))
 }
 
 /// Exactly one of `Content-Length` and `Transfer-Encoding`, or none for a request without a body.

@@ -58,6 +58,15 @@ fn a_key_header_given_twice_is_ambiguous_even_with_equal_values() {
 }
 
 #[test]
+fn a_header_that_some_servers_read_as_the_keys_goes_no_further() {
+    for name in ["X-Api-Key", "x_api_key", "X.Api~Key"] {
+        assert!(is_whole_field(&accept(), &field(name, "k")), "{name}");
+    }
+    assert!(!is_whole_field(&accept(), &field("X-Api-Keys", "k")));
+    assert_eq!(said(&[("X_Api_Key", "abc")], ""), "none", "and is no key");
+}
+
+#[test]
 fn what_cannot_be_a_key_is_malformed() {
     assert_eq!(said(&[("Authorization", "Bearer")], ""), "malformed");
     assert_eq!(said(&[("Authorization", "Bearer a b")], ""), "malformed");
