@@ -71,6 +71,9 @@ fn build(folder: &Folder, stub: &Stub, (credential, port): (&str, Option<u16>)) 
                 return Ok(Built { app, routes, log });
             }
             Err(StartError::Bind { .. }) if ports != chosen => {}
+            Err(error @ StartError::Bind { .. }) => {
+                return Err(Failure::failed(format_args!("{error}; choose another port with `--port`")));
+            }
             Err(error) => return Err(serve::failure(error)),
         }
     }
@@ -168,8 +171,10 @@ impl fmt::Display for Guide<'_> {
         write!(
             f,
             "\
-ScopeGate is serving Klaviyo's API ({routes} routes) on http://{address}; a stub answers in Klaviyo's place.
-Requests are logged here as they come. Metrics: http://{admin}/metrics. Ctrl-C ends the demo and removes its files.
+ScopeGate is serving Klaviyo's API ({routes} routes) on http://{address};
+a stub answers in Klaviyo's place. Requests are logged here as they come.
+Metrics: http://{admin}/metrics
+Ctrl-C ends the demo and removes its files.
 
 Three keys, good for this run:
   {read_only}  read-only: every scope that reads
@@ -188,10 +193,10 @@ Try, in another terminal:
   curl -i '{api}/profiles/1?include=lists' -H 'Authorization: Bearer {read_only}'
 
   # 403: but it may not write
-  curl -i -X DELETE {api}/lists/1 -H 'Authorization: Bearer {read_only}'
+  curl -i -X DELETE {api}/lists/LIST01 -H 'Authorization: Bearer {read_only}'
 
   # 204: the full key may
-  curl -i -X DELETE {api}/lists/1 -H 'Authorization: Bearer {full}'
+  curl -i -X DELETE {api}/lists/LIST01 -H 'Authorization: Bearer {full}'
 
   # 401: no key
   curl -i {api}/profiles/1

@@ -82,3 +82,79 @@ fn two_demos_run_beside_each_other() {
     }
     assert_eq!(get(&first, "/api/profiles/1", &second.keys[0]).status(), 401, "each has keys of its own");
 }
+
+/// A request that the demo prints, and the status that it promises for it.
+struct Promise {
+    status: u16,
+    method: String,
+    authority: String,
+    target: String,
+    fields: Vec<(String, String)>,
+}
+
+/// Each `# STATUS: …` with the curl line under it.
+fn promises(text: &str) -> Vec<Promise> {
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let commented = lines.iter().enumerate().filter_map(|(at, line)| {
+        let status = line.strip_prefix("# ")?.split(':').next()?.parse().ok()?;
+        let curl = lines[at..].iter().find(|line| line.starts_with("curl "))?;
+        Some(promise(status, &words(curl)))
+    });
+    commented.collect()
+}
+
+fn promise(status: u16, words: &[String]) -> Promise {
+    let url = words.iter().find_map(|word| word.strip_prefix("http://")).expect("a URL");
+    let (authority, path) = url.split_once('/').expect("a path");
+    let fields = after(words, "-H").map(|field| field.split_once(": ").expect("a field"));
+    Promise {
+        status,
+        method: after(words, "-X").next().map_or("GET", String::as_str).to_owned(),
+        authority: authority.to_owned(),
+        target: format!("/{path}"),
+        fields: fields.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+    }
+}
+
+/// The words behind each `flag`.
+fn after<'w>(words: &'w [String], flag: &'w str) -> impl Iterator<Item = &'w String> {
+    words.iter().zip(&words[1..]).filter(move |(word, _)| *word == flag).map(|(_, next)| next)
+}
+
+/// The words of a shell line with single quotes.
+fn words(line: &str) -> Vec<String> {
+    let pieces = line.split('\'').enumerate();
+    let words = pieces.flat_map(|(at, piece)| match at % 2 {
+        0 => piece.split_whitespace().map(str::to_owned).collect::<Vec<_>>(),
+        _ => vec![piece.to_owned()],
+    });
+    words.collect()
+}
+
+#[test]
+fn every_line_that_the_demo_prints_gets_the_status_that_it_promises() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let process = Process::start(command(folder.path()).arg("demo"));
+    let promises = process.wait_for("all curl lines", |text| {
+        text.contains("\n  curl -i --path-as-is").then(|| promises(text)).filter(|found| found.len() >= 7)
+    });
+    for promise in promises {
+        let address: SocketAddr = promise.authority.parse().expect("an address");
+        let head: String = promise.fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let Promise { method, target, .. } = &promise;
+        let request = format!("{method} {target} HTTP/1.1\r\nHost: {address}\r\n{head}Connection: close\r\n\r\n");
+        let answer = Client::connect(address).send(request.as_bytes()).read();
+        assert_eq!(answer.status(), promise.status, "{method} {target}: {}", answer.text());
+    }
+}
+
+#[test]
+fn the_prose_of_the_demo_fits_a_terminal_of_80_columns() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let process = Process::start(command(folder.path()).arg("demo"));
+    let text =
+        process.wait_for("all curl lines", |text| text.contains("\n  curl -i --path-as-is").then(|| text.to_owned()));
+    let prose = text.lines().filter(|line| !line.contains("curl ") && !line.starts_with("time="));
+    let wide: Vec<_> = prose.filter(|line| line.chars().count() > 80).collect();
+    assert!(wide.is_empty(), "{wide:#?}");
+}
