@@ -87,6 +87,14 @@ impl Fault {
         Self { unreadable: true, ..Self::of(path.display().to_string(), message, help) }
     }
 
+    /// The fault and its mend in one line, for a log.
+    pub fn in_one_line(&self) -> String {
+        match &self.help {
+            Some(help) => format!("{self} ({help})"),
+            None => self.to_string(),
+        }
+    }
+
     /// The fault as rustc would show it, without a final line break.
     pub fn render(&self, style: Style) -> String {
         let renderer = match style {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
-use crate::config::{self, Config, Loaded, Source, Watched};
+use crate::config::{self, Config, Fault, Loaded, Source, Watched};
 use crate::policy::Vocabulary;
 use crate::telemetry::label::Reload;
 use crate::telemetry::metrics::Metrics;
@@ -25,6 +25,9 @@ const POLL: Duration = Duration::from_secs(10);
 const SETTLE: Duration = Duration::from_millis(50);
 /// A reload waits no longer than this for quiet.
 const SETTLE_MOST: Duration = Duration::from_millis(300);
+
+/// Faults of a refused reload that are told one by one.
+const FAULTS_TOLD: usize = 5;
 
 /// What may ask for a reload.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -118,7 +121,7 @@ impl Reloader {
         }
         let (outcome, files) = config::read(&self.source, &self.aim.vocabulary);
         let result = match outcome
-            .map_err(|faults| faults.iter().map(ToString::to_string).collect())
+            .map_err(|faults| faults.iter().map(Fault::in_one_line).collect::<Vec<_>>())
             .and_then(|loaded| self.apply(loaded))
         {
             Ok(generation) => {
@@ -127,8 +130,12 @@ impl Reloader {
                 Reload::Applied
             }
             Err(faults) => {
-                for fault in faults {
+                for fault in faults.iter().take(FAULTS_TOLD) {
                     tracing::error!("reload refused, the configuration in force stays: {fault}");
+                }
+                let further = faults.len().saturating_sub(FAULTS_TOLD);
+                if further > 0 {
+                    tracing::error!("and {further} further faults: `scopegate check` shows all of them");
                 }
                 self.refused = Some(files);
                 Reload::Failed
@@ -213,7 +220,8 @@ fn report_changes(old: &Config, new: &Config) {
     let added: Vec<&String> = after.difference(&before).collect();
     let removed: Vec<&String> = before.difference(&after).collect();
     if !added.is_empty() || !removed.is_empty() {
-        tracing::info!(?added, ?removed, "routes changed");
+        let list = |labels: Vec<&String>| labels.iter().map(|label| label.as_str()).collect::<Vec<_>>().join(", ");
+        tracing::info!(added = list(added), removed = list(removed), "routes changed");
     }
     let fixed = [
         ("listen", old.listen != new.listen),

@@ -191,38 +191,108 @@ impl Drop for AccessWriter {
     }
 }
 
+/// A field of a line.
+#[derive(Clone, Copy)]
+enum Part {
+    Account,
+    BytesIn,
+    BytesOut,
+    Client,
+    Code,
+    Decision,
+    Duration,
+    KeyId,
+    Level,
+    Message,
+    Method,
+    Path,
+    RequestId,
+    Route,
+    Status,
+    Upstream,
+}
+
+/// For programs: the order of the reference.
+const AS_JSON: [Part; 16] = [
+    Part::Level,
+    Part::Message,
+    Part::RequestId,
+    Part::Client,
+    Part::Method,
+    Part::Route,
+    Part::Path,
+    Part::Status,
+    Part::Decision,
+    Part::Code,
+    Part::KeyId,
+    Part::Account,
+    Part::Duration,
+    Part::Upstream,
+    Part::BytesIn,
+    Part::BytesOut,
+];
+
+/// For eyes: what is looked for comes first.
+const AS_TEXT: [Part; 16] = [
+    Part::Status,
+    Part::Method,
+    Part::Path,
+    Part::KeyId,
+    Part::Duration,
+    Part::Decision,
+    Part::Code,
+    Part::Route,
+    Part::Account,
+    Part::Client,
+    Part::Upstream,
+    Part::BytesIn,
+    Part::BytesOut,
+    Part::Level,
+    Part::Message,
+    Part::RequestId,
+];
+
 fn encode(mut line: Line<'_>, record: &Record<'_>) {
-    line.text("level", b"info");
-    line.text("message", b"request");
-    line.text("request_id", record.request_id);
-    match record.client {
-        Some(IpAddr::V4(address)) => line.ipv4("client", address),
-        Some(IpAddr::V6(address)) => line.text("client", address.to_string().as_bytes()),
-        None => line.text("client", b"unix"),
+    let order = if line.is_text() { AS_TEXT } else { AS_JSON };
+    for part in order {
+        write(&mut line, record, part);
     }
-    line.text("method", record.method);
-    if let Some(route) = record.route {
-        line.text("route", route.as_bytes());
-    }
-    line.text("path", path_of(record.target));
-    line.number("status", u64::from(record.status));
-    line.text("decision", record.decision.as_str().as_bytes());
-    if let Some(code) = record.code {
-        line.text("code", code.as_str().as_bytes());
-    }
-    if let Some(key_id) = record.key_id {
-        line.text("key_id", key_id.as_bytes());
-    }
-    if let Some(account) = record.account {
-        line.text("account", account.as_bytes());
-    }
-    line.millis("duration_ms", record.duration);
-    if let Some(upstream) = record.upstream {
-        line.millis("upstream_ms", upstream);
-    }
-    line.number("bytes_in", record.bytes_in);
-    line.number("bytes_out", record.bytes_out);
     line.end();
+}
+
+/// Writes a field, where the record has it.
+fn write(line: &mut Line<'_>, record: &Record<'_>, part: Part) {
+    let mut optional = |name: &str, value: Option<&str>| {
+        if let Some(value) = value {
+            line.text(name, value.as_bytes());
+        }
+    };
+    match part {
+        Part::Account => optional("account", record.account),
+        Part::Code => optional("code", record.code.map(Code::as_str)),
+        Part::KeyId => optional("key_id", record.key_id),
+        Part::Route => optional("route", record.route),
+        Part::BytesIn => line.number("bytes_in", record.bytes_in),
+        Part::BytesOut => line.number("bytes_out", record.bytes_out),
+        Part::Client => match record.client {
+            Some(IpAddr::V4(address)) => line.ipv4("client", address),
+            Some(IpAddr::V6(address)) => line.text("client", address.to_string().as_bytes()),
+            None => line.text("client", b"unix"),
+        },
+        Part::Decision => line.text("decision", record.decision.as_str().as_bytes()),
+        Part::Duration => line.millis("duration_ms", record.duration),
+        Part::Level => line.text("level", b"info"),
+        Part::Message => line.text("message", b"request"),
+        Part::Method => line.text("method", record.method),
+        Part::Path => line.text("path", path_of(record.target)),
+        Part::RequestId => line.text("request_id", record.request_id),
+        Part::Status => line.number("status", u64::from(record.status)),
+        Part::Upstream => {
+            if let Some(upstream) = record.upstream {
+                line.millis("upstream_ms", upstream);
+            }
+        }
+    }
 }
 
 /// The path of a target in origin or absolute form, without query, fragment and authority.

@@ -29,6 +29,11 @@ impl<'b> Line<'b> {
         Self { out, form, empty: true }
     }
 
+    /// Whether it is for eyes rather than for programs.
+    pub(crate) fn is_text(&self) -> bool {
+        self.form == Form::Logfmt
+    }
+
     /// A value that may hold any bytes.
     pub(crate) fn text(&mut self, name: &str, value: &[u8]) {
         self.name(name);

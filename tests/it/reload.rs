@@ -172,3 +172,24 @@ fn a_key_keeps_its_scopes_across_policies_that_name_others() {
     assert_eq!(gateway.get("/api/a", &custom).status(), 403);
     assert_eq!(gateway.get("/api/b", &read).status(), 403, "a level is expanded against the policy in force");
 }
+
+#[test]
+fn a_refused_reload_keeps_the_mend_of_each_fault_and_counts_those_beyond_five() {
+    let upstream = Upstream::ok();
+    let gateway = Setup::new(&upstream).routes(OPEN).start();
+    let faulty: String = (0..7).map(|n| format!("  GET /x{n}: {{ auth: anyoen }}\n")).collect();
+    gateway.write_routes(&format!("{OPEN}{faulty}"));
+    gateway.process.signal("HUP");
+    let said = gateway.process.wait_for("the count", |said| said.contains("2 further faults").then(|| said.to_owned()));
+    assert!(said.contains("did you mean `anyone`?"), "{said}");
+}
+
+#[test]
+fn routes_that_came_and_went_are_listed_in_words() {
+    let upstream = Upstream::ok();
+    let gateway = Setup::new(&upstream).routes(CLOSED).start();
+    gateway.write_routes(&format!("{OPEN}  GET /more: profiles:read\n  GET /yet: profiles:read\n"));
+    gateway.process.signal("HUP");
+    let said = gateway.process.wait_for("the change", |said| said.contains("routes changed").then(|| said.to_owned()));
+    assert!(said.contains("\"added\":\"GET /api/more, GET /api/yet\""), "{said}");
+}
