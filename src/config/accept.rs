@@ -39,7 +39,8 @@ impl Accept {
         let mut accept = Self::default();
         let mut seen: Vec<(String, Span)> = Vec::new();
         let items = reader.items(field);
-        if items.is_empty() {
+        // What is no list has been told so.
+        if items.is_empty() && matches!(field.node.value, Value::List(_)) {
             reader.complain(field, Complaint::new("names no place for a key", FORMS));
         }
         for item in items {

@@ -107,10 +107,14 @@ impl Compile<'_> {
         .filter_map(|(flag, missing)| missing.then_some(flag))
         .collect();
         if !missing.is_empty() {
-            return Err(vec![Fault::of(
-                USUAL_FILE,
+            let otherwise = match self.source.otherwise {
+                Some(otherwise) => otherwise.to_owned(),
+                None => format!("do without and give {}", missing.join(" and ")),
+            };
+            return Err(vec![Fault::of_path(
+                Path::new(USUAL_FILE),
                 "there is no such file here, and none was named",
-                &format!("name one with `-c FILE`, or do without and give {}", missing.join(" and ")),
+                &format!("name one with `-c FILE`, or {otherwise}"),
             )]);
         }
         let (mut reader, root) = Reader::new(USUAL_FILE.to_owned(), "{}".to_owned(), None);
@@ -122,6 +126,11 @@ impl Compile<'_> {
         let Some(root) = root else {
             return Outcome::default();
         };
+        if let (Some(routes), None) = (root.entry("routes"), root.entry("upstream")) {
+            let help = format!("give it as `--policy {}`, or name it in scopegate.yaml as `policy`", reader.name());
+            reader.fault(routes.key_span, "this is a policy file, not scopegate.yaml", help);
+            return Outcome::default();
+        }
         let top = Field { path: String::new(), node: root };
         let Some(fields) = reader.fields(&top, &KNOWN) else {
             return Outcome::default();
@@ -236,6 +245,9 @@ impl Compile<'_> {
             let (policy, tests) = policy::compile(reader, &field, surroundings)?;
             let file = reader.name().to_owned();
             return Some(LoadedPolicy { policy, tests, warnings: Vec::new(), file });
+        }
+        if !reader.has_value(&field, "name the policy file, as in `policy: policy.yaml`") {
+            return None;
         }
         let path = reader.parse(&field, |path| match path {
             "" => Err(Complaint::new("is empty", "name the policy file")),

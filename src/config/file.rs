@@ -78,12 +78,16 @@ fn take(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// What an operator needs of an error.
-fn said(error: &std::io::Error) -> String {
+/// What an operator needs of an error of the system.
+pub fn said(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::IsADirectory => "it is a folder".to_owned(),
         std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
         std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        _ => error.to_string(),
+        _ => {
+            let text = error.to_string();
+            // The number of an error says nothing to whoever reads its text.
+            text.split_once(" (os error ").map_or(text.as_str(), |(words, _)| words).to_owned()
+        }
     }
 }

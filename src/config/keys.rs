@@ -1,12 +1,11 @@
 //! Keys: where their records are, what they look like, where they may be presented.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::read::{Field, Reader};
 use super::section::{fix, value};
 use super::text::quoted;
-use super::unit::{self, Complaint};
+use super::unit::Complaint;
 use crate::key::secret::{Secret, is_prefix};
 
 /// The `keys` section.
@@ -20,8 +19,6 @@ pub struct Keys {
     pub pepper: Option<Secret>,
     /// Where a key may be presented.
     pub accept: Accept,
-    /// After how long keys of a kind ought to be replaced.
-    pub rotate_after: RotateAfter,
 }
 
 /// Where the key records are.
@@ -50,15 +47,6 @@ pub struct Accept {
     pub cookies: Vec<Box<str>>,
 }
 
-/// After how long keys of a kind ought to be replaced; `None`: never.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct RotateAfter {
-    /// Keys of kind `secret`.
-    pub secret: Option<Duration>,
-    /// Keys of kind `pair`.
-    pub pair: Option<Duration>,
-}
-
 impl Keys {
     /// What holds where the section says nothing. The store is in `folder`.
     pub(super) fn at(folder: &Path) -> Self {
@@ -67,7 +55,6 @@ impl Keys {
             prefix: "sg".into(),
             pepper: None,
             accept: Accept::usual(),
-            rotate_after: RotateAfter { secret: None, pair: Some(Duration::from_secs(90 * 86_400)) },
         }
     }
 
@@ -94,21 +81,17 @@ impl Keys {
             keys.accept = Accept::read(reader, &field);
         }
         if let Some(field) = fields.find("rotate_after") {
-            keys.rotate_after = RotateAfter::read(reader, &field, keys.rotate_after);
+            rotate_after(reader, &field);
         }
         keys
     }
 }
 
-impl RotateAfter {
-    fn read(reader: &mut Reader<'_>, field: &Field<'_>, usual: Self) -> Self {
-        let Some(fields) = reader.fields(field, &["secret", "pair"]) else { return usual };
-        let age = || unit::or_none(unit::positive_duration);
-        Self {
-            secret: value(reader, &fields, ("secret", usual.secret), age()),
-            pair: value(reader, &fields, ("pair", usual.pair), age()),
-        }
-    }
+/// Nothing reports the age of keys yet; what the reference shows as default is accepted.
+fn rotate_after(reader: &mut Reader<'_>, field: &Field<'_>) {
+    let Some(fields) = reader.fields(field, &["secret", "pair"]) else { return };
+    fix(reader, &fields, "secret", "none");
+    fix(reader, &fields, "pair", "90d");
 }
 
 /// `sqlite:PATH` or `file:PATH`, a relative path being in `folder`.

@@ -65,9 +65,11 @@ pub(super) fn load_file(
 ) -> Result<LoadedPolicy, Vec<Fault>> {
     match files.read_text(path, yaml::CONFIG_LIMIT as u64) {
         Ok(text) => load_text((path.display().to_string(), text), surroundings),
-        Err(why) => {
-            Err(vec![Fault::of_path(path, format!("the policy cannot be read: {why}"), "name the policy file")])
-        }
+        Err(why) => Err(vec![Fault::of_path(
+            path,
+            format!("the policy cannot be read: {why}"),
+            "check the path; a relative one is relative to the working directory",
+        )]),
     }
 }
 
@@ -96,6 +98,15 @@ pub(super) fn compile(
     field: &Field<'_>,
     surroundings: Surroundings<'_>,
 ) -> Option<(Policy, Vec<PolicyTest>)> {
+    let names = |name: &str| field.node.entry(name);
+    if field.path.is_empty()
+        && names("routes").is_none()
+        && let Some(upstream) = names("upstream")
+    {
+        let help = "give it with `-c FILE`; the policy is the file that its field `policy` names";
+        reader.fault(upstream.key_span, "this is a configuration, not a policy file", help);
+        return None;
+    }
     let fields = reader.fields(field, &KNOWN)?;
     version(reader, field, &fields);
     let options = options(reader, &fields);
@@ -108,20 +119,23 @@ pub(super) fn compile(
         None => missing(reader, field, "routes", "write `routes:` and under it `GET /path: scope`, one a line"),
     }
     let policy = match builder.finish() {
-        Ok(policy) => policy,
+        Ok(policy) => Some(policy),
         Err(errors) => {
             for error in errors {
                 place::note(reader, field.node, error);
             }
-            return None;
+            None
         }
     };
-    hidden::warn_of_hidden_methods(reader, &policy);
-    unused::warn(reader, &fields, &policy);
+    // A policy with faults may lack scopes for that reason alone, so that its tests are not held against it.
+    let sound = policy.as_ref().filter(|_| !reader.has_errors());
     let tests = match fields.find("tests") {
-        Some(tests) => test::read::read(reader, &tests, &policy, surroundings.vocabulary),
+        Some(tests) => test::read::read(reader, &tests, (sound, surroundings.vocabulary)),
         None => Vec::new(),
     };
+    let policy = policy?;
+    hidden::warn_of_hidden_methods(reader, &policy);
+    unused::warn(reader, &fields, &policy);
     Some((policy, tests))
 }
 
@@ -136,6 +150,9 @@ fn version(reader: &mut Reader<'_>, policy: &Field<'_>, fields: &Fields<'_>) {
     let Some(version) = fields.find("version") else {
         return missing(reader, policy, "version", "write `version: 1`");
     };
+    if !reader.has_value(&version, "write `version: 1`") {
+        return;
+    }
     let _: Option<()> = reader.parse(&version, |text| match text {
         "1" => Ok(()),
         _ => Err(Complaint::new(

@@ -2,7 +2,7 @@
 
 use super::fault::{Fault, Severity};
 use super::substitute::{self, Substitution};
-use super::text::{Draft, Text, quoted};
+use super::text::{self, Draft, Text, quoted};
 use super::unit::Complaint;
 use crate::key::secret::Secret;
 use crate::policy::nearest;
@@ -11,12 +11,17 @@ use crate::yaml::{self, Entry, Node, Span, Value};
 /// The most faults that one file is told of: after that many, more do not help.
 const MOST_FAULTS: usize = 100;
 
+/// The fields that hold secrets, or maps with secrets.
+const SECRETS: [&str; 7] = ["basic", "credential", "credentials", "password", "pepper", "username", "value"];
+
 /// What a file has been found to hold, and all that is wrong with it.
 #[derive(Debug)]
 pub(super) struct Reader<'s> {
     text: Text,
     substitution: Option<Substitution<'s>>,
     drafts: Vec<Draft>,
+    /// Where something stands that is no value of this YAML: one fault says enough.
+    spoilt: Vec<Span>,
 }
 
 /// A value with the name by which messages call it.
@@ -72,7 +77,7 @@ impl<'s> Reader<'s> {
     /// Reads `text`; the tree is `None` where it is no YAML.
     pub(super) fn new(name: String, text: String, substitution: Option<Substitution<'s>>) -> (Self, Option<Node>) {
         let parsed = yaml::parse(&text, yaml::CONFIG_LIMIT);
-        let mut reader = Self { text: Text::new(name, text), substitution, drafts: Vec::new() };
+        let mut reader = Self { text: Text::new(name, text), substitution, drafts: Vec::new(), spoilt: Vec::new() };
         let empty = parsed.root.is_none() && parsed.errors.is_empty();
         for error in parsed.errors {
             reader.yaml_error(error, parsed.root.is_none());
@@ -91,6 +96,7 @@ impl<'s> Reader<'s> {
         if no_tree && self.substitution.is_some() {
             self.text.mask_suspects();
         }
+        self.spoilt.push(error.span);
         let other = error.first.map(|span| (span, "first here".to_owned()));
         let message = match error.first {
             Some(first) => format!("{} (first on line {})", error.message, self.line(first)),
@@ -107,33 +113,35 @@ impl<'s> Reader<'s> {
 
     /// Notes that what stands at `span` is wrong.
     pub(super) fn fault(&mut self, span: Span, message: impl Into<String>, help: impl Into<String>) {
-        self.draft(span, Complaint::new(message, help));
+        self.draft((Severity::Error, None), span, Complaint::new(message, help));
     }
 
     /// Notes that what stands at `span` is worth a look.
     pub(super) fn warning(&mut self, span: Span, message: impl Into<String>, help: &str) {
-        self.draft(span, Complaint::new(message, help));
-        if let Some(draft) = self.drafts.last_mut() {
-            draft.severity = Severity::Warning;
-        }
+        self.draft((Severity::Warning, None), span, Complaint::new(message, help));
     }
 
     /// Notes that what stands at `span` collides with what stands at `first`.
     pub(super) fn collision(&mut self, span: Span, first: Span, complaint: Complaint) {
-        self.draft(span, complaint);
-        if let Some(draft) = self.drafts.last_mut() {
-            draft.other = Some((first, "first here".to_owned()));
-        }
+        self.draft((Severity::Error, Some(first)), span, complaint);
     }
 
-    fn draft(&mut self, span: Span, complaint: Complaint) {
+    fn draft(&mut self, (severity, first): (Severity, Option<Span>), span: Span, complaint: Complaint) {
+        if self.spoilt.contains(&span) {
+            return;
+        }
         self.drafts.push(Draft {
-            severity: Severity::Error,
+            severity,
             span,
             message: complaint.message,
             help: (!complaint.help.is_empty()).then_some(complaint.help),
-            other: None,
+            other: first.map(|first| (first, "first here".to_owned())),
         });
+    }
+
+    /// Whether anything was found to be wrong so far.
+    pub(super) fn has_errors(&self) -> bool {
+        self.drafts.iter().any(|draft| draft.severity == Severity::Error)
     }
 
     /// A fault at `span` that is yet to say what is wrong, for what can be known later alone. It is not noted.
@@ -174,6 +182,30 @@ impl<'s> Reader<'s> {
         }
     }
 
+    /// Keeps the value of an unknown field out of every excerpt, where it may be a secret: the field is one with a
+    /// secret, misspelt, or its section has such and it is like none of its fields.
+    fn mask_stranger(&mut self, entry: &Entry, near: Option<&str>, known: &[&str]) {
+        let holds = |name: &&str| SECRETS.contains(name);
+        match near {
+            Some(near) if holds(&near) => self.mask(&entry.value),
+            None if known.iter().any(holds) => self.mask(&entry.value),
+            _ => self.mask_field(&entry.key, &entry.value),
+        }
+    }
+
+    /// Keeps what looks like a secret by its name, or like a URL with a password, out of every excerpt.
+    pub(super) fn mask_field(&mut self, name: &str, node: &Node) {
+        if text::is_suspect(name) {
+            return self.mask(node);
+        }
+        match &node.value {
+            Value::Scalar(scalar) if scalar.text.contains('@') => self.mask(node),
+            Value::Scalar(_) => {}
+            Value::List(items) => items.iter().for_each(|item| self.mask_field(name, item)),
+            Value::Map(entries) => entries.iter().for_each(|entry| self.mask_field(&entry.key, &entry.value)),
+        }
+    }
+
     /// The fields of a map whose fields have any names.
     pub(super) fn map<'n>(&mut self, field: &Field<'n>) -> Option<Fields<'n>> {
         match &field.node.value {
@@ -191,8 +223,9 @@ impl<'s> Reader<'s> {
         let fields = self.map(field)?;
         for entry in fields.entries {
             if !known.contains(&&*entry.key) {
-                self.mask(&entry.value);
-                let help = match nearest(&entry.key, known.iter().copied()) {
+                let near = nearest(&entry.key, known.iter().copied());
+                self.mask_stranger(entry, near, known);
+                let help = match near {
                     Some(near) => format!("did you mean `{near}`?"),
                     None => format!("known here: {}", list_of(known)),
                 };
@@ -234,10 +267,10 @@ impl<'s> Reader<'s> {
         }
         let replaced = match &mut self.substitution {
             Some(substitution) => substitution.apply(&written.value),
-            None if written.value.contains("${env:") || written.value.contains("${file:") => Err(Complaint::new(
+            None if written.value.contains("${env:") || written.value.contains("${file:") => Err(vec![Complaint::new(
                 "`${…}` is not replaced in this file",
                 "only scopegate.yaml may use it: write the value out",
-            )),
+            )]),
             None => return Some(written),
         };
         match replaced {
@@ -246,11 +279,20 @@ impl<'s> Reader<'s> {
                 written.value = value;
                 Some(written)
             }
-            Err(complaint) => {
-                self.complain(field, complaint);
+            Err(complaints) => {
+                complaints.into_iter().for_each(|complaint| self.complain(field, complaint));
                 None
             }
         }
+    }
+
+    /// Whether a field that must be there has a value; `help` says what to write.
+    pub(super) fn has_value(&mut self, field: &Field<'_>, help: &str) -> bool {
+        let is_there = field.node.scalar().is_none_or(|scalar| !scalar.is_null());
+        if !is_there {
+            self.complain(field, Complaint::new("has no value", help));
+        }
+        is_there
     }
 
     /// What `read` makes of a string.

@@ -14,6 +14,8 @@ pub struct Source {
     pub environment: Environment,
     /// A policy that is built into the program, in place of any other: its name in messages, and its text.
     pub policy_text: Option<(String, String)>,
+    /// What may be done where there is no file, for a message; `None`: the flags of `serve` may stand for it.
+    pub otherwise: Option<&'static str>,
 }
 
 /// Values that flags give. Paths are relative to the working directory.

@@ -25,8 +25,9 @@ pub(super) fn is_wanted(text: &str) -> bool {
 }
 
 impl Substitution<'_> {
-    /// `text` with every `${…}` replaced, and `$${` read as `${`.
-    pub(super) fn apply(&mut self, text: &str) -> Result<String, Complaint> {
+    /// `text` with every `${…}` replaced, and `$${` read as `${`; or all that is wrong.
+    pub(super) fn apply(&mut self, text: &str) -> Result<String, Vec<Complaint>> {
+        let mut faults = Vec::new();
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("${") {
@@ -38,16 +39,20 @@ impl Substitution<'_> {
             }
             out.push_str(before);
             let Some((what, after)) = after.split_once('}') else {
-                return Err(Complaint::new(
+                faults.push(Complaint::new(
                     "`${` has no `}`",
                     "write `${env:NAME}` or `${file:PATH}`; `$${` stands for `${` itself",
                 ));
+                return Err(faults);
             };
-            out.push_str(&self.value(what)?);
+            match self.value(what) {
+                Ok(value) => out.push_str(&value),
+                Err(fault) => faults.push(fault),
+            }
             rest = after;
         }
         out.push_str(rest);
-        Ok(out)
+        if faults.is_empty() { Ok(out) } else { Err(faults) }
     }
 
     fn value(&mut self, what: &str) -> Result<String, Complaint> {

@@ -54,6 +54,7 @@ impl Case {
                 found.map(|(_, value)| value.clone())
             }),
             policy_text: None,
+            otherwise: None,
         }
     }
 

@@ -13,6 +13,16 @@ const MASK: char = '*';
 /// What stands in a line of `scopegate.yaml` that may hold a secret.
 const SUSPECTS: [&str; 7] = ["basic", "credential", "password", "pepper", "username", "value", "://"];
 
+/// What stands in the name of a field that may hold a secret.
+const SECRET_NAMES: [&str; 10] =
+    ["auth", "basic", "credential", "key", "pass", "pepper", "secret", "token", "user", "value"];
+
+/// Whether a field of this name may hold a secret.
+pub(super) fn is_suspect(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    SECRET_NAMES.iter().any(|word| name.contains(word))
+}
+
 /// A text that faults point into.
 #[derive(Debug)]
 pub(super) struct Text {

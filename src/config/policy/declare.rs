@@ -50,7 +50,16 @@ pub(super) fn parameters(reader: &mut Reader<'_>, fields: &Fields<'_>, builder: 
     let Some(field) = fields.find("parameters") else { return };
     let Some(parameters) = reader.map(&field) else { return };
     for entry in parameters.entries() {
-        let Some(spec) = parameter(reader, &parameters.field(entry)) else { continue };
+        let Some(mut spec) = parameter(reader, &parameters.field(entry)) else { continue };
+        for (_, rule) in &mut spec.members {
+            let MemberSpec::Scopes(names) = rule else { continue };
+            let unknown = builder.undeclared(names);
+            if !unknown.is_empty() {
+                // Noted here, once; the routes that take the member over need not say it again.
+                *rule = MemberSpec::Deny;
+            }
+            unknown.into_iter().for_each(|error| place::note_in_entry(reader, entry, error));
+        }
         if let Err(error) = builder.declare_parameter(&entry.key, spec) {
             place::note_in_entry(reader, entry, error);
         }

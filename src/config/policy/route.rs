@@ -11,6 +11,9 @@ use crate::yaml::{Entry, Value};
 
 const WHO: &str = "write a scope, a list of scopes, or `auth: key`, `auth: anyone` or `auth: deny` in a map";
 
+/// The fields of a route.
+const KNOWN: [&str; 8] = ["scopes", "any_of", "auth", "query", "credential", "encoded_slash", "upgrade", "unbound"];
+
 /// Reads all routes.
 pub(super) fn routes(reader: &mut Reader<'_>, field: &Field<'_>, builder: &mut Builder, credentials: Option<&[&str]>) {
     let Some(routes) = reader.map(field) else { return };
@@ -56,7 +59,6 @@ fn route(reader: &mut Reader<'_>, entry: &Entry, field: &Field<'_>) -> Option<Ro
 
 /// Reads what a route says; gives who may call it.
 fn read_value(reader: &mut Reader<'_>, entry: &Entry, field: &Field<'_>, spec: &mut RouteSpec) -> Option<AccessSpec> {
-    const KNOWN: [&str; 8] = ["scopes", "any_of", "auth", "query", "credential", "encoded_slash", "upgrade", "unbound"];
     if is_blank(field.node) {
         reader.fault(entry.key_span, format!("{} says nothing about who may call it", quoted(&entry.key)), WHO);
         return None;
@@ -89,6 +91,10 @@ fn access(reader: &mut Reader<'_>, entry: &Entry, fields: &Fields<'_>) -> Option
     let (scopes, any_of) = (fields.find("scopes"), fields.find("any_of"));
     let Some(auth) = fields.find("auth") else {
         if scopes.is_none() && any_of.is_none() {
+            // An unknown field may be one of these, misspelt, and has been told so.
+            if fields.entries().iter().any(|entry| !KNOWN.contains(&&*entry.key)) {
+                return None;
+            }
             reader.fault(entry.key_span, format!("{} does not say who may call it", quoted(&entry.key)), WHO);
             return None;
         }
@@ -109,6 +115,13 @@ fn access(reader: &mut Reader<'_>, entry: &Entry, fields: &Fields<'_>) -> Option
         reader.fault(auth.node.span, message, "keep the scopes, or `auth`");
         return None;
     }
+    if word == "public-key" {
+        reader.warning(
+            auth.node.span,
+            format!("{} is closed to everybody: no key of this version opens `auth: public-key`", quoted(&entry.key)),
+            "write `auth: key`, or leave it closed until public keys are there",
+        );
+    }
     Some(match word {
         "anyone" => AccessSpec::Anyone,
         "deny" => AccessSpec::Deny,
@@ -121,6 +134,10 @@ fn access(reader: &mut Reader<'_>, entry: &Entry, fields: &Fields<'_>) -> Option
 fn alternatives(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Vec<Vec<String>>> {
     let items = reader.items(field);
     if items.is_empty() {
+        // What is no list has been told so.
+        if !matches!(field.node.value, Value::List(_)) {
+            return None;
+        }
         let complaint =
             Complaint::new("names no alternative", "write `any_of: [one:scope, [two:scopes, three:scopes]]`");
         reader.complain(field, complaint);

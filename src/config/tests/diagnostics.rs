@@ -64,7 +64,7 @@ diagnose!(
     with(
         "tls: { cert: a, key: b }\nadmin: { public_url: 'http://x' }\n\
          listen: { address: '127.0.0.1:0', tls: true, proxy_protocol: [10.0.0.0/8] }\n\
-         keys: { store: 'postgres://u:geheim@db/x', snapshot: s.bin, max_stale: 1h, accept: [public_query: company_id] }\n\
+         keys: { store: 'postgres://u:geheim@db/x', snapshot: s.bin, max_stale: 1h, accept: [public_query: company_id], rotate_after: { secret: 30d, pair: none } }\n\
          limits: { connections_per_address: 5, h2_streams: 64, h2_resets: 1/1s, connection_age: 1h }\n\
          log: { output: 'tcp://x' }\n"
     )
@@ -210,4 +210,96 @@ fn the_tests_of_a_policy_are_checked() {
          - { request: GET /a, grant: full, expect: allow, missing: [a:read] }\n  \
          - { request: GET /a, key: none, expect: deny, code: missing-key }\n  - { request: GET /a, grant: all }\n"
     ));
+}
+
+#[test]
+fn a_file_of_the_other_kind_is_told_in_one_sentence() {
+    let as_configuration = faults_of("version: 1\nscopes: { a: A }\nroutes:\n  GET /a: a\n");
+    assert_eq!(
+        as_configuration,
+        "scopegate.yaml:3:1: this is a policy file, not scopegate.yaml\n    \
+         give it as `--policy scopegate.yaml`, or name it in scopegate.yaml as `policy`"
+    );
+    let as_policy = policy_faults("listen: 127.0.0.1:1\nupstream: { url: http://x }\npolicy: policy.yaml\n");
+    assert_eq!(
+        as_policy,
+        "policy.yaml:2:1: this is a configuration, not a policy file\n    \
+         give it with `-c FILE`; the policy is the file that its field `policy` names"
+    );
+}
+
+#[test]
+fn everything_that_cannot_be_put_into_one_value_is_told() {
+    let faults = faults_of(
+        "policy: policy.yaml\nupstream: { url: http://x, credential: { header: A, value: \"${env:NOPE} ${file:/no/file} ${what}\" } }\n",
+    );
+    for told in ["`NOPE` is not set", "`/no/file` cannot be read: there is no such file", "`${what}` is not known"] {
+        assert!(faults.contains(told), "{told} in {faults}");
+    }
+}
+
+#[test]
+fn the_tests_of_a_policy_with_faults_are_checked_too_but_not_against_its_scopes() {
+    let faults = policy_faults(
+        "version: 1\nscopes: { a: A }\nbind: { account: account }\nroutes:\n  GET /a: b\n  GET /a: a\n  GET /c: []\ntests:\n  \
+         - { request: GET, scopes: [c], expect: deny }\n  - { request: GET /a, scopes: [c] }\n",
+    );
+    assert!(faults.contains("`GET` is not a method and a target"), "{faults}");
+    assert!(faults.contains("a test has no `expect`"), "{faults}");
+    assert!(!faults.contains("does not know the scope"), "{faults}");
+}
+
+#[test]
+fn a_member_with_a_scope_that_is_not_declared_is_told_where_it_is_declared_and_once() {
+    let policy = "version: 1\nscopes: { lists:read: Read lists }\nparameters:\n  include: { members: { lists: list:read, tags: tags:read } }\n\
+         routes:\n  GET /a: { scopes: lists:read, query: { include: [lists] } }\n";
+    let faults = policy_faults(policy);
+    assert_eq!(faults.matches("does not declare").count(), 2, "{faults}");
+    assert!(faults.contains("policy.yaml:4:32: ") && faults.contains("policy.yaml:4:49: "), "{faults}");
+}
+
+#[test]
+fn one_mistake_is_told_once() {
+    for route in ["{ any_of: a:read }", "{ scope: a:read }", "*a"] {
+        let faults = policy_faults(&format!("version: 1\nroutes:\n  GET /a: {route}\n"));
+        assert_eq!(faults.matches("policy.yaml:").count(), 1, "{faults}");
+    }
+    let faults = faults_of(&with("keys: { accept: bearer }\n"));
+    assert_eq!(faults.matches("scopegate.yaml:").count(), 1, "{faults}");
+}
+
+#[test]
+fn a_route_for_public_keys_is_warned_of_since_nobody_holds_one() {
+    let case = Case::new()
+        .file("scopegate.yaml", &with(""))
+        .file("policy.yaml", "version: 1\nroutes:\n  GET /a: { auth: public-key }\n");
+    let warnings = case.load().unwrap().warnings;
+    let text = warnings.iter().map(|warning| warning.to_string()).collect::<String>();
+    assert!(text.contains("no key of this version opens `auth: public-key`"), "{text}");
+}
+
+#[test]
+fn a_required_field_without_a_value_is_never_advised_to_be_left_out() {
+    for text in ["upstream: { url: http://x }\npolicy:\n", "upstream: { url: }\npolicy: policy.yaml\n"] {
+        let faults = faults_of(text);
+        assert!(faults.contains("has no value") && !faults.contains("leave the field out"), "{faults}");
+    }
+}
+
+#[test]
+fn an_unknown_field_is_shown_with_its_value_unless_that_may_be_a_secret() {
+    let shown = |more: &str| Case::new().file("scopegate.yaml", &with(more)).rendered();
+    assert!(shown("lisen: 127.0.0.1:8080\n").contains("lisen: 127.0.0.1:8080"));
+    assert!(shown("limits: { idel: 5s }\n").contains("idel: 5s"));
+    for secret in [
+        "password: geheim\n",
+        "api_token: geheim\n",
+        "keys: { peper: geheim }\n",
+        "keys: { salt: geheim }\n",
+        "upstrem: { url: http://x, credential: { header: A, value: geheim } }\n",
+        "upstreams: ['http://u:geheim@x']\n",
+        "tls: { client: { key: geheim } }\n",
+    ] {
+        assert!(!shown(secret).contains("geheim"), "{}", shown(secret));
+    }
 }

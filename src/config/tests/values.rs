@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::config::{
     Accept, Address, Ca, Drain, ErrorFormat, HostRule, Limits, Log, LogFormat, LogLevel, LogOutput, Mode, Retries,
-    RotateAfter, StoreLocation, Timeouts, Underscores, UpstreamAddress, UpstreamCredential,
+    StoreLocation, Timeouts, Underscores, UpstreamAddress, UpstreamCredential,
 };
 
 fn listens(config: &Config) -> Vec<String> {
@@ -42,7 +42,6 @@ fn the_smallest_configuration_has_the_defaults_of_the_contract() {
     assert_eq!((&*config.keys.prefix, config.keys.pepper.is_none()), ("sg", true));
     let usual = Accept { bearer: true, headers: vec!["X-Api-Key".into()], ..Accept::default() };
     assert_eq!(config.keys.accept, usual);
-    assert_eq!(config.keys.rotate_after.pair, Some(Duration::from_secs(90 * 86_400)));
     assert!(config.identity_headers);
     assert_eq!(config.underscores, Underscores::Drop);
     assert_eq!(config.errors, ErrorFormat::Problem);
@@ -84,7 +83,7 @@ fn every_field_may_be_changed() {
          trusted_proxies: [10.0.0.0/8, '::1']\nerrors: json-api\nadmin: { listen: '0.0.0.0:1' }\n\
          metrics: { listen: '0.0.0.0:2' }\nlog: { level: debug, format: text, access: false, output: gate.log }\n\
          drain: { delay: 5s, timeout: 1m }\nworkers: 3\n\
-         keys: { store: 'file:keys.yaml', prefix: acme, pepper: salt, rotate_after: { secret: 30d, pair: none } }\n",
+         keys: { store: 'file:keys.yaml', prefix: acme, pepper: salt }\n",
     );
     assert_eq!(listens(&config), ["0.0.0.0:80", "unix:/run/gate.sock"]);
     assert_eq!(config.mode, Mode::Shadow);
@@ -101,7 +100,6 @@ fn every_field_may_be_changed() {
     assert_eq!(config.workers, Some(3));
     assert!(matches!(&config.keys.store, StoreLocation::File(path) if path.ends_with("keys.yaml")));
     assert_eq!(config.keys.pepper.unwrap().expose(), b"salt");
-    assert_eq!(config.keys.rotate_after, RotateAfter { secret: Some(Duration::from_secs(30 * 86_400)), pair: None });
 }
 
 #[test]

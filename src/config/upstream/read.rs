@@ -129,6 +129,7 @@ fn url(reader: &mut Reader<'_>, section: &Field<'_>, fields: &Fields<'_>, inputs
     }
     match (inputs.address.take(), written) {
         (Some(address), _) => Some(address),
+        (None, Some(url)) if !reader.has_value(&url, "write `url: http://127.0.0.1:3000`") => None,
         (None, Some(url)) => reader.parse(&url, |text| address::upstream(text, inputs.folder)),
         (None, None) => {
             if fields.find("urls").is_none() {

@@ -27,6 +27,13 @@ impl Builder {
         self.vocabulary.intern_all(names.iter().map(String::as_str))
     }
 
+    /// What of `names` should be declared and is not. A member of a declared parameter is looked at when a route takes it
+    /// over; this is for those that none does.
+    pub fn undeclared(&self, names: &[String]) -> Vec<BuildError> {
+        let missing = names.iter().filter(|name| self.declared && !self.scopes.contains_key(*name));
+        missing.map(|name| self.unknown_scope(name, "a member names")).collect()
+    }
+
     pub(super) fn unknown_scope(&self, name: &str, who: &str) -> BuildError {
         let message = format!("{who} the scope `{name}`, which `scopes` does not declare");
         BuildError::new(FaultKind::Unknown, Part::Scope, name, message)

@@ -35,7 +35,7 @@ fn stage() -> Stage {
     let vocabulary = Vocabulary::new();
     let overrides = Overrides { upstream: Some("http://127.0.0.1:1".to_owned()), ..Overrides::default() };
     let policy_text = Some(("policy".to_owned(), "version: 1\nroutes:\n  POST /a: { auth: anyone }\n".to_owned()));
-    let source = Source { file: None, overrides, environment: Environment::new(|_| None), policy_text };
+    let source = Source { overrides, environment: Environment::new(|_| None), policy_text, ..Source::default() };
     let loaded = config::load(&source, &vocabulary).unwrap();
     let metrics = Metrics::new(1);
     let keys = Arc::new(Index::new(vocabulary));

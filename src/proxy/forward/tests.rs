@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::{self, Environment, Overrides, Source};
+use crate::config::{self, Environment, Source};
 use crate::http1::head::{self, Limits};
 use crate::policy::{Request, Vocabulary};
 
@@ -27,9 +27,9 @@ fn config() -> Config {
     std::fs::write(&file, CONFIG.to_owned() + "policy: {}\n").unwrap();
     let source = Source {
         file: Some(file),
-        overrides: Overrides::default(),
         environment: Environment::new(|_| None),
         policy_text: Some(("policy".to_owned(), POLICY.to_owned())),
+        ..Source::default()
     };
     config::load(&source, &Vocabulary::new()).unwrap().config
 }

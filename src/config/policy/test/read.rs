@@ -9,18 +9,16 @@ use crate::policy::nearest;
 use crate::policy::{Grant, Kind, Policy, Principal, Vocabulary};
 use crate::yaml::Value;
 
+/// The policy, where it is sound, and where its scopes have their numbers.
+type Known<'k> = (Option<&'k Policy>, &'k Vocabulary);
+
 /// Reads `tests`.
-pub(in crate::config::policy) fn read(
-    reader: &mut Reader<'_>,
-    field: &Field<'_>,
-    policy: &Policy,
-    vocabulary: &Vocabulary,
-) -> Vec<PolicyTest> {
+pub(in crate::config::policy) fn read(reader: &mut Reader<'_>, field: &Field<'_>, known: Known<'_>) -> Vec<PolicyTest> {
     let items = reader.items(field);
-    items.iter().filter_map(|item| test(reader, item, (policy, vocabulary))).collect()
+    items.iter().filter_map(|item| test(reader, item, known)).collect()
 }
 
-fn test(reader: &mut Reader<'_>, item: &Field<'_>, known: (&Policy, &Vocabulary)) -> Option<PolicyTest> {
+fn test(reader: &mut Reader<'_>, item: &Field<'_>, known: Known<'_>) -> Option<PolicyTest> {
     const KNOWN: [&str; 11] = [
         "request",
         "scopes",
@@ -64,10 +62,10 @@ fn method_and_target(text: &str) -> Result<(String, String), Complaint> {
 fn principal(
     reader: &mut Reader<'_>,
     item: &Field<'_>,
-    (fields, (policy, vocabulary)): (&Fields<'_>, (&Policy, &Vocabulary)),
+    (fields, known): (&Fields<'_>, Known<'_>),
 ) -> Option<Option<Principal>> {
     let grant = match (fields.find("scopes"), fields.find("grant"), fields.find("key")) {
-        (Some(scopes), None, None) => held(reader, &scopes, policy, vocabulary)?,
+        (Some(scopes), None, None) => held(reader, &scopes, known)?,
         (None, Some(grant), None) => reader
             .choice(&grant, &[("full", true), ("read-only", false)])
             .map(|full| if full { Grant::Full } else { Grant::ReadOnly })?,
@@ -91,12 +89,14 @@ fn principal(
 }
 
 /// The scopes of a test's key; none at all is a key that holds nothing.
-fn held(reader: &mut Reader<'_>, field: &Field<'_>, policy: &Policy, vocabulary: &Vocabulary) -> Option<Grant> {
+fn held(reader: &mut Reader<'_>, field: &Field<'_>, (policy, vocabulary): Known<'_>) -> Option<Grant> {
     let names = match &field.node.value {
         Value::List(items) if items.is_empty() => Vec::new(),
         _ => words(reader, field, "the scopes that the key holds")?,
     };
-    known_scopes(reader, field, policy, &names)?;
+    if let Some(policy) = policy {
+        known_scopes(reader, field, policy, &names)?;
+    }
     Some(Grant::Custom(vocabulary.intern_all(names.iter().map(String::as_str))))
 }
 
