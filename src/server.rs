@@ -42,7 +42,7 @@ pub enum StartError {
         field: &'static str,
         /// The address.
         address: String,
-        /// What the system says, and what to do.
+        /// Why not.
         reason: String,
     },
     /// The configuration is invalid.

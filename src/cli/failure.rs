@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::io;
 
 use super::Exit;
-use crate::config::Fault;
+use crate::config::{self, Fault};
 
 /// Why a command failed: what is said, and what the process exits with.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ impl Failure {
 
     /// The system refused; `what` names what cannot be done, and to what.
     pub fn io(what: impl Display, error: &io::Error) -> Self {
-        Self::failed(format_args!("{what}: {error}"))
+        Self::failed(format_args!("{what}: {}", config::said(error)))
     }
 
     /// Standard output cannot be written.

@@ -30,11 +30,20 @@ pub(super) fn run(arguments: &HealthcheckArgs, console: &mut Console) -> Result<
         Failure::io(format_args!("the gateway's admin listener at {address} does not answer"), &error)
     })?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    if head.split(' ').nth(1) == Some("200") {
-        console.print(body.trim_end())?;
-        return Ok(Exit::Done);
+    let body = body.trim_end();
+    // Some other server would say 200 as well: the words are ours.
+    match (head.split(' ').nth(1), body) {
+        (Some("200"), "ready") => {
+            console.print(body)?;
+            Ok(Exit::Done)
+        }
+        _ if body.starts_with("not ready") => {
+            Err(Failure::failed(format_args!("the gateway at {address} says: {body}")))
+        }
+        _ => Err(Failure::failed(format_args!(
+            "what answers at {address} is no gateway's admin listener: /readyz says neither `ready` nor `not ready`; give its address with --admin"
+        ))),
     }
-    Err(Failure::failed(format_args!("the gateway at {address} says: {}", body.trim_end())))
 }
 
 /// The flag, else the variable, else the file.
@@ -113,6 +122,19 @@ mod tests {
         let failure = probe("HTTP/1.1 503 Service Unavailable\r\n\r\nnot ready: draining\n").unwrap_err();
         assert_eq!(failure.exit(), Exit::Failed);
         assert!(matches!(failure, Failure::Told { message, .. } if message.ends_with("says: not ready: draining")));
+    }
+
+    #[test]
+    fn another_server_that_answers_200_is_no_gateway() {
+        for answer in
+            ["HTTP/1.1 200 OK\r\n\r\n<html>it works</html>\n", "HTTP/1.1 404 Not Found\r\n\r\n", "SSH-2.0\r\n"]
+        {
+            let failure = probe(answer).unwrap_err();
+            assert_eq!(failure.exit(), Exit::Failed);
+            assert!(
+                matches!(failure, Failure::Told { message, .. } if message.contains("is no gateway's admin listener"))
+            );
+        }
     }
 
     #[test]

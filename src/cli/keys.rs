@@ -11,7 +11,7 @@ use crate::key::lifecycle::Transition;
 use crate::key::secret::{self, Checked};
 use crate::key::{GrantSpec, KeyId, KeyRecord, Timestamp};
 use crate::store::follow::INTERVAL;
-use crate::store::{self, KeyStore, Location, OpenMode, Stamp};
+use crate::store::{self, KeyStore, Location, OpenMode, Stamp, StoreError};
 
 pub(super) use create::CreateArgs;
 
@@ -117,8 +117,9 @@ fn list(arguments: &ListArgs, console: &mut Console) -> Result<Exit, Failure> {
 
 fn show(arguments: &KeyArgs, console: &mut Console) -> Result<Exit, Failure> {
     let id = parse_id(&arguments.id)?;
-    let found = arguments.store.open(console)?.find(&id).map_err(Failure::failed)?;
-    let record = found.ok_or_else(|| Failure::failed(store::StoreError::Unknown(id)))?;
+    let mut store = arguments.store.open(console)?;
+    let found = store.find(&id).map_err(Failure::failed)?;
+    let Some(record) = found else { return Err(unknown(&mut *store, id)) };
     print_record(&record, arguments.json, console)?;
     report_unknown(&record, &arguments.store, console);
     Ok(Exit::Done)
@@ -127,7 +128,12 @@ fn show(arguments: &KeyArgs, console: &mut Console) -> Result<Exit, Failure> {
 fn change(arguments: &KeyArgs, transition: Transition, console: &mut Console) -> Result<Exit, Failure> {
     let id = parse_id(&arguments.id)?;
     let stamp = Stamp { by: "cli", at: Timestamp::now() };
-    let outcome = arguments.store.open(console)?.change(&id, transition, stamp).map_err(Failure::failed)?;
+    let mut store = arguments.store.open(console)?;
+    let outcome = match store.change(&id, transition, stamp) {
+        Ok(outcome) => outcome,
+        Err(StoreError::Unknown(id)) => return Err(unknown(&mut *store, id)),
+        Err(error) => return Err(Failure::failed(error)),
+    };
     if outcome.revision.is_some() {
         let_gateways_follow();
     }
@@ -143,6 +149,17 @@ fn change(arguments: &KeyArgs, transition: Transition, console: &mut Console) ->
         None => console.note(format_args!("{id} ({}) was {state} already.", record.name)),
     }
     Ok(Exit::Done)
+}
+
+/// No key has this id; one may have it for its name.
+fn unknown(store: &mut dyn KeyStore, id: KeyId) -> Failure {
+    let records = store.list().unwrap_or_default();
+    let named: Vec<&str> =
+        records.iter().filter(|record| *record.name == *id.as_str()).map(|record| record.id.as_str()).collect();
+    match named.as_slice() {
+        [] => Failure::failed(StoreError::Unknown(id)),
+        ids => Failure::failed(format_args!("no key has the id {id}; of that name is {}", ids.join(" and "))),
+    }
 }
 
 /// Reads an id. The text is not repeated where it may be a key that was given by mistake.

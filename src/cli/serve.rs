@@ -1,5 +1,7 @@
 //! `scopegate serve`: runs the gateway until it is told to stop.
 
+use std::net::SocketAddr;
+
 use crate::config;
 use crate::policy::Vocabulary;
 use crate::server::{App, StartError, log};
@@ -27,6 +29,23 @@ pub(super) fn run(args: &ServeArgs, console: &mut Console) -> Result<Exit, Failu
 pub(super) fn failure(error: StartError) -> Failure {
     match error {
         StartError::Faults(faults) => Failure::Faults(faults),
+        StartError::Bind { field, ref address, .. } => {
+            Failure::failed(format_args!("{error}; {}", elsewhere(field, address)))
+        }
         other => Failure::failed(other),
+    }
+}
+
+/// How to have the gateway listen elsewhere.
+fn elsewhere(field: &str, address: &str) -> String {
+    let next = address.parse::<SocketAddr>().ok().and_then(|taken| {
+        let port = taken.port().checked_add(1)?;
+        Some(SocketAddr::new(taken.ip(), port).to_string())
+    });
+    let next = next.unwrap_or_else(|| "ADDRESS".to_owned());
+    match field {
+        "listen" => format!("give `--listen {next}`, or stop what is there"),
+        "admin.listen" => format!("give `--admin {next}`, or stop what is there"),
+        field => format!("write another address as `{field}`, or stop what is there"),
     }
 }

@@ -12,6 +12,13 @@ use crate::policy::scope::Vocabulary;
 use crate::store::Location;
 use crate::store::file::Form;
 
+/// What to do without a configuration, where a command has `--policy`.
+const POLICY_ALONE: &str = "give the policy alone with `--policy FILE`";
+/// What to do without a configuration, where a command has `--store`.
+const STORE_ALONE: &str = "name the store with `--store sqlite:PATH`";
+/// What to do without a configuration, where a command needs one.
+pub(super) const IN_ITS_FOLDER: &str = "run this in its folder";
+
 /// The configuration that a command works with.
 #[derive(Clone, Debug, Default, Args)]
 pub struct ConfigArgs {
@@ -82,7 +89,7 @@ impl ConfigArgs {
 
     /// Where the configuration comes from, by this argument and the environment of the process.
     pub(super) fn source(&self) -> Source {
-        Source { file: self.config.clone(), ..Source::default() }
+        Source { file: self.config.clone(), otherwise: Some(POLICY_ALONE), ..Source::default() }
     }
 
     /// Sees that the file of `-c` can be read at all: a file that failed and a file with faults exit differently.
@@ -102,8 +109,21 @@ impl ConfigArgs {
         vocabulary: &Vocabulary,
         put: impl FnOnce(&mut Overrides),
     ) -> Result<Loaded, Failure> {
+        self.load_or(POLICY_ALONE, vocabulary, put)
+    }
+
+    /// As [`Self::load_with`]; `otherwise` is what else the command can do where there is no file.
+    ///
+    /// # Errors
+    /// Every fault of it.
+    pub(super) fn load_or(
+        &self,
+        otherwise: &'static str,
+        vocabulary: &Vocabulary,
+        put: impl FnOnce(&mut Overrides),
+    ) -> Result<Loaded, Failure> {
         self.see_file()?;
-        let mut source = self.source();
+        let mut source = Source { otherwise: Some(otherwise), ..self.source() };
         put(&mut source.overrides);
         config::load(&source, vocabulary).map_err(Failure::Faults)
     }
@@ -119,7 +139,7 @@ impl ConfigArgs {
         {
             return Ok(Location::Sqlite(PathBuf::from(path)));
         }
-        let loaded = self.load_with(&Vocabulary::new(), |overrides| overrides.store = said)?;
+        let loaded = self.load_or(STORE_ALONE, &Vocabulary::new(), |overrides| overrides.store = said)?;
         Ok(location(&loaded.config.keys))
     }
 }

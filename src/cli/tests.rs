@@ -224,3 +224,44 @@ fn check_keys_names_scopes_that_the_policy_no_longer_knows() {
     assert_eq!(exit, Exit::Done);
     assert!(warning.contains("(old)") && warning.contains("`profiles:write`"), "{warning}");
 }
+
+#[test]
+fn scopes_are_parted_by_commas_and_the_blanks_around_them_do_not_count() {
+    let folder = folder();
+    let create = |scopes| run_in(folder.path(), &["keys", "create", "--name", "x", "--scopes", scopes], "");
+    assert_eq!(create("profiles:read, profiles:write").0, Exit::Done);
+    let (exit, _, said) = create("profiles:read profiles:write");
+    assert_eq!(exit, Exit::Usage);
+    assert!(said.contains("--scopes profiles:read,profiles:write"), "{said}");
+}
+
+#[test]
+fn a_network_with_bits_behind_its_prefix_is_refused_with_both_readings() {
+    let folder = folder();
+    let create = ["keys", "create", "--name", "x", "--full", "--from", "10.0.0.1/8"];
+    let (exit, _, said) = run_in(folder.path(), &create, "");
+    assert_eq!(exit, Exit::Usage);
+    assert!(said.contains("10.0.0.0/8") && said.contains("10.0.0.1 for the one address"), "{said}");
+}
+
+#[test]
+fn a_name_given_for_an_id_is_answered_with_the_id() {
+    let folder = folder();
+    let (_, made, _) = run_in(folder.path(), &["keys", "create", "--name", "exporter", "--full", "--json"], "");
+    let made: serde_json::Value = serde_json::from_str(&made).unwrap();
+    for command in ["revoke", "show"] {
+        let (exit, _, said) = run_in(folder.path(), &["keys", command, "exporter"], "");
+        assert_eq!(exit, Exit::Failed);
+        assert!(said.contains(made["id"].as_str().unwrap()), "{said}");
+    }
+}
+
+#[test]
+fn a_kind_of_key_that_this_version_lacks_is_not_offered() {
+    let folder = folder();
+    for kind in ["pair", "public", "secrt"] {
+        let (exit, _, said) = run_in(folder.path(), &["keys", "create", "--name", "x", "--full", "--kind", kind], "");
+        assert_eq!(exit, Exit::Usage);
+        assert!(said.contains("leave --kind out"), "{said}");
+    }
+}

@@ -110,13 +110,13 @@ impl Bound {
 }
 
 fn refused(field: &'static str, address: &str, error: &io::Error) -> StartError {
-    let advice = match error.kind() {
-        io::ErrorKind::AddrInUse => "another process listens there; stop it, or choose another address",
-        io::ErrorKind::AddrNotAvailable => "this machine has no such address",
-        io::ErrorKind::PermissionDenied => "ports below 1024 and some directories need privileges; choose another",
-        _ => "choose another address",
+    let reason = match error.kind() {
+        io::ErrorKind::AddrInUse => "it is in use by another process".to_owned(),
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address".to_owned(),
+        io::ErrorKind::PermissionDenied => "ports below 1024 and some directories need privileges".to_owned(),
+        _ => error.to_string(),
     };
-    StartError::Bind { field, address: address.to_owned(), reason: format!("{error}; {advice}") }
+    StartError::Bind { field, address: address.to_owned(), reason }
 }
 
 /// A bound socket that does not accept yet.

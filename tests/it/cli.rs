@@ -466,3 +466,54 @@ fn assert_unchanged_by_a_bad_document(folder: &Path) {
     assert_ne!(output.code, 0);
     assert_eq!(contents(folder), before);
 }
+
+#[test]
+fn a_folder_without_a_configuration_is_told_with_what_the_command_can_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let advice = |arguments: &[&str]| {
+        let output = scopegate(folder.path(), arguments).exits(1).says(&["no such file here", "-c FILE"]);
+        assert!(!output.stderr.contains("os error"), "{}", output.stderr);
+        output.stderr
+    };
+    assert!(advice(&["serve"]).contains("--upstream and --policy"));
+    assert!(advice(&["check"]).contains("`--policy FILE`"));
+    assert!(advice(&["explain", "GET", "/x"]).contains("`--policy FILE`"));
+    assert!(advice(&["keys", "list"]).contains("`--store sqlite:PATH`"));
+    let create = advice(&["keys", "create", "--name", "x", "--full"]);
+    assert!(!create.contains("--upstream"), "{create}");
+    for arguments in [["check", "--policy", "none.yaml"], ["check", "-c", "none.yaml"], ["serve", "-c", "none.yaml"]] {
+        scopegate(folder.path(), arguments).exits(1).says(&["none.yaml", "there is no such file"]);
+    }
+}
+
+#[test]
+fn a_port_in_use_is_told_with_the_flag_that_changes_it() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("its address").to_string();
+    let folder = folder(CONFIG, POLICY);
+    let output = scopegate(folder.path(), ["serve", "--listen", "127.0.0.1:0", "--admin", &address]).exits(1);
+    let output = output.says(&["admin.listen", "in use by another process", "--admin 127.0.0.1:"]);
+    assert!(!output.stderr.contains("os error"), "{}", output.stderr);
+    let output = scopegate(folder.path(), ["serve", "--listen", &address, "--admin", "127.0.0.1:0"]).exits(1);
+    output.says(&["--listen 127.0.0.1:"]);
+    let port = address.rsplit(':').next().expect("a port");
+    scopegate(folder.path(), ["demo", "--port", port]).exits(1).says(&["choose another port with `--port`"]);
+}
+
+/// The fenced YAML blocks of a document.
+fn yaml_blocks(text: &str) -> Vec<&str> {
+    text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect()
+}
+
+#[test]
+fn every_policy_in_the_readme_passes_its_check_without_a_warning() {
+    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+    let text = fs::read_to_string(readme).expect("the README");
+    let policies: Vec<_> = yaml_blocks(&text).into_iter().filter(|block| block.contains("version: 1\n")).collect();
+    assert!(policies.len() >= 2, "{}", policies.len());
+    for policy in policies {
+        let folder = folder(CONFIG, policy);
+        let json = scopegate(folder.path(), ["check", "--json"]).exits(0).json();
+        assert_eq!(json["warnings"].as_array().map(Vec::len), Some(0), "{json}\n{policy}");
+    }
+}

@@ -1,9 +1,11 @@
 //! `scopegate keys create`: the one moment in which a key is seen.
 
 use clap::{ArgGroup, Args};
+use ipnet::IpNet;
 use serde_json::Value;
 
 use super::view;
+use crate::cli::source::IN_ITS_FOLDER;
 use crate::cli::{ConfigArgs, Console, Exit, Failure};
 use crate::config::Config;
 use crate::key::digest::Hasher;
@@ -45,7 +47,7 @@ pub(in crate::cli) struct CreateArgs {
     /// Network that the key may be used from; may be repeated
     #[arg(long = "from", value_name = "CIDR")]
     networks: Vec<String>,
-    /// Kind of key: secret, pair or public
+    /// Kind of key; this version has secret alone
     #[arg(long, default_value = "secret")]
     kind: String,
     /// When the key ends: a span from now (90d) or a date (2027-01-31)
@@ -69,7 +71,7 @@ pub(in crate::cli) struct CreateArgs {
 
 pub(super) fn run(arguments: CreateArgs, console: &mut Console) -> Result<Exit, Failure> {
     let now = Timestamp::now();
-    let loaded = arguments.config.load_with(&Vocabulary::new(), |overrides| {
+    let loaded = arguments.config.load_or(IN_ITS_FOLDER, &Vocabulary::new(), |overrides| {
         overrides.store = arguments.store.clone();
         overrides.policy = arguments.policy.clone();
     })?;
@@ -93,10 +95,10 @@ pub(super) fn run(arguments: CreateArgs, console: &mut Console) -> Result<Exit, 
 
 fn new_key(arguments: CreateArgs, policy: &Policy, now: Timestamp) -> Result<NewKey, Failure> {
     let kind = KeyKind::parse(&arguments.kind).ok_or_else(|| {
-        Failure::usage(format_args!("`{}` is no kind of key: use secret, pair or public", arguments.kind))
+        Failure::usage(format_args!("`{}` is no kind of key: leave --kind out to make a secret key", arguments.kind))
     })?;
     let attributes = arguments.attributes.iter().map(|text| attribute(text)).collect::<Result<_, _>>()?;
-    let allow_from = arguments.networks.iter().map(|text| parse_network(text)).collect::<Result<_, _>>();
+    let allow_from = arguments.networks.iter().map(|text| network(text)).collect::<Result<_, _>>()?;
     let expires = arguments.expires.map(|text| Timestamp::parse(&text, now)).transpose();
     let grant = if arguments.full {
         GrantSpec::Full
@@ -104,6 +106,7 @@ fn new_key(arguments: CreateArgs, policy: &Policy, now: Timestamp) -> Result<New
         GrantSpec::ReadOnly
     } else {
         let scopes = arguments.scopes.unwrap_or_default();
+        let scopes: Vec<String> = scopes.iter().map(|scope| scope.trim().to_owned()).collect();
         check_scopes(&scopes, arguments.no_scopes, policy)?;
         GrantSpec::custom(scopes)
     };
@@ -112,7 +115,7 @@ fn new_key(arguments: CreateArgs, policy: &Policy, now: Timestamp) -> Result<New
         account: arguments.account.map(Into::into),
         expires: expires.map_err(Failure::usage)?,
         attributes,
-        allow_from: allow_from.map_err(Failure::usage)?,
+        allow_from,
         note: arguments.note.map(Into::into),
         ..NewKey::new(arguments.name, grant)
     })
@@ -125,12 +128,31 @@ fn attribute(text: &str) -> Result<(Box<str>, Box<str>), Failure> {
     }
 }
 
+/// A network without bits behind its prefix: whoever writes `10.0.0.1/8` may mean one address, or 16 million.
+fn network(text: &str) -> Result<IpNet, Failure> {
+    let network = parse_network(text).map_err(Failure::usage)?;
+    match text.parse::<IpNet>() {
+        Ok(written) if written.trunc() != written => Err(Failure::usage(format_args!(
+            "`--from {text}` has bits behind its prefix: write {network} for all of it, or {} for the one address",
+            written.addr()
+        ))),
+        _ => Ok(network),
+    }
+}
+
 /// All scopes that the policy does not know are named at once.
 fn check_scopes(scopes: &[String], none_wanted: bool, policy: &Policy) -> Result<(), Failure> {
     if scopes.is_empty() && !none_wanted || scopes.iter().any(String::is_empty) {
         return Err(Failure::usage(
             "--scopes has an empty name: write --scopes a:read,b:write, or --no-scopes for none",
         ));
+    }
+    if let Some(several) = scopes.iter().find(|scope| scope.contains(char::is_whitespace)) {
+        let written: Vec<&str> = several.split_whitespace().collect();
+        return Err(Failure::usage(format_args!(
+            "`{several}` is no scope; put commas between scopes: --scopes {}",
+            written.join(",")
+        )));
     }
     let unknown: Vec<String> = scopes
         .iter()

@@ -6,8 +6,16 @@ use serde_json::{Value, json};
 use crate::key::visible::escaped;
 use crate::key::{GrantSpec, KeyRecord, KeyState, Timestamp};
 
-/// Scopes that a row of the table names before it counts the rest.
+/// Scopes that a line names before it counts the rest.
 const SCOPES_IN_A_ROW: usize = 3;
+/// How wide the table ought to be: a terminal that nobody has widened.
+const COLUMNS: usize = 80;
+/// Spaces between columns.
+const GAP: usize = 2;
+/// The most characters of a name in the table.
+const LONGEST_NAME: usize = 20;
+/// The fewest characters that a grant has.
+const SHORTEST_GRANT: usize = 12;
 
 /// The record as JSON. It has no digest, and there is no key in it to show.
 pub(in crate::cli) fn to_json(record: &KeyRecord, now: Timestamp) -> Value {
@@ -35,27 +43,51 @@ pub(in crate::cli) fn to_json(record: &KeyRecord, now: Timestamp) -> Value {
     })
 }
 
-/// The records as a table with a line each.
+/// The records as a table with a line each, for a terminal of 80 columns. What is the same in every row because nobody
+/// has it is left out; `keys show` has all of a record.
 pub(super) fn table(records: &[KeyRecord], now: Timestamp) -> String {
+    let mut columns: Vec<(&str, Vec<String>)> = vec![
+        ("ID", column(records, |record| record.id.to_string())),
+        ("NAME", column(records, |record| cut(&escaped(&record.name), LONGEST_NAME))),
+        ("KEY", column(records, shape)),
+        ("GRANT", Vec::new()),
+        ("ACCOUNT", column(records, |record| cut(record.account.as_deref().unwrap_or("-"), LONGEST_NAME))),
+        ("STATE", column(records, |record| state(record, now).to_owned())),
+        ("CREATED", column(records, |record| day(Some(record.created), "-"))),
+        ("EXPIRES", column(records, |record| day(record.expires, "never"))),
+    ];
+    columns.retain(|(name, cells)| *name == "GRANT" || cells.iter().any(|cell| cell != "-" && cell != "never"));
+    let widest = |(name, cells): &(&str, Vec<String>)| {
+        cells.iter().map(|cell| cell.chars().count()).chain([name.len()]).max().unwrap_or(0) + GAP
+    };
+    // The grant has what the others leave.
+    let others: usize = columns.iter().filter(|(name, _)| *name != "GRANT").map(widest).sum();
+    let left = COLUMNS.saturating_sub(others).max(SHORTEST_GRANT);
+    for (_, cells) in columns.iter_mut().filter(|(name, _)| *name == "GRANT") {
+        *cells = column(records, |record| cut(&long_grant(record), left));
+    }
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_header(["ID", "NAME", "KEY", "GRANT", "ACCOUNT", "STATE", "CREATED", "EXPIRES"]);
-    for record in records {
-        table.add_row([
-            record.id.to_string(),
-            escaped(&record.name),
-            shape(record),
-            short_grant(record),
-            record.account.as_deref().unwrap_or("-").to_owned(),
-            state(record, now).to_owned(),
-            minute(Some(record.created), "-"),
-            minute(record.expires, "never"),
-        ]);
+    table.set_header(columns.iter().map(|(name, _)| *name));
+    for row in 0..records.len() {
+        table.add_row(columns.iter().filter_map(|(_, cells)| cells.get(row)));
     }
     table.column_iter_mut().for_each(|column| {
         column.set_padding((0, 2));
     });
     table.trim_fmt()
+}
+
+fn column(records: &[KeyRecord], cell: impl Fn(&KeyRecord) -> String) -> Vec<String> {
+    records.iter().map(cell).collect()
+}
+
+/// At most `most` characters of `text`.
+fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some(_) => text.chars().take(most.saturating_sub(1)).chain(['…']).collect(),
+        None => text.to_owned(),
+    }
 }
 
 /// The record as names and values, those that are not set left out.
@@ -130,13 +162,10 @@ fn shape(record: &KeyRecord) -> String {
     }
 }
 
-/// A date to the minute, in UTC; `none` where there is none.
-fn minute(date: Option<Timestamp>, none: &str) -> String {
-    let Some(date) = date else {
-        return none.to_owned();
-    };
-    let text = date.to_string();
-    text.get(..16).map_or(text.clone(), |minute| minute.replace('T', " "))
+/// The day of a date, in UTC; `none` where there is none.
+fn day(date: Option<Timestamp>, none: &str) -> String {
+    let text = date.map_or(none.to_owned(), |date| date.to_string());
+    text.split_once('T').map_or(text.as_str(), |(day, _)| day).to_owned()
 }
 
 #[cfg(test)]
@@ -182,12 +211,27 @@ mod tests {
     }
 
     #[test]
-    fn a_row_names_three_scopes_and_counts_the_rest() {
+    fn a_line_names_three_scopes_and_counts_the_rest() {
         let grant = |scopes: &[&str]| short_grant(&record(GrantSpec::custom(scopes.iter().copied())).1);
         assert_eq!(grant(&[]), "no scopes");
         assert_eq!(grant(&["a", "b", "c"]), "a, b, c");
         assert_eq!(grant(&["a", "b", "c", "d", "e"]), "a, b, c and 2 more");
         assert_eq!(short_grant(&record(GrantSpec::ReadOnly).1), "read-only");
+    }
+
+    #[test]
+    fn the_table_fits_80_columns_and_leaves_empty_ones_out() {
+        let scopes = ["profiles:read", "profiles:write", "lists:read", "lists:write"];
+        let (_, made) = record(GrantSpec::custom(scopes));
+        let text = table(std::slice::from_ref(&made), NOW);
+        let header = text.lines().next().unwrap();
+        assert_eq!(header.split_whitespace().collect::<Vec<_>>(), ["ID", "NAME", "KEY", "GRANT", "STATE", "CREATED"]);
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        assert!(text.contains("…  active") && text.contains("2026-11-21"), "{text}");
+        let (_, mut ending) = record(GrantSpec::Full);
+        (ending.expires, ending.account) = (Some(NOW), Some("acme".into()));
+        let text = table(&[made, ending], NOW);
+        assert!(text.contains("ACCOUNT") && text.contains("EXPIRES") && text.contains("never"), "{text}");
     }
 
     #[test]
@@ -200,15 +244,10 @@ mod tests {
     }
 
     #[test]
-    fn the_table_has_no_column_for_what_nothing_records() {
-        let (_, record) = record(GrantSpec::Full);
-        assert!(!table(std::slice::from_ref(&record), NOW).contains("USED"));
-        assert!(to_json(&record, NOW)["last_used"].is_null(), "programs find the field");
-    }
-
-    #[test]
-    fn dates_are_to_the_minute() {
-        assert_eq!(minute(Some(NOW), "-"), "2026-11-21 22:26");
-        assert_eq!(minute(None, "never"), "never");
+    fn what_is_too_long_for_a_cell_is_cut() {
+        assert_eq!(cut("12345", 5), "12345");
+        assert_eq!(cut("123456", 5), "1234…");
+        assert_eq!(day(Some(NOW), "-"), "2026-11-21");
+        assert_eq!(day(None, "never"), "never");
     }
 }
