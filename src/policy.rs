@@ -10,6 +10,7 @@ mod asks;
 mod binding;
 mod build_error;
 mod builder;
+mod colon;
 mod decision;
 mod denial;
 mod difference;
@@ -40,11 +41,12 @@ mod tests;
 pub use asks::{Ask, AskPart};
 pub use build_error::{BuildError, FaultKind, Part};
 pub use builder::{AccessSpec, Builder, MemberSpec, ParameterSpec, RouteSpec, RuleSpec};
+pub use colon::ColonSegment;
 pub use decision::Decision;
 pub use denial::Denial;
 pub use difference::{Presence, RouteDifference, Shift};
 pub use explanation::{Candidate, Explanation, Sufficient};
-pub use known::ScopeInfo;
+pub use known::{Implied, ScopeInfo};
 pub use method::Method;
 pub use nearest::nearest;
 pub use parameter::List;
@@ -56,7 +58,7 @@ pub use scope::{Grant, ScopeId, ScopeSet, Vocabulary};
 pub use shadow::Shadow;
 pub use target::{Request, Target};
 pub use trace::{Because, Trace};
-pub use trie::PathCase;
+pub use trie::{NearMiss, PathCase};
 
 use binding::Binding;
 use known::Known;
@@ -91,6 +93,8 @@ pub struct Policy {
     options: Options,
     trie: Trie,
     routes: Vec<Route>,
+    /// Whether any route allows encoded slashes.
+    encoded_slashes: bool,
     known: Known,
     parameters: Parameters,
     bindings: Vec<Binding>,
@@ -179,6 +183,12 @@ impl Policy {
 
     fn written_methods(&self, leaf: LeafId) -> Vec<&'static str> {
         self.trie.methods(leaf).written().map(|(method, _)| method.as_str()).collect()
+    }
+
+    /// The template of a leaf, as its first route writes it.
+    fn template_at(&self, leaf: LeafId) -> &str {
+        let first = self.trie.methods(leaf).written().next();
+        first.and_then(|(_, id)| self.route(id)).map_or("", Route::template)
     }
 
     /// The templates whose shape the path of a target has.

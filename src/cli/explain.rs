@@ -17,7 +17,7 @@ use crate::config::{self, Config, Keys, Overrides};
 use crate::key::GrantSpec;
 use crate::key::secret::Secret;
 use crate::policy::scope::Vocabulary;
-use crate::policy::{Explanation, Policy, Request};
+use crate::policy::{Explanation, NearMiss, Policy, Request};
 
 /// Say why a request would be allowed or denied
 ///
@@ -193,6 +193,8 @@ fn add_steps(fields: &mut serde_json::Map<String, Value>, steps: &Explanation, f
             })
         })
         .collect();
+    let implied = steps.implied.iter().map(|held| json!({ "scope": held.scope, "by": held.by }));
+    let implied: Vec<Value> = implied.collect();
     let sufficient = steps.sufficient.as_ref();
     let sufficient = sufficient.map(|grants| json!({ "scopes": grants.scopes, "levels": grants.levels }));
     for (name, value) in [
@@ -200,7 +202,8 @@ fn add_steps(fields: &mut serde_json::Map<String, Value>, steps: &Explanation, f
         ("line", json!(steps.line)),
         ("segments", json!(steps.segments)),
         ("templates", Value::Array(templates)),
-        ("letter_case_differs", json!(steps.near_miss)),
+        ("near_miss", json!(steps.near_miss.map(NearMiss::as_str))),
+        ("implied", json!(implied)),
         ("sufficient", json!(sufficient)),
     ] {
         fields.insert(name.to_owned(), value);

@@ -212,6 +212,7 @@ impl Builder {
         Ok(Policy {
             options: self.options,
             trie: self.trie,
+            encoded_slashes: self.routes.iter().any(Route::allows_encoded_slash),
             routes: self.routes,
             known: Known::new(self.scopes, self.vocabulary),
             parameters: self.parameters,

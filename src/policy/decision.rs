@@ -5,6 +5,7 @@ use std::fmt;
 use super::binding;
 use super::denial::Denial;
 use super::known::Held;
+use super::path::PathFault;
 use super::principal::{Caller, Kind, Principal};
 use super::query::{self, QueryFaultKind, QueryReport};
 use super::route::{Access, Route};
@@ -37,7 +38,7 @@ impl<'a> Decision<'a> {
         decision
     }
 
-    /// The faults in the order of the contract: key, route, kind of key, query, binding, scopes.
+    /// The faults in the order of the contract: key, stray slash, route, kind of key, query, binding, scopes.
     fn first_fault(&mut self) -> Result<(), Denial> {
         // A target that another policy judged proves nothing about this one.
         let route = self.target.route().filter(|_| std::ptr::eq(self.policy, self.target.policy));
@@ -45,6 +46,9 @@ impl<'a> Decision<'a> {
             return Ok(());
         }
         let principal = known(self.caller)?;
+        if self.target.has_stray_slash() {
+            return Err(Denial::AmbiguousPath(PathFault::EncodedSlash));
+        }
         let route = route.filter(|route| route.access != Access::Deny).ok_or(Denial::RouteNotAllowed)?;
         check_kind(route, principal)?;
         self.check_query(route)?;

@@ -2,9 +2,11 @@
 
 use super::decision::Decision;
 use super::denial::Denial;
+use super::known::Implied;
 use super::route::{Access, Route};
 use super::scope::{Grant, ScopeSet};
 use super::trace::Trace;
+use super::trie::NearMiss;
 
 /// A decision, its reasons and its steps, told to whoever runs the gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,8 +19,10 @@ pub struct Explanation {
     pub segments: Vec<String>,
     /// Every template whose shape the path has, the most specific first.
     pub candidates: Vec<Candidate>,
-    /// Whether the path is one of a more specific template but for letter case or a final slash, so that no template matches it.
-    pub near_miss: bool,
+    /// What alone parts the path from a more specific template than any it matches, so that no template matches it.
+    pub near_miss: Option<NearMiss>,
+    /// The scopes that the caller holds beside `trace.granted`, since one of those implies them; sorted.
+    pub implied: Vec<Implied>,
     /// What a key would have to hold; `None` where no grant alone opens the route to this request.
     pub sufficient: Option<Sufficient>,
 }
@@ -52,7 +56,8 @@ impl Explanation {
             line: decision.route().map(Route::line),
             segments: decision.target.segments(),
             candidates: decision.policy.candidates(decision.target),
-            near_miss: decision.target.is_near_miss(),
+            near_miss: decision.target.near_miss().map(|(_, near)| near),
+            implied: decision.held().implied(),
             sufficient: Sufficient::of(decision),
         }
     }

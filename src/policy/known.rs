@@ -112,6 +112,15 @@ impl Known {
     }
 }
 
+/// A scope that is held by implication.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Implied {
+    /// The scope.
+    pub scope: String,
+    /// The granted scope that brings it with it, the first by name where several do.
+    pub by: String,
+}
+
 /// What a caller holds under a policy.
 #[derive(Clone, Copy)]
 pub(super) struct Held<'a> {
@@ -140,5 +149,18 @@ impl Held<'_> {
     /// The names of what is held, sorted.
     pub(super) fn names(&self) -> Vec<String> {
         self.scopes.map_or_else(Vec::new, |scopes| self.known.names(scopes))
+    }
+
+    /// What is held by implication alone, sorted.
+    pub(super) fn implied(&self) -> Vec<Implied> {
+        let Some(held) = self.scopes else { return Vec::new() };
+        let satisfiers = self.known.satisfiers.iter().filter(|(scope, _)| !held.contains(**scope));
+        let implied = satisfiers.filter_map(|(scope, others)| {
+            let by = others.iter().filter(|other| held.contains(*other)).map(|other| self.known.name(other)).min()?;
+            Some(Implied { scope: self.known.name(*scope), by })
+        });
+        let mut implied: Vec<Implied> = implied.collect();
+        implied.sort_unstable();
+        implied
     }
 }

@@ -51,24 +51,58 @@ const fn hex_value(digit: u8) -> Option<u8> {
     }
 }
 
-/// Whether the bytes have a `%` with two hex digits behind it.
+/// Whether the bytes have a `%` with two hex digits behind it, or `%u` with four.
 pub(super) fn has_escape(bytes: impl Iterator<Item = u8>) -> bool {
-    let mut digits_after_percent = None;
+    let mut digits_missing = None;
     for byte in bytes {
-        digits_after_percent = match (digits_after_percent, byte) {
-            (_, b'%') => Some(0u8),
-            (Some(0), _) if byte.is_ascii_hexdigit() => Some(1),
-            (Some(1), _) if byte.is_ascii_hexdigit() => return true,
+        digits_missing = match (digits_missing, byte) {
+            (_, b'%') => Some((2u8, true)),
+            (Some((_, true)), b'u' | b'U') => Some((4, false)),
+            (Some((1, _)), _) if byte.is_ascii_hexdigit() => return true,
+            (Some((missing, _)), _) if byte.is_ascii_hexdigit() => Some((missing - 1, false)),
             _ => None,
         };
     }
     false
 }
 
+/// The bytes with each `%u0069` as the character that it stands for to old servers; `None` where there is none.
+pub(super) fn unicode_unescaped(bytes: &[u8]) -> Option<Vec<u8>> {
+    let (mut text, mut rest, mut found) = (Vec::new(), bytes, false);
+    while let Some((&byte, after)) = rest.split_first() {
+        match unicode_escape(rest) {
+            Some((letter, after)) => {
+                text.extend(letter.encode_utf8(&mut [0; 4]).bytes());
+                (rest, found) = (after, true);
+            }
+            None => {
+                text.push(byte);
+                rest = after;
+            }
+        }
+    }
+    found.then_some(text)
+}
+
+/// The character of the `%u` and four hex digits at the front of `bytes`, and what follows them.
+fn unicode_escape(bytes: &[u8]) -> Option<(char, &[u8])> {
+    let ([b'%', b'u' | b'U', digits @ ..], rest) = bytes.split_first_chunk::<6>()? else {
+        return None;
+    };
+    let mut value = 0;
+    for digit in digits {
+        value = value << 4 | u32::from(hex_value(*digit)?);
+    }
+    Some((char::from_u32(value).unwrap_or(char::REPLACEMENT_CHARACTER), rest))
+}
+
 /// The bytes without differences of letter case, as the most liberal server would compare them: characters of all
-/// scripts, and those that become an ASCII letter on the way (the Kelvin sign, the long s).
+/// scripts, and those that become an ASCII letter on the way (the Kelvin sign, the long s, both Turkish kinds of i).
 pub(super) fn folded(bytes: &[u8]) -> Vec<u8> {
-    let fold = |letter: char| letter.to_uppercase().flat_map(char::to_lowercase);
+    let fold = |letter: char| {
+        let letter = if letter == '\u{130}' { 'i' } else { letter };
+        letter.to_uppercase().flat_map(char::to_lowercase)
+    };
     match std::str::from_utf8(bytes) {
         Ok(text) => text.chars().flat_map(fold).collect::<String>().into_bytes(),
         Err(_) => bytes.to_ascii_lowercase(),

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasherDefault;
 
-use super::lenient;
-use super::octets::Hashed;
+use super::lenient::{self, Bytes, is_dropped};
+use super::octets::{Hashed, decoded_form, folded};
 use super::scope::ScopeSet;
 
 /// How the value of a parameter is made of members.
@@ -27,22 +27,20 @@ pub(super) struct Parameter {
     pub(super) dotted: bool,
 }
 
-impl Parameter {
-    /// Whether a name, decoded once, is this parameter's to every parser that the policy has in mind.
-    fn is_named(&self, name: &[u8]) -> bool {
-        let own = self.name.as_bytes();
-        name == own || (self.list == List::Brackets && strip_brackets(name).is_some_and(|name| name == own))
-    }
-}
-
 /// All ruled parameters of a policy.
 #[derive(Debug, Default)]
 pub(super) struct Parameters {
     list: Vec<Parameter>,
-    by_plain_name: HashMap<Box<[u8]>, usize, BuildHasherDefault<Hashed>>,
-    /// The first bytes of plain names, as bits: most names of a request are told apart by these.
+    by_name: Places,
+    /// By what lenient parsers make of the names.
+    by_key: Places,
+    /// How many parts the longest key has.
+    depth: usize,
+    /// The first bytes of names that could be read as ruled ones, as bits: most names of a request are told apart by these.
     first_bytes: [u64; 4],
 }
+
+type Places = HashMap<Box<[u8]>, usize, BuildHasherDefault<Hashed>>;
 
 /// What a parameter of a request is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,18 +57,23 @@ impl Parameters {
     /// Puts a parameter in; the one that some parsers would take it for comes back instead.
     pub(super) fn insert(&mut self, parameter: Parameter) -> Result<(), &Parameter> {
         let mut keys: Vec<Box<[u8]>> = Vec::new();
-        lenient::forms(parameter.name.as_bytes(), |form| keys.push(form.into()));
-        if let Some(taken) = keys.iter().find_map(|key| self.by_plain_name.get(key)) {
+        let _: Option<()> = lenient::keys(parameter.name.as_bytes(), |key| {
+            keys.push(lenient::without_indices(key).into());
+            None
+        });
+        if let Some(taken) = keys.iter().find_map(|key| self.by_key.get(key)) {
             return self.list.get(*taken).map_or(Ok(()), Err);
         }
         for key in keys {
+            self.depth = self.depth.max(lenient::beginnings(&key).count());
             for byte in first_bytes(&key) {
                 if let Some(word) = self.first_bytes.get_mut(usize::from(byte / 64)) {
                     *word |= 1 << (byte % 64);
                 }
             }
-            self.by_plain_name.insert(key, self.list.len());
+            self.by_key.insert(key, self.list.len());
         }
+        self.by_name.insert(parameter.name.as_bytes().into(), self.list.len());
         self.list.push(parameter);
         Ok(())
     }
@@ -97,7 +100,7 @@ impl Parameters {
             return true;
         };
         let word = self.first_bytes.get(usize::from(first / 64));
-        lenient::may_be_dropped(*first) || word.is_some_and(|word| word & 1 << (first % 64) != 0)
+        begins_with_ornament(*first) || word.is_some_and(|word| word & 1 << (first % 64) != 0)
     }
 
     /// What a name, as sent, is read as by strict and by lenient parsers.
@@ -105,22 +108,39 @@ impl Parameters {
         if !self.could_be_ruled(raw) {
             return Reading::Unruled;
         }
-        let found = lenient::read(raw, |plain, once| {
-            let at = *self.by_plain_name.get(plain)?;
-            let exact = once.is_some_and(|name| self.at(at).is_some_and(|parameter| parameter.is_named(name)));
-            Some(if exact { Reading::Ruled(at) } else { Reading::Lookalike(at) })
-        });
-        found.unwrap_or(Reading::Unruled)
+        let once: Bytes = decoded_form(raw).collect();
+        if let Some(at) = self.named(&once) {
+            return Reading::Ruled(at);
+        }
+        let within = |key: &[u8]| {
+            let mut beginnings = lenient::beginnings(key).take(self.depth);
+            beginnings.find_map(|beginning| self.by_key.get(beginning)).copied()
+        };
+        lenient::read(once, within).map_or(Reading::Unruled, Reading::Lookalike)
+    }
+
+    /// The parameter whose name this is, decoded once, to every parser that the policy has in mind.
+    fn named(&self, name: &[u8]) -> Option<usize> {
+        if let Some(at) = self.by_name.get(name) {
+            return Some(*at);
+        }
+        let at = *self.by_name.get(strip_brackets(name)?)?;
+        self.at(at).filter(|parameter| parameter.list == List::Brackets).map(|_| at)
     }
 }
 
 /// How deep a dotted member may be; deeper ones are denied, since each dot costs a look-up of all that is before it.
 const MOST_DOTS: usize = 32;
 
-/// The byte that a plain name begins with, in both cases; without one, that of the brackets that were taken off it.
-fn first_bytes(plain: &[u8]) -> [u8; 2] {
-    let first = plain.first().copied().unwrap_or(b'[');
-    [first, first.to_ascii_uppercase()]
+/// The bytes that a name with this key may begin with, unless it begins with an ornament.
+fn first_bytes(key: &[u8]) -> [u8; 3] {
+    let first = key.first().copied().unwrap_or(b'[');
+    [first, first.to_ascii_uppercase(), if first == b'_' { b'-' } else { first }]
+}
+
+/// Whether a name that begins with this byte may be read as one that begins otherwise.
+pub(super) const fn begins_with_ornament(first: u8) -> bool {
+    matches!(first, b'%' | b'+' | b'[' | b']' | b'.' | b'?' | b'!') || is_dropped(first)
 }
 
 /// The name before one `[]` or `[digits]` at its end.
@@ -163,7 +183,7 @@ impl RouteRule {
             }
         }
         let plain = match rest {
-            Some(_) => listed.keys().flat_map(|member| lenient::members(member)).collect(),
+            Some(_) => listed.keys().map(|member| plain_member(member)).collect(),
             None => HashSet::new(),
         };
         Self { parameter, listed, rest, plain, declared: false }
@@ -205,11 +225,17 @@ impl RouteRule {
         (depth <= MOST_DOTS).then(|| self.scopes_below(member, depth))?
     }
 
+    /// Whether a lenient server would read a member as a listed one; some end a text at NUL.
+    fn reads_like_listed(&self, member: &[u8]) -> bool {
+        let cut = member.split(|byte| *byte == 0).next().unwrap_or_default();
+        self.plain.contains(&plain_member(member)) || self.plain.contains(&plain_member(cut))
+    }
+
     fn scopes_below(&self, member: &[u8], dots: usize) -> Option<ScopeSet> {
         if let Some(rule) = self.listed.get(member) {
             return rule.scopes();
         }
-        if self.rest.is_some() && lenient::members(member).any(|form| self.plain.contains(&form)) {
+        if self.rest.is_some() && self.reads_like_listed(member) {
             return None;
         }
         let dot = member.iter().rposition(|byte| *byte == b'.').filter(|_| dots > 0);
@@ -229,4 +255,9 @@ impl MemberRule {
             Self::Scopes(scopes) => Some(scopes.clone()),
         }
     }
+}
+
+/// What the most lenient server would make of a member: without letter case, white space and NUL.
+fn plain_member(member: &[u8]) -> Box<[u8]> {
+    folded(member).into_iter().filter(|byte| !is_dropped(*byte)).collect()
 }

@@ -15,11 +15,11 @@ pub enum PathFault {
     Fragment,
     /// A control byte, a space, a byte above 126, or a backslash.
     ForbiddenByte,
-    /// `.` or `..` as a segment, raw or encoded.
+    /// A segment of dots and spaces alone, such as `..`, raw or encoded, whatever follows behind an encoded `?` or `#`.
     DotSegment,
-    /// `//` before the end.
+    /// `//` before the end, or the same by an encoded slash.
     EmptySegment,
-    /// `%5C` or `%00`.
+    /// `%5C`, or an encoded control byte.
     EncodedByte,
     /// `%2F` where the route does not allow it.
     EncodedSlash,
@@ -27,6 +27,8 @@ pub enum PathFault {
     EncodedTwice,
     /// A `%` that two hex digits do not follow.
     MalformedEncoding,
+    /// Bytes that are not UTF-8 after decoding.
+    NotUtf8,
     /// `;` in a segment, raw or encoded.
     Semicolon,
 }
@@ -43,15 +45,20 @@ impl PathFault {
             Self::ForbiddenByte => {
                 "The request target has a control byte, a space, a backslash or a byte that is not ASCII; percent-encode what is part of a name."
             }
-            Self::DotSegment => "The path has a . or .. segment; send the path that is meant, without them.",
+            Self::DotSegment => {
+                "The path has a segment like . or .., which servers take away; send the path that is meant, without it."
+            }
             Self::EmptySegment => "The path has an empty segment (//); send it with single slashes.",
             Self::EncodedByte => {
-                "The path has an encoded backslash or NUL, which servers read differently; leave it out."
+                "The path has an encoded backslash or control byte, which servers read differently; leave it out."
             }
             Self::EncodedSlash => "The path has an encoded slash (%2F), which this route does not allow; leave it out.",
             Self::EncodedTwice => "The path is percent-encoded twice; encode it once.",
             Self::MalformedEncoding => {
                 "The path has a % that two hex digits do not follow; encode the character itself as %25."
+            }
+            Self::NotUtf8 => {
+                "The path is not UTF-8 after decoding, which servers read differently; encode it as UTF-8."
             }
             Self::Semicolon => "The path has a ; in a segment, which servers read differently; leave it out.",
         }
@@ -68,6 +75,8 @@ struct Place {
     encoded_slash: bool,
     /// Whether decoded bytes lie outside ASCII.
     foreign: bool,
+    /// Whether some servers would take bytes off its ends.
+    worn: bool,
 }
 
 /// A path without two readings.
@@ -126,7 +135,7 @@ pub(super) struct Segment<'t> {
 }
 
 impl Segment<'_> {
-    /// The hash of the decoded bytes that letter case does not change.
+    /// The hash of the decoded bytes that neither letter case changes nor what servers take off the ends.
     pub(super) const fn hash(&self) -> u32 {
         self.place.hash
     }
@@ -154,11 +163,11 @@ impl Segment<'_> {
         }
     }
 
-    /// Whether some server that folds letter case would take the decoded bytes for these.
+    /// Whether some server that folds letter case, or takes bytes off the ends, would take the decoded bytes for these.
     pub(super) fn reads_like(&self, bytes: &[u8]) -> bool {
-        match self.place.foreign || !bytes.is_ascii() {
+        match self.place.foreign || self.place.worn || !bytes.is_ascii() || worn(bytes) != bytes {
             false => self.equals_in_ascii_case(bytes),
-            true => folded(&self.decoded()) == folded(bytes),
+            true => folded(worn(&self.decoded())) == folded(worn(bytes)),
         }
     }
 
@@ -187,7 +196,7 @@ fn judge_segment(rest: &[u8], start: usize) -> Result<(Place, &[u8]), PathFault>
                     b'/' => encoded_slash = true,
                     b'%' => percent = true,
                     b';' => return Err(PathFault::Semicolon),
-                    b'\\' | 0 => return Err(PathFault::EncodedByte),
+                    b'\\' | 0..b' ' | 0x7F => return Err(PathFault::EncodedByte),
                     0x80.. => foreign = true,
                     _ => {}
                 }
@@ -199,15 +208,13 @@ fn judge_segment(rest: &[u8], start: usize) -> Result<(Place, &[u8]), PathFault>
     }
     let length = rest.len() - after.len();
     let piece = rest.get(..length).unwrap_or_default();
-    let hash = match (encoded, foreign) {
-        (false, _) => check_plain(piece).map(|()| folded_hash(piece))?,
-        (true, false) => check_encoded(piece, percent).map(|()| folded_hash_of(decoded(piece)))?,
-        (true, true) => {
-            check_encoded(piece, percent).map(|()| folded_hash(&folded(&decoded(piece).collect::<Vec<u8>>())))?
-        }
+    let (hash, worn) = match encoded {
+        false => hash_plain(piece)?,
+        true => hash_encoded(piece, (percent, foreign))?,
     };
     let place = |at| u32::try_from(at).map_err(|_| PathFault::BadForm);
-    let place = Place { start: place(start)?, end: place(start + length)?, hash, encoded, encoded_slash, foreign };
+    let place =
+        Place { start: place(start)?, end: place(start + length)?, hash, encoded, encoded_slash, foreign, worn };
     Ok((place, after))
 }
 
@@ -229,34 +236,58 @@ const fn is_plain(byte: u8) -> bool {
     PLAIN[byte as usize]
 }
 
-fn check_plain(piece: &[u8]) -> Result<(), PathFault> {
-    match piece {
-        b"" => Err(PathFault::EmptySegment),
-        b"." | b".." => Err(PathFault::DotSegment),
+/// The hash of a segment without escapes, and whether servers would take bytes off its end.
+fn hash_plain(piece: &[u8]) -> Result<(u32, bool), PathFault> {
+    if !piece.ends_with(b".") {
+        return if piece.is_empty() { Err(PathFault::EmptySegment) } else { Ok((folded_hash(piece), false)) };
+    }
+    check_part(piece)?;
+    Ok((folded_hash(worn(piece)), true))
+}
+
+/// The same of one with escapes.
+fn hash_encoded(piece: &[u8], (percent, foreign): (bool, bool)) -> Result<(u32, bool), PathFault> {
+    if percent && has_escape(decoded(piece)) {
+        return Err(PathFault::EncodedTwice);
+    }
+    if !foreign && !decoded(piece).any(|byte| matches!(byte, b'/' | b'.' | b' ' | b'?' | b'#')) {
+        return Ok((folded_hash_of(decoded(piece)), false));
+    }
+    let bytes: SmallVec<[u8; 64]> = decoded(piece).collect();
+    if foreign && std::str::from_utf8(&bytes).is_err() {
+        return Err(PathFault::NotUtf8);
+    }
+    bytes.split(|byte| *byte == b'/').try_for_each(check_part)?;
+    let rest = worn(&bytes);
+    let hash = if foreign { folded_hash(&folded(rest)) } else { folded_hash(rest) };
+    Ok((hash, rest.len() < bytes.len()))
+}
+
+/// Refuses a part between slashes of which some server would leave nothing, or a dot segment.
+fn check_part(part: &[u8]) -> Result<(), PathFault> {
+    let head = head(part);
+    match head.iter().all(|byte| matches!(byte, b'.' | b' ')) {
+        true if part.is_empty() => Err(PathFault::EmptySegment),
+        true if !head.is_empty() => Err(PathFault::DotSegment),
         _ => Ok(()),
     }
 }
 
-fn check_encoded(piece: &[u8], percent: bool) -> Result<(), PathFault> {
-    if percent && has_escape(decoded(piece)) {
-        return Err(PathFault::EncodedTwice);
-    }
-    if has_dot_part(decoded(piece)) {
-        return Err(PathFault::DotSegment);
-    }
-    Ok(())
+/// What is before `?` and `#`: a server that decodes before it parts the target sees the end of the path there.
+fn head(bytes: &[u8]) -> &[u8] {
+    bytes.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default()
 }
 
-/// Whether `.` or `..` is the whole, or stands whole between slashes, which a route may let a segment hold encoded.
-fn has_dot_part(bytes: impl Iterator<Item = u8>) -> bool {
-    let mut dots = Some(0u8);
-    for byte in bytes {
-        dots = match (dots, byte) {
-            (Some(1 | 2), b'/') => return true,
-            (_, b'/') => Some(0),
-            (Some(count @ 0..=1), b'.') => Some(count + 1),
-            _ => None,
-        };
+/// What the most careless server leaves of a segment: nothing from `?` or `#` on, unless it begins so, no spaces in
+/// front, and neither dots nor spaces behind.
+pub(super) fn worn(bytes: &[u8]) -> &[u8] {
+    let head = head(bytes);
+    let mut rest = if head.is_empty() { bytes } else { head };
+    while let [b' ', after @ ..] = rest {
+        rest = after;
     }
-    matches!(dots, Some(1 | 2))
+    while let [before @ .., b'.' | b' '] = rest {
+        rest = before;
+    }
+    rest
 }

@@ -2,7 +2,7 @@
 
 use super::lenient;
 use super::octets::{decoded_form, has_escape, shown};
-use super::parameter::{List, Parameter, Parameters, Reading, RouteRule};
+use super::parameter::{List, Parameter, Parameters, Reading, RouteRule, begins_with_ornament};
 use super::route::Route;
 use super::scope::ScopeId;
 
@@ -43,13 +43,10 @@ pub(super) enum QueryFaultKind {
 
 /// Whether a query has `_method`, in any spelling that a lenient parser would take for it.
 pub(super) fn has_method_override(query: &[u8]) -> bool {
-    let may_begin = |byte: &u8| *byte == b'_' || lenient::may_be_dropped(*byte);
-    if !query.iter().any(may_begin) {
-        return false;
-    }
     let is_method = |name: &[u8]| {
-        name.first().is_some_and(may_begin)
-            && lenient::read(name, |form, _| (form == b"_method").then_some(())).is_some()
+        let could_be = name.first().is_some_and(|first| matches!(first, b'_' | b'-') || begins_with_ornament(*first));
+        let reads_so = |key: &[u8]| (lenient::beginnings(key).next() == Some(b"_method")).then_some(());
+        could_be && lenient::read(decoded_form(name).collect(), reads_so).is_some()
     };
     pairs(query).any(|pair| is_method(name_and_value(pair).0) || hidden_names(pair).any(is_method))
 }

@@ -9,6 +9,7 @@ use super::principal::Kind;
 use super::query::{QueryFault, QueryFaultKind};
 use super::route::{Access, Route};
 use super::trace::Needs;
+use super::trie::{LeafId, NearMiss};
 
 pub(super) fn of(decision: &Decision<'_>, needs: &Needs) -> String {
     match (decision.denial, decision.route()) {
@@ -39,15 +40,29 @@ fn of_route(decision: &Decision<'_>, route: Option<&Route>) -> String {
     if let Some(route) = route {
         return format!("The policy closes {} to every key; call another route.", route.label());
     }
-    if target.is_near_miss() {
-        return "The path is that of a route but for letter case or a final slash; send it as the route is written."
-            .to_owned();
+    if let Some((leaf, near)) = target.near_miss() {
+        return of_near_miss(decision, (leaf, near));
     }
     let methods = decision.policy.methods_at(target);
     if methods.is_empty() {
         return "No route of the policy has this path; check the path, a final slash included.".to_owned();
     }
     format!("The policy has this path with {} and not with {method}; use one of its methods.", list(&methods, "and"))
+}
+
+fn of_near_miss(decision: &Decision<'_>, (leaf, near): (LeafId, NearMiss)) -> String {
+    let template = decision.policy.template_at(leaf);
+    match (near, template.ends_with('/')) {
+        (NearMiss::Spelling, _) => {
+            format!("The path is that of a route but for {}; send it as the route writes it.", near.as_str())
+        }
+        (NearMiss::FinalSlash, true) => {
+            format!("The policy has {template} with a final slash, and not without; send the path with it.")
+        }
+        (NearMiss::FinalSlash, false) => {
+            format!("The policy has {template} without a final slash, and not with one; send the path without it.")
+        }
+    }
 }
 
 fn of_denial(decision: &Decision<'_>, (denial, route): (Denial, &Route), needs: &Needs) -> String {

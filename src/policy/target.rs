@@ -5,7 +5,7 @@ use std::fmt;
 use super::octets::shown;
 use super::path::{JudgedPath, PathFault};
 use super::route::Route;
-use super::trie::Found;
+use super::trie::{Found, LeafId, NearMiss};
 use super::{Denial, Policy, query};
 
 /// What a request asks for, as far as decisions need it.
@@ -36,7 +36,9 @@ pub struct Target<'t> {
     /// `None` for CONNECT and for `OPTIONS *`, which have no path.
     judged: Option<JudgedPath<'t>>,
     route: Option<&'t Route>,
-    near_miss: bool,
+    near_miss: Option<(LeafId, NearMiss)>,
+    /// Whether an encoded slash stands in it that its route does not allow, where another route may.
+    stray_slash: bool,
 }
 
 /// Without the query, which may hold a key.
@@ -63,7 +65,8 @@ impl<'t> Target<'t> {
             query: None,
             judged: None,
             route: None,
-            near_miss: false,
+            near_miss: None,
+            stray_slash: false,
         };
         if request.method == b"CONNECT" || (request.method == b"OPTIONS" && request.target == b"*") {
             return Ok(target);
@@ -82,19 +85,24 @@ impl<'t> Target<'t> {
         Ok(target)
     }
 
-    /// The path alone chooses the template, then the method the route. An encoded slash is refused unless that route allows it.
+    /// The path alone chooses the template, then the method the route. An encoded slash is refused unless that route
+    /// allows it: at once where none does; else by the decision, so that nobody learns without a key which routes do.
     fn choose_route(&mut self, path: &JudgedPath<'t>) -> Result<(), PathFault> {
+        let has_slash = path.has_encoded_slash_from(0);
+        if has_slash && !self.policy.encoded_slashes {
+            return Err(PathFault::EncodedSlash);
+        }
         match self.policy.trie.find(path) {
             Found::Leaf(leaf) => {
                 let chosen = self.policy.trie.methods(leaf).choose(self.method);
                 self.route = chosen.and_then(|id| self.policy.route(id));
             }
-            Found::NearMiss => self.near_miss = true,
+            Found::NearMiss(leaf, near) => self.near_miss = Some((leaf, near)),
             Found::Nothing => {}
         }
-        let allowed = self.route.is_some_and(Route::allows_encoded_slash);
-        if !allowed && path.has_encoded_slash_from(0) {
-            return Err(PathFault::EncodedSlash);
+        self.stray_slash = has_slash && !self.route.is_some_and(Route::allows_encoded_slash);
+        if self.stray_slash {
+            self.route = None;
         }
         Ok(())
     }
@@ -135,9 +143,14 @@ impl<'t> Target<'t> {
         self.judged.iter().flat_map(JudgedPath::segments).map(|segment| shown(&segment.decoded())).collect()
     }
 
-    /// Whether only letter case or a final slash parts the path from a template that is more specific than any it matches.
-    pub(super) const fn is_near_miss(&self) -> bool {
+    /// The template that some servers would take the path for, where it is more specific than any the path matches.
+    pub(super) const fn near_miss(&self) -> Option<(LeafId, NearMiss)> {
         self.near_miss
+    }
+
+    /// Whether an encoded slash stands in it that its route does not allow.
+    pub(super) const fn has_stray_slash(&self) -> bool {
+        self.stray_slash
     }
 
     pub(super) const fn judged(&self) -> Option<&JudgedPath<'t>> {

@@ -151,15 +151,18 @@ fn unmatchable(piece: &str) -> Option<&'static str> {
             let Some((value, after)) = escape(after) else {
                 return Some("has a `%` that two hex digits do not follow (write the sign itself as `%25`)");
             };
-            if matches!(value, b'/' | b'\\' | b';' | 0) {
-                return Some("has an encoded `/`, `\\`, `;` or NUL");
+            if matches!(value, b'/' | b'\\' | b';' | 0..b' ' | 0x7F) {
+                return Some("has an encoded `/`, `\\`, `;` or control character");
             }
             rest = after;
         }
     }
     let bytes: Vec<u8> = decoded(piece.as_bytes()).collect();
-    if matches!(&*bytes, b"." | b"..") {
-        return Some("is a dot segment");
+    if bytes.iter().all(|byte| matches!(byte, b'.' | b' ')) {
+        return Some("is a dot segment, or nothing but dots and spaces");
+    }
+    if std::str::from_utf8(&bytes).is_err() {
+        return Some("is not UTF-8 after decoding");
     }
     has_escape(bytes.into_iter()).then_some("is encoded twice")
 }

@@ -6,14 +6,15 @@
 //! Letter case is a second reading. A segment that equals a sibling literal but for letter case matches neither the
 //! literal nor the parameter or the wildcard beside it. Their branches are still walked in their order, and where one
 //! of them would have led to a template, no less specific template may match instead (`NearMiss`): a change of letter
-//! case never leads from one template to another.
+//! case never leads from one template to another. What careless servers take off the ends of a segment (`admin.`,
+//! `admin%20`) counts as letter case does, and so does a final slash that the best template has not, or that it lacks.
 
 use std::num::NonZeroU32;
 
 use super::edges::Edges;
 use super::method::MethodTable;
 use super::octets::{folded, folded_hash};
-use super::path::{JudgedPath, Segment};
+use super::path::{JudgedPath, Segment, worn};
 use super::template::{Piece, Template};
 
 /// How letters of literals are compared with those of paths.
@@ -70,10 +71,14 @@ struct Node {
 }
 
 impl Node {
-    /// What a path is that ends here. Where a final slash alone parts it from a template, that is a near miss.
-    fn candidate(&self, slash: bool) -> Option<Candidate> {
-        let (exact, other) = if slash { (self.end_with_slash, self.end) } else { (self.end, self.end_with_slash) };
-        exact.map(|leaf| (leaf, false)).or_else(|| other.map(|leaf| (leaf, true)))
+    /// The template that ends here, if it must be with the wrong final slash.
+    fn ends(&self, path: &JudgedPath<'_>) -> Option<Candidate> {
+        let (own, other) = match path.final_slash() {
+            true => (self.end_with_slash, self.end),
+            false => (self.end, self.end_with_slash),
+        };
+        let own = own.map(|leaf| (leaf, None));
+        own.or_else(|| other.map(|leaf| (leaf, Some(NearMiss::FinalSlash))))
     }
 }
 
@@ -81,13 +86,33 @@ impl Node {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
     Leaf(LeafId),
-    /// Letter case or a final slash alone parts the path from a template that is more specific than any it matches.
-    NearMiss,
+    /// No template, since this one, which beats all that match, would have been meant by some servers.
+    NearMiss(LeafId, NearMiss),
     Nothing,
 }
 
-/// A leaf on the way, and whether it is one but for letter case or a final slash.
-type Candidate = (LeafId, bool);
+/// What parts a path from a template that some servers would take it for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NearMiss {
+    /// The final slash, there or missing.
+    FinalSlash,
+    /// A segment is a literal but for letter case, or for dots and spaces at its ends and what follows a `?` or `#`.
+    Spelling,
+}
+
+impl NearMiss {
+    /// In words: what the two differ in.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::FinalSlash => "the final slash",
+            Self::Spelling => "letter case, or dots and spaces at the ends of a segment",
+        }
+    }
+}
+
+/// A leaf on the way, and what parts the path from it, or from a literal that beats a segment before it.
+type Candidate = (LeafId, Option<NearMiss>);
 
 const ROOT: NodeId = NodeId(NonZeroU32::MIN);
 
@@ -131,8 +156,8 @@ impl Trie {
     /// The one template that a path belongs to.
     pub(super) fn find(&self, path: &JudgedPath<'_>) -> Found {
         match self.first_below(ROOT, path, 0) {
-            Some((leaf, false)) => Found::Leaf(leaf),
-            Some((_, true)) => Found::NearMiss,
+            Some((leaf, None)) => Found::Leaf(leaf),
+            Some((leaf, Some(near))) => Found::NearMiss(leaf, near),
             None => Found::Nothing,
         }
     }
@@ -141,31 +166,32 @@ impl Trie {
     fn first_below(&self, node: NodeId, path: &JudgedPath<'_>, at: usize) -> Option<Candidate> {
         let here = self.node(node)?;
         let Some(segment) = path.segment(at) else {
-            return here.candidate(path.final_slash());
+            return here.ends(path);
         };
-        let mut near = false;
+        let mut near = None;
         if !segment.has_encoded_slash() {
             for exact in [true, false] {
                 for (child, literal) in self.edges.matching(node, segment.hash()) {
                     if self.reading(&segment, literal) != Some(exact) {
                         continue;
                     }
-                    near |= !exact;
-                    if let Some((leaf, folded)) = self.first_below(child, path, at + 1) {
-                        return Some((leaf, folded || !exact));
+                    let own = (!exact).then_some(NearMiss::Spelling);
+                    near = near.or(own);
+                    if let Some((leaf, below)) = self.first_below(child, path, at + 1) {
+                        return Some((leaf, own.or(below)));
                     }
                 }
             }
         }
         let parameter = here.parameter.and_then(|child| self.first_below(child, path, at + 1));
-        let (leaf, folded) = parameter.or_else(|| {
+        let (leaf, below) = parameter.or_else(|| {
             let wildcard = here.wildcard?;
-            (!path.has_encoded_slash_from(at)).then_some((wildcard, false))
+            (!path.has_encoded_slash_from(at)).then_some((wildcard, None))
         })?;
-        Some((leaf, folded || near))
+        Some((leaf, near.or(below)))
     }
 
-    /// Whether a segment is a literal: to this policy (`true`), to servers that fold more than it does (`false`), or to none.
+    /// Whether a segment is a literal: to this policy (`true`), to servers that tell less apart (`false`), or to none.
     fn reading(&self, segment: &Segment<'_>, literal: &[u8]) -> Option<bool> {
         let exact = match self.case {
             PathCase::Insensitive => segment.equals_in_ascii_case(literal),
@@ -185,7 +211,7 @@ impl Trie {
         let (id, at) = place;
         let Some(node) = self.node(id) else { return };
         let Some(segment) = path.segment(at) else {
-            found.extend(if path.final_slash() { node.end_with_slash } else { node.end });
+            found.extend(node.ends(path).map(|(leaf, _)| leaf));
             return;
         };
         for (child, literal) in self.edges.matching(id, segment.hash()) {
@@ -204,7 +230,7 @@ impl Trie {
     }
 
     fn literal_child(&mut self, parent: NodeId, literal: &[u8]) -> NodeId {
-        let hash = folded_hash(&folded(literal));
+        let hash = folded_hash(&folded(worn(literal)));
         let same = |other: &[u8]| self.case.same(other, literal);
         if let Some((child, _)) = self.edges.matching(parent, hash).find(|(_, other)| same(other)) {
             return child;

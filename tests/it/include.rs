@@ -70,6 +70,12 @@ fn a_name_that_only_some_servers_read_as_the_parameter_is_ambiguous() {
         "inc%25256Cude=lists",
         "include=li%2573ts",
         "a=1;include=lists",
+        "[include]=lists",
+        "include]=lists",
+        "include[x]=lists",
+        "include%00x=lists",
+        "%u0069nclude=lists",
+        "%c4%b0nclude=lists",
     ] {
         let answer = gateway.get(&format!("/api/profiles/1?{query}"), &key);
         assert_eq!((answer.status(), answer.code().as_str()), (400, "ambiguous_query"), "{query}");

@@ -30,6 +30,10 @@ fn a_path_that_could_be_read_in_two_ways_is_refused() {
         "/api/a%zz",
         "/api/a#b",
         "/api/a\\b",
+        "/api/a%0ab",
+        "/api/%c0%ae%c0%ae/a",
+        "/api/a/..%3f",
+        "/api/a/%20..",
     ] {
         let answer = gateway.get(target, &key);
         assert_eq!((answer.status(), answer.code().as_str()), (400, "ambiguous_path"), "{target}");
@@ -64,6 +68,29 @@ fn an_encoded_slash_passes_where_the_route_allows_it_and_nowhere_else() {
 }
 
 #[test]
+fn a_final_slash_never_leads_to_a_less_specific_route() {
+    let upstream = Upstream::ok();
+    let routes = "  GET /admin: { auth: deny }\n  GET /admin/export: adm:read\n  GET /{*rest}: a:read\n";
+    let gateway = Setup::new(&upstream).routes(routes).start();
+    let key = gateway.key(&["--scopes", "a:read,adm:read"]);
+    for target in ["/api/admin/", "/api/admin/export/"] {
+        assert_eq!(gateway.get(target, &key).code(), "route_not_allowed", "{target}");
+    }
+    gateway.assert_nothing_passed(&upstream, &key);
+    assert_eq!(gateway.get("/api/other/", &key).status(), 200);
+}
+
+#[test]
+fn without_a_key_an_encoded_slash_tells_nothing_of_routes() {
+    let upstream = Upstream::ok();
+    let routes = "  GET /open/{name}: { scopes: [a:read], encoded_slash: allow }\n  GET /shut/{name}: a:read\n";
+    let gateway = Setup::new(&upstream).routes(routes).start();
+    for target in ["/api/open/a%2Fb", "/api/shut/a%2Fb", "/api/none/a%2Fb"] {
+        assert_eq!(gateway.answer(&Call::get(target)).code(), "missing_key", "{target}");
+    }
+}
+
+#[test]
 fn a_method_override_is_refused_or_dropped_as_the_policy_says() {
     let upstream = Upstream::ok();
     let gateway = Gateway::in_front_of(&upstream);
@@ -72,8 +99,10 @@ fn a_method_override_is_refused_or_dropped_as_the_policy_says() {
         let answer = gateway.answer(&Call::get("/api/profiles").key(&key).field(name, "DELETE"));
         assert_eq!((answer.status(), answer.code().as_str()), (400, "method_override"), "{name}");
     }
-    let answer = gateway.get("/api/profiles?_method=DELETE", &key);
-    assert_eq!((answer.status(), answer.code().as_str()), (400, "method_override"));
+    for query in ["_method=DELETE", ".method=DELETE", "[_method]=DELETE", "_method%00x=DELETE", "x=1;.method=DELETE"] {
+        let answer = gateway.get(&format!("/api/profiles?{query}"), &key);
+        assert_eq!((answer.status(), answer.code().as_str()), (400, "method_override"), "{query}");
+    }
     gateway.assert_nothing_passed(&upstream, &key);
     let policy = "version: 1\nmethod_override: drop\nroutes:\n  GET /api/whoami: { auth: key }\n";
     let gateway = Setup::new(&upstream).policy(policy).start();

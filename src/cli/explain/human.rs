@@ -41,6 +41,9 @@ impl Page {
         }
         self.step("caller", &explained.caller, Ink::Plain);
         self.scopes(trace);
+        for held in explained.steps.iter().flat_map(|steps| &steps.implied) {
+            self.step("implied", &format!("{}  by {}", held.scope, held.by), Ink::Plain);
+        }
         if let Some(sufficient) = explained.steps.as_ref().and_then(|steps| steps.sufficient.as_ref()) {
             self.sufficient(sufficient);
         }
@@ -70,10 +73,11 @@ impl Page {
             let ink = if candidate.chosen { Ink::Plain } else { Ink::Faint };
             self.step(name, &format!("{:<widest$}  {methods}  ({why})", candidate.template), ink);
         }
-        if steps.near_miss {
+        if let Some(near) = steps.near_miss {
+            let part = near.as_str();
             self.step(
                 "",
-                "the path is one of a more specific template but for letter case or a final slash, so none matches",
+                &format!("the path is one of a more specific template but for {part}, so none matches"),
                 Ink::Bad,
             );
         }

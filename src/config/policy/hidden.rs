@@ -1,4 +1,4 @@
-//! What a policy may not mean: methods that a template hides.
+//! What a policy may not mean: methods that a template hides, and parameters in the form of other routers.
 
 use std::collections::BTreeMap;
 
@@ -34,4 +34,19 @@ fn message(policy: &Policy, template: &str, shadows: &[Shadow]) -> String {
         methods.join(", "),
         beaten.join("`, `")
     )
+}
+
+/// Warns of each segment that another router would read as a parameter.
+pub(super) fn warn_of_colons(reader: &mut Reader<'_>, policy: &Policy) {
+    for colon in policy.colon_segments() {
+        let Some(route) = policy.route(colon.route) else { continue };
+        let Some(span) = reader.line_span(route.line()) else { continue };
+        let segment = &colon.segment;
+        let name = segment.trim_start_matches(':');
+        reader.warning(
+            span,
+            format!("`{segment}` in `{}` is literal text here", route.template()),
+            &format!("write `{{{name}}}` for a parameter, or `%3A{name}` if the colon is meant"),
+        );
+    }
 }

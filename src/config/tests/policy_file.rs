@@ -104,6 +104,15 @@ fn a_method_that_a_more_specific_template_hides_is_noted() {
 }
 
 #[test]
+fn a_segment_in_the_form_of_other_routers_is_noted_as_literal_text() {
+    let loaded = loaded("version: 1\nroutes:\n  GET|POST /x/:id: x\n  GET /text:plain/{id}: x\n  GET /y/%3Aid: x\n");
+    let told: Vec<(u32, &str, Option<&str>)> =
+        loaded.warnings.iter().map(|fault| (fault.line, fault.message.as_str(), fault.help.as_deref())).collect();
+    let help = "write `{id}` for a parameter, or `%3Aid` if the colon is meant";
+    assert_eq!(told, [(3, "`:id` in `/x/:id` is literal text here", Some(help))]);
+}
+
+#[test]
 fn a_policy_alone_is_read_without_knowing_the_upstream_credentials() {
     assert_eq!(loaded("version: 1\nroutes:\n  GET /a: { scopes: x, credential: sms }\n").policy.routes().len(), 1);
 }

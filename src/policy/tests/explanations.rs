@@ -73,6 +73,10 @@ fn a_missing_route_is_explained() {
         "The policy has this path with GET and POST and not with DELETE; use one of its methods."
     );
     assert!(reason("GET /api/Profiles/1").contains("letter case"));
+    assert_eq!(
+        reason("GET /api/closed/"),
+        "The policy has /api/closed without a final slash, and not with one; send the path without it."
+    );
     assert!(reason("GET /api/closed").contains("closes GET /api/closed"));
 }
 
@@ -116,6 +120,24 @@ fn an_explanation_says_what_is_needed_whoever_asks() {
     assert_eq!((trace.status, trace.code), (401, Some("missing_key")));
     assert_eq!(trace.required, ["lists:read", "profiles:read"]);
     assert_eq!(trace.missing, trace.required);
+}
+
+#[test]
+fn scopes_that_are_held_by_implication_are_named_with_what_implies_them() {
+    let gate = Draft::new()
+        .scope("a:read", &[])
+        .scope("a:write", &["a:read"])
+        .scope("admin", &["a:write"])
+        .route("GET /a", &["a:read"])
+        .finish();
+    let implied = |scopes: &[&str]| -> Vec<(String, String)> {
+        gate.explain("GET /a", scopes).implied.into_iter().map(|implied| (implied.scope, implied.by)).collect()
+    };
+    let pair = |scope: &str, by: &str| (scope.to_owned(), by.to_owned());
+    assert_eq!(implied(&["a:write"]), [pair("a:read", "a:write")]);
+    assert_eq!(implied(&["admin", "a:write"]), [pair("a:read", "a:write")]);
+    assert_eq!(implied(&["admin"]), [pair("a:read", "admin"), pair("a:write", "admin")]);
+    assert_eq!(implied(&["a:read"]), []);
 }
 
 #[test]

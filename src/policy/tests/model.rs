@@ -77,6 +77,51 @@ proptest! {
     }
 
     #[test]
+    fn brackets_nul_and_dots_in_a_name_never_gain_anything(
+        mut policy in policies(), asked in vec(requests(), 4), at in any::<Index>(), spelling in 0..SPELLINGS.len(),
+    ) {
+        let gate = policy.build();
+        for asked in asked {
+            let asked = asked.along(&policy);
+            let pairs: Vec<&str> = asked.query.trim_start_matches('?').split('&').collect();
+            let place = at.index(pairs.len());
+            let ruled = |pair: &str| pair.split('=').next() == Some("include");
+            if ruled(pairs[place]) {
+                let (_, value) = pairs[place].split_once('=').unwrap_or((pairs[place], ""));
+                let respelled = format!("{}={value}", SPELLINGS[spelling]);
+                let changed: Vec<&str> =
+                    pairs.iter().enumerate().map(|(at, pair)| if at == place { &respelled } else { *pair }).collect();
+                gains_nothing(&gate, &asked, &Asked { query: format!("?{}", changed.join("&")), ..asked.clone() })?;
+            }
+        }
+    }
+
+    #[test]
+    fn a_final_slash_more_or_less_never_leads_to_a_less_specific_route(
+        mut policy in policies(), asked in vec(requests(), 4),
+    ) {
+        let gate = policy.build();
+        for asked in asked {
+            let asked = asked.along(&policy);
+            let changed = match asked.path.strip_suffix('/') {
+                Some("") => continue,
+                Some(without) => without.to_owned(),
+                None => format!("{}/", asked.path),
+            };
+            let wild = |asked: &Asked| {
+                let label = gate.label_of(asked.method, &asked.path);
+                label.filter(|label| !label.ends_with("{*rest}")).map(|label| label.trim_end_matches('/').to_owned())
+            };
+            let changed = Asked { path: changed, ..asked.clone() };
+            // Both may be written, and then they are two; a template that is no wildcard never gives way to another.
+            if let (Some(own), Some(other)) = (wild(&asked), gate.label_of(changed.method, &changed.path)) {
+                let template = |label: &str| label.split(' ').next_back().unwrap().trim_end_matches('/').to_owned();
+                prop_assert_eq!(shape(&template(&own)), shape(&template(&other)), "{:?}", asked);
+            }
+        }
+    }
+
+    #[test]
     fn a_key_with_fewer_scopes_never_gains_anything(
         mut policy in policies(), asked in vec(requests(), 4), at in any::<Index>(),
     ) {
@@ -109,6 +154,26 @@ proptest! {
             }
         }
     }
+}
+
+/// Names that some parser reads as `include`.
+const SPELLINGS: [&str; 11] = [
+    "[include]",
+    "include]",
+    "]include",
+    "[[include",
+    "include%00x",
+    "include[]x",
+    "include[x]",
+    "include[0][x]",
+    "include.x",
+    "include[",
+    "%20include",
+];
+
+/// A template without the names of its parameters.
+fn shape(template: &str) -> String {
+    template.replace("{q}", "{p}")
 }
 
 fn gains_nothing(gate: &super::support::Gate, asked: &Asked, changed: &Asked) -> Result<(), TestCaseError> {

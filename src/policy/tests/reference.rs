@@ -10,7 +10,7 @@ type Names = BTreeSet<String>;
 pub(super) fn answer(policy: &Written, asked: &Asked) -> Answer {
     let refused = |code| (code, Vec::new(), Vec::new());
     let pairs: Vec<&str> = asked.query.strip_prefix('?').map_or(vec![], |query| query.split('&').collect());
-    if pairs.iter().any(|pair| every_name(pair).iter().any(|name| plain_forms(name).contains("_method"))) {
+    if pairs.iter().any(|pair| every_name(pair).iter().any(|name| reads_like(name, "_method"))) {
         return refused("method_override");
     }
     let Some(segments) = segments(&asked.path) else {
@@ -19,7 +19,8 @@ pub(super) fn answer(policy: &Written, asked: &Asked) -> Answer {
     let route = choose(policy, &segments, asked);
     let has_slash = segments.iter().any(|segment| segment.contains(&b'/'));
     if has_slash && !route.is_some_and(|route| route.encoded_slash) {
-        return refused("ambiguous_path");
+        let late = policy.routes.iter().any(|route| route.encoded_slash) && !asked.who.has_key;
+        return refused(if late { "missing_key" } else { "ambiguous_path" });
     }
     if let Some(route) = route.filter(|route| matches!(route.access, AccessSpec::Anyone)) {
         return decided("allow", policy, (route, &Names::new()), &asked.who);
@@ -98,10 +99,15 @@ fn segments(path: &str) -> Option<Vec<Vec<u8>>> {
 fn segment(piece: &str) -> Option<Vec<u8>> {
     let malformed = piece.match_indices('%').any(|(at, _)| !is_escape(piece.as_bytes().get(at..at + 3)));
     let bytes = decode(piece.as_bytes(), false);
-    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let text = String::from_utf8(bytes.clone()).ok()?;
     let twice = decode(&bytes, false) != bytes;
-    let dots = text.split('/').any(|part| part == "." || part == "..");
-    (!malformed && !twice && !dots && !text.contains(['\\', '\0', ';'])).then_some(bytes)
+    let collapses = |part: &str| {
+        let head = part.split(['?', '#']).next().unwrap();
+        head.trim_matches(['.', ' ']).is_empty() && (part.is_empty() || !head.is_empty())
+    };
+    let collapses = !piece.is_empty() && text.split('/').any(collapses);
+    let odd = text.chars().any(|letter| letter.is_ascii_control() || "\\;".contains(letter));
+    (!malformed && !twice && !collapses && !odd).then_some(bytes)
 }
 
 fn is_escape(bytes: Option<&[u8]>) -> bool {
@@ -145,16 +151,15 @@ fn pieces(template: &str) -> Vec<&str> {
 /// How a whole template stands to a path; `None` where it does not match at all.
 fn fits(policy: &Written, template: &str, segments: &[Vec<u8>]) -> Option<Match> {
     let pieces = pieces(template);
+    let without_slash = |length: usize, is_empty: bool| if is_empty { length - 1 } else { length };
+    let length = without_slash(segments.len(), segments.last()?.is_empty());
     let (mut fits, mut near) = (Vec::new(), false);
-    for (at, piece) in pieces.iter().enumerate() {
-        if piece.is_empty() && segments.get(at).is_none() {
-            break;
-        }
-        let segment = segments.get(at)?;
+    for (at, piece) in pieces.iter().enumerate().filter(|(_, piece)| !piece.is_empty()) {
+        let segment = segments[..length].get(at)?;
         let is_wildcard = piece.starts_with("{*");
         if piece.starts_with('{') {
             let has_slash = segments[at..].iter().any(|segment| segment.contains(&b'/'));
-            if segment.is_empty() || (is_wildcard && has_slash) {
+            if is_wildcard && has_slash {
                 return None;
             }
             near |= near_sibling(policy, &pieces[..at], segment);
@@ -168,20 +173,24 @@ fn fits(policy: &Written, template: &str, segments: &[Vec<u8>]) -> Option<Match>
             return Some((fits, near));
         }
     }
-    let slash = |segments: usize, last_is_empty: bool| (segments - usize::from(last_is_empty), last_is_empty);
-    let ours = slash(segments.len(), segments.last().is_some_and(Vec::is_empty));
-    let theirs = slash(pieces.len(), pieces.last().is_some_and(|piece| piece.is_empty()));
-    // A final slash too many or too few is a near miss, which an exact template of this shape goes before.
-    fits.truncate(ours.0);
-    (ours.0 == theirs.0).then_some((fits, near || ours.1 != theirs.1))
+    // The final slash is all that may still differ.
+    near |= pieces.len() != segments.len();
+    (fits.len() == length).then_some((fits, near))
 }
 
 fn literal_fit(policy: &Written, literal: &str, segment: &[u8]) -> Option<Fit> {
     let folded = literal.as_bytes().eq_ignore_ascii_case(segment);
     match literal.as_bytes() == segment || (folded && policy.case == PathCase::Insensitive) {
         true => Some(Fit::Literal),
-        false => folded.then_some(Fit::NearLiteral),
+        false => worn(segment).eq_ignore_ascii_case(literal).then_some(Fit::NearLiteral),
     }
+}
+
+/// What careless servers leave of a segment.
+fn worn(segment: &[u8]) -> String {
+    let text = String::from_utf8(segment.to_vec()).unwrap();
+    let head = text.split(['?', '#']).next().filter(|head| !head.is_empty()).unwrap_or(&text);
+    head.trim_start_matches(' ').trim_end_matches(['.', ' ']).to_owned()
 }
 
 /// Whether a literal that stands behind the same pieces equals the segment but for letter case.
@@ -239,29 +248,26 @@ fn every_name(pair: &str) -> Vec<&str> {
     names
 }
 
-/// What lenient parsers make of a name, after one, two and three decodings.
-fn plain_forms(name: &str) -> BTreeSet<String> {
+/// Whether some parser would read a name as the ruled one, or as something in it, after one, two or three decodings.
+fn reads_like(name: &str, ruled: &str) -> bool {
     let mut bytes = name.as_bytes().to_vec();
-    let mut forms = BTreeSet::new();
-    for _ in 0..3 {
+    (0..3).any(|_| {
         bytes = decode(&bytes, true);
-        let name = String::from_utf8_lossy(&bytes).to_lowercase();
-        for name in [name.as_str(), name.split('\0').next().unwrap_or_default()] {
-            let php = name.trim_start_matches(' ');
-            let end = php.find('[').filter(|open| *open > 0 && php.rfind(']') > Some(*open)).unwrap_or(php.len());
-            let (head, index) = php.split_at(end);
-            let php = match php.starts_with('[') {
-                true => php.to_owned(),
-                false => format!("{}{index}", head.replace([' ', '.', '['], "_")),
-            };
-            for form in [name, &php] {
-                let plain = form.replace([' ', '\0'], "");
-                let words = plain.trim_start_matches(['!', '[', ']']).split(['[', ']']);
-                forms.extend(words.map(str::to_owned).take(1));
-            }
-        }
-    }
-    forms
+        let text = String::from_utf8_lossy(&bytes).to_lowercase().replace("%u0069", "i");
+        let text = text.replace('\u{17f}', "s").replace('\u{131}', "i").replace("i\u{307}", "i");
+        let cut = text.split('\0').next().unwrap().to_owned();
+        let bare = |text: &str| text.replace([' ', '\0'], "").trim_start_matches('?').to_owned();
+        let unclosed = |text: &str| match text.rsplit_once(']') {
+            Some((before, after)) => format!("{before}]{}", after.replace('[', "_")),
+            None => text.replace('[', "_"),
+        };
+        let php = |text: &str| unclosed(text).replace(['.', ' ', '-'], "_");
+        let first = |text: &str, between: &[char]| text.split(between).find(|part| !part.is_empty()) == Some(ruled);
+        first(&bare(&text), &['[', ']', '.'])
+            || first(&bare(&cut), &['[', ']', '.'])
+            || first(&php(&cut), &['[', ']'])
+            || first(&php(cut.trim_start()), &['[', ']'])
+    })
 }
 
 /// Notes the scopes that the members ask for; the code of the first fault otherwise.
@@ -281,7 +287,7 @@ fn query(policy: &Written, route: &RouteSpec, (pairs, demanded): (&[&str], &mut 
         let is_ruled = decoded == "include" || (takes_brackets && is_indexed);
         let names = every_name(pair);
         let hidden = if is_ruled { names.get(2..).unwrap_or_default() } else { &names[..] };
-        if hidden.iter().any(|name| plain_forms(name).contains("include")) {
+        if hidden.iter().any(|name| reads_like(name, "include")) {
             return Err("ambiguous_query");
         }
         let once = decode(value.as_bytes(), true);
@@ -311,8 +317,7 @@ fn member_scopes(rules: Option<&[(String, MemberSpec)]>, member: &str, dotted: b
         MemberSpec::Scopes(names) => Some(names.clone()),
     };
     let plain = |name: &str| name.to_lowercase().replace([' ', '\0'], "");
-    let cut = member.split('\0').next().unwrap_or_default();
-    let near = rules.iter().any(|(listed, _)| listed != "*" && [plain(member), plain(cut)].contains(&plain(listed)));
+    let near = rules.iter().any(|(listed, _)| listed != "*" && plain(listed) == plain(member));
     if member != "*"
         && let Some(rule) = rule_of(member)
     {

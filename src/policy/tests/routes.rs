@@ -85,24 +85,64 @@ fn a_final_slash_is_one_path_and_its_absence_another() {
 }
 
 #[test]
-fn a_final_slash_never_leads_from_a_more_specific_template_to_a_less_specific_one() {
+fn a_path_that_differs_from_a_template_by_its_final_slash_is_never_taken_by_a_less_specific_one() {
     let gate = Draft::new()
-        .route("GET /admin", &["admin"])
-        .route("GET /things/{id}", &["thing"])
-        .route("GET /shelf/", &["shelf"])
-        .route("GET /{x}/", &["one"])
+        .open("GET /admin", AccessSpec::Deny)
+        .route("GET /admin/export", &["export"])
+        .route("GET /reports/", &["reports"])
+        .route("GET /both", &["both"])
+        .route("GET /both/", &["slash"])
+        .route("GET /users/{id}", &["user"])
+        .route("GET /files/{*rest}", &["files"])
         .route("GET /{*rest}", &["rest"])
         .finish();
-    let keys = &["admin", "thing", "shelf", "one", "rest"];
-    for request in ["GET /admin/", "GET /things/1/", "GET /shelf", "GET /other", "GET /Admin/", "GET /%61dmin/"] {
-        assert_eq!(gate.ask(request, keys), "route_not_allowed", "{request}");
+    let keys = &["export", "reports", "both", "slash", "user", "files", "rest"];
+    for path in ["/admin/", "/admin/export/", "/reports", "/users/1/"] {
+        assert_eq!(gate.ask(&format!("GET {path}"), keys), "route_not_allowed", "{path}");
+        assert_eq!(gate.explain(&format!("GET {path}"), keys).near_miss, Some(NearMiss::FinalSlash), "{path}");
     }
-    assert_eq!(gate.ask("GET /admin", &["admin"]), "allow");
-    assert_eq!(gate.ask("GET /shelf/", &["shelf"]), "allow");
-    assert_eq!(gate.ask("GET /other/", &["one"]), "allow");
-    assert_eq!(gate.ask("GET /admin/x/", &["rest"]), "allow");
-    assert_eq!(gate.ask("GET /things/1/parts/", &["rest"]), "allow");
-    assert!(gate.explain("GET /admin/", keys).near_miss);
+    for (path, scope) in [("/both", "both"), ("/both/", "slash"), ("/reports/", "reports"), ("/files/x/", "files")] {
+        assert_eq!(gate.ask(&format!("GET {path}"), &[scope]), "allow", "{path}");
+    }
+    assert_eq!(gate.ask("GET /other/", &["rest"]), "allow");
+}
+
+#[test]
+fn what_careless_servers_take_off_a_segment_does_not_make_a_literal_a_parameter() {
+    let gate = Draft::new()
+        .route("GET /a/admin", &["admin"])
+        .route("GET /a/v1.", &["dot"])
+        .route("GET /a/{id}", &["id"])
+        .finish();
+    for segment in [
+        "admin%20",
+        "admin.",
+        "admin%2e",
+        "admin..",
+        "%20admin",
+        "Admin%20.",
+        "admin%3Fx",
+        "admin%23x",
+        "v1",
+        "admin%3f.%20",
+    ] {
+        let asked = format!("GET /a/{segment}");
+        assert_eq!(gate.ask(&asked, &["id", "admin", "dot"]), "route_not_allowed", "{segment}");
+    }
+    assert_eq!(gate.ask("GET /a/v1.", &["dot"]), "allow");
+    for segment in ["admin%20x", "b.", "%20b", "b%3Fadmin", "%23admin", "a%40b.org", "%24custom%3A%3A%3Aid"] {
+        assert_eq!(gate.ask(&format!("GET /a/{segment}"), &["id"]), "allow", "{segment}");
+    }
+}
+
+#[test]
+fn segments_that_other_routers_read_as_parameters_are_told() {
+    let mut draft = Draft::with(Options { base: "/:tenant".to_owned(), ..Options::default() });
+    draft.try_spec(written("GET|POST /x/:id")).unwrap();
+    let gate = draft.route("GET /text:plain/a:/%3Aid/:1/:", &[]).route("GET /y/:_z/{id}", &[]).finish();
+    let told = gate.policy.colon_segments();
+    let told: Vec<(usize, &str)> = told.iter().map(|colon| (colon.route.index(), &*colon.segment)).collect();
+    assert_eq!(told, [(0, ":tenant"), (0, ":id"), (3, ":_z")]);
 }
 
 #[test]
@@ -152,7 +192,7 @@ fn letter_case_never_leads_from_a_more_specific_template_to_a_less_specific_one(
     assert_eq!(gate.ask("GET /a/b/SECRET", keys), "route_not_allowed");
     assert_eq!(gate.ask("GET /c/d/Secret", keys), "route_not_allowed");
     assert_eq!(gate.ask("GET /a/b/other", keys), "allow");
-    assert!(gate.explain("GET /a/b/SECRET", keys).near_miss);
+    assert_eq!(gate.explain("GET /a/b/SECRET", keys).near_miss, Some(NearMiss::Spelling));
 }
 
 #[test]
@@ -178,7 +218,10 @@ fn letters_that_some_servers_fold_into_ascii_count_as_letter_case() {
         assert_eq!(gate.ask(&format!("GET /a/{segment}"), &["id", "sink"]), "route_not_allowed", "{segment}");
     }
     assert_eq!(gate.ask("GET /a/caf%c3%a9", &["cafe"]), "allow");
-    assert_eq!(gate.ask("GET /a/%FF%FE", &["id"]), "allow");
+    for segment in ["%C4%B1d", "%C4%B0d"] {
+        let gate = Draft::new().route("GET /id", &["id"]).route("GET /{x}", &["x"]).finish();
+        assert_eq!(gate.ask(&format!("GET /{segment}"), &["id", "x"]), "route_not_allowed", "{segment}");
+    }
 }
 
 #[test]

@@ -108,6 +108,12 @@ impl Gate {
         target.route().map(|route| route.label().to_owned())
     }
 
+    /// The label of the route of a path, if the path is sound and has one.
+    pub(super) fn label_of(&self, method: &str, path: &str) -> Option<String> {
+        let request = Request { method: method.as_bytes(), target: path.as_bytes(), override_header: false };
+        self.policy.judge(&request).ok()?.route().map(|route| route.label().to_owned())
+    }
+
     pub(super) fn key(&self, scopes: &[&str]) -> Principal {
         key_with(Grant::Custom(self.vocabulary.intern_all(scopes.iter().copied())))
     }

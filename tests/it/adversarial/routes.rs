@@ -84,7 +84,8 @@ pub const CASES: &[Case] = &[
     // An encoded slash is for the parameter of the one route that allows it.
     (b"GET /api/files/a%2Fb", "allow"),
     (b"GET /api/files/a%2fb%2Fc", "allow"),
-    (b"GET /api/files/%2Fetc%2Fpasswd", "allow"),
+    (b"GET /api/files/%2Fetc%2Fpasswd", "ambiguous_path"),
+    (b"GET /api/files/etc%2Fpasswd", "allow"),
     (b"PUT /api/files/a%2Fb", "ambiguous_path"),
     (b"GET /api/files/a%2Fb/c", "ambiguous_path"),
     (b"GET /api/files%2Fa", "ambiguous_path"),
