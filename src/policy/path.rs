@@ -19,7 +19,7 @@ pub enum PathFault {
     DotSegment,
     /// `//` before the end, or the same by an encoded slash.
     EmptySegment,
-    /// `%5C`, or an encoded control byte.
+    /// `%5C`, an encoded control byte, or `%3F` or `%23` before the last segment.
     EncodedByte,
     /// `%2F` where the route does not allow it.
     EncodedSlash,
@@ -50,7 +50,7 @@ impl PathFault {
             }
             Self::EmptySegment => "The path has an empty segment (//); send it with single slashes.",
             Self::EncodedByte => {
-                "The path has an encoded backslash or control byte, which servers read differently; leave it out."
+                "The path has an encoded backslash, control byte, or question or number sign before its last segment, which servers read differently; leave it out."
             }
             Self::EncodedSlash => "The path has an encoded slash (%2F), which this route does not allow; leave it out.",
             Self::EncodedTwice => "The path is percent-encoded twice; encode it once.",
@@ -180,6 +180,8 @@ impl Segment<'_> {
 /// The segment at the front of `rest`, which begins at `start`, and what follows it: nothing, or a slash and more.
 fn judge_segment(rest: &[u8], start: usize) -> Result<(Place, &[u8]), PathFault> {
     let (mut encoded, mut encoded_slash, mut percent, mut foreign) = (false, false, false, false);
+    // A server that decodes before it parts the target sees the path end at `?` or `#`.
+    let mut ends = false;
     let mut after = rest;
     while let Some((&byte, next)) = after.split_first() {
         if is_plain(byte) {
@@ -198,6 +200,7 @@ fn judge_segment(rest: &[u8], start: usize) -> Result<(Place, &[u8]), PathFault>
                     b';' => return Err(PathFault::Semicolon),
                     b'\\' | 0..b' ' | 0x7F => return Err(PathFault::EncodedByte),
                     0x80.. => foreign = true,
+                    b'?' | b'#' => ends = true,
                     _ => {}
                 }
             }
@@ -205,6 +208,9 @@ fn judge_segment(rest: &[u8], start: usize) -> Result<(Place, &[u8]), PathFault>
             b'#' => return Err(PathFault::Fragment),
             _ => return Err(PathFault::ForbiddenByte),
         }
+    }
+    if ends && !after.is_empty() {
+        return Err(PathFault::EncodedByte);
     }
     let length = rest.len() - after.len();
     let piece = rest.get(..length).unwrap_or_default();

@@ -93,6 +93,11 @@ fn segments(path: &str) -> Option<Vec<Vec<u8>>> {
     if inner.iter().any(|piece| piece.is_empty()) || path.contains(';') {
         return None;
     }
+    // What some servers take for the end of the path may stand in the last segment alone.
+    let ends = |piece: &&str| decode(piece.as_bytes(), false).iter().any(|byte| b"?#".contains(byte));
+    if inner.iter().any(ends) {
+        return None;
+    }
     inner.iter().chain([last]).map(|piece| segment(piece)).collect()
 }
 
