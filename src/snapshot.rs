@@ -21,7 +21,7 @@ use crate::telemetry::metrics::{Metrics, RouteCells};
 
 /// The compiled configuration as requests see it. The proxy knows it through the snapshot alone: it cannot load one.
 pub use crate::config::{
-    Accept, Config, Cors, ErrorFormat, HostRule, Limits, Mode, Timeouts, Underscores, UpstreamAddress,
+    Accept, Config, Cors, ErrorFormat, HostRule, Limits, Mode, Origins, Timeouts, Underscores, UpstreamAddress,
 };
 
 /// One generation of the configuration, with what is worked out from it once.

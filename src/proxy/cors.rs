@@ -3,19 +3,21 @@
 
 use crate::http1::head::RequestHead;
 use crate::http1::write;
-use crate::snapshot::Cors;
+use crate::snapshot::{Cors, Origins};
 
 use super::reply::Setting;
 
 /// The methods that a preflight allows: the same for every target, so that it tells nothing of routes.
 const METHODS: &[u8] = b"GET, HEAD, POST, PUT, PATCH, DELETE";
 
-/// The origin of a request, where it is one that may call. A field that is given twice allows nothing.
+/// What an answer says of the origin of a request, where it is one that may call: the origin, or `*` where all may, so that
+/// no browser shows a page what was answered to credentials. A field that is given twice allows nothing.
 pub(crate) fn origin<'b>(cors: Option<&Cors>, head: &RequestHead<'b>) -> Option<&'b [u8]> {
     let cors = cors?;
     let mut given = values(head, b"origin");
     let origin = given.next().filter(|origin| cors.origins.allow(origin))?;
-    given.next().is_none().then_some(origin)
+    let allowed = if cors.origins == Origins::Any { b"*" } else { origin };
+    given.next().is_none().then_some(allowed)
 }
 
 /// True for a preflight: the browser's question whether a request may be sent, which carries no key.

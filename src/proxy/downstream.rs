@@ -244,10 +244,6 @@ impl Connection {
             }
             End::Cut(error) => {
                 self.ticket.code = Code::named(error.code());
-                if plan.version == Version::Http10 {
-                    // A body without a length would look whole to a caller that sees the connection end in order.
-                    self.stream.reset_on_close();
-                }
                 self.ticket.close(&self.worker, view, now);
                 return Next::Drop;
             }
@@ -357,9 +353,13 @@ impl Connection {
         if self.ticket.open && !self.ticket.begun {
             self.answer_error(&view, ProxyError::Internal, None).await;
         }
-        self.ticket.code = Code::named(ProxyError::Internal.code());
-        self.ticket.close(&self.worker, &view, self.worker.clocks().0);
-        self.linger().await;
+        if self.ticket.open {
+            self.ticket.code = Code::named(ProxyError::Internal.code());
+            self.ticket.close(&self.worker, &view, self.worker.clocks().0);
+        }
+        if !self.ticket.begun || self.ticket.status == 500 {
+            self.linger().await;
+        }
     }
 
     /// Writes and flushes, for as long as the caller takes some of it in time.

@@ -49,6 +49,13 @@ impl Stream {
         }
     }
 
+    /// Takes [`Self::reset_on_close`] back: all there is was sent.
+    pub(crate) fn close_in_order(&self) {
+        if let Self::Tcp(stream) = self {
+            let _ = SockRef::from(stream).set_linger(None);
+        }
+    }
+
     /// True when TLS holds nothing that was received and not read: neither data nor the end of the session. A socket
     /// alone cannot tell, because whole records may have been taken off it already.
     pub(crate) fn is_drained(&self) -> bool {

@@ -45,6 +45,8 @@ pub(crate) struct Pool {
     budget: Cell<f32>,
     /// The last attempt to connect failed.
     unreachable: Cell<bool>,
+    /// Requests of an older generation still use this pool, and nobody prunes it.
+    retired: Cell<bool>,
 }
 
 struct Idle {
@@ -121,6 +123,7 @@ impl Pool {
             pending: Cell::new(0),
             budget: Cell::new(BUDGET_START),
             unreachable: Cell::new(false),
+            retired: Cell::new(false),
         })
     }
 
@@ -175,13 +178,19 @@ impl Pool {
         self.keep(lease, Rest::None);
     }
 
+    /// Keeps nothing from now on: another pool has taken this one's place.
+    pub(crate) fn retire(&self) {
+        self.retired.set(true);
+        self.idle.borrow_mut().clear();
+    }
+
     /// Keeps a connection whose last answer had no body by its status or method: it rests first.
     pub(crate) fn put_to_rest(&self, lease: Lease) {
         self.keep(lease, Rest::Tick);
     }
 
     fn keep(&self, mut lease: Lease, rest: Rest) {
-        if !lease.stream.is_drained() {
+        if self.retired.get() || !lease.stream.is_drained() {
             return;
         }
         lease.reused = true;

@@ -111,6 +111,9 @@ impl Worker {
         // Connections to the upstream outlive a reload unless it changed where the upstream is, or how it is trusted.
         let same = known.snapshot.same_upstream(&snapshot);
         let pool = if same { Rc::clone(&known.pool) } else { Pool::new(Rc::clone(&self.watch), &self.cells) };
+        if !same {
+            known.pool.retire();
+        }
         let view = Rc::new(View::of(snapshot, pool, self.workers));
         *self.view.borrow_mut() = Rc::clone(&view);
         view

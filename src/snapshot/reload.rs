@@ -4,6 +4,7 @@
 //! applied. What is fixed at start is named in the log when it changed.
 
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -81,7 +82,7 @@ impl Reloader {
         let mut directories = self.directories();
         let mut _watcher = watch(&directories, sender.clone());
         // What changed while the process started was not watched yet.
-        self.reload(false);
+        self.try_reload(false);
         loop {
             let requested = match triggers.recv_timeout(POLL) {
                 Ok(Trigger::Requested) => true,
@@ -89,14 +90,22 @@ impl Reloader {
                 Err(RecvTimeoutError::Timeout) => false,
                 Err(RecvTimeoutError::Disconnected) => return,
             };
-            self.reload(requested);
+            self.try_reload(requested);
             let now = self.directories();
             if directories != now {
                 _watcher = watch(&now, sender.clone());
                 directories = now;
                 // What changed in a new directory before it was watched.
-                self.reload(false);
+                self.try_reload(false);
             }
+        }
+    }
+
+    /// A panic is a failed reload, and not the end of all reloads.
+    fn try_reload(&mut self, requested: bool) {
+        if catch_unwind(AssertUnwindSafe(|| self.reload(requested))).is_err() {
+            tracing::error!("a reload panicked; what is in force stays");
+            self.aim.metrics.reloaded(Reload::Failed);
         }
     }
 

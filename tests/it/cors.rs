@@ -79,3 +79,14 @@ fn without_the_setting_nothing_is_said_about_origins() {
     assert_eq!(answer.status(), 401);
     assert!(!answer.has("access-control-allow-origin") && !answer.has("vary"));
 }
+
+/// With an exact origin a browser would also show the page what was answered to the user's cookies.
+#[test]
+fn where_every_page_may_call_the_answer_names_none_of_them() {
+    let upstream = Upstream::ok();
+    let gateway = Setup::new(&upstream).config("cors: { origins: [\"*\"] }").start();
+    let answer = gateway.answer(&Call::get("/api/health").field("Origin", "https://any.example"));
+    assert_eq!((answer.status(), answer.field("access-control-allow-origin")), (200, Some("*")));
+    let preflight = gateway.answer(&preflight("https://any.example", "/api/profiles"));
+    assert_eq!((preflight.status(), preflight.field("access-control-allow-origin")), (204, Some("*")));
+}

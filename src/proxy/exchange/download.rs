@@ -247,6 +247,10 @@ impl Relay {
             self.download.out = ends.worker.borrow_output();
         }
         answer::write_head(head, &body, &frame, &mut self.download.out);
+        if body.outgoing() == Outgoing::UntilClose {
+            // Such a body looks whole to a caller that sees the connection end in order: until it is, it does not.
+            ends.down.reset_on_close();
+        }
         self.download.closes = close;
         // A 204 that announces a body is one that nobody can find the end of (RFC 9110 15.3.5).
         let announces = head.content_length.is_some_and(|length| length > 0)

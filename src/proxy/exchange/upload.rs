@@ -154,6 +154,11 @@ impl Relay {
                 ends.ticket.sent = Some(self.now());
                 return Poll::Ready(Ok(()));
             }
+            // TLS may hold bytes back that the caller waits to see answered before it sends more.
+            if let Poll::Ready(Err(_)) = Pin::new(&mut lease.stream).poll_flush(cx) {
+                self.upload.state = State::Abandoned;
+                return Poll::Ready(Ok(()));
+            }
             if self.upload.held {
                 return Poll::Pending;
             }
