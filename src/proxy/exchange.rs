@@ -80,7 +80,7 @@ pub(crate) async fn run(mut ends: Ends<'_>, mut lease: Lease) -> (End, Instant) 
         Ok(()) => End::Complete { close: relay.download.closes || !relay.upload.is_read() },
         Err(end) => end,
     };
-    if matches!(end, End::Complete { .. }) {
+    if relay.download.resets && matches!(end, End::Complete { .. }) {
         ends.down.close_in_order();
     }
     if matches!(end, End::Complete { .. }) && relay.upload.is_sent() && relay.download.is_reusable() {

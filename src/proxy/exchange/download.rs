@@ -50,6 +50,8 @@ pub(super) struct Download {
     pub(super) closes: bool,
     /// The answer has no body whatever its head says, so one that was sent all the same may still be on its way.
     pub(super) bodyless: bool,
+    /// The caller's connection is set to end in a reset, until the answer is complete.
+    pub(super) resets: bool,
 }
 
 enum Phase {
@@ -72,6 +74,7 @@ impl Download {
             keeps: false,
             closes: false,
             bodyless: false,
+            resets: false,
         }
     }
 
@@ -250,6 +253,7 @@ impl Relay {
         if body.outgoing() == Outgoing::UntilClose {
             // Such a body looks whole to a caller that sees the connection end in order: until it is, it does not.
             ends.down.reset_on_close();
+            self.download.resets = true;
         }
         self.download.closes = close;
         // A 204 that announces a body is one that nobody can find the end of (RFC 9110 15.3.5).
