@@ -1,0 +1,107 @@
+//! The answers that a connection writes itself, and how it ends so that they arrive.
+
+use super::*;
+
+impl Connection {
+    /// Writes an error answer; true when the connection ends after it.
+    pub(super) async fn answer_error(&mut self, view: &View, error: ProxyError, plan: Option<&Plan>) -> bool {
+        let config = &view.snapshot.config;
+        // Only a request without a body is known to be read whole here.
+        let keeps = plan.is_some_and(|plan| plan.keep_alive && plan.framing == Framing::None);
+        let close = !keeps || self.worker.is_draining();
+        let mut out = self.worker.borrow_output();
+        self.ticket.refuse(error);
+        let setting = Setting {
+            accept: &config.keys.accept,
+            format: config.errors,
+            request_id: self.ticket.id.as_bytes(),
+            date: self.worker.watch.date(),
+            origin: &self.ticket.origin,
+            head: plan.is_some_and(|plan| plan.answer_to == AnswerTo::Head),
+            connection: reply::Connection::of(plan.map_or(Version::Http11, |plan| plan.version), close),
+            grpc: plan.is_some_and(|plan| plan.grpc),
+        };
+        self.ticket.begun = true;
+        self.ticket.bytes_out = Reply::error(error).write(&setting, &mut out) as u64;
+        let sent = self.write_all(view, &out).await;
+        self.worker.return_output(out);
+        close || sent.is_err()
+    }
+
+    /// Answers bytes that never became a request, counts them, and ends the connection.
+    pub(super) async fn refuse(&mut self, error: ProxyError) {
+        let view = self.worker.view();
+        self.ticket.id = self.worker.request_ids.next();
+        self.answer_error(&view, error, None).await;
+        self.ticket.close(&self.worker, &view, self.worker.clocks().0);
+        self.linger().await;
+    }
+
+    /// Ends a request that panicked: answered if nothing was yet, and counted in any case.
+    pub(super) async fn answer_panic(&mut self) {
+        let view = self.worker.view();
+        let request_id = String::from_utf8_lossy(self.ticket.id.as_bytes()).into_owned();
+        tracing::error!(request_id, "a request panicked; its connection is closed");
+        if self.ticket.open && !self.ticket.begun {
+            self.answer_error(&view, ProxyError::Internal, None).await;
+        }
+        if self.ticket.open {
+            self.ticket.code = Code::named(ProxyError::Internal.code());
+            self.ticket.close(&self.worker, &view, self.worker.clocks().0);
+        }
+        if !self.ticket.begun || self.ticket.status == 500 {
+            self.linger().await;
+        }
+    }
+
+    /// Writes and flushes, for as long as the caller takes some of it in time.
+    pub(super) async fn write_all(&mut self, view: &View, out: &[u8]) -> io::Result<()> {
+        let stall = view.snapshot.config.limits.write_stall;
+        let mut deadline = self.slot.now().after(stall);
+        let mut left = out;
+        poll_fn(|cx| {
+            while !left.is_empty() {
+                let Poll::Ready(wrote) = Pin::new(&mut self.stream).poll_write(cx, left) else {
+                    if self.slot.now() >= deadline {
+                        return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                    }
+                    self.slot.arm(deadline, cx);
+                    return Poll::Pending;
+                };
+                let count = wrote?;
+                if count == 0 {
+                    return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+                }
+                left = left.get(count..).unwrap_or_default();
+                deadline = self.slot.now().after(stall);
+            }
+            Pin::new(&mut self.stream).poll_flush(cx)
+        })
+        .await
+    }
+
+    /// Ends the connection so that the answer arrives: a close with unread bytes would reset it (RFC 9112 9.6).
+    pub(super) async fn linger(&mut self) {
+        if self.stream.shutdown().await.is_err() {
+            return;
+        }
+        let deadline = self.slot.now().after(LINGER);
+        let mut left = LINGER_BYTES;
+        self.input.consume(self.input.len());
+        while left > 0 {
+            let read = poll_fn(|cx| {
+                if self.slot.now() >= deadline {
+                    return Poll::Ready(Ok(0));
+                }
+                self.slot.arm(deadline, cx);
+                self.worker.buffers.poll_fill(&mut self.stream, &mut self.input, cx)
+            });
+            match read.await {
+                Ok(count @ 1..) => left = left.saturating_sub(count),
+                Ok(0) | Err(_) => break,
+            }
+            self.input.consume(self.input.len());
+        }
+        self.worker.buffers.reclaim(&mut self.input);
+    }
+}
