@@ -216,11 +216,16 @@ fn one(connection: &Connection, id: &KeyId, path: &Path) -> Result<Option<KeyRec
 /// What an error of SQLite means for the store at `path`.
 fn fault(path: &Path, doing: &'static str, error: &rusqlite::Error) -> StoreError {
     use rusqlite::ErrorCode::{DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull, NotADatabase};
+    use rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
     let path = path.to_path_buf();
     match error.sqlite_error_code() {
         Some(DatabaseBusy | DatabaseLocked) => StoreError::Locked { path },
         Some(DatabaseCorrupt) => StoreError::Damaged { path, what: error.to_string() },
         Some(DiskFull) => StoreError::Full { path },
+        // The file beside the store that its readers share cannot grow: SQLite has no other word for a full disk there.
+        Some(_) if error.sqlite_error().is_some_and(|error| error.extended_code == SQLITE_IOERR_SHMSIZE) => {
+            StoreError::Full { path }
+        }
         Some(NotADatabase) => StoreError::NotAStore { path, what: error.to_string() },
         _ => StoreError::Io { path, doing, reason: error.to_string() },
     }

@@ -259,3 +259,10 @@ fn a_writer_that_holds_the_store_too_long_is_said_to() {
     assert!(matches!(error, StoreError::Locked { .. }), "{error}");
     assert_eq!(store.list().unwrap(), [], "readers do not wait for writers");
 }
+
+#[test]
+fn a_shared_file_that_cannot_grow_is_a_full_disk() {
+    let failure = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR_SHMSIZE);
+    let error = fault(Path::new("k.db"), "read", &rusqlite::Error::SqliteFailure(failure, None));
+    assert!(matches!(error, StoreError::Full { .. }), "{error}");
+}
