@@ -38,6 +38,11 @@ impl Origins {
 }
 
 impl Cors {
+    /// True where an answer differs with the origin that asks, which a cache must know of.
+    pub fn varies(&self) -> bool {
+        self.origins != Origins::Any
+    }
+
     pub(super) fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Self> {
         const MAX_AGE: Duration = Duration::from_secs(600);
         const USUAL: &str = "Authorization, Content-Type";

@@ -14,6 +14,8 @@ pub(crate) struct Frame<'a> {
     pub(crate) request_id: &'a [u8],
     /// The origin of the page that called, where it may read the answer; otherwise empty.
     pub(crate) origin: &'a [u8],
+    /// A page of another origin would have got another answer.
+    pub(crate) varies: bool,
     /// The connection ends after this answer.
     pub(crate) close: bool,
 }
@@ -31,8 +33,8 @@ pub(crate) fn write_head(head: &ResponseHead<'_>, body: &Body, frame: &Frame<'_>
     }
     write::field(out, b"x-request-id", frame.request_id);
     // What the upstream says about origins stands.
-    if !frame.origin.is_empty() && !head.fields.iter().any(|field| is_origin_rule(field.name)) {
-        cors::write_allowed(frame.origin, out);
+    if frame.varies || !frame.origin.is_empty() {
+        write_origin_rule(head, frame, out);
     }
     match (frame.close, frame.version) {
         (true, _) => write::field(out, b"connection", b"close"),
@@ -42,8 +44,15 @@ pub(crate) fn write_head(head: &ResponseHead<'_>, body: &Body, frame: &Frame<'_>
     write::end_of_head(out);
 }
 
-fn is_origin_rule(name: &[u8]) -> bool {
-    name.eq_ignore_ascii_case(b"access-control-allow-origin")
+fn write_origin_rule(head: &ResponseHead<'_>, frame: &Frame<'_>, out: &mut Vec<u8>) {
+    let is_rule = |name: &[u8]| name.eq_ignore_ascii_case(b"access-control-allow-origin");
+    if head.fields.iter().any(|field| is_rule(field.name)) {
+        return;
+    }
+    cors::write_allowed(frame.origin, out);
+    if frame.varies {
+        write::field(out, b"vary", b"Origin");
+    }
 }
 
 /// Appends an interim answer (100, 103 and the like).

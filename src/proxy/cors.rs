@@ -36,6 +36,7 @@ pub(crate) fn write_preflight(cors: &Cors, setting: &Setting<'_>, out: &mut Vec<
     write::field(out, b"date", &setting.date);
     write::field(out, b"x-request-id", setting.request_id);
     write_allowed(setting.origin, out);
+    write::field(out, b"vary", b"Origin");
     write::field(out, b"access-control-allow-methods", METHODS);
     if !cors.headers.is_empty() {
         write::field(out, b"access-control-allow-headers", cors.headers.as_bytes());
@@ -45,10 +46,10 @@ pub(crate) fn write_preflight(cors: &Cors, setting: &Setting<'_>, out: &mut Vec<
     write::end_of_head(out);
 }
 
-/// Appends what lets a page of this origin read an answer.
+/// Appends what lets a page of this origin read an answer. Whether the answer would be another for another page, which
+/// caches must know, is for the caller to say: a refusal is never stored.
 pub(crate) fn write_allowed(origin: &[u8], out: &mut Vec<u8>) {
     if !origin.is_empty() {
         write::field(out, b"access-control-allow-origin", origin);
-        write::field(out, b"vary", b"Origin");
     }
 }

@@ -61,6 +61,18 @@ fn a_page_can_read_refusals_and_answers() {
 }
 
 #[test]
+fn a_cache_is_told_that_answers_differ_by_origin_whoever_asked_first() {
+    let upstream = Upstream::ok();
+    let gateway = start(&upstream);
+    let key = gateway.key(&["--scopes", "profiles:read"]);
+    for origin in [None, Some(PAGE), Some("https://evil.example")] {
+        let call = Call::get("/api/profiles").key(&key);
+        let call = origin.into_iter().fold(call, |call, origin| call.field("Origin", origin));
+        assert_eq!(gateway.answer(&call).all("vary"), ["Origin"], "{origin:?}");
+    }
+}
+
+#[test]
 fn what_the_upstream_says_about_origins_stands() {
     let upstream = Upstream::answering(
         "HTTP/1.1 200 OK\r\nAccess-Control-Allow-Origin: https://its.own\r\nContent-Length: 0\r\n\r\n",

@@ -14,6 +14,7 @@ use crate::proxy::error::ProxyError;
 use crate::proxy::upstream::Lease;
 use crate::proxy::watch::Moment;
 use crate::proxy::worker::Worker;
+use crate::snapshot::Cors;
 
 use super::{End, Ends, Relay, UNANSWERED, poll_write};
 
@@ -244,6 +245,7 @@ impl Relay {
             answer_to: ends.plan.answer_to,
             request_id: ends.ticket.id.as_bytes(),
             origin: &ends.ticket.origin,
+            varies: ends.view.snapshot.config.cors.as_ref().is_some_and(Cors::varies),
             close,
         };
         if self.download.out.capacity() == 0 {
