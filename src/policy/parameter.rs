@@ -257,7 +257,15 @@ impl MemberRule {
     }
 }
 
-/// What the most lenient server would make of a member: without letter case, white space and NUL.
+/// What the most lenient server would make of a member: without letter case, NUL, and white space of any script (Python
+/// and JavaScript trim a no-break space and a byte order mark, too).
 fn plain_member(member: &[u8]) -> Box<[u8]> {
-    folded(member).into_iter().filter(|byte| !is_dropped(*byte)).collect()
+    let folded = folded(member);
+    match std::str::from_utf8(&folded) {
+        Ok(text) if !text.is_ascii() => {
+            let kept = |letter: &char| !letter.is_whitespace() && !matches!(letter, '\0' | '\u{feff}');
+            text.chars().filter(kept).collect::<String>().into_bytes().into()
+        }
+        _ => folded.into_iter().filter(|byte| !is_dropped(*byte)).collect(),
+    }
 }
