@@ -7,6 +7,7 @@
 //! A policy is made by a [`Builder`], which checks everything once: a request can never meet a fault of the policy.
 
 mod asks;
+mod bare;
 mod binding;
 mod build_error;
 mod builder;
@@ -30,6 +31,7 @@ mod reason;
 mod route;
 pub mod scope;
 mod shadow;
+mod suffix;
 mod target;
 mod template;
 mod trace;
@@ -39,6 +41,7 @@ mod trie;
 mod tests;
 
 pub use asks::{Ask, AskPart};
+pub use bare::BarePrefix;
 pub use build_error::{BuildError, FaultKind, Part};
 pub use builder::{AccessSpec, Builder, MemberSpec, ParameterSpec, RouteSpec, RuleSpec};
 pub use colon::ColonSegment;
@@ -205,6 +208,10 @@ impl Policy {
                 line: routes.map(Route::line).min()?,
                 methods: self.written_methods(leaf),
                 chosen: chosen == Found::Leaf(leaf),
+                near_miss: match chosen {
+                    Found::NearMiss(meant, near) if meant == leaf => Some(near),
+                    _ => None,
+                },
             })
         };
         self.trie.all(path).into_iter().filter_map(candidate).collect()

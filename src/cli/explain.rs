@@ -190,6 +190,7 @@ fn add_steps(fields: &mut serde_json::Map<String, Value>, steps: &Explanation, f
                 "methods": candidate.methods,
                 "line": candidate.line,
                 "chosen": candidate.chosen,
+                "near_miss": candidate.near_miss.map(NearMiss::as_str),
             })
         })
         .collect();
@@ -201,6 +202,7 @@ fn add_steps(fields: &mut serde_json::Map<String, Value>, steps: &Explanation, f
         ("file", json!(file)),
         ("line", json!(steps.line)),
         ("segments", json!(steps.segments)),
+        ("final_slash", json!(steps.final_slash)),
         ("templates", Value::Array(templates)),
         ("near_miss", json!(steps.near_miss.map(NearMiss::as_str))),
         ("implied", json!(implied)),

@@ -135,6 +135,7 @@ pub(super) fn compile(
     };
     let policy = policy?;
     hidden::warn_of_hidden_methods(reader, &policy);
+    hidden::warn_of_bare_prefixes(reader, &policy);
     hidden::warn_of_colons(reader, &policy);
     unused::warn(reader, &fields, &policy);
     Some((policy, tests))

@@ -3,6 +3,7 @@
 use super::decision::Decision;
 use super::denial::Denial;
 use super::known::Implied;
+use super::path::JudgedPath;
 use super::route::{Access, Route};
 use super::scope::{Grant, ScopeSet};
 use super::trace::Trace;
@@ -17,6 +18,8 @@ pub struct Explanation {
     pub line: Option<u32>,
     /// The decoded segments of the path, as they were compared.
     pub segments: Vec<String>,
+    /// Whether the path ends in a slash.
+    pub final_slash: bool,
     /// Every template whose shape the path has, the most specific first.
     pub candidates: Vec<Candidate>,
     /// What alone parts the path from a more specific template than any it matches, so that no template matches it.
@@ -38,6 +41,8 @@ pub struct Candidate {
     pub line: u32,
     /// Whether the path chose it.
     pub chosen: bool,
+    /// What parts the path from it, where no less specific template matches because of that.
+    pub near_miss: Option<NearMiss>,
 }
 
 /// Grants that open a route to a request.
@@ -55,6 +60,7 @@ impl Explanation {
             trace: Trace::full(decision),
             line: decision.route().map(Route::line),
             segments: decision.target.segments(),
+            final_slash: decision.target.judged().is_some_and(JudgedPath::final_slash),
             candidates: decision.policy.candidates(decision.target),
             near_miss: decision.target.near_miss().map(|(_, near)| near),
             implied: decision.held().implied(),

@@ -5,6 +5,7 @@
 use smallvec::SmallVec;
 
 use super::octets::{decoded, escape, folded, folded_hash, folded_hash_of, has_escape};
+use super::suffix;
 
 /// Why a path is refused: each has more than one plausible reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,6 +170,20 @@ impl Segment<'_> {
             false => self.equals_in_ascii_case(bytes),
             true => folded(worn(&self.decoded())) == folded(worn(bytes)),
         }
+    }
+
+    /// The hash of what is left without a format suffix; `None` where it has none.
+    pub(super) fn stem_hash(&self) -> Option<u32> {
+        if !self.place.encoded && !self.place.worn {
+            return suffix::stem(self.raw).map(folded_hash);
+        }
+        let decoded = self.decoded();
+        suffix::stem(worn(&decoded)).map(|stem| folded_hash(&folded(stem)))
+    }
+
+    /// Whether some server that takes a format suffix off would take the decoded bytes for these, as in [`Self::reads_like`].
+    pub(super) fn reads_like_with_suffix(&self, bytes: &[u8]) -> bool {
+        suffix::same_stem(&folded(worn(&self.decoded())), &folded(worn(bytes)))
     }
 
     /// The decoded bytes.

@@ -56,6 +56,9 @@ fn of_near_miss(decision: &Decision<'_>, (leaf, near): (LeafId, NearMiss)) -> St
         (NearMiss::Spelling, _) => {
             format!("The path is that of a route but for {}; send it as the route writes it.", near.as_str())
         }
+        (NearMiss::FormatSuffix, _) => format!(
+            "Some servers take a format suffix such as .json off and would read the path as {template}; send the path as the route writes it."
+        ),
         (NearMiss::FinalSlash, true) => {
             format!("The policy has {template} with a final slash, and not without; send the path with it.")
         }

@@ -21,9 +21,9 @@ pub struct Shadow {
 }
 
 /// A template and the routes on it.
-struct Leaf<'p> {
-    first: RouteId,
-    template: Template,
+pub(super) struct Leaf<'p> {
+    pub(super) first: RouteId,
+    pub(super) template: Template,
     table: &'p MethodTable,
 }
 
@@ -49,7 +49,8 @@ impl Policy {
         shadows
     }
 
-    fn leaves(&self) -> Vec<Leaf<'_>> {
+    /// Every template with its routes.
+    pub(super) fn leaves(&self) -> Vec<Leaf<'_>> {
         let leaf = |table: &'_ MethodTable| {
             let (_, first) = table.written().min_by_key(|(_, id)| *id)?;
             let template = Template::parse(self.route(first)?.template()).ok()?;

@@ -8,6 +8,8 @@
 //! of them would have led to a template, no less specific template may match instead (`NearMiss`): a change of letter
 //! case never leads from one template to another. What careless servers take off the ends of a segment (`admin.`,
 //! `admin%20`) counts as letter case does, and so does a final slash that the best template has not, or that it lacks.
+//! A format suffix (`export.json` for `export`) is a second reading of the last segment alone, and only where the literal
+//! ends a template there.
 
 use std::num::NonZeroU32;
 
@@ -15,6 +17,7 @@ use super::edges::Edges;
 use super::method::MethodTable;
 use super::octets::{folded, folded_hash};
 use super::path::{JudgedPath, Segment, worn};
+use super::suffix::literal_stem;
 use super::template::{Piece, Template};
 
 /// How letters of literals are compared with those of paths.
@@ -96,6 +99,8 @@ pub(super) enum Found {
 pub enum NearMiss {
     /// The final slash, there or missing.
     FinalSlash,
+    /// A format suffix such as `.json` at the end, there or missing.
+    FormatSuffix,
     /// A segment is a literal but for letter case, or for dots and spaces at its ends and what follows a `?` or `#`.
     Spelling,
 }
@@ -106,6 +111,7 @@ impl NearMiss {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::FinalSlash => "the final slash",
+            Self::FormatSuffix => "a format suffix such as .json, which some servers take off",
             Self::Spelling => "letter case, or dots and spaces at the ends of a segment",
         }
     }
@@ -183,12 +189,28 @@ impl Trie {
                 }
             }
         }
+        if let Some((leaf, _)) = self.with_other_suffix(node, path, at) {
+            return Some((leaf, near.or(Some(NearMiss::FormatSuffix))));
+        }
         let parameter = here.parameter.and_then(|child| self.first_below(child, path, at + 1));
         let (leaf, below) = parameter.or_else(|| {
             let wildcard = here.wildcard?;
             (!path.has_encoded_slash_from(at)).then_some((wildcard, None))
         })?;
         Some((leaf, near.or(below)))
+    }
+
+    /// The template that ends in a literal which the last segment is but for a format suffix.
+    fn with_other_suffix(&self, node: NodeId, path: &JudgedPath<'_>, at: usize) -> Option<Candidate> {
+        let segment = path.segment(at).filter(|_| path.segment(at + 1).is_none())?;
+        let stem = segment.stem_hash();
+        [Some(segment.hash()), stem].into_iter().flatten().find_map(|hash| {
+            let mut literals = self.edges.matching(node, hash);
+            literals.find_map(|(child, literal)| {
+                let ends = self.node(child)?.ends(path)?;
+                segment.reads_like_with_suffix(literal).then_some(ends)
+            })
+        })
     }
 
     /// Whether a segment is a literal: to this policy (`true`), to servers that tell less apart (`false`), or to none.
@@ -219,6 +241,7 @@ impl Trie {
                 self.collect_below((child, at + 1), path, found);
             }
         }
+        found.extend(self.with_other_suffix(id, path, at).map(|(leaf, _)| leaf).filter(|leaf| !found.contains(leaf)));
         if let Some(child) = node.parameter {
             self.collect_below((child, at + 1), path, found);
         }
@@ -237,6 +260,9 @@ impl Trie {
         }
         let child = self.add_node();
         self.edges.insert((parent, hash), literal, child);
+        if let Some(stem) = literal_stem(worn(literal)) {
+            self.edges.insert((parent, folded_hash(&folded(stem))), literal, child);
+        }
         child
     }
 

@@ -177,7 +177,7 @@ fn an_explanation_as_json_has_the_same_facts() {
         json["because"][0],
         serde_json::json!({ "scope": "lists:read", "from": "include=lists", "held": false })
     );
-    let template = serde_json::json!({ "template": "/api/profiles/{id}", "methods": ["DELETE", "GET", "PATCH"], "line": 12, "chosen": true });
+    let template = serde_json::json!({ "template": "/api/profiles/{id}", "methods": ["DELETE", "GET", "PATCH"], "line": 12, "chosen": true, "near_miss": null });
     assert_eq!(json["templates"][0], template);
     assert_eq!(json["templates"][1]["chosen"], false);
     let sufficient =

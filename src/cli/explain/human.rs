@@ -63,11 +63,16 @@ impl Page {
     /// From the path to the route.
     fn path(&mut self, steps: &Explanation, file: &str) {
         let segments: Vec<String> = steps.segments.iter().map(|segment| visible(segment)).collect();
-        self.step("path", &format!("/{}", segments.join("/")), Ink::Plain);
+        let end = if steps.final_slash && !segments.is_empty() { "/" } else { "" };
+        self.step("path", &format!("/{}{end}", segments.join("/")), Ink::Plain);
         self.step("segments", &segments.join(" | "), Ink::Faint);
         let widest = steps.candidates.iter().map(|candidate| candidate.template.chars().count()).max().unwrap_or(0);
         for (place, candidate) in steps.candidates.iter().enumerate() {
-            let why = if candidate.chosen { "chosen by the path" } else { "less specific" };
+            let why = match candidate.near_miss {
+                Some(_) => "nearly the path",
+                None if candidate.chosen => "chosen by the path",
+                None => "less specific",
+            };
             let methods = candidate.methods.join(", ");
             let name = if place == 0 { "templates" } else { "" };
             let ink = if candidate.chosen { Ink::Plain } else { Ink::Faint };

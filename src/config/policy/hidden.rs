@@ -36,6 +36,20 @@ fn message(policy: &Policy, template: &str, shadows: &[Shadow]) -> String {
     )
 }
 
+/// Warns of each wildcard whose prefix is left to a less specific template.
+pub(super) fn warn_of_bare_prefixes(reader: &mut Reader<'_>, policy: &Policy) {
+    for bare in policy.bare_prefixes() {
+        let (Some(route), Some(taker)) = (policy.route(bare.wildcard), policy.route(bare.taker)) else { continue };
+        let Some(span) = reader.line_span(route.line()) else { continue };
+        let (template, path) = (route.template(), &bare.path);
+        reader.warning(
+            span,
+            format!("`{template}` does not cover `{path}`, which goes to `{}`", taker.template()),
+            &format!("write a route for `{path}` as well, if it is to be ruled as what is below it"),
+        );
+    }
+}
+
 /// Warns of each segment that another router would read as a parameter.
 pub(super) fn warn_of_colons(reader: &mut Reader<'_>, policy: &Policy) {
     for colon in policy.colon_segments() {

@@ -104,6 +104,30 @@ fn a_method_that_a_more_specific_template_hides_is_noted() {
 }
 
 #[test]
+fn a_wildcard_whose_prefix_goes_elsewhere_is_noted() {
+    let loaded = loaded(
+        "version: 1\nroutes:\n  ANY /internal/{*rest}: { auth: deny }\n  GET /{page}: { auth: anyone }\n  GET /a/{x}/b/{*rest}: x\n  GET /a/{*rest}: y\n  GET /a: y\n  GET /c/{*rest}: x\n  GET /c: x\n  GET /c/: x\n",
+    );
+    let told: Vec<(u32, &str, Option<&str>)> =
+        loaded.warnings.iter().map(|fault| (fault.line, fault.message.as_str(), fault.help.as_deref())).collect();
+    assert_eq!(
+        told,
+        [
+            (
+                3,
+                "`/internal/{*rest}` does not cover `/internal`, which goes to `/{page}`",
+                Some("write a route for `/internal` as well, if it is to be ruled as what is below it")
+            ),
+            (
+                5,
+                "`/a/{x}/b/{*rest}` does not cover `/a/{x}/b`, which goes to `/a/{*rest}`",
+                Some("write a route for `/a/{x}/b` as well, if it is to be ruled as what is below it")
+            ),
+        ]
+    );
+}
+
+#[test]
 fn a_segment_in_the_form_of_other_routers_is_noted_as_literal_text() {
     let loaded = loaded("version: 1\nroutes:\n  GET|POST /x/:id: x\n  GET /text:plain/{id}: x\n  GET /y/%3Aid: x\n");
     let told: Vec<(u32, &str, Option<&str>)> =

@@ -105,6 +105,7 @@ fn the_steps_show_every_template_of_the_shape_the_most_specific_first() {
         template: template.to_owned(),
         methods: methods.to_vec(),
         chosen,
+        near_miss: None,
         line,
     };
     let expected =

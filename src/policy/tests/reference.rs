@@ -170,7 +170,9 @@ fn fits(policy: &Written, template: &str, segments: &[Vec<u8>]) -> Option<Match>
             near |= near_sibling(policy, &pieces[..at], segment);
             fits.push(if is_wildcard { Fit::Wildcard } else { Fit::Parameter });
         } else {
-            let fit = literal_fit(policy, piece, segment)?;
+            let ends = at + 1 == length && pieces.iter().filter(|piece| !piece.is_empty()).count() == length;
+            let suffixed = || (ends && same_stem(&worn(segment), piece)).then_some(Fit::NearLiteral);
+            let fit = literal_fit(policy, piece, segment).or_else(suffixed)?;
             near |= fit == Fit::NearLiteral;
             fits.push(fit);
         }
@@ -189,6 +191,20 @@ fn literal_fit(policy: &Written, literal: &str, segment: &[u8]) -> Option<Fit> {
         true => Some(Fit::Literal),
         false => worn(segment).eq_ignore_ascii_case(literal).then_some(Fit::NearLiteral),
     }
+}
+
+/// Whether two names are one but for a format suffix.
+fn same_stem(segment: &str, literal: &str) -> bool {
+    let stem = |name: &str| match name.rsplit_once('.') {
+        Some((before, suffix)) if !before.is_empty() && !suffix.is_empty() => before.to_lowercase(),
+        _ => name.to_lowercase(),
+    };
+    let of_literal = match literal.rsplit_once('.') {
+        Some((_, suffix)) if !suffix.starts_with(|first: char| first.is_ascii_alphabetic()) => literal.to_lowercase(),
+        _ => stem(literal),
+    };
+    let literal = literal.to_lowercase();
+    [segment.to_lowercase(), stem(segment)].iter().any(|name| *name == literal || *name == of_literal)
 }
 
 /// What careless servers leave of a segment.

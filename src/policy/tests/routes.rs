@@ -108,6 +108,48 @@ fn a_path_that_differs_from_a_template_by_its_final_slash_is_never_taken_by_a_le
 }
 
 #[test]
+fn a_format_suffix_does_not_lead_past_a_route() {
+    let gate = Draft::new()
+        .route("GET /things/export", &["export"])
+        .route("GET /things/count.json", &["count"])
+        .route("GET /things/v1.0", &["version"])
+        .route("GET /things/me/keys", &["keys"])
+        .route("GET /things/{id}", &["thing"])
+        .route("GET /reports", &["reports"])
+        .route("GET /{*rest}", &["rest"])
+        .finish();
+    let keys = &["export", "count", "version", "keys", "thing", "reports", "rest"];
+    for path in [
+        "/things/export.json",
+        "/things/EXPORT.Json",
+        "/things/export%2Ejson",
+        "/things/export.7",
+        "/things/export.json/",
+        "/things/export.json.",
+        "/things/count",
+        "/things/count.xml",
+        "/things/v1.0.json",
+        "/reports.csv",
+    ] {
+        assert_eq!(gate.ask(&format!("GET {path}"), keys), "route_not_allowed", "{path}");
+        let explained = gate.explain(&format!("GET {path}"), keys);
+        assert_eq!(explained.near_miss, Some(NearMiss::FormatSuffix), "{path}");
+    }
+    for (path, scope) in [
+        ("/things/count.json", "count"),
+        ("/things/v1.1", "thing"),
+        ("/things/v1", "thing"),
+        ("/things/17.json", "thing"),
+        ("/things/me.json", "thing"),
+        ("/things/exported.json", "thing"),
+        ("/things/export.tar.gz", "thing"),
+        ("/reports.csv/1", "rest"),
+    ] {
+        assert_eq!(gate.ask(&format!("GET {path}"), &[scope]), "allow", "{path}");
+    }
+}
+
+#[test]
 fn what_careless_servers_take_off_a_segment_does_not_make_a_literal_a_parameter() {
     let gate = Draft::new()
         .route("GET /a/admin", &["admin"])

@@ -137,7 +137,7 @@ fn scopes() -> impl Strategy<Value = Vec<String>> {
 }
 
 fn route() -> impl Strategy<Value = RouteSpec> {
-    let piece = select(vec!["a", "b", "admin", "{p}", "{q}", "a", "{p}"]);
+    let piece = select(vec!["a", "b", "admin", "{p}", "{q}", "a", "{p}", "b.csv", "v1.0"]);
     let end = select(vec!["", "", "", "/", "/{*rest}"]);
     let template = (vec(piece, 0..4), end).prop_map(|(pieces, end)| match (pieces.is_empty(), end) {
         (true, "") => "/".to_owned(),
@@ -198,7 +198,8 @@ fn segment() -> impl Strategy<Value = &'static str> {
     prop_oneof![
         30 => select(vec!["a", "b", "admin", "one", "two", "one"]),
         12 => select(vec!["A", "Admin", "B", "%61", "a%64min", "%41dmin", "ADMIN", "%25", "a%2Fb", "a%2fone", "admin.", "a%20",
-                         "%20b", "admin%3Fx", "a%23", "%23a", "admin%2e%20", "B."]),
+                         "%20b", "admin%3Fx", "a%23", "%23a", "admin%2e%20", "B.", "a.json", "b.7", "b.csv",
+                         "B%2ecsv", "admin.xml%20", "v1", "v1.0", "v1.1", "v1.0.json", "b.json.csv"]),
         1 => select(vec!["..", "%2e", "..%2F", "", "a;b", "a%3bb", "%2541", "%00", "a%5C", "a%", "%zz", ".",
                          "...", "..%3f", "%20..", "%20", "%c0%ae", "%2F", "a%2F", "a%2f%2fb", "%7f", "%0a"]),
     ]

@@ -113,6 +113,10 @@ fn fit(templates: &[Template], template: &Template, (segments, slash): (&[&str],
                 fits.push(Fit::NearLiteral);
                 near = true;
             }
+            Piece::Literal(literal) if ends_in(template, at, segments) && same_stem(segment, literal) => {
+                fits.push(Fit::NearLiteral);
+                near = true;
+            }
             Piece::Literal(_) => return None,
             Piece::Parameter => {
                 fits.push(Fit::Parameter);
@@ -131,6 +135,16 @@ fn fit(templates: &[Template], template: &Template, (segments, slash): (&[&str],
         // `/` alone is a path with a final slash, and the only one of its depth.
         end => Some((fits, near || (depth > 0 && (end == End::Slash) != slash))),
     }
+}
+
+/// Whether the piece at `at` is the last of the template and takes the last segment.
+fn ends_in(template: &Template, at: usize, segments: &[&str]) -> bool {
+    template.end != End::Wildcard && template.pieces.len() == at + 1 && segments.len() == at + 1
+}
+
+/// Whether two names are one but for a format suffix; the literals have none.
+fn same_stem(segment: &str, literal: &str) -> bool {
+    segment.rsplit_once('.').is_some_and(|(stem, suffix)| !suffix.is_empty() && stem.eq_ignore_ascii_case(literal))
 }
 
 /// Whether a literal behind the same pieces equals the segment but for letter case.

@@ -40,6 +40,13 @@ pub const CASES: &[Case] = &[
     (b"GET /api/Closed/x", "route_not_allowed"),
     (b"GET /api/Open", "route_not_allowed"),
     (b"GET /api/REPORTS/2026/x", "route_not_allowed"),
+    // Rails and Django REST framework take a format suffix off.
+    (b"GET /api/admin.json", "route_not_allowed"),
+    (b"GET /api/things/export.json", "route_not_allowed"),
+    (b"GET /api/things/export%2Ecsv", "route_not_allowed"),
+    (b"GET /api/things/export.json/", "route_not_allowed"),
+    (b"GET /api/things/Export.JSON", "route_not_allowed"),
+    (b"GET /api/things/1.json", "allow"),
     // The Kelvin sign is a k and the long s an s to whoever folds Unicode.
     (b"GET /api/thing%C5%BF/export", "route_not_allowed"),
     (b"GET /api/thing%c5%bf", "route_not_allowed"),
