@@ -1,0 +1,74 @@
+{{- define "scopegate.name" -}}
+{{- if contains .Chart.Name .Release.Name }}{{ .Release.Name | trunc 50 | trimSuffix "-" }}{{ else }}{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 50 | trimSuffix "-" }}{{ end }}
+{{- end }}
+
+{{- define "scopegate.selector" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "scopegate.labels" -}}
+{{ include "scopegate.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end }}
+
+{{- /* What the chart itself writes into scopegate.yaml. Paths are relative to the file. */ -}}
+{{- define "scopegate.config" -}}
+listen: 0.0.0.0:8080
+upstream:
+  url: {{ .Values.upstream.url | default (printf "http://127.0.0.1:%v" .Values.app.port) }}
+{{- with .Values.upstream.credential }}
+{{- if .secret }}
+  credential:
+    header: {{ .header }}
+    value: {{ printf "%s${file:../credential/%s}" .prefix .key | quote }}
+{{- end }}
+{{- end }}
+policy: ../policy/policy.yaml
+keys:
+  store: file:../keys/keys.yaml
+metrics:
+  listen: 0.0.0.0:9902
+drain:
+  delay: {{ .Values.drain.delay }}s
+  timeout: {{ .Values.drain.timeout }}s
+{{- end }}
+
+{{- define "scopegate.container" -}}
+name: scopegate
+image: {{ printf "%s:%s" .Values.image.repository (.Values.image.tag | default .Chart.AppVersion) | quote }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+args: [serve, -c, /etc/scopegate/config/scopegate.yaml]
+ports:
+  - { name: http, containerPort: 8080 }
+  - { name: metrics, containerPort: 9902 }
+startupProbe:
+  exec: { command: [/usr/local/bin/scopegate, healthcheck, --admin, "127.0.0.1:9901"] }
+  periodSeconds: 1
+  failureThreshold: 30
+readinessProbe:
+  exec: { command: [/usr/local/bin/scopegate, healthcheck, --admin, "127.0.0.1:9901"] }
+  periodSeconds: 5
+  timeoutSeconds: 2
+livenessProbe:
+  httpGet: { path: /livez, port: metrics }
+  periodSeconds: 10
+  timeoutSeconds: 2
+resources: {{- toYaml .Values.resources | nindent 2 }}
+securityContext: {{- include "scopegate.confined" . | nindent 2 }}
+volumeMounts:
+  - { name: config, mountPath: /etc/scopegate/config, readOnly: true }
+  - { name: policy, mountPath: /etc/scopegate/policy, readOnly: true }
+  - { name: keys, mountPath: /etc/scopegate/keys, readOnly: true }
+  {{- if .Values.upstream.credential.secret }}
+  - { name: credential, mountPath: /etc/scopegate/credential, readOnly: true }
+  {{- end }}
+{{- end }}
+
+{{- define "scopegate.confined" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: { drop: [ALL] }
+{{- end }}
