@@ -190,8 +190,13 @@ impl Policy {
 
     /// The template of a leaf, as its first route writes it.
     fn template_at(&self, leaf: LeafId) -> &str {
-        let first = self.trie.methods(leaf).written().next();
-        first.and_then(|(_, id)| self.route(id)).map_or("", Route::template)
+        self.first_route(leaf).map_or("", Route::template)
+    }
+
+    /// The route of a leaf that was written first.
+    fn first_route(&self, leaf: LeafId) -> Option<&Route> {
+        let (_, first) = self.trie.methods(leaf).written().min_by_key(|(_, id)| *id)?;
+        self.route(first)
     }
 
     /// The templates whose shape the path of a target has.
@@ -201,11 +206,10 @@ impl Policy {
         };
         let chosen = self.trie.find(path);
         let candidate = |leaf: LeafId| {
-            let (_, id) = self.trie.methods(leaf).written().next()?;
-            let routes = self.trie.methods(leaf).written().filter_map(|(_, id)| self.route(id));
+            let first = self.first_route(leaf)?;
             Some(Candidate {
-                template: self.route(id)?.template().to_owned(),
-                line: routes.map(Route::line).min()?,
+                template: first.template().to_owned(),
+                line: first.line(),
                 methods: self.written_methods(leaf),
                 chosen: chosen == Found::Leaf(leaf),
                 near_miss: match chosen {

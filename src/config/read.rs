@@ -354,18 +354,22 @@ impl<'s> Reader<'s> {
             .is_some_and(|scalar| &*scalar.text == "none" || (scalar.is_null() && !scalar.text.is_empty()))
     }
 
-    /// All that was noted, in the order of the file.
+    /// All that was noted, in the order of the file; of each kind at most [`MOST_FAULTS`].
     pub(super) fn finish(mut self) -> Vec<Fault> {
         self.drafts.sort_by_key(|draft| draft.span);
-        let surplus = self.drafts.len().saturating_sub(MOST_FAULTS);
-        self.drafts.truncate(MOST_FAULTS);
+        let surplus = [Severity::Error, Severity::Warning].map(|severity| {
+            let mut count = 0;
+            self.drafts.retain(|draft| {
+                count += usize::from(draft.severity == severity);
+                draft.severity != severity || count <= MOST_FAULTS
+            });
+            (severity, count.saturating_sub(MOST_FAULTS))
+        });
         let mut faults: Vec<Fault> = self.drafts.drain(..).map(|draft| self.text.fault(draft)).collect();
-        if surplus > 0 {
-            faults.push(Fault::of(
-                self.text.name(),
-                format!("{surplus} more faults are not shown"),
-                "mend these first",
-            ));
+        for (severity, count) in surplus.into_iter().filter(|(_, count)| *count > 0) {
+            let what = if severity == Severity::Error { "faults" } else { "warnings" };
+            let rest = Fault::of(self.text.name(), format!("{count} more {what} are not shown"), "mend these first");
+            faults.push(Fault { severity, ..rest });
         }
         faults
     }

@@ -81,7 +81,7 @@ impl<'a> Decision<'a> {
         let enough = held.has_all(&route.requirement.all_of)
             && (route.requirement.any_of.is_empty()
                 || route.requirement.any_of.iter().any(|alternative| held.has_all(alternative)))
-            && demands.map(|demand| demand.scope).all(|scope| held.has(scope));
+            && demands.into_iter().all(|demand| held.has_all(&demand.scopes));
         if enough { Ok(()) } else { Err(Denial::InsufficientScope) }
     }
 

@@ -27,7 +27,7 @@ impl Edges {
         Self { slots: vec![None; 16], used: 0, literals: Vec::new() }
     }
 
-    /// The literals below `parent` whose folded hash is `hash`, with their children, in the order they were put in.
+    /// The literals below `parent` whose folded hash is `hash`, with their children, in no order that means anything.
     pub(super) fn matching(&self, parent: NodeId, hash: u32) -> impl Iterator<Item = (NodeId, &[u8])> {
         let key = key_of(parent, hash);
         let same = move |slot: &Slot| slot.key == key && slot.parent == parent;

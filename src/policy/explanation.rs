@@ -78,7 +78,8 @@ impl Sufficient {
         if for_others || reports().any(|report| report.fault.is_some()) {
             return None;
         }
-        let demands: ScopeSet = reports().flat_map(|report| &report.demands).map(|demand| demand.scope).collect();
+        let demands: ScopeSet =
+            reports().flat_map(|report| &report.demands).flat_map(|demand| demand.scopes.iter()).collect();
         let base = route.requirement.all_of.union(&demands);
         let mut lists: Vec<ScopeSet> = route.requirement.any_of.iter().map(|scopes| base.union(scopes)).collect();
         if lists.is_empty() {

@@ -6,7 +6,7 @@
 
 use smallvec::SmallVec;
 
-use super::octets::{decoded_form, folded, unicode_unescaped};
+use super::octets::{decoded_form, folded_with_spaces, is_blank, unicode_unescaped};
 
 pub(super) type Bytes = SmallVec<[u8; 64]>;
 
@@ -32,7 +32,7 @@ pub(super) fn read<T>(mut name: Bytes, mut look: impl FnMut(&[u8]) -> Option<T>)
 pub(super) fn keys<T>(name: &[u8], mut look: impl FnMut(&[u8]) -> Option<T>) -> Option<T> {
     let name: Bytes = match name.is_ascii() {
         true => name.iter().map(u8::to_ascii_lowercase).collect(),
-        false => folded(name).into(),
+        false => folded_with_spaces(name).into(),
     };
     let mut key = Bytes::new();
     bracket_key(&name, &mut key);
@@ -58,8 +58,9 @@ pub(super) fn keys<T>(name: &[u8], mut look: impl FnMut(&[u8]) -> Option<T>) -> 
 }
 
 /// As Rack, qs and their kin read a name: parted at brackets and dots however they stand, white space and NUL left out.
+/// OData takes a name with and without a `$`.
 fn bracket_key(name: &[u8], key: &mut Bytes) {
-    let start = name.iter().position(|byte| !matches!(byte, b'?' | b'!')).unwrap_or(name.len());
+    let start = name.iter().position(|byte| !matches!(byte, b'?' | b'!' | b'$')).unwrap_or(name.len());
     let name = name.get(start..).unwrap_or_default();
     let is_between = |byte: u8| matches!(byte, b'[' | b']' | b'.');
     join_parts(name.iter().filter(|byte| !is_dropped(**byte)).copied(), is_between, key);
@@ -109,7 +110,7 @@ pub(super) fn without_indices(mut key: &[u8]) -> &[u8] {
     key
 }
 
-/// White space and NUL, which some parsers leave out.
-pub(super) const fn is_dropped(byte: u8) -> bool {
-    matches!(byte, b' ' | 0 | b'\t'..=b'\r')
+/// Blanks of ASCII, which some parsers leave out.
+pub(super) fn is_dropped(byte: u8) -> bool {
+    byte.is_ascii() && is_blank(char::from(byte))
 }

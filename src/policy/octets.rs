@@ -2,6 +2,8 @@
 
 use std::hash::Hasher;
 
+use smallvec::SmallVec;
+
 /// Bytes that are percent-decoded once. A `%` without two hex digits stands for itself; paths with one are refused
 /// before this is asked.
 #[derive(Clone)]
@@ -68,6 +70,9 @@ pub(super) fn has_escape(bytes: impl Iterator<Item = u8>) -> bool {
 
 /// The bytes with each `%u0069` as the character that it stands for to old servers; `None` where there is none.
 pub(super) fn unicode_unescaped(bytes: &[u8]) -> Option<Vec<u8>> {
+    if !bytes.contains(&b'%') {
+        return None;
+    }
     let (mut text, mut rest, mut found) = (Vec::new(), bytes, false);
     while let Some((&byte, after)) = rest.split_first() {
         match unicode_escape(rest) {
@@ -107,6 +112,24 @@ pub(super) fn folded(bytes: &[u8]) -> Vec<u8> {
         Ok(text) => text.chars().flat_map(fold).collect::<String>().into_bytes(),
         Err(_) => bytes.to_ascii_lowercase(),
     }
+}
+
+/// The [`folded_hash`] of the beginnings of some bytes: of what is before each dot, but for one in front.
+pub(super) fn hashes_before_dots(bytes: impl Iterator<Item = u8>) -> SmallVec<[u32; 4]> {
+    let (mut hash, mut word, mut count) = (SEED, 0, 0);
+    let mut hashes = SmallVec::new();
+    for byte in bytes {
+        if byte == b'.' && count > 0 {
+            hashes.push(finish(mix(hash, word), count));
+        }
+        word = word << 8 | u64::from(byte.to_ascii_lowercase());
+        count += 1;
+        if count % 8 == 0 {
+            hash = mix(hash, word);
+            word = 0;
+        }
+    }
+    hashes
 }
 
 /// A hash of the bytes that the case of ASCII letters does not change. Only policies fill the tables it is used with,
@@ -159,17 +182,33 @@ pub(super) fn mix(left: u64, right: u64) -> u64 {
 /// What a caller sent, fit for an answer, a log line and a terminal: printable ASCII alone, at most 64 bytes of it.
 pub(super) fn shown(bytes: &[u8]) -> String {
     const MOST: usize = 64;
-    let mut text: String = bytes.iter().take(MOST).copied().map(shown_byte).collect();
+    let mut text = String::with_capacity(bytes.len().min(MOST) + 3);
+    bytes.iter().take(MOST).for_each(|byte| push_shown(*byte, &mut text));
     if bytes.len() > MOST {
         text.push_str("...");
     }
     text
 }
 
-fn shown_byte(byte: u8) -> String {
+fn push_shown(byte: u8, text: &mut String) {
     match byte {
-        b' '..=b'~' if byte != b'\\' => char::from(byte).to_string(),
-        _ => format!("\\x{byte:02x}"),
+        b' '..=b'~' if byte != b'\\' => text.push(char::from(byte)),
+        _ => text.extend([format!("\\x{byte:02x}")]),
+    }
+}
+
+/// What some parser leaves out of a name or a value, or takes off its ends: white space of any script, all control
+/// characters (Java trims them), the byte order mark that JavaScript trims.
+pub(super) fn is_blank(letter: char) -> bool {
+    letter.is_whitespace() || letter.is_control() || letter == '\u{feff}'
+}
+
+/// The bytes as the most liberal server would compare them: [`folded`], and with each blank as a space.
+pub(super) fn folded_with_spaces(bytes: &[u8]) -> Vec<u8> {
+    let folded = folded(bytes);
+    match std::str::from_utf8(&folded) {
+        Ok(text) if text.contains(is_blank) => text.replace(is_blank, " ").into_bytes(),
+        _ => folded,
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasherDefault;
 
 use super::lenient::{self, Bytes, is_dropped};
-use super::octets::{Hashed, decoded_form, folded};
+use super::octets::{Hashed, decoded_form, folded_with_spaces};
 use super::scope::ScopeSet;
 
 /// How the value of a parameter is made of members.
@@ -139,8 +139,8 @@ fn first_bytes(key: &[u8]) -> [u8; 3] {
 }
 
 /// Whether a name that begins with this byte may be read as one that begins otherwise.
-pub(super) const fn begins_with_ornament(first: u8) -> bool {
-    matches!(first, b'%' | b'+' | b'[' | b']' | b'.' | b'?' | b'!') || is_dropped(first)
+pub(super) fn begins_with_ornament(first: u8) -> bool {
+    matches!(first, b'%' | b'+' | b'[' | b']' | b'.' | b'?' | b'!' | b'$') || is_dropped(first)
 }
 
 /// The name before one `[]` or `[digits]` at its end.
@@ -156,11 +156,11 @@ fn strip_brackets(name: &[u8]) -> Option<&[u8]> {
 pub(super) struct RouteRule {
     /// The index of the parameter.
     pub(super) parameter: usize,
-    listed: HashMap<Box<[u8]>, MemberRule>,
+    listed: HashMap<Box<[u8]>, MemberRule, BuildHasherDefault<Hashed>>,
     /// `*`: the rule for members that are not listed.
     rest: Option<MemberRule>,
     /// The plain forms of the listed members, where there is a `*`.
-    plain: HashSet<Box<[u8]>>,
+    plain: HashSet<Box<[u8]>, BuildHasherDefault<Hashed>>,
     /// Whether the members are those of the parameter's declaration, which other routes may share.
     pub(super) declared: bool,
 }
@@ -175,7 +175,7 @@ pub(super) enum MemberRule {
 
 impl RouteRule {
     pub(super) fn new(parameter: usize, rules: impl IntoIterator<Item = (String, MemberRule)>) -> Self {
-        let (mut listed, mut rest) = (HashMap::new(), None);
+        let (mut listed, mut rest) = (HashMap::default(), None);
         for (member, rule) in rules {
             match member.as_str() {
                 "*" => rest = Some(rule),
@@ -184,7 +184,7 @@ impl RouteRule {
         }
         let plain = match rest {
             Some(_) => listed.keys().map(|member| plain_member(member)).collect(),
-            None => HashSet::new(),
+            None => HashSet::default(),
         };
         Self { parameter, listed, rest, plain, declared: false }
     }
@@ -225,17 +225,29 @@ impl RouteRule {
         (depth <= MOST_DOTS).then(|| self.scopes_below(member, depth))?
     }
 
-    /// Whether a lenient server would read a member as a listed one; some end a text at NUL.
-    fn reads_like_listed(&self, member: &[u8]) -> bool {
+    /// Whether a lenient server would read a member as a listed one, in whole or up to a sign behind it (NUL, or as in
+    /// `lists:limit(5)`, `lists[x]`, `lists=x`), or would take it for all there are (`*`). What is not UTF-8 may be read
+    /// as anything. `dots` may stand within a name.
+    fn reads_like_listed(&self, member: &[u8], dots: usize) -> bool {
+        if std::str::from_utf8(member).is_err() {
+            return true;
+        }
+        let plain = plain_member(member);
+        let is_sign = |byte: &u8| {
+            !(byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | 0x80..) || dots > 0 && *byte == b'.')
+        };
+        let start = plain.iter().position(|byte| !is_sign(byte) && *byte != b'-').unwrap_or(0);
         let cut = member.split(|byte| *byte == 0).next().unwrap_or_default();
-        self.plain.contains(&plain_member(member)) || self.plain.contains(&plain_member(cut))
+        let signs = plain.iter().enumerate().filter(|(_, byte)| is_sign(byte)).map(|(at, _)| at);
+        let mut names = signs.chain([plain.len()]).filter_map(|end| plain.get(start..end));
+        *member == *b"*" || self.plain.contains(&plain_member(cut)) || names.any(|name| self.plain.contains(name))
     }
 
     fn scopes_below(&self, member: &[u8], dots: usize) -> Option<ScopeSet> {
         if let Some(rule) = self.listed.get(member) {
             return rule.scopes();
         }
-        if self.rest.is_some() && self.reads_like_listed(member) {
+        if self.rest.is_some() && self.reads_like_listed(member, dots) {
             return None;
         }
         let dot = member.iter().rposition(|byte| *byte == b'.').filter(|_| dots > 0);
@@ -257,15 +269,7 @@ impl MemberRule {
     }
 }
 
-/// What the most lenient server would make of a member: without letter case, NUL, and white space of any script (Python
-/// and JavaScript trim a no-break space and a byte order mark, too).
+/// What the most lenient server would make of a member: without letter case and blanks.
 fn plain_member(member: &[u8]) -> Box<[u8]> {
-    let folded = folded(member);
-    match std::str::from_utf8(&folded) {
-        Ok(text) if !text.is_ascii() => {
-            let kept = |letter: &char| !letter.is_whitespace() && !matches!(letter, '\0' | '\u{feff}');
-            text.chars().filter(kept).collect::<String>().into_bytes().into()
-        }
-        _ => folded.into_iter().filter(|byte| !is_dropped(*byte)).collect(),
-    }
+    folded_with_spaces(member).into_iter().filter(|byte| !is_dropped(*byte)).collect()
 }

@@ -4,7 +4,7 @@
 
 use smallvec::SmallVec;
 
-use super::octets::{decoded, escape, folded, folded_hash, folded_hash_of, has_escape};
+use super::octets::{decoded, escape, folded, folded_hash, folded_hash_of, has_escape, hashes_before_dots};
 use super::suffix;
 
 /// Why a path is refused: each has more than one plausible reading.
@@ -20,7 +20,8 @@ pub enum PathFault {
     DotSegment,
     /// `//` before the end, or the same by an encoded slash.
     EmptySegment,
-    /// `%5C`, an encoded control byte, or `%3F` or `%23` before the last segment.
+    /// `%5C`, an encoded control byte, `%3F` or `%23` before the last segment or at its start, or `%3F` before what would
+    /// be a ruled parameter.
     EncodedByte,
     /// `%2F` where the route does not allow it.
     EncodedSlash,
@@ -51,7 +52,7 @@ impl PathFault {
             }
             Self::EmptySegment => "The path has an empty segment (//); send it with single slashes.",
             Self::EncodedByte => {
-                "The path has an encoded backslash, control byte, or question or number sign before its last segment, which servers read differently; leave it out."
+                "The path has an encoded backslash or control byte, or an encoded question or number sign where servers read it differently; leave it out."
             }
             Self::EncodedSlash => "The path has an encoded slash (%2F), which this route does not allow; leave it out.",
             Self::EncodedTwice => "The path is percent-encoded twice; encode it once.",
@@ -78,6 +79,8 @@ struct Place {
     foreign: bool,
     /// Whether some servers would take bytes off its ends.
     worn: bool,
+    /// Whether a byte is encoded that could stand for itself.
+    needless: bool,
 }
 
 /// A path without two readings.
@@ -122,6 +125,38 @@ impl<'t> JudgedPath<'t> {
         self.final_slash
     }
 
+    /// What servers that decode before they part a target, or rewrite a segment into a query, may take for queries: what
+    /// follows `?` or `&` in a segment, decoded.
+    pub(super) fn hidden_queries(&self) -> impl Iterator<Item = Vec<u8>> + '_ {
+        let is_mark = |byte: &u8| matches!(byte, b'?' | b'&');
+        let marked = self.segments().filter(move |segment| match segment.place.encoded {
+            false => segment.raw.contains(&b'&'),
+            true => decoded(segment.raw).any(|byte| is_mark(&byte)),
+        });
+        marked.filter_map(move |segment| {
+            let decoded = segment.decoded();
+            let mark = decoded.iter().position(is_mark)?;
+            decoded.get(mark + 1..).map(<[u8]>::to_vec)
+        })
+    }
+
+    /// Whether a segment is needlessly encoded.
+    pub(super) fn is_needlessly_encoded(&self) -> bool {
+        self.places.iter().any(|place| place.needless)
+    }
+
+    /// The path with each encoded slash as one that parts segments.
+    pub(super) fn with_slashes_decoded(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.bytes.len());
+        let mut rest = self.bytes;
+        while let Some((byte, after)) = rest.split_first() {
+            let slash = escape(after).filter(|(value, _)| *byte == b'%' && *value == b'/');
+            bytes.push(if slash.is_some() { b'/' } else { *byte });
+            rest = slash.map_or(after, |(_, after)| after);
+        }
+        bytes
+    }
+
     /// Whether a segment from `at` on has an encoded slash.
     pub(super) fn has_encoded_slash_from(&self, at: usize) -> bool {
         self.places.iter().skip(at).any(|place| place.encoded_slash)
@@ -144,6 +179,12 @@ impl Segment<'_> {
     /// Whether `%2F` is in it.
     pub(super) const fn has_encoded_slash(&self) -> bool {
         self.place.encoded_slash
+    }
+
+    /// Whether a byte is encoded that could stand for itself, so that servers which compare literals before they decode
+    /// find none here.
+    pub(super) const fn is_needlessly_encoded(&self) -> bool {
+        self.place.needless
     }
 
     /// Whether the decoded bytes are these.
@@ -172,13 +213,19 @@ impl Segment<'_> {
         }
     }
 
-    /// The hash of what is left without a format suffix; `None` where it has none.
-    pub(super) fn stem_hash(&self) -> Option<u32> {
-        if !self.place.encoded && !self.place.worn {
-            return suffix::stem(self.raw).map(folded_hash);
+    /// The hashes of what may be left without a format suffix.
+    pub(super) fn stem_hashes(&self) -> SmallVec<[u32; 4]> {
+        match (self.place.encoded, self.place.worn) {
+            (false, false) if !self.raw.contains(&b'.') => SmallVec::new(),
+            (false, false) => hashes_before_dots(self.raw.iter().copied()),
+            (true, _) if !self.place.foreign && !decoded(self.raw).any(|byte| byte == b'.') => SmallVec::new(),
+            _ => hashes_before_dots(folded(worn(&self.decoded())).into_iter()),
         }
-        let decoded = self.decoded();
-        suffix::stem(worn(&decoded)).map(|stem| folded_hash(&folded(stem)))
+    }
+
+    /// Whether it is a format suffix alone.
+    pub(super) fn is_format(&self) -> bool {
+        self.raw.first().is_some_and(|byte| matches!(byte, b'.' | b'%')) && suffix::is_format(worn(&self.decoded()))
     }
 
     /// Whether some server that takes a format suffix off would take the decoded bytes for these, as in [`Self::reads_like`].
@@ -197,6 +244,7 @@ fn judge_segment(rest: &[u8], start: usize) -> Result<(Place, &[u8]), PathFault>
     let (mut encoded, mut encoded_slash, mut percent, mut foreign) = (false, false, false, false);
     // A server that decodes before it parts the target sees the path end at `?` or `#`.
     let mut ends = false;
+    let mut needless = false;
     let mut after = rest;
     while let Some((&byte, next)) = after.split_first() {
         if is_plain(byte) {
@@ -215,8 +263,10 @@ fn judge_segment(rest: &[u8], start: usize) -> Result<(Place, &[u8]), PathFault>
                     b';' => return Err(PathFault::Semicolon),
                     b'\\' | 0..b' ' | 0x7F => return Err(PathFault::EncodedByte),
                     0x80.. => foreign = true,
+                    // Such a server would see the path end in a slash.
+                    b'?' | b'#' if after.len() + 3 == rest.len() => return Err(PathFault::EncodedByte),
                     b'?' | b'#' => ends = true,
-                    _ => {}
+                    _ => needless |= stands_for_itself(value),
                 }
             }
             b';' => return Err(PathFault::Semicolon),
@@ -234,9 +284,22 @@ fn judge_segment(rest: &[u8], start: usize) -> Result<(Place, &[u8]), PathFault>
         true => hash_encoded(piece, (percent, foreign))?,
     };
     let place = |at| u32::try_from(at).map_err(|_| PathFault::BadForm);
-    let place =
-        Place { start: place(start)?, end: place(start + length)?, hash, encoded, encoded_slash, foreign, worn };
+    let place = Place {
+        start: place(start)?,
+        end: place(start + length)?,
+        hash,
+        encoded,
+        encoded_slash,
+        foreign,
+        worn,
+        needless,
+    };
     Ok((place, after))
+}
+
+/// Whether a decoded byte may stand in a segment as it is (`pchar`, RFC 3986, section 3.3).
+fn stands_for_itself(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@".contains(&byte)
 }
 
 /// Whether a byte of a path stands for itself whatever is beside it.
@@ -286,11 +349,10 @@ fn hash_encoded(piece: &[u8], (percent, foreign): (bool, bool)) -> Result<(u32, 
 
 /// Refuses a part between slashes of which some server would leave nothing, or a dot segment.
 fn check_part(part: &[u8]) -> Result<(), PathFault> {
-    let head = head(part);
-    match head.iter().all(|byte| matches!(byte, b'.' | b' ')) {
+    match head(part).iter().all(|byte| matches!(byte, b'.' | b' ')) {
         true if part.is_empty() => Err(PathFault::EmptySegment),
-        true if !head.is_empty() => Err(PathFault::DotSegment),
-        _ => Ok(()),
+        true => Err(PathFault::DotSegment),
+        false => Ok(()),
     }
 }
 
@@ -299,11 +361,10 @@ fn head(bytes: &[u8]) -> &[u8] {
     bytes.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default()
 }
 
-/// What the most careless server leaves of a segment: nothing from `?` or `#` on, unless it begins so, no spaces in
-/// front, and neither dots nor spaces behind.
+/// What the most careless server leaves of a segment: nothing from `?` or `#` on, no spaces in front, and neither dots
+/// nor spaces behind.
 pub(super) fn worn(bytes: &[u8]) -> &[u8] {
-    let head = head(bytes);
-    let mut rest = if head.is_empty() { bytes } else { head };
+    let mut rest = head(bytes);
     while let [b' ', after @ ..] = rest {
         rest = after;
     }

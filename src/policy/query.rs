@@ -1,10 +1,17 @@
 //! The query of a request against the ruled parameters: what is ambiguous, what is denied, and which scopes its members ask for.
 
-use super::lenient;
+use std::collections::HashSet;
+
+use smallvec::SmallVec;
+
+use super::lenient::{self, Bytes};
 use super::octets::{decoded_form, has_escape, shown};
 use super::parameter::{List, Parameter, Parameters, Reading, RouteRule, begins_with_ornament};
 use super::route::Route;
-use super::scope::ScopeId;
+use super::scope::ScopeSet;
+
+/// So many distinct members are compared one by one; beyond that a table knows them, which costs an allocation each.
+const FEW: usize = 16;
 
 /// What the ruled parameters of a request came to. There is none for a request without ruled parameters.
 #[derive(Debug, Default)]
@@ -13,13 +20,22 @@ pub(super) struct QueryReport {
     pub(super) fault: Option<QueryFault>,
 }
 
-/// A scope, and the member that asks for it.
+/// The scopes that a member asks for; however often it stands there. It is put into words only where somebody asks why.
 #[derive(Debug)]
 pub(super) struct Demand {
-    pub(super) scope: ScopeId,
-    pub(super) parameter: Box<str>,
-    /// Fit to be shown.
-    pub(super) member: String,
+    pub(super) scopes: ScopeSet,
+    /// The index of the parameter.
+    parameter: usize,
+    /// Decoded.
+    member: SmallVec<[u8; 24]>,
+}
+
+impl Demand {
+    /// `parameter=member`, fit to be shown.
+    pub(super) fn from(&self, parameters: &Parameters) -> String {
+        let name = parameters.at(self.parameter).map_or("", |parameter| &parameter.name);
+        format!("{name}={}", shown(&self.member))
+    }
 }
 
 /// What is wrong with a ruled parameter.
@@ -48,7 +64,14 @@ pub(super) fn has_method_override(query: &[u8]) -> bool {
         let reads_so = |key: &[u8]| (lenient::beginnings(key).next() == Some(b"_method")).then_some(());
         could_be && lenient::read(decoded_form(name).collect(), reads_so).is_some()
     };
-    pairs(query).any(|pair| is_method(name_and_value(pair).0) || hidden_names(pair).any(is_method))
+    pairs(query).any(|pair| is_method(name_and_value(pair).0) || hidden_names(pair, is_method))
+}
+
+/// Whether a query has a ruled parameter or a method override, in any reading of it.
+pub(super) fn says_anything(parameters: &Parameters, query: &[u8]) -> bool {
+    let is_ruled = |name: &[u8]| parameters.read(name) != Reading::Unruled;
+    has_method_override(query)
+        || pairs(query).any(|pair| is_ruled(name_and_value(pair).0) || hidden_names(pair, is_ruled))
 }
 
 /// Holds a query against the declared parameters and the rules of a route. `None`: it has none of them.
@@ -73,10 +96,17 @@ pub(super) fn examine(parameters: &Parameters, route: &Route, query: &[u8]) -> O
 fn read_pair(parameters: &Parameters, route: &Route, pair: &[u8]) -> Reading {
     let (name, value) = name_and_value(pair);
     let reading = parameters.read(name);
-    for other in hidden_names(pair) {
+    let mut hidden = None;
+    let is_ruled = |other: &[u8]| {
         if let Reading::Ruled(at) | Reading::Lookalike(at) = parameters.read(other) {
-            return Reading::Lookalike(at);
+            hidden = Some(at);
         }
+        hidden.is_some()
+    };
+    if hidden_names(pair, is_ruled)
+        && let Some(at) = hidden
+    {
+        return Reading::Lookalike(at);
     }
     if let Reading::Ruled(at) = reading {
         let cut_short = value.contains(&b';') && route.rule(at).is_some_and(RouteRule::has_rest);
@@ -90,6 +120,7 @@ fn read_pair(parameters: &Parameters, route: &Route, pair: &[u8]) -> Reading {
 /// Adds up what the members ask for, until one is denied.
 fn weigh(parameters: &Parameters, route: &Route, query: &[u8]) -> QueryReport {
     let mut report = QueryReport::default();
+    let mut many = HashSet::new();
     for pair in pairs(query) {
         let (name, value) = name_and_value(pair);
         let Reading::Ruled(at) = parameters.read(name) else {
@@ -100,8 +131,18 @@ fn weigh(parameters: &Parameters, route: &Route, query: &[u8]) -> QueryReport {
         };
         let decoded: Vec<u8> = decoded_form(value).collect();
         for member in members(parameter, &decoded) {
-            if let Err(kind) = weigh_member((parameter, route.rule(at)), member, &mut report.demands) {
-                return QueryReport { demands: report.demands, ..fault(parameter, kind, Some(member)) };
+            let same = |demand: &Demand| demand.parameter == at && *demand.member == *member;
+            let is_known = match report.demands.len() {
+                ..FEW => report.demands.iter().any(same),
+                _ => !many.insert((at, Bytes::from_slice(member))),
+            };
+            if is_known {
+                continue;
+            }
+            match weigh_member((parameter, route.rule(at)), member) {
+                Ok(scopes) if scopes.is_empty() => {}
+                Ok(scopes) => report.demands.push(Demand { scopes, parameter: at, member: member.into() }),
+                Err(kind) => return QueryReport { demands: report.demands, ..fault(parameter, kind, Some(member)) },
             }
         }
     }
@@ -111,16 +152,9 @@ fn weigh(parameters: &Parameters, route: &Route, query: &[u8]) -> QueryReport {
 fn weigh_member(
     (parameter, rule): (&Parameter, Option<&RouteRule>),
     member: &[u8],
-    demands: &mut Vec<Demand>,
-) -> Result<(), QueryFaultKind> {
+) -> Result<ScopeSet, QueryFaultKind> {
     let rule = rule.ok_or(QueryFaultKind::Parameter)?;
-    let scopes = rule.scopes(member, parameter.dotted).ok_or(QueryFaultKind::Member)?;
-    demands.extend(scopes.iter().map(|scope| Demand {
-        scope,
-        parameter: parameter.name.clone(),
-        member: shown(member),
-    }));
-    Ok(())
+    rule.scopes(member, parameter.dotted).ok_or(QueryFaultKind::Member)
 }
 
 /// The members of a decoded value; empty ones add nothing.
@@ -146,12 +180,32 @@ fn name_and_value(pair: &[u8]) -> (&[u8], &[u8]) {
     (name, rest.get(1..).unwrap_or_default())
 }
 
-/// The names that a parser which splits at `;` would see in a pair, and others would not.
-fn hidden_names(pair: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let pair = if pair.contains(&b';') { Some(pair) } else { None };
-    pair.into_iter().flat_map(|pair| {
-        let seen = usize::from(!name_and_value(pair).0.contains(&b';'));
-        let pieces = pair.split(|byte| *byte == b';').skip(seen);
-        pieces.map(|piece| name_and_value(piece).0)
-    })
+/// The names in a pair that some parsers see and others do not: those behind a `;`, and those behind an encoded `&`, `;` or
+/// `=`, for servers that decode a query before they part it.
+fn hidden_names(pair: &[u8], mut is_found: impl FnMut(&[u8]) -> bool) -> bool {
+    let (name, _) = name_and_value(pair);
+    if pair.contains(&b';') {
+        let seen = usize::from(!name.contains(&b';'));
+        let mut pieces = pair.split(|byte| *byte == b';').skip(seen);
+        if pieces.any(|piece| is_found(name_and_value(piece).0)) {
+            return true;
+        }
+    }
+    if !pair.contains(&b'%') {
+        return false;
+    }
+    let (mut name, mut pair) = (Bytes::from_slice(name), Bytes::from_slice(pair));
+    for _ in 1..=3 {
+        name = decoded_form(&name).collect();
+        pair = decoded_form(&pair).collect();
+        let cut = name_and_value(&name).0;
+        let mut behind = pair.split(|byte| matches!(byte, b'&' | b';')).skip(1);
+        if (cut.len() < name.len() && is_found(cut)) || behind.any(|piece| is_found(name_and_value(piece).0)) {
+            return true;
+        }
+        if !pair.contains(&b'%') {
+            break;
+        }
+    }
+    false
 }

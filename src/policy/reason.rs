@@ -53,7 +53,7 @@ fn of_route(decision: &Decision<'_>, route: Option<&Route>) -> String {
 fn of_near_miss(decision: &Decision<'_>, (leaf, near): (LeafId, NearMiss)) -> String {
     let template = decision.policy.template_at(leaf);
     match (near, template.ends_with('/')) {
-        (NearMiss::Spelling, _) => {
+        (NearMiss::Encoding | NearMiss::Spelling, _) => {
             format!("The path is that of a route but for {}; send it as the route writes it.", near.as_str())
         }
         (NearMiss::FormatSuffix, _) => format!(

@@ -1,25 +1,28 @@
 //! Format suffixes: Rails, Django REST framework and older Spring take `/things/export.json` for `/things/export`, asked
-//! for as JSON. So the end of a path has a second reading.
+//! for as JSON, and some of them `export.tar.gz`, too. So the end of a path has a second reading.
 
-/// What a segment is without a format suffix: what is before its last dot, where something is on both sides of it.
-pub(super) fn stem(segment: &[u8]) -> Option<&[u8]> {
-    let dot = segment.iter().rposition(|byte| *byte == b'.')?;
-    let (before, suffix) = segment.split_at_checked(dot)?;
-    (!before.is_empty() && suffix.len() > 1).then_some(before)
+/// What is before each dot of a segment, where something is on both sides of it, the longest first.
+fn stems(segment: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let dots = (1..segment.len().saturating_sub(1)).rev().filter(|at| segment.get(*at) == Some(&b'.'));
+    dots.filter_map(|at| segment.get(..at))
 }
 
-/// The same of a literal, whose author means a format by letters alone: `export.json` and not `v1.0`.
+/// What a literal is without a format, which its author means by letters alone: `export.json` and not `v1.0`.
 pub(super) fn literal_stem(literal: &[u8]) -> Option<&[u8]> {
-    let before = stem(literal)?;
-    let format = literal.get(before.len() + 1..)?;
-    format.first().is_some_and(u8::is_ascii_alphabetic).then_some(before)
+    let stem = stems(literal).next()?;
+    let format = literal.get(stem.len() + 1..)?;
+    format.first().is_some_and(u8::is_ascii_alphabetic).then_some(stem)
 }
 
 /// Whether a segment is a literal but for a format suffix that one of them has, or both.
 pub(super) fn same_stem(segment: &[u8], literal: &[u8]) -> bool {
     let of_literal = literal_stem(literal);
-    let stems = [Some(segment), stem(segment)].into_iter().flatten();
-    stems.into_iter().any(|stem| stem == literal || Some(stem) == of_literal)
+    stems(segment).chain([segment]).any(|stem| stem == literal || Some(stem) == of_literal)
+}
+
+/// Whether a segment is a format and nothing before it, as in `/things/.json`: the path before it to some servers.
+pub(super) fn is_format(segment: &[u8]) -> bool {
+    matches!(segment, [b'.', format @ ..] if !format.is_empty() && format.iter().all(u8::is_ascii_alphanumeric))
 }
 
 #[cfg(test)]
@@ -31,6 +34,8 @@ mod tests {
         for (segment, literal) in [
             ("export.json", "export"),
             ("export.7", "export"),
+            ("export.tar.gz", "export"),
+            ("export.tar.gz", "export.tar"),
             ("export", "export.json"),
             ("export.xml", "export.json"),
             ("v1.0.json", "v1.0"),
@@ -41,15 +46,16 @@ mod tests {
 
     #[test]
     fn a_name_with_a_dot_is_not_another_such_name() {
-        for (segment, literal) in [
-            ("v1.1", "v1.0"),
-            ("v1", "v1.0"),
-            (".json", "json"),
-            ("export.", "exports"),
-            (".well-known", "well-known"),
-            ("export.tar.gz", "export"),
-        ] {
+        for (segment, literal) in
+            [("v1.1", "v1.0"), ("v1", "v1.0"), (".json", "json"), ("export.", "exports"), (".well-known", "well-known")]
+        {
             assert!(!same_stem(segment.as_bytes(), literal.as_bytes()), "{segment} is not {literal}");
         }
+    }
+
+    #[test]
+    fn a_format_alone_is_a_dot_and_letters_or_digits() {
+        assert!(is_format(b".json") && is_format(b".7z"));
+        assert!(!is_format(b".") && !is_format(b".well-known") && !is_format(b"json"));
     }
 }

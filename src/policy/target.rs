@@ -80,6 +80,9 @@ impl<'t> Target<'t> {
         }
         let judged = JudgedPath::judge(parts.path).map_err(Denial::AmbiguousPath)?;
         parts.query.map_or(Ok(()), check_query_bytes).map_err(Denial::AmbiguousPath)?;
+        if judged.hidden_queries().any(|hidden| query::says_anything(&policy.parameters, &hidden)) {
+            return Err(Denial::AmbiguousPath(PathFault::EncodedByte));
+        }
         target.choose_route(&judged).map_err(Denial::AmbiguousPath)?;
         target.judged = Some(judged);
         Ok(target)
@@ -100,11 +103,23 @@ impl<'t> Target<'t> {
             Found::NearMiss(leaf, near) => self.near_miss = Some((leaf, near)),
             Found::Nothing => {}
         }
-        self.stray_slash = has_slash && !self.route.is_some_and(Route::allows_encoded_slash);
+        self.stray_slash =
+            has_slash && !(self.route.is_some_and(Route::allows_encoded_slash) && self.is_one_segment(path));
         if self.stray_slash {
             self.route = None;
         }
         Ok(())
+    }
+
+    /// Whether no server that decodes a slash before it parts the path would find a template that says more than a
+    /// wildcard does.
+    fn is_one_segment(&self, path: &JudgedPath<'t>) -> bool {
+        let parted = path.with_slashes_decoded();
+        let Ok(parted) = JudgedPath::judge(&parted) else { return false };
+        match self.policy.trie.find(&parted) {
+            Found::Leaf(leaf) | Found::NearMiss(leaf, _) => self.policy.template_at(leaf).contains("/{*"),
+            Found::Nothing => true,
+        }
     }
 
     /// The method, as sent.

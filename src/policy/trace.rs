@@ -4,6 +4,9 @@ use super::decision::{Decision, nearest_alternative};
 use super::reason;
 use super::scope::ScopeSet;
 
+/// How many reasons are told, about.
+const MOST_REASONS: usize = 256;
+
 /// Why a request was allowed or denied. Everything is owned and sorted; nothing in it is secret or unprintable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trace {
@@ -105,9 +108,14 @@ impl Needs {
         let unseen = decision.unseen_query();
         let reports = decision.query.iter().chain(&unseen);
         for demand in reports.flat_map(|report| &report.demands) {
-            needs.required.insert(demand.scope);
-            let from = format!("{}={}", demand.parameter, demand.member);
-            needs.because.push(Because { scope: known.name(demand.scope), from });
+            needs.required = needs.required.union(&demand.scopes);
+            // A query can have thousands of members, each with scopes: nobody reads so many reasons.
+            if needs.because.len() < MOST_REASONS {
+                let from = demand.from(&decision.policy.parameters);
+                needs
+                    .because
+                    .extend(demand.scopes.iter().map(|scope| Because { scope: known.name(scope), from: from.clone() }));
+            }
         }
         needs.because.sort();
         needs.because.dedup();

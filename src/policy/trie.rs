@@ -1,4 +1,4 @@
-//! The table that finds a template by path: a trie of segments, each step one hash look-up.
+//! The table that finds a template by path: a trie of segments, each step a few hash look-ups.
 //!
 //! A literal beats a parameter, a parameter beats a wildcard, segment by segment from the left, with backtracking. A
 //! segment is hashed once, when the path is judged; a step costs the same however many templates there are.
@@ -12,6 +12,8 @@
 //! ends a template there.
 
 use std::num::NonZeroU32;
+
+use smallvec::SmallVec;
 
 use super::edges::Edges;
 use super::method::MethodTable;
@@ -97,11 +99,14 @@ pub(super) enum Found {
 /// What parts a path from a template that some servers would take it for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NearMiss {
+    /// A literal is encoded where it need not be, and servers that compare before they decode find another template.
+    Encoding,
     /// The final slash, there or missing.
     FinalSlash,
     /// A format suffix such as `.json` at the end, there or missing.
     FormatSuffix,
-    /// A segment is a literal but for letter case, or for dots and spaces at its ends and what follows a `?` or `#`.
+    /// A segment is a literal but for letter case, for dots and spaces at its ends, or for what follows an encoded `?` or
+    /// `#`.
     Spelling,
 }
 
@@ -110,11 +115,21 @@ impl NearMiss {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Encoding => "percent-encoding that nothing needs",
             Self::FinalSlash => "the final slash",
             Self::FormatSuffix => "a format suffix such as .json, which some servers take off",
-            Self::Spelling => "letter case, or dots and spaces at the ends of a segment",
+            Self::Spelling => "letter case, dots and spaces at the ends of a segment, or an encoded ? or #",
         }
     }
+}
+
+/// How a server comes from a path to a template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reader {
+    /// It decodes segments before it compares them, as policies do.
+    Decoding,
+    /// It compares literals with the bytes as sent, and decodes what parameters take.
+    Raw,
 }
 
 /// A leaf on the way, and what parts the path from it, or from a literal that beats a segment before it.
@@ -161,38 +176,52 @@ impl Trie {
 
     /// The one template that a path belongs to.
     pub(super) fn find(&self, path: &JudgedPath<'_>) -> Found {
-        match self.first_below(ROOT, path, 0) {
+        match self.first_below((ROOT, Reader::Decoding), path, 0) {
+            Some((leaf, None)) if self.has_other_reading(path, leaf) => Found::NearMiss(leaf, NearMiss::Encoding),
             Some((leaf, None)) => Found::Leaf(leaf),
             Some((leaf, Some(near))) => Found::NearMiss(leaf, near),
             None => Found::Nothing,
         }
     }
 
+    /// Whether servers that compare literals before they decode would find another template.
+    fn has_other_reading(&self, path: &JudgedPath<'_>, leaf: LeafId) -> bool {
+        path.is_needlessly_encoded()
+            && self.first_below((ROOT, Reader::Raw), path, 0).is_some_and(|(other, _)| other != leaf)
+    }
+
     /// The first candidate at or below `node` for the segments from `at` on. It goes no deeper than the longest template.
-    fn first_below(&self, node: NodeId, path: &JudgedPath<'_>, at: usize) -> Option<Candidate> {
+    fn first_below(&self, place: (NodeId, Reader), path: &JudgedPath<'_>, at: usize) -> Option<Candidate> {
+        let (node, reader) = place;
         let here = self.node(node)?;
         let Some(segment) = path.segment(at) else {
             return here.ends(path);
         };
         let mut near = None;
-        if !segment.has_encoded_slash() {
-            for exact in [true, false] {
-                for (child, literal) in self.edges.matching(node, segment.hash()) {
-                    if self.reading(&segment, literal) != Some(exact) {
-                        continue;
+        let is_literal = reader == Reader::Decoding || !segment.is_needlessly_encoded();
+        if is_literal && !segment.has_encoded_slash() {
+            // Those that are the segment come before those that some servers would take for it.
+            let mut lookalikes: SmallVec<[NodeId; 2]> = SmallVec::new();
+            for (child, literal) in self.edges.matching(node, segment.hash()) {
+                match self.reading(&segment, literal) {
+                    Some(true) => {
+                        if let found @ Some(_) = self.first_below((child, reader), path, at + 1) {
+                            return found;
+                        }
                     }
-                    let own = (!exact).then_some(NearMiss::Spelling);
-                    near = near.or(own);
-                    if let Some((leaf, below)) = self.first_below(child, path, at + 1) {
-                        return Some((leaf, own.or(below)));
-                    }
+                    Some(false) => lookalikes.push(child),
+                    None => {}
                 }
             }
+            near = (!lookalikes.is_empty()).then_some(NearMiss::Spelling);
+            let mut below = lookalikes.into_iter().map(|child| self.first_below((child, reader), path, at + 1));
+            let spelled = below.find_map(|found| found.map(|(leaf, _)| (leaf, near)));
+            let suffixed = || self.with_other_suffix(node, path, at);
+            if let found @ Some(_) = spelled.or_else(suffixed) {
+                return found;
+            }
         }
-        if let Some((leaf, _)) = self.with_other_suffix(node, path, at) {
-            return Some((leaf, near.or(Some(NearMiss::FormatSuffix))));
-        }
-        let parameter = here.parameter.and_then(|child| self.first_below(child, path, at + 1));
+        let parameter = here.parameter.and_then(|child| self.first_below((child, reader), path, at + 1));
         let (leaf, below) = parameter.or_else(|| {
             let wildcard = here.wildcard?;
             (!path.has_encoded_slash_from(at)).then_some((wildcard, None))
@@ -203,12 +232,16 @@ impl Trie {
     /// The template that ends in a literal which the last segment is but for a format suffix.
     fn with_other_suffix(&self, node: NodeId, path: &JudgedPath<'_>, at: usize) -> Option<Candidate> {
         let segment = path.segment(at).filter(|_| path.segment(at + 1).is_none())?;
-        let stem = segment.stem_hash();
-        [Some(segment.hash()), stem].into_iter().flatten().find_map(|hash| {
+        if segment.is_format()
+            && let Some(parent) = self.node(node)?.end_with_slash
+        {
+            return Some((parent, Some(NearMiss::FormatSuffix)));
+        }
+        [segment.hash()].into_iter().chain(segment.stem_hashes()).find_map(|hash| {
             let mut literals = self.edges.matching(node, hash);
             literals.find_map(|(child, literal)| {
-                let ends = self.node(child)?.ends(path)?;
-                segment.reads_like_with_suffix(literal).then_some(ends)
+                let (leaf, _) = self.node(child)?.ends(path)?;
+                segment.reads_like_with_suffix(literal).then_some((leaf, Some(NearMiss::FormatSuffix)))
             })
         })
     }
@@ -241,7 +274,8 @@ impl Trie {
                 self.collect_below((child, at + 1), path, found);
             }
         }
-        found.extend(self.with_other_suffix(id, path, at).map(|(leaf, _)| leaf).filter(|leaf| !found.contains(leaf)));
+        let suffixed = self.with_other_suffix(id, path, at).map(|(leaf, _)| leaf);
+        found.extend(suffixed.filter(|leaf| !found.contains(leaf)));
         if let Some(child) = node.parameter {
             self.collect_below((child, at + 1), path, found);
         }

@@ -148,3 +148,11 @@ fn text_that_looks_like_another_type_stays_text() {
         loaded.policy.scopes().map(|(name, info)| (name, info.description.as_deref())).collect();
     assert_eq!(scopes, [("1e3", Some("yes")), ("no", Some("012345"))]);
 }
+
+#[test]
+fn any_number_of_warnings_leaves_a_policy_valid() {
+    let scopes: String = (0..150).map(|number| format!("  s{number}: unused\n")).collect();
+    let loaded = loaded(&format!("version: 1\nscopes:\n  a: used\n{scopes}routes:\n  GET /a: a\n"));
+    assert_eq!(loaded.warnings.len(), 101);
+    assert!(loaded.warnings[100].message.contains("50 more warnings are not shown"), "{:?}", loaded.warnings[100]);
+}

@@ -48,7 +48,8 @@ pub enum Kind {
     Underscore,
     /// `Upgrade`: ends at this hop.
     Upgrade,
-    /// `X-Original-*` and `X-Rewrite-*`: some servers take the target from them.
+    /// `X-Original-*`, `X-Rewrite-*`, `X-Script-Name`, `Script-Name` and `Path-Info`: some servers take the target, or what
+    /// is taken off it, from them.
     UrlOverride,
     /// `Via`.
     Via,
@@ -110,13 +111,16 @@ fn known(name: &[u8]) -> Kind {
         7 if is(name, b"trailer") => Trailer,
         7 if is(name, b"upgrade") => Upgrade,
         9 if is(name, b"forwarded") => Forwarded,
+        9 if is(name, b"path-info") => UrlOverride,
         9 if is(name, b"x-real-ip") => XRealIp,
         10 if is(name, b"connection") => Connection,
         10 if is(name, b"keep-alive") => HopByHop,
+        11 if is(name, b"script-name") => UrlOverride,
         12 if is(name, b"content-type") => ContentType,
         12 if is(name, b"x-request-id") => RequestId,
         13 if is(name, b"authorization") => Authorization,
         13 if is(name, b"x-http-method") => MethodOverride,
+        13 if is(name, b"x-script-name") => UrlOverride,
         14 if is(name, b"content-length") => ContentLength,
         14 if is(name, b"http2-settings") => HopByHop,
         15 if is(name, b"x-forwarded-for") => XForwardedFor,

@@ -175,10 +175,52 @@ fn a_star_opens_the_rest_but_nothing_that_reads_like_a_listed_member() {
         "%C2%A0secret",
         "secret%E2%80%83",
         "%EF%BB%BFsecret",
+        "%01secret",
+        "secret%1F",
+        "secret%A0",
+        "secret=x",
+        "secret:limit(5)",
+        "secret[x]",
+        "-secret",
+        "*",
     ] {
         assert_eq!(gate.ask_full(&format!("GET /p?include={member}")), "query_not_allowed", "{member}");
     }
     assert_eq!(gate.ask_full("GET /p?include=secret;x"), "ambiguous_query");
+}
+
+#[test]
+fn what_only_a_server_that_decodes_first_would_see_is_ambiguous() {
+    let gate = ruled("include", (List::Comma, false), &[("lists", asks("lists:read"))]);
+    for query in [
+        "a=1%26include=lists",
+        "a=1%26include%3Dlists",
+        "include%3Dlists",
+        "a=1%2526include=lists",
+        "a=1%3Binclude=lists",
+        "include%C2%A0=lists",
+        "%EF%BB%BFinclude=lists",
+        "include%1F=lists",
+        "$include=lists",
+    ] {
+        assert_eq!(gate.ask_full(&format!("GET /p?{query}")), "ambiguous_query", "{query}");
+    }
+    for query in ["a=1%26_method=DELETE", "_method%3DDELETE", "_method%C2%A0=PUT"] {
+        assert_eq!(gate.ask_full(&format!("GET /p?{query}")), "method_override", "{query}");
+    }
+    for query in ["next=%2Fp%3Fpage%3D2%26size%3D5", "a%3Db=include", "a=include%3Dlists"] {
+        assert_eq!(gate.ask(&format!("GET /p?{query}"), &[]), "allow", "{query}");
+    }
+}
+
+#[test]
+fn a_member_counts_once_however_often_it_stands_there() {
+    let names: Vec<String> = (0..101).map(|number| format!("s{number}")).collect();
+    let gate = ruled("include", (List::Comma, false), &[("b", MemberSpec::Scopes(names.clone()))]);
+    let asked = format!("GET /p?include={}", vec!["b"; 4000].join(","));
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    assert_eq!(gate.ask(&asked, &names), "allow");
+    assert_eq!(gate.explain(&asked, &[]).trace.because.len(), 101);
 }
 
 #[test]

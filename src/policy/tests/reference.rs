@@ -1,7 +1,11 @@
+mod queries;
+
 use std::collections::BTreeSet;
 
 use super::super::*;
 use super::scenarios::{Asked, Level, SCOPES, Who, Written};
+
+use queries::{every_name, query, reads_like};
 
 type Answer = (&'static str, Vec<String>, Vec<String>);
 type Names = BTreeSet<String>;
@@ -16,9 +20,16 @@ pub(super) fn answer(policy: &Written, asked: &Asked) -> Answer {
     let Some(segments) = segments(&asked.path) else {
         return refused("ambiguous_path");
     };
-    let route = choose(policy, &segments, asked);
+    if segments.iter().any(|segment| hides_a_query(segment)) {
+        return refused("ambiguous_path");
+    }
+    let mut route = choose(policy, &segments, asked);
+    if route.is_some_and(|route| differs_when_compared_raw(policy, route, asked)) {
+        route = None;
+    }
     let has_slash = segments.iter().any(|segment| segment.contains(&b'/'));
-    if has_slash && !route.is_some_and(|route| route.encoded_slash) {
+    let one_segment = !has_slash || is_one_segment(policy, asked);
+    if has_slash && !(one_segment && route.is_some_and(|route| route.encoded_slash)) {
         let late = policy.routes.iter().any(|route| route.encoded_slash) && !asked.who.has_key;
         return refused(if late { "missing_key" } else { "ambiguous_path" });
     }
@@ -86,6 +97,36 @@ fn held(policy: &Written, level: &Level) -> Names {
     held
 }
 
+/// Whether a server that compares literals before it decodes would find another template for a path that is encoded
+/// without need.
+fn differs_when_compared_raw(policy: &Written, route: &RouteSpec, asked: &Asked) -> bool {
+    let needless = |piece: &str| {
+        let escapes = piece.match_indices('%').filter_map(|(at, _)| piece.get(at..at + 3));
+        let mut values = escapes.flat_map(|escape| decode(escape.as_bytes(), false));
+        values.any(|value| value.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@".contains(&value))
+    };
+    if !asked.path.split('/').any(needless) {
+        return false;
+    }
+    // What is encoded without need equals no literal: a byte that no literal of the scenarios has.
+    let raw = |piece: &str| if needless(piece) { "%01".to_owned() } else { piece.to_owned() };
+    let raw: Vec<String> = asked.path.split('/').map(raw).collect();
+    let segments: Vec<Vec<u8>> = raw.iter().skip(1).map(|piece| decode(piece.as_bytes(), false)).collect();
+    let shape = |template: &str| template.replace("{q}", "{p}");
+    let matching = policy.routes.iter().filter_map(|route| Some((fits(policy, &route.template, &segments)?, route)));
+    let best = matching.min_by(|left, right| left.0.cmp(&right.0));
+    best.is_some_and(|(_, other)| shape(&other.template) != shape(&route.template))
+}
+
+/// Whether no server that decodes a slash before it parts the path would find a template without a wildcard.
+fn is_one_segment(policy: &Written, asked: &Asked) -> bool {
+    let parted = asked.path.replace("%2F", "/").replace("%2f", "/");
+    let Some(segments) = segments(&parted) else { return false };
+    let matching = policy.routes.iter().filter_map(|route| Some((fits(policy, &route.template, &segments)?, route)));
+    let best = matching.min_by(|left, right| left.0.cmp(&right.0));
+    best.is_none_or(|(_, route)| route.template.contains("{*"))
+}
+
 /// The decoded segments; the last is empty where the path ends in `/`. `None`: it is ambiguous.
 fn segments(path: &str) -> Option<Vec<Vec<u8>>> {
     let pieces: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
@@ -106,13 +147,22 @@ fn segment(piece: &str) -> Option<Vec<u8>> {
     let bytes = decode(piece.as_bytes(), false);
     let text = String::from_utf8(bytes.clone()).ok()?;
     let twice = decode(&bytes, false) != bytes;
-    let collapses = |part: &str| {
-        let head = part.split(['?', '#']).next().unwrap();
-        head.trim_matches(['.', ' ']).is_empty() && (part.is_empty() || !head.is_empty())
-    };
+    let collapses = |part: &str| part.split(['?', '#']).next().unwrap().trim_matches(['.', ' ']).is_empty();
     let collapses = !piece.is_empty() && text.split('/').any(collapses);
     let odd = text.chars().any(|letter| letter.is_ascii_control() || "\\;".contains(letter));
     (!malformed && !twice && !collapses && !odd).then_some(bytes)
+}
+
+/// Whether a server that decodes a path before it looks for its end would find a query there that says something.
+fn hides_a_query(segment: &[u8]) -> bool {
+    let text = String::from_utf8(segment.to_vec()).unwrap();
+    let names = |query: &str| query.split('&').flat_map(every_name).collect::<Vec<_>>();
+    let hidden = text.split_once(['?', '&']).map(|(_, query)| names(query)).unwrap_or_default();
+    hidden.iter().any(|name| reads_like(name, "include") || reads_like(name, "_method"))
+}
+
+fn is_blank(letter: char) -> bool {
+    letter.is_whitespace() || letter.is_control() || letter == '\u{feff}'
 }
 
 fn is_escape(bytes: Option<&[u8]>) -> bool {
@@ -180,6 +230,15 @@ fn fits(policy: &Written, template: &str, segments: &[Vec<u8>]) -> Option<Match>
             return Some((fits, near));
         }
     }
+    // A format alone stands for the path before it.
+    let is_format = |name: &str| {
+        name.strip_prefix('.')
+            .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+    };
+    if template.ends_with('/') && fits.len() + 1 == length && is_format(&worn(&segments[length - 1])) {
+        fits.push(Fit::NearLiteral);
+        return Some((fits, true));
+    }
     // The final slash is all that may still differ.
     near |= pieces.len() != segments.len();
     (fits.len() == length).then_some((fits, near))
@@ -193,24 +252,25 @@ fn literal_fit(policy: &Written, literal: &str, segment: &[u8]) -> Option<Fit> {
     }
 }
 
-/// Whether two names are one but for a format suffix.
+/// Whether two names are one but for a format suffix: what is before any dot of the segment.
 fn same_stem(segment: &str, literal: &str) -> bool {
-    let stem = |name: &str| match name.rsplit_once('.') {
-        Some((before, suffix)) if !before.is_empty() && !suffix.is_empty() => before.to_lowercase(),
-        _ => name.to_lowercase(),
-    };
+    let (segment, literal) = (segment.to_lowercase(), literal.to_lowercase());
+    let dots = segment.match_indices('.').map(|(at, _)| at).filter(|at| *at > 0 && at + 1 < segment.len());
+    let mut stems: Vec<&str> = dots.filter_map(|at| segment.get(..at)).collect();
+    stems.push(&segment);
     let of_literal = match literal.rsplit_once('.') {
-        Some((_, suffix)) if !suffix.starts_with(|first: char| first.is_ascii_alphabetic()) => literal.to_lowercase(),
-        _ => stem(literal),
+        Some((stem, suffix)) if !stem.is_empty() && suffix.starts_with(|first: char| first.is_ascii_alphabetic()) => {
+            stem
+        }
+        _ => &literal,
     };
-    let literal = literal.to_lowercase();
-    [segment.to_lowercase(), stem(segment)].iter().any(|name| *name == literal || *name == of_literal)
+    stems.iter().any(|stem| *stem == literal || *stem == of_literal)
 }
 
 /// What careless servers leave of a segment.
 fn worn(segment: &[u8]) -> String {
     let text = String::from_utf8(segment.to_vec()).unwrap();
-    let head = text.split(['?', '#']).next().filter(|head| !head.is_empty()).unwrap_or(&text);
+    let head = text.split(['?', '#']).next().unwrap();
     head.trim_start_matches(' ').trim_end_matches(['.', ' ']).to_owned()
 }
 
@@ -256,103 +316,5 @@ fn outside_binding(policy: &Written, route: &RouteSpec, (segments, who): (&[Vec<
     match pieces(&route.template).iter().position(|piece| *piece == "{p}") {
         Some(at) => !who.accounts.iter().any(|account| account.as_bytes() == segments[at]),
         None => !who.accounts.is_empty(),
-    }
-}
-
-/// The name of a pair, and the names that a parser which splits at `;` would find in it.
-fn every_name(pair: &str) -> Vec<&str> {
-    let name = |text| str::split(text, '=').next().unwrap_or_default();
-    let mut names = vec![name(pair)];
-    if pair.contains(';') {
-        names.extend(pair.split(';').map(name));
-    }
-    names
-}
-
-/// Whether some parser would read a name as the ruled one, or as something in it, after one, two or three decodings.
-fn reads_like(name: &str, ruled: &str) -> bool {
-    let mut bytes = name.as_bytes().to_vec();
-    (0..3).any(|_| {
-        bytes = decode(&bytes, true);
-        let text = String::from_utf8_lossy(&bytes).to_lowercase().replace("%u0069", "i");
-        let text = text.replace('\u{17f}', "s").replace('\u{131}', "i").replace("i\u{307}", "i");
-        let cut = text.split('\0').next().unwrap().to_owned();
-        let bare = |text: &str| text.replace([' ', '\0'], "").trim_start_matches('?').to_owned();
-        let unclosed = |text: &str| match text.rsplit_once(']') {
-            Some((before, after)) => format!("{before}]{}", after.replace('[', "_")),
-            None => text.replace('[', "_"),
-        };
-        let php = |text: &str| unclosed(text).replace(['.', ' ', '-'], "_");
-        let first = |text: &str, between: &[char]| text.split(between).find(|part| !part.is_empty()) == Some(ruled);
-        first(&bare(&text), &['[', ']', '.'])
-            || first(&bare(&cut), &['[', ']', '.'])
-            || first(&php(&cut), &['[', ']'])
-            || first(&php(cut.trim_start()), &['[', ']'])
-    })
-}
-
-/// Notes the scopes that the members ask for; the code of the first fault otherwise.
-fn query(policy: &Written, route: &RouteSpec, (pairs, demanded): (&[&str], &mut Names)) -> Result<(), &'static str> {
-    let rules = route.query.first().map(|(_, rules)| match rules {
-        RuleSpec::Own(rules) => rules.as_slice(),
-        RuleSpec::Declared(_) => unreachable!("scenarios write rules of their own"),
-    });
-    let is_open = rules.is_some_and(|rules| rules.iter().any(|(member, _)| member == "*"));
-    let mut values = Vec::new();
-    for pair in pairs {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let decoded = String::from_utf8_lossy(&decode(name.as_bytes(), true)).into_owned();
-        let brackets = decoded.strip_prefix("include[").and_then(|rest| rest.strip_suffix(']'));
-        let takes_brackets = policy.shape.0 == List::Brackets;
-        let is_indexed = brackets.is_some_and(|inner| inner.bytes().all(|byte| byte.is_ascii_digit()));
-        let is_ruled = decoded == "include" || (takes_brackets && is_indexed);
-        let names = every_name(pair);
-        let hidden = if is_ruled { names.get(2..).unwrap_or_default() } else { &names[..] };
-        if hidden.iter().any(|name| reads_like(name, "include")) {
-            return Err("ambiguous_query");
-        }
-        let once = decode(value.as_bytes(), true);
-        if is_ruled && (decode(&once, false) != once || (is_open && value.contains(';'))) {
-            return Err("ambiguous_query");
-        }
-        if is_ruled {
-            values.push(String::from_utf8_lossy(&once).into_owned());
-        }
-    }
-    for value in &values {
-        let members: Vec<&str> = if policy.shape.0 == List::None { vec![value] } else { value.split(',').collect() };
-        for member in members.into_iter().filter(|member| !member.is_empty()) {
-            demanded.extend(member_scopes(rules, member, policy.shape.1).ok_or("query_not_allowed")?);
-        }
-    }
-    Ok(())
-}
-
-/// The scopes of a member; `None` where it is denied. What reads like a listed member is not opened by `*`.
-fn member_scopes(rules: Option<&[(String, MemberSpec)]>, member: &str, dotted: bool) -> Option<Vec<String>> {
-    let rules = rules?;
-    let rule_of = |name: &str| rules.iter().find(|(listed, _)| listed == name).map(|(_, rule)| rule);
-    let scopes = |rule: &MemberSpec| match rule {
-        MemberSpec::Allow => Some(Vec::new()),
-        MemberSpec::Deny => None,
-        MemberSpec::Scopes(names) => Some(names.clone()),
-    };
-    let plain = |name: &str| name.to_lowercase().replace([' ', '\0'], "");
-    let near = rules.iter().any(|(listed, _)| listed != "*" && plain(listed) == plain(member));
-    if member != "*"
-        && let Some(rule) = rule_of(member)
-    {
-        return scopes(rule);
-    }
-    if rule_of("*").is_some() && near {
-        return None;
-    }
-    match member.rsplit_once('.').filter(|_| dotted) {
-        None => scopes(rule_of("*")?),
-        Some((before, last)) => {
-            let mut all = member_scopes(Some(rules), before, true)?;
-            all.extend(member_scopes(Some(rules), last, false)?);
-            Some(all)
-        }
     }
 }

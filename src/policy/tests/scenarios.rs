@@ -199,7 +199,7 @@ fn segment() -> impl Strategy<Value = &'static str> {
         30 => select(vec!["a", "b", "admin", "one", "two", "one"]),
         12 => select(vec!["A", "Admin", "B", "%61", "a%64min", "%41dmin", "ADMIN", "%25", "a%2Fb", "a%2fone", "admin.", "a%20",
                          "%20b", "admin%3Fx", "a%23", "%23a", "admin%2e%20", "B.", "a.json", "b.7", "b.csv",
-                         "B%2ecsv", "admin.xml%20", "v1", "v1.0", "v1.1", "v1.0.json", "b.json.csv"]),
+                         "B%2ecsv", "admin.xml%20", "v1", "v1.0", "v1.1", "v1.0.json", "b.json.csv", "one%3Finclude=x", "a%3Fc%26_method%3DPUT", "one%3Fc=d", "one&include=x", "a%26c", "b.tar.gz", ".json"]),
         1 => select(vec!["..", "%2e", "..%2F", "", "a;b", "a%3bb", "%2541", "%00", "a%5C", "a%", "%zz", ".",
                          "...", "..%3f", "%20..", "%20", "%c0%ae", "%2F", "a%2F", "a%2f%2fb", "%7f", "%0a"]),
     ]
@@ -214,14 +214,14 @@ fn query() -> impl Strategy<Value = String> {
     let name = prop_oneof![
         8 => Just("include"),
         4 => select(vec!["other", "inc%6Cude", "%69nclude", "included", "a;b"]),
-        1 => select(vec!["include[]", "include[0]", "Include", "include+", "+include", "incl%75de%5B%5D", "include%00",
+        1 => select(vec!["include[]", "include[0]", "Include", "include+", "+include", "include%C2%A0", "%EF%BB%BFinclude", "include%1C", "_method%1F", "c=d%26include", "include%3Dx%26c", "c=d%2526_method", "$include", "incl%75de%5B%5D", "include%00",
                          "inc%256Cude", "inc%25256cude", "inc%2525256cude", "x;include", "include;x", "include[x]", "INCLUDE[1][]", "_method", "%5Fmethod", "[include]",
                          "]include", "include[x", "include.x", "include%00x", "incl%2575de%00", ".include", "x[include]", "include]",
                          "%u0069nclude", "%C4%B0nclude", "inc[lude", "inc-lude", ".method", "[_method]", "+method", "_method%00x", "?include"]),
     ];
     let member = prop_oneof![
         10 => select(vec!["x", "y", "x.y", "zed", "other", "y.x", "x.y.zed", ""]),
-        3 => select(vec!["X", "x+", "%78", "zed%20", "x%2Cy", "x%252Cy", "y;x", "x.Y", "Zed", ".", "x.", "*", "%", "%2"]),
+        3 => select(vec!["X", "x+", "x%C2%A0", "%1Cx", "%01x", "x%A0", "x=y", "x:y", "-x", "x[y]", "*", "%78", "zed%20", "x%2Cy", "x%252Cy", "y;x", "x.Y", "Zed", ".", "x.", "*", "%", "%2"]),
     ];
     let value = option::weighted(0.9, vec(member, 1..4).prop_map(|members| members.join(",")));
     let pair = (name, value).prop_map(|(name, value)| match value {

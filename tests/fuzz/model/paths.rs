@@ -144,7 +144,8 @@ fn ends_in(template: &Template, at: usize, segments: &[&str]) -> bool {
 
 /// Whether two names are one but for a format suffix; the literals have none.
 fn same_stem(segment: &str, literal: &str) -> bool {
-    segment.rsplit_once('.').is_some_and(|(stem, suffix)| !suffix.is_empty() && stem.eq_ignore_ascii_case(literal))
+    let dots = segment.match_indices('.').map(|(at, _)| at).filter(|at| at + 1 < segment.len());
+    dots.filter_map(|at| segment.get(..at)).any(|stem| stem.eq_ignore_ascii_case(literal))
 }
 
 /// Whether a literal behind the same pieces equals the segment but for letter case.

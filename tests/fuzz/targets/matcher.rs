@@ -15,7 +15,7 @@ struct Input {
 const PIECES: [Piece; 5] =
     [Piece::Literal("a"), Piece::Literal("b"), Piece::Literal("ab"), Piece::Parameter, Piece::Parameter];
 const ENDS: [End; 5] = [End::Plain, End::Plain, End::Plain, End::Slash, End::Wildcard];
-const SEGMENTS: [&str; 10] = ["a", "b", "ab", "c", "A", "aB", "a", "abc", "a.json", "AB.x"];
+const SEGMENTS: [&str; 10] = ["a", "b", "ab", "c", "A", "aB", "a", "abc", "a.json", "AB.x.y"];
 
 fuzz_target!(|input: Input| {
     let mut builder = Policy::builder(Options::default(), &Vocabulary::new());

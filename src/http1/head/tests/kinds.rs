@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn a_field_name_has_its_kind_in_any_letter_case() {
-    let table: [(&str, Kind); 31] = [
+    let table: [(&str, Kind); 34] = [
         ("Authorization", Kind::Authorization),
         ("Connection", Kind::Connection),
         ("Content-Length", Kind::ContentLength),
@@ -29,6 +29,9 @@ fn a_field_name_has_its_kind_in_any_letter_case() {
         ("Upgrade", Kind::Upgrade),
         ("X-Original-URL", Kind::UrlOverride),
         ("X-Rewrite-URL", Kind::UrlOverride),
+        ("X-Script-Name", Kind::UrlOverride),
+        ("Script-Name", Kind::UrlOverride),
+        ("Path-Info", Kind::UrlOverride),
         ("Via", Kind::Via),
         ("X-Forwarded-For", Kind::XForwardedFor),
         ("X-Forwarded-Host", Kind::XForwardedHost),

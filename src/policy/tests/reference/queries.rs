@@ -1,0 +1,134 @@
+//! Ruled parameters, read in the plainest way.
+
+use super::super::super::*;
+use super::super::scenarios::Written;
+use super::{Names, decode, is_blank};
+
+/// The name of a pair, the names that a parser which splits at `;` would find in it, and those that one finds which decodes
+/// it before.
+pub(super) fn every_name(pair: &str) -> Vec<String> {
+    let name = |text: &str| text.split('=').next().unwrap_or_default().to_owned();
+    let mut names = vec![name(pair)];
+    if pair.contains(';') {
+        names.extend(pair.split(';').map(name));
+    }
+    names.extend(decoded_names(pair));
+    names
+}
+
+fn decoded_names(pair: &str) -> Vec<String> {
+    let again = |text: &str| String::from_utf8_lossy(&decode(text.as_bytes(), true)).into_owned();
+    let name = |text: &str| text.split('=').next().unwrap_or_default().to_owned();
+    let (mut own, mut whole, mut names) = (name(pair), pair.to_owned(), Vec::new());
+    for _ in 0..3 {
+        (own, whole) = (again(&own), again(&whole));
+        names.extend(own.contains('=').then(|| name(&own)));
+        names.extend(whole.split(['&', ';']).skip(1).map(name));
+    }
+    names
+}
+
+/// Whether some parser would read a name as the ruled one, or as something in it, after one, two or three decodings.
+pub(super) fn reads_like(name: &str, ruled: &str) -> bool {
+    let mut bytes = name.as_bytes().to_vec();
+    (0..3).any(|_| {
+        bytes = decode(&bytes, true);
+        let text = String::from_utf8_lossy(&bytes).to_lowercase().replace("%u0069", "i");
+        let text = text.replace('\u{17f}', "s").replace('\u{131}', "i").replace("i\u{307}", "i");
+        let spaced = |letter| if is_blank(letter) && letter != '\0' { ' ' } else { letter };
+        let text: String = text.chars().map(spaced).collect();
+        let cut = text.split('\0').next().unwrap().to_owned();
+        let bare = |text: &str| text.replace([' ', '\0'], "").trim_start_matches(['?', '!', '$']).to_owned();
+        let unclosed = |text: &str| match text.rsplit_once(']') {
+            Some((before, after)) => format!("{before}]{}", after.replace('[', "_")),
+            None => text.replace('[', "_"),
+        };
+        let php = |text: &str| unclosed(text).replace(['.', ' ', '-'], "_");
+        let first = |text: &str, between: &[char]| text.split(between).find(|part| !part.is_empty()) == Some(ruled);
+        first(&bare(&text), &['[', ']', '.'])
+            || first(&bare(&cut), &['[', ']', '.'])
+            || first(&php(&cut), &['[', ']'])
+            || first(&php(cut.trim_start()), &['[', ']'])
+    })
+}
+
+/// Notes the scopes that the members ask for; the code of the first fault otherwise.
+pub(super) fn query(
+    policy: &Written,
+    route: &RouteSpec,
+    (pairs, demanded): (&[&str], &mut Names),
+) -> Result<(), &'static str> {
+    let rules = route.query.first().map(|(_, rules)| match rules {
+        RuleSpec::Own(rules) => rules.as_slice(),
+        RuleSpec::Declared(_) => unreachable!("scenarios write rules of their own"),
+    });
+    let is_open = rules.is_some_and(|rules| rules.iter().any(|(member, _)| member == "*"));
+    let mut values = Vec::new();
+    for pair in pairs {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let decoded = String::from_utf8_lossy(&decode(name.as_bytes(), true)).into_owned();
+        let brackets = decoded.strip_prefix("include[").and_then(|rest| rest.strip_suffix(']'));
+        let takes_brackets = policy.shape.0 == List::Brackets;
+        let is_indexed = brackets.is_some_and(|inner| inner.bytes().all(|byte| byte.is_ascii_digit()));
+        let is_ruled = decoded == "include" || (takes_brackets && is_indexed);
+        let split = if pair.contains(';') { pair.split(';').count() } else { 0 };
+        let names = every_name(pair);
+        // Its own name stands in front once, and once more where the pair is split.
+        let own = if is_ruled { 1 + split.min(1) } else { 0 };
+        let hidden = names.get(own..).unwrap_or_default();
+        if hidden.iter().any(|name| reads_like(name, "include")) {
+            return Err("ambiguous_query");
+        }
+        let once = decode(value.as_bytes(), true);
+        if is_ruled && (decode(&once, false) != once || (is_open && value.contains(';'))) {
+            return Err("ambiguous_query");
+        }
+        if is_ruled {
+            values.push(String::from_utf8_lossy(&once).into_owned());
+        }
+    }
+    for value in &values {
+        let members: Vec<&str> = if policy.shape.0 == List::None { vec![value] } else { value.split(',').collect() };
+        for member in members.into_iter().filter(|member| !member.is_empty()) {
+            demanded.extend(member_scopes(rules, member, policy.shape.1).ok_or("query_not_allowed")?);
+        }
+    }
+    Ok(())
+}
+
+/// The scopes of a member; `None` where it is denied. What reads like a listed member is not opened by `*`.
+fn member_scopes(rules: Option<&[(String, MemberSpec)]>, member: &str, dotted: bool) -> Option<Vec<String>> {
+    let rules = rules?;
+    let rule_of = |name: &str| rules.iter().find(|(listed, _)| listed == name).map(|(_, rule)| rule);
+    let scopes = |rule: &MemberSpec| match rule {
+        MemberSpec::Allow => Some(Vec::new()),
+        MemberSpec::Deny => None,
+        MemberSpec::Scopes(names) => Some(names.clone()),
+    };
+    let plain = |name: &str| name.to_lowercase().replace(is_blank, "");
+    let begins = |name: &str, listed: &str| {
+        let is_sign = |letter: char| letter.is_ascii() && !letter.is_ascii_alphanumeric() && !"_-".contains(letter);
+        let is_sign = |letter: char| is_sign(letter) && !(dotted && name.contains('.') && letter == '.');
+        let name = name.trim_start_matches(|letter| is_sign(letter) || letter == '-');
+        name.strip_prefix(listed).is_some_and(|rest| rest.chars().next().is_none_or(is_sign))
+    };
+    let near = member == "*"
+        || member.contains('\u{fffd}')
+        || rules.iter().any(|(listed, _)| listed != "*" && begins(&plain(member), &plain(listed)));
+    if member != "*"
+        && let Some(rule) = rule_of(member)
+    {
+        return scopes(rule);
+    }
+    if rule_of("*").is_some() && near {
+        return None;
+    }
+    match member.rsplit_once('.').filter(|_| dotted) {
+        None => scopes(rule_of("*")?),
+        Some((before, last)) => {
+            let mut all = member_scopes(Some(rules), before, true)?;
+            all.extend(member_scopes(Some(rules), last, false)?);
+            Some(all)
+        }
+    }
+}
