@@ -221,8 +221,10 @@ impl RouteRule {
     /// `*` does not cover what a lenient server would read as a listed member, such as one in other letters.
     pub(super) fn scopes(&self, member: &[u8], dotted: bool) -> Option<ScopeSet> {
         let dots = member.iter().filter(|byte| **byte == b'.').count();
-        let depth = if dotted { dots } else { 0 };
-        (depth <= MOST_DOTS).then(|| self.scopes_below(member, depth))?
+        if dotted && dots > MOST_DOTS {
+            return None;
+        }
+        self.scopes_below(member, dotted)
     }
 
     /// Whether a lenient server would read a member as a listed one; some end a text at NUL.
@@ -231,19 +233,19 @@ impl RouteRule {
         self.plain.contains(&plain_member(member)) || self.plain.contains(&plain_member(cut))
     }
 
-    fn scopes_below(&self, member: &[u8], dots: usize) -> Option<ScopeSet> {
+    fn scopes_below(&self, member: &[u8], dotted: bool) -> Option<ScopeSet> {
         if let Some(rule) = self.listed.get(member) {
             return rule.scopes();
         }
         if self.rest.is_some() && self.reads_like_listed(member) {
             return None;
         }
-        let dot = member.iter().rposition(|byte| *byte == b'.').filter(|_| dots > 0);
+        let dot = member.iter().rposition(|byte| *byte == b'.').filter(|_| dotted);
         let Some((before, behind)) = dot.and_then(|dot| member.split_at_checked(dot)) else {
             return self.rest.as_ref()?.scopes();
         };
         let last = behind.get(1..)?;
-        Some(self.scopes_below(before, dots - 1)?.union(&self.scopes_below(last, 0)?))
+        Some(self.scopes_below(before, true)?.union(&self.scopes_below(last, false)?))
     }
 }
 

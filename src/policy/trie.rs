@@ -56,7 +56,7 @@ pub(super) struct LeafId(NonZeroU32);
 
 /// A node of the trie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct NodeId(NonZeroU32);
+pub(super) struct NodeId(pub(super) NonZeroU32);
 
 impl NodeId {
     pub(super) const fn number(self) -> u32 {
