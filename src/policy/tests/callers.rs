@@ -110,6 +110,7 @@ fn each_denial_has_the_status_of_the_contract() {
     ];
     for (denial, status, code) in table {
         assert_eq!((denial.status(), denial.code()), (status, code));
+        assert_eq!(denial.title().to_lowercase().replace(' ', "_"), code, "the title is the code in words");
         assert!(denial.detail().ends_with('.') && denial.detail().contains(';'), "{code} says what to do");
     }
 }

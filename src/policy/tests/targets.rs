@@ -204,6 +204,7 @@ fn a_method_override_is_refused_before_anything_else() {
 fn dropping_override_headers_lets_the_request_on_but_not_a_query_that_is_never_rewritten() {
     let options = Options { method_override: MethodOverride::Drop, ..Options::default() };
     let gate = Draft::with(options).open("GET /a", AccessSpec::Anyone).finish();
+    assert_eq!(gate.policy.method_override(), MethodOverride::Drop);
     let overridden = Request { override_header: true, ..parsed("GET /a") };
     assert!(gate.policy.judge(&overridden).is_ok());
     assert_eq!(gate.ask("GET /a?_method=PUT", &[]), "method_override");
@@ -223,7 +224,8 @@ fn no_debug_output_holds_a_query() {
     let request = parsed("GET /a?api_key=sg_secret");
     let target = gate.policy.judge(&request).unwrap();
     let decision = gate.policy.decide(&Caller::Anonymous, &target);
-    let printed = format!("{request:?} {target:?} {decision:?}");
-    assert!(printed.contains("GET") && !printed.contains("sg_secret"), "{printed}");
-    assert!(!printed.contains("115, 103"), "{printed}");
+    for printed in [format!("{request:?}"), format!("{target:?}"), format!("{decision:?}")] {
+        assert!(printed.contains("GET") && !printed.contains("sg_secret"), "{printed}");
+        assert!(!printed.contains("115, 103"), "{printed}");
+    }
 }
