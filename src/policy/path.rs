@@ -141,11 +141,6 @@ impl Segment<'_> {
         self.place.hash
     }
 
-    /// Whether `%2F` is in it.
-    pub(super) const fn has_encoded_slash(&self) -> bool {
-        self.place.encoded_slash
-    }
-
     /// Whether the decoded bytes are these.
     pub(super) fn equals(&self, bytes: &[u8]) -> bool {
         match self.place.encoded {

@@ -175,17 +175,15 @@ impl Trie {
             return here.ends(path);
         };
         let mut near = None;
-        if !segment.has_encoded_slash() {
-            for exact in [true, false] {
-                for (child, literal) in self.edges.matching(node, segment.hash()) {
-                    if self.reading(&segment, literal) != Some(exact) {
-                        continue;
-                    }
-                    let own = (!exact).then_some(NearMiss::Spelling);
-                    near = near.or(own);
-                    if let Some((leaf, below)) = self.first_below(child, path, at + 1) {
-                        return Some((leaf, own.or(below)));
-                    }
+        for exact in [true, false] {
+            for (child, literal) in self.edges.matching(node, segment.hash()) {
+                if self.reading(&segment, literal) != Some(exact) {
+                    continue;
+                }
+                let own = (!exact).then_some(NearMiss::Spelling);
+                near = near.or(own);
+                if let Some((leaf, below)) = self.first_below(child, path, at + 1) {
+                    return Some((leaf, own.or(below)));
                 }
             }
         }

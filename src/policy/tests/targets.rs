@@ -135,6 +135,20 @@ fn an_encoded_slash_is_for_the_parameters_of_a_route_that_allows_it() {
 }
 
 #[test]
+fn an_encoded_slash_hides_no_literal_before_an_encoded_question_mark() {
+    let gate = Draft::new()
+        .route("GET /admin", &["admin"])
+        .spec(RouteSpec { encoded_slash: true, ..written("GET /{name}") })
+        .finish();
+    assert_eq!(gate.ask("GET /a%3Fb%2Fc", &[]), "allow");
+    for segment in ["admin%3Fa%2Fb", "admin%23%2Fb", "Admin%3fa%2fb", "%20admin.%3F%2Fb"] {
+        let request = format!("GET /{segment}");
+        assert_eq!(gate.ask_full(&request), "ambiguous_path", "{segment}: a server may read /admin");
+        assert_eq!(gate.explain(&request, &[]).near_miss, Some(NearMiss::Spelling), "{segment}");
+    }
+}
+
+#[test]
 fn without_a_key_an_encoded_slash_does_not_tell_which_routes_there_are() {
     let gate = Draft::new()
         .spec(RouteSpec { encoded_slash: true, ..written("GET /files/{name}") })
