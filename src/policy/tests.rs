@@ -34,6 +34,8 @@ mod scenarios;
 mod scopes;
 /// Sets of scopes, and the names behind them.
 mod sets;
+/// Templates that take paths from others without having all of their methods.
+mod shadows;
 /// Policies and requests in few words.
 mod support;
 /// Paths that are refused, and paths that are not.

@@ -187,7 +187,7 @@ fn of_members(old: Rules<'_>, new: Rules<'_>) -> String {
 fn members_are_compared_beside_what_their_route_asks_for() {
     use MemberSpec::{Allow, Deny};
     let asks = |name: &str| MemberSpec::Scopes(owned(&[name]));
-    let cases: [(Rules<'_>, Rules<'_>, &str); 11] = [
+    let cases: [(Rules<'_>, Rules<'_>, &str); 12] = [
         (&[("l", asks("r"))], &[("l", asks("r"))], ""),
         (&[("l", asks("r"))], &[("l", asks("r")), ("m", asks("y"))], "+ include=m"),
         (&[("l", asks("r")), ("m", asks("y"))], &[("l", asks("r"))], "- include=m"),
@@ -198,6 +198,7 @@ fn members_are_compared_beside_what_their_route_asks_for() {
         (&[("l", asks("r"))], &[("l", asks("r")), ("*", Allow)], "+ include, any other member"),
         (&[("*", Allow)], &[("*", asks("r"))], "- include, any other member"),
         (&[("*", Allow)], &[("*", asks("x"))], ""),
+        (&[(" *", Allow), ("*", Allow)], &[(" *", Allow), ("*", asks("r"))], "- include, any other member"),
         (&[("l", asks("y"))], &[("l", asks("r"))], "+- include=l"),
     ];
     for (old, new, expected) in cases {
@@ -246,6 +247,17 @@ fn bindings_are_compared_by_which_keys_pass() {
     assert_eq!(told(&elsewhere(&[]), &elsewhere(&["account"])), ["+ GET /a: bind account"]);
     assert_eq!(told(&elsewhere(&["account"]), &elsewhere(&[])), ["- GET /a: bind account"]);
     assert_eq!(told(&elsewhere(&[]), &elsewhere(&[])), Vec::<String>::new());
+    let second = |name: &'static str| {
+        move |draft: Draft| {
+            let draft = draft.bind("account", "account").route("GET /x/{account}", &[]);
+            draft.route(&format!("GET /{{a}}/{{{name}}}"), &[])
+        }
+    };
+    assert_eq!(
+        told(&second("account"), &second("b")),
+        ["+- GET /{a}/{b}: bind account"],
+        "no longer compared: refused"
+    );
 }
 
 #[test]

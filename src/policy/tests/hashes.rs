@@ -2,6 +2,8 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 
 use super::super::octets::{Hashed, folded_hash, folded_hash_of};
+use super::super::*;
+use super::support::*;
 
 /// Names as policies have them: short and long, and many that differ in one letter.
 fn names() -> Vec<String> {
@@ -31,4 +33,27 @@ fn a_hash_is_one_whatever_the_case_of_letters_and_however_the_bytes_come() {
     let mut hasher = Hashed::default();
     hasher.write(b"Include");
     assert_eq!(hasher.finish(), BuildHasherDefault::<Hashed>::default().hash_one(&b"include"[..]));
+}
+
+#[test]
+fn two_names_with_one_hash_are_two_names() {
+    let pairs =
+        [("report-25491", "report-108928"), ("report-37446", "report-130331"), ("report-28905", "report-147087")];
+    for (literal, other) in pairs {
+        assert_eq!(folded_hash(literal.as_bytes()), folded_hash(other.as_bytes()), "look for another pair");
+        for case in [PathCase::Sensitive, PathCase::Insensitive] {
+            let draft = Draft::with(Options { case, ..Options::default() });
+            let gate = draft.route(&format!("GET /{literal}"), &["l"]).route("GET /{x}", &["x"]).finish();
+            for spelt in [other.to_owned(), other.replace('-', "%2d"), other.to_uppercase(), format!("{other}.")] {
+                let request = format!("GET /{spelt}");
+                assert_eq!(gate.ask(&request, &["l"]), "insufficient_scope", "{spelt} is not {literal}");
+                assert_eq!(gate.ask(&request, &["x"]), "allow", "{spelt} is nothing like {literal}");
+                assert_eq!(gate.explain(&request, &[]).candidates.len(), 1, "{spelt} has the shape of {{x}} alone");
+            }
+            let both = Draft::with(Options { case, ..Options::default() });
+            let both = both.route(&format!("GET /{literal}"), &["l"]).route(&format!("GET /{other}"), &["o"]).finish();
+            assert_eq!(both.ask(&format!("GET /{literal}"), &["l"]), "allow");
+            assert_eq!(both.ask(&format!("GET /{other}"), &["o"]), "allow");
+        }
+    }
 }
