@@ -152,6 +152,14 @@ fn the_steps_show_every_template_of_the_shape_the_most_specific_first() {
 }
 
 #[test]
+fn the_template_that_a_path_nearly_is_says_what_parts_them() {
+    let explanation = profiles().explain("GET /api/Profiles/1/", &[]);
+    let told: Vec<_> = explanation.candidates.iter().map(|one| (&*one.template, one.chosen, one.near_miss)).collect();
+    assert_eq!(told, [("/api/profiles/{id}", false, Some(NearMiss::Spelling)), ("/api/{*rest}", false, None)]);
+    assert!(explanation.final_slash && !profiles().explain("GET /api/profiles/1", &[]).final_slash);
+}
+
+#[test]
 fn an_explanation_says_what_is_needed_whoever_asks() {
     let gate = profiles();
     let target = gate.policy.judge(&parsed("GET /api/profiles/1?include=lists")).unwrap();

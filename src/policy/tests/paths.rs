@@ -1,3 +1,4 @@
+use super::super::suffix::same_stem;
 use super::super::*;
 use super::support::*;
 
@@ -87,6 +88,23 @@ fn a_literal_is_meant_by_what_careless_servers_would_take_for_it_whichever_of_th
         assert_eq!(gate.ask(&request, &["l", "x"]), "route_not_allowed", "{segment} for {literal}");
         assert_eq!(gate.explain(&request, &[]).near_miss, Some(NearMiss::Spelling), "{segment} for {literal}");
         assert_eq!(gate.ask("GET /other", &["x"]), "allow");
+    }
+}
+
+#[test]
+fn a_format_suffix_has_a_name_before_it_and_a_format_behind_it() {
+    for (segment, literal) in [(".xml", ".json"), ("rel", "rel.0"), ("rel.1", "rel.0"), ("export.", "export.json")] {
+        assert!(!same_stem(segment.as_bytes(), literal.as_bytes()), "{segment} is not {literal}");
+    }
+    for (literal, segment) in [(".json", ".xml"), ("rel.0", "rel"), ("rel.0", "rel.1")] {
+        let gate = Draft::new().route(&format!("GET /{literal}"), &["l"]).route("GET /{x}", &["x"]).finish();
+        assert_eq!(gate.ask(&format!("GET /{segment}"), &["x"]), "allow", "{segment} is not {literal}");
+    }
+    let gate = Draft::new().route("GET /a/export", &["l"]).route("GET /a/{x}", &["x"]).finish();
+    for path in ["/a/export.json", "/a/EXPORT.json", "/a/export%2Ejson", "/a/export"] {
+        let explanation = gate.explain(&format!("GET {path}"), &[]);
+        let templates: Vec<&str> = explanation.candidates.iter().map(|one| &*one.template).collect();
+        assert_eq!(templates, ["/a/export", "/a/{x}"], "{path}");
     }
 }
 
