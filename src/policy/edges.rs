@@ -76,3 +76,49 @@ impl Edges {
 fn key_of(parent: NodeId, hash: u32) -> u64 {
     mix(u64::from(hash), u64::from(parent.number()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::super::octets::folded_hash;
+    use super::*;
+
+    fn node(number: u32) -> NodeId {
+        NodeId(NonZeroU32::new(number).unwrap())
+    }
+
+    /// The same literals below each of many nodes.
+    fn filled(nodes: u32, literals: u32) -> Edges {
+        let mut edges = Edges::new();
+        for parent in 1..=nodes {
+            for at in 0..literals {
+                let literal = format!("item-{at}");
+                let hash = folded_hash(literal.as_bytes());
+                edges.insert((node(parent), hash), literal.as_bytes(), node(parent * literals + at));
+            }
+        }
+        edges
+    }
+
+    #[test]
+    fn a_step_looks_at_few_slots_however_many_literals_there_are() {
+        let edges = filled(40, 40);
+        let keys = edges.slots.iter().flatten().map(|slot| slot.key);
+        let longest = keys.map(|key| edges.run(key).count()).max().unwrap();
+        assert!(longest < 40, "{longest} slots in a row");
+        for parent in 1..=40 {
+            let hash = folded_hash(b"item-17");
+            let found: Vec<_> = edges.matching(node(parent), hash).collect();
+            assert_eq!(found, [(node(parent * 40 + 17), &b"item-17"[..])]);
+        }
+    }
+
+    #[test]
+    fn the_table_grows_once_more_than_half_of_it_is_in_use() {
+        let sizes = [(8, 16), (9, 32), (16, 32), (17, 64), (1000, 2048), (1025, 4096)];
+        for (literals, slots) in sizes {
+            assert_eq!(filled(1, literals).slots.len(), slots, "{literals} literals");
+        }
+    }
+}

@@ -12,12 +12,15 @@ pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) ->
         .map(|(_, candidate)| candidate)
 }
 
+/// More than any two names differ in.
+const FAR: usize = 1_000_000;
+
 /// How many letters must be put in, taken out, exchanged or swapped with the next to make `left` out of `right`; letter
 /// case is free.
 fn distance(left: &str, right: &str) -> usize {
     let left: Vec<char> = left.chars().flat_map(char::to_lowercase).collect();
     let right: Vec<char> = right.chars().flat_map(char::to_lowercase).collect();
-    let cell = |row: &[usize], at: usize| row.get(at).copied().unwrap_or(usize::MAX / 2);
+    let cell = |row: &[usize], at: usize| row.get(at).copied().unwrap_or(FAR);
     let mut above: Vec<usize> = (0..=right.len()).collect();
     let mut two_above = Vec::new();
     for (down, letter) in left.iter().enumerate() {
@@ -45,6 +48,30 @@ mod tests {
         assert_eq!(nearest("litsen", known), Some("listen"));
         assert_eq!(nearest("Upstream", known), Some("upstream"));
         assert_eq!(nearest("polcy", known), Some("policy"));
+    }
+
+    #[test]
+    fn a_third_of_the_letters_may_differ_and_no_more() {
+        assert_eq!(nearest("listxx", ["listen"]), Some("listen"));
+        assert_eq!(nearest("lixxx", ["listen"]), None);
+        assert_eq!(nearest("cat", ["dog", "bat", "hat"]), Some("bat"), "the first of two equally near");
+        assert_eq!(nearest("listex", ["lisxx", "listen"]), Some("listen"), "the nearer of two");
+    }
+
+    #[test]
+    fn each_letter_put_in_taken_out_exchanged_or_swapped_counts() {
+        for (word, other) in
+            [("xxabc", "abc"), ("abcxx", "abc"), ("axbxc", "abc"), ("xbcdx", "abcde"), ("badc", "abcd")]
+        {
+            assert_eq!(nearest(word, [other]), None, "{word} and {other} differ in two");
+            assert_eq!(nearest(other, [word]), None, "{other} and {word} differ in two");
+        }
+        for (word, other) in
+            [("xabc", "abc"), ("abxc", "abc"), ("abcx", "abc"), ("abx", "abc"), ("bac", "abc"), ("acb", "abc")]
+        {
+            assert_eq!(nearest(word, [other]), Some(other), "{word} and {other} differ in one");
+            assert_eq!(nearest(other, [word]), Some(word), "{other} and {word} differ in one");
+        }
     }
 
     #[test]

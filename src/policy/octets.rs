@@ -41,7 +41,7 @@ impl Iterator for Decoded<'_> {
 pub(super) fn escape(rest: &[u8]) -> Option<(u8, &[u8])> {
     let (digits, rest) = rest.split_first_chunk::<2>()?;
     let [high, low] = digits.map(hex_value);
-    Some((high? << 4 | low?, rest))
+    Some((high? * 16 + low?, rest))
 }
 
 const fn hex_value(digit: u8) -> Option<u8> {
@@ -96,7 +96,7 @@ fn unicode_escape(bytes: &[u8]) -> Option<(char, &[u8])> {
     };
     let mut value = 0;
     for digit in digits {
-        value = value << 4 | u32::from(hex_value(*digit)?);
+        value = value * 16 + u32::from(hex_value(*digit)?);
     }
     Some((char::from_u32(value).unwrap_or(char::REPLACEMENT_CHARACTER), rest))
 }
@@ -137,7 +137,7 @@ pub(super) fn hashes_before_dots(bytes: impl Iterator<Item = u8>) -> SmallVec<[u
 pub(super) fn folded_hash(bytes: &[u8]) -> u32 {
     let (words, rest) = bytes.as_chunks::<8>();
     let hash = words.iter().fold(SEED, |hash, word| mix(hash, lower_case(u64::from_be_bytes(*word))));
-    let last = rest.iter().fold(0, |word, byte| word << 8 | u64::from(byte.to_ascii_lowercase()));
+    let last = rest.iter().fold(0, |word, byte| word * 256 + u64::from(byte.to_ascii_lowercase()));
     finish(mix(hash, last), bytes.len())
 }
 
@@ -145,7 +145,7 @@ pub(super) fn folded_hash(bytes: &[u8]) -> u32 {
 pub(super) fn folded_hash_of(bytes: impl Iterator<Item = u8>) -> u32 {
     let (mut hash, mut word, mut count) = (SEED, 0, 0);
     for byte in bytes {
-        word = word << 8 | u64::from(byte.to_ascii_lowercase());
+        word = word * 256 + u64::from(byte.to_ascii_lowercase());
         count += 1;
         if count % 8 == 0 {
             hash = mix(hash, word);
@@ -161,14 +161,14 @@ fn finish(hash: u64, count: usize) -> u32 {
     (mix(hash, count as u64) >> 32) as u32
 }
 
-/// Eight bytes at once to lower case: bit 5 is set in each that is an ASCII capital.
+/// Eight bytes at once to lower case: 32 is added to each that is an ASCII capital.
 const fn lower_case(word: u64) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
     let seven_bits = word & (0x7F * ONES);
     let from_a = seven_bits + (0x80 - b'A' as u64) * ONES;
     let past_z = seven_bits + (0x7F - b'Z' as u64) * ONES;
     let capitals = (from_a ^ past_z) & !word & (0x80 * ONES);
-    word | capitals >> 2
+    word + (capitals >> 2)
 }
 
 /// Mixes two words into one: both halves of their 128-bit product matter.

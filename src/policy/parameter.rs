@@ -221,20 +221,22 @@ impl RouteRule {
     /// `*` does not cover what a lenient server would read as a listed member, such as one in other letters.
     pub(super) fn scopes(&self, member: &[u8], dotted: bool) -> Option<ScopeSet> {
         let dots = member.iter().filter(|byte| **byte == b'.').count();
-        let depth = if dotted { dots } else { 0 };
-        (depth <= MOST_DOTS).then(|| self.scopes_below(member, depth))?
+        if dotted && dots > MOST_DOTS {
+            return None;
+        }
+        self.scopes_below(member, dotted)
     }
 
     /// Whether a lenient server would read a member as a listed one, in whole or up to a sign behind it (NUL, or as in
     /// `lists:limit(5)`, `lists[x]`, `lists=x`), or would take it for all there are (`*`). What is not UTF-8 may be read
-    /// as anything. `dots` may stand within a name.
-    fn reads_like_listed(&self, member: &[u8], dots: usize) -> bool {
+    /// as anything. Where members are dotted, a dot is part of a name.
+    fn reads_like_listed(&self, member: &[u8], dotted: bool) -> bool {
         if std::str::from_utf8(member).is_err() {
             return true;
         }
         let plain = plain_member(member);
         let is_sign = |byte: &u8| {
-            !(byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | 0x80..) || dots > 0 && *byte == b'.')
+            !(byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | 0x80..) || dotted && *byte == b'.')
         };
         let start = plain.iter().position(|byte| !is_sign(byte) && *byte != b'-').unwrap_or(0);
         let cut = member.split(|byte| *byte == 0).next().unwrap_or_default();
@@ -243,19 +245,19 @@ impl RouteRule {
         *member == *b"*" || self.plain.contains(&plain_member(cut)) || names.any(|name| self.plain.contains(name))
     }
 
-    fn scopes_below(&self, member: &[u8], dots: usize) -> Option<ScopeSet> {
+    fn scopes_below(&self, member: &[u8], dotted: bool) -> Option<ScopeSet> {
         if let Some(rule) = self.listed.get(member) {
             return rule.scopes();
         }
-        if self.rest.is_some() && self.reads_like_listed(member, dots) {
+        if self.rest.is_some() && self.reads_like_listed(member, dotted) {
             return None;
         }
-        let dot = member.iter().rposition(|byte| *byte == b'.').filter(|_| dots > 0);
+        let dot = member.iter().rposition(|byte| *byte == b'.').filter(|_| dotted);
         let Some((before, behind)) = dot.and_then(|dot| member.split_at_checked(dot)) else {
             return self.rest.as_ref()?.scopes();
         };
         let last = behind.get(1..)?;
-        Some(self.scopes_below(before, dots - 1)?.union(&self.scopes_below(last, 0)?))
+        Some(self.scopes_below(before, true)?.union(&self.scopes_below(last, false)?))
     }
 }
 

@@ -176,11 +176,6 @@ impl Segment<'_> {
         self.place.hash
     }
 
-    /// Whether `%2F` is in it.
-    pub(super) const fn has_encoded_slash(&self) -> bool {
-        self.place.encoded_slash
-    }
-
     /// Whether a byte is encoded that could stand for itself, so that servers which compare literals before they decode
     /// find none here.
     pub(super) const fn is_needlessly_encoded(&self) -> bool {

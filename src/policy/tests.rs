@@ -8,12 +8,22 @@ mod bindings;
 mod build_faults;
 /// 400, 401, 403, and which comes first.
 mod callers;
+/// How two policies differ.
+mod differences;
 /// Decisions in words.
 mod explanations;
+/// How evenly literals and names are spread.
+mod hashes;
 /// Decisions against the reference model, and what no change of a request may gain.
 mod model;
+/// Names of ruled parameters in every spelling, and the members behind them.
+mod names;
 /// Ruled query parameters.
 mod parameters;
+/// Paths: why each is refused, and what they may be taken for.
+mod paths;
+/// What a key may call, without a request.
+mod reach;
 /// The reference model, written from the contract alone: slow, and plain to see.
 mod reference;
 /// Which route a request belongs to.
@@ -22,6 +32,10 @@ mod routes;
 mod scenarios;
 /// Scopes, alternatives, levels, implication.
 mod scopes;
+/// Sets of scopes, and the names behind them.
+mod sets;
+/// Templates that take paths from others without having all of their methods.
+mod shadows;
 /// Policies and requests in few words.
 mod support;
 /// Paths that are refused, and paths that are not.

@@ -58,7 +58,7 @@ pub(super) struct LeafId(NonZeroU32);
 
 /// A node of the trie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct NodeId(NonZeroU32);
+pub(super) struct NodeId(pub(super) NonZeroU32);
 
 impl NodeId {
     pub(super) const fn number(self) -> u32 {
@@ -199,7 +199,7 @@ impl Trie {
         };
         let mut near = None;
         let is_literal = reader == Reader::Decoding || !segment.is_needlessly_encoded();
-        if is_literal && !segment.has_encoded_slash() {
+        if is_literal {
             // Those that are the segment come before those that some servers would take for it.
             let mut lookalikes: SmallVec<[NodeId; 2]> = SmallVec::new();
             for (child, literal) in self.edges.matching(node, segment.hash()) {

@@ -31,6 +31,7 @@ mod include; // Ruled query parameters: every member needs its own scope, howeve
 mod keys; // The life of a key across processes: made, disabled, revoked, never shown.
 mod logs; // The access log, and that no secret is in any log.
 mod metrics; // The admin listener: liveness, readiness, figures.
+mod mutants; // tests/survivors.txt: what no test of the policy core notices has a reason.
 mod promises; // The table of SECURITY.md: every test that it names is there.
 mod regression; // One test for each fault that a user or a reviewer met.
 mod reload; // SIGHUP and file changes; a bad change keeps what is in force.

@@ -27,6 +27,9 @@ fn a_template_that_no_request_could_have_is_refused() {
         "/a?b",
         "/a#b",
         "/a b",
+        "/a\x7f",
+        "/%FF",
+        "/%20",
         "/a\\b",
         "/a*",
         "/*",
@@ -155,6 +158,8 @@ fn parameters_that_a_lenient_server_would_confuse_cannot_both_be_declared() {
     for name in ["include", "Include", "include[]", "include "] {
         let fault = draft.builder.declare_parameter(name, ParameterSpec::default()).unwrap_err();
         assert_eq!((fault.kind, fault.part), (FaultKind::Duplicate, Part::Parameter), "{name}");
+        assert_eq!(fault.message.contains("declared twice"), name == "include", "{fault}");
+        assert_eq!(fault.message.contains("for `include`"), name != "include", "{fault}");
     }
     assert!(draft.builder.declare_parameter("", ParameterSpec::default()).is_err());
 }
@@ -185,7 +190,11 @@ fn bindings_must_have_something_to_bind() {
     let fault = draft.builder.finish().unwrap_err().remove(0);
     assert_eq!((fault.part, fault.help.as_deref()), (Part::Binding, Some("did you mean `account`?")));
     let mut draft = Draft::new().bind("account", "account");
-    assert!(draft.builder.bind("account", "other").is_err());
+    for (attribute, parameter, kind) in
+        [("account", "other", FaultKind::Duplicate), ("", "other", FaultKind::Empty), ("owner", "", FaultKind::Empty)]
+    {
+        assert_eq!(draft.builder.bind(attribute, parameter).unwrap_err().kind, kind, "{attribute}: {parameter}");
+    }
     let wildcard = draft.try_spec(written("GET /{*account}")).unwrap_err().remove(0);
     assert_eq!(wildcard.kind, FaultKind::Contradiction);
     let unbound = RouteSpec { unbound: owned(&["account"]), ..written("GET /{account}") };
@@ -196,4 +205,38 @@ fn bindings_must_have_something_to_bind() {
 fn an_encoded_slash_needs_a_parameter_to_stand_in() {
     let spec = RouteSpec { encoded_slash: true, ..written("GET /a/{*rest}") };
     assert_eq!(Draft::new().try_spec(spec).unwrap_err()[0].kind, FaultKind::Contradiction);
+}
+
+#[test]
+fn a_template_has_a_hundred_and_twenty_eight_segments_at_most() {
+    assert!(Draft::new().try_spec(written(&format!("GET {}", "/a".repeat(128)))).is_ok());
+    assert_eq!(fault(&format!("GET {}", "/a".repeat(129))).kind, FaultKind::Malformed);
+}
+
+#[test]
+fn what_is_wrong_with_a_segment_is_said() {
+    for (segment, words) in [
+        ("a b", "has a space"),
+        ("a\t", "has a space or a control character"),
+        ("a?b", "has one of `?`"),
+        ("a%4", "has a `%` that two hex digits do not follow"),
+        ("a%2fb", "has an encoded `/`"),
+        ("a%1f", "has an encoded `/`, `\\`, `;` or control character"),
+        ("%2e", "is a dot segment"),
+        ("%FF", "is not UTF-8"),
+        ("a%2541", "is encoded twice"),
+        ("a*", "has a `*`"),
+    ] {
+        let fault = fault(&format!("GET /x/{segment}"));
+        assert!(fault.message.contains(words), "{segment}: {fault}");
+    }
+}
+
+#[test]
+fn only_a_policy_that_declares_scopes_misses_some() {
+    let names = owned(&["a:read", "a:raed", "b"]);
+    assert_eq!(Draft::new().builder.undeclared(&names), []);
+    let faults = Draft::new().scope("a:read", &[]).builder.undeclared(&names);
+    let told: Vec<(&str, Option<&str>)> = faults.iter().map(|fault| (&*fault.subject, fault.help.as_deref())).collect();
+    assert_eq!(told, [("a:raed", Some("did you mean `a:read`?")), ("b", Some("declare it under `scopes`"))]);
 }

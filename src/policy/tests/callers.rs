@@ -110,6 +110,10 @@ fn each_denial_has_the_status_of_the_contract() {
     ];
     for (denial, status, code) in table {
         assert_eq!((denial.status(), denial.code()), (status, code));
+        let of_the_route = ["ambiguous_query", "insufficient_scope", "key_kind_not_allowed", "outside_binding"];
+        let says_nothing = ![&of_the_route[..], &["query_not_allowed", "route_not_allowed"]].concat().contains(&code);
+        assert_eq!(denial.precedes_route(), says_nothing, "{code}");
+        assert_eq!(denial.title().to_lowercase().replace(' ', "_"), code, "the title is the code in words");
         assert!(denial.detail().ends_with('.') && denial.detail().contains(';'), "{code} says what to do");
     }
 }

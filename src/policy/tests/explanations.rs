@@ -45,6 +45,44 @@ fn the_reason_names_the_route_where_it_asks_itself() {
 }
 
 #[test]
+fn a_scope_that_a_member_and_its_route_ask_for_is_told_with_the_member() {
+    let include = vec![("lists".to_owned(), MemberSpec::Scopes(owned(&["r"])))];
+    let gate = Draft::new()
+        .parameter("include", (List::Comma, false))
+        .spec(RouteSpec {
+            access: AccessSpec::Scopes { all_of: owned(&["r"]), any_of: Vec::new() },
+            query: vec![("include".to_owned(), RuleSpec::Own(include))],
+            ..written("GET /a")
+        })
+        .finish();
+    let trace = gate.explain("GET /a?include=lists", &[]).trace;
+    assert_eq!(trace.reason, "The key lacks r, which include=lists asks for on GET /a; use a key that holds it.");
+    assert_eq!(trace.because.iter().map(|because| &*because.from).collect::<Vec<_>>(), ["GET /a", "include=lists"]);
+}
+
+#[test]
+fn what_was_asked_for_before_a_denied_member_is_told_too() {
+    let trace = profiles().explain("GET /api/profiles/1?include=lists,tags", &["profiles:read"]).trace;
+    assert_eq!((trace.code, trace.member.as_deref()), (Some("query_not_allowed"), Some("tags")));
+    assert_eq!(trace.required, ["lists:read", "profiles:read"]);
+}
+
+#[test]
+fn a_key_of_the_wrong_kind_is_told_which_kind_is_right() {
+    let gate = Draft::new().route("GET /a", &[]).open("POST /client", AccessSpec::PublicKey).finish();
+    let reason = |request: &str, kind| {
+        let key = Principal { kind, ..gate.key(&[]) };
+        let target = gate.policy.judge(&parsed(request)).unwrap();
+        gate.policy.decide(&Caller::Known(&key), &target).trace().reason
+    };
+    assert_eq!(reason("GET /a", Kind::Public), "GET /a does not take public keys; use a secret key.");
+    for kind in [Kind::Secret, Kind::Pair] {
+        assert_eq!(reason("POST /client", kind), "POST /client takes public keys alone; use a public key.");
+    }
+    assert_eq!(reason("POST /client", Kind::Public), "POST /client is open to any public key.");
+}
+
+#[test]
 fn the_reason_tells_the_other_alternatives() {
     let any_of = vec![owned(&["admin"]), owned(&["read", "delete"])];
     let gate = Draft::new().open("DELETE /x", AccessSpec::Scopes { all_of: Vec::new(), any_of }).finish();
@@ -111,6 +149,14 @@ fn the_steps_show_every_template_of_the_shape_the_most_specific_first() {
     let expected =
         [candidate("/api/profiles/{id}", &["GET", "POST"], true, 1), candidate("/api/{*rest}", &["GET"], false, 3)];
     assert_eq!(explanation.candidates, expected);
+}
+
+#[test]
+fn the_template_that_a_path_nearly_is_says_what_parts_them() {
+    let explanation = profiles().explain("GET /api/Profiles/1/", &[]);
+    let told: Vec<_> = explanation.candidates.iter().map(|one| (&*one.template, one.chosen, one.near_miss)).collect();
+    assert_eq!(told, [("/api/profiles/{id}", false, Some(NearMiss::Spelling)), ("/api/{*rest}", false, None)]);
+    assert!(explanation.final_slash && !profiles().explain("GET /api/profiles/1", &[]).final_slash);
 }
 
 #[test]

@@ -338,6 +338,15 @@ fn what_a_route_says_of_credential_and_upgrade_is_kept() {
     let route = &gate.policy.routes()[0];
     assert_eq!((route.credential(), route.upgrade()), (Some("sms"), Some(Upgrade::WebSocket)));
     assert_eq!((route.line(), route.method(), route.template()), (1, Method::Get, "/live"));
+    let access = [AccessSpec::Anyone, AccessSpec::Deny, AccessSpec::Key, AccessSpec::PublicKey].map(|access| {
+        let gate = Draft::new().open("GET /a", access).finish();
+        gate.policy.routes()[0].access().as_str()
+    });
+    assert_eq!(access, [Some("anyone"), Some("deny"), Some("key"), Some("public-key")]);
+    let gate = Draft::new().route("GET /a", &["a", "b"]).finish();
+    let route = &gate.policy.routes()[0];
+    assert_eq!((route.access(), route.access().as_str()), (Access::Scopes, None));
+    assert_eq!(gate.policy.names(&route.requirement().all_of), ["a", "b"]);
 }
 
 #[test]

@@ -197,7 +197,7 @@ pub(super) fn requests() -> impl Strategy<Value = Asked> {
 fn segment() -> impl Strategy<Value = &'static str> {
     prop_oneof![
         30 => select(vec!["a", "b", "admin", "one", "two", "one"]),
-        12 => select(vec!["A", "Admin", "B", "%61", "a%64min", "%41dmin", "ADMIN", "%25", "a%2Fb", "a%2fone", "admin.", "a%20",
+        12 => select(vec!["A", "Admin", "B", "%61", "a%64min", "%41dmin", "ADMIN", "%25", "a%2Fb", "a%2fone", "admin%3Fa%2Fb", "a%23%2Fb", "admin.", "a%20",
                          "%20b", "admin%3Fx", "a%23", "%23a", "admin%2e%20", "B.", "a.json", "b.7", "b.csv",
                          "B%2ecsv", "admin.xml%20", "v1", "v1.0", "v1.1", "v1.0.json", "b.json.csv", "one%3Finclude=x", "a%3Fc%26_method%3DPUT", "one%3Fc=d", "one&include=x", "a%26c", "b.tar.gz", ".json"]),
         1 => select(vec!["..", "%2e", "..%2F", "", "a;b", "a%3bb", "%2541", "%00", "a%5C", "a%", "%zz", ".",

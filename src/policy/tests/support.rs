@@ -15,8 +15,12 @@ impl Draft {
     }
 
     pub(super) fn with(options: Options) -> Self {
-        let vocabulary = Vocabulary::new();
-        Self { builder: Policy::builder(options, &vocabulary), vocabulary, line: 0 }
+        Self::sharing(options, &Vocabulary::new())
+    }
+
+    /// A policy whose scopes are those of other policies too.
+    pub(super) fn sharing(options: Options, vocabulary: &Vocabulary) -> Self {
+        Self { builder: Policy::builder(options, vocabulary), vocabulary: vocabulary.clone(), line: 0 }
     }
 
     pub(super) fn scope(mut self, name: &str, implies: &[&str]) -> Self {
