@@ -22,6 +22,8 @@ mod routes;
 mod scenarios;
 /// Scopes, alternatives, levels, implication.
 mod scopes;
+/// Every sentence that callers may be told.
+mod sentences;
 /// Policies and requests in few words.
 mod support;
 /// Paths that are refused, and paths that are not.
