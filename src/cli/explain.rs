@@ -4,7 +4,7 @@ mod batch;
 mod caller;
 mod human;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -68,11 +68,9 @@ pub(super) fn run(arguments: &ExplainArgs, console: &mut Console) -> Result<Exit
     let vocabulary = Vocabulary::new();
     let grounds = Grounds::load(arguments, &vocabulary)?;
     let mut callers = Callers::new(&grounds, vocabulary, arguments.from);
-    if let Some(path) = &arguments.batch {
-        return batch::run(path, &mut callers, console);
-    }
     let (Some(method), Some(target)) = (&arguments.method, &arguments.target) else {
-        return Err(Failure::usage("explain needs METHOD and TARGET, or --batch FILE"));
+        // The command line has one of the two: a request, or a file of many.
+        return batch::run(arguments.batch.as_deref().unwrap_or(Path::new("-")), &mut callers, console);
     };
     let claim = claim(arguments, console)?;
     for scope in claim.scopes().filter(|scope| !grounds.policy.knows(scope)) {

@@ -166,6 +166,10 @@ fn write(path: &Path, policy: &str, force: bool) -> Result<(), Failure> {
             "{} is there already: name another file, or overwrite it with --force",
             path.display()
         )),
+        ErrorKind::NotFound => Failure::failed(format_args!(
+            "{} cannot be written: there is no such folder; make it first",
+            path.display()
+        )),
         _ => Failure::io(format_args!("{} cannot be written", path.display()), &error),
     })
 }

@@ -15,7 +15,8 @@ use crate::store::file::Form;
 /// What to do without a configuration, where a command has `--policy`.
 const POLICY_ALONE: &str = "give the policy alone with `--policy FILE`";
 /// What to do without a configuration, where a command has `--store`.
-const STORE_ALONE: &str = "name the store with `--store sqlite:PATH`";
+const STORE_ALONE: &str =
+    "name the store with `--store sqlite:PATH` (a key file needs a configuration: it says whether there is a pepper)";
 /// What to do without a configuration, where a command needs one.
 pub(super) const IN_ITS_FOLDER: &str = "run this in its folder";
 

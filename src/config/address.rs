@@ -11,13 +11,18 @@ use super::upstream::UpstreamAddress;
 /// The longest path that a Unix socket can have, in bytes (`sun_path` without its final NUL).
 const UNIX_PATH: usize = 107;
 
+const SOCKET_HELP: &str = "write an IP address and a port, as in `127.0.0.1:8080` or `[::1]:8080`";
+
 const URL_HELP: &str = "write `http://127.0.0.1:3000`, `https://api.example.com` or `unix:/run/api.sock`";
 
 /// An address to listen on: `127.0.0.1:8080` or `unix:/path.sock`, a relative path being in `folder`.
 pub(super) fn listen(text: &str, folder: &Path) -> Result<Address, Complaint> {
     match text.strip_prefix("unix:") {
         Some(path) => unix(path, folder).map(Address::Unix),
-        None => socket(text).map(Address::Tcp),
+        None => socket(text).map(Address::Tcp).map_err(|complaint| match complaint.help == SOCKET_HELP {
+            true => Complaint::new(complaint.message, format!("{SOCKET_HELP}, or `unix:/path.sock`")),
+            false => complaint,
+        }),
     }
 }
 
@@ -36,21 +41,20 @@ pub(super) fn socket(text: &str) -> Result<SocketAddr, Complaint> {
             format!("write `127.0.0.1:{text}`, or `0.0.0.0:{text}` for every address"),
         ));
     }
-    let help = "write an IP address and a port, as in `127.0.0.1:8080` or `[::1]:8080`, or `unix:/path.sock`";
     let Some((host, port)) = text.rsplit_once(':') else {
-        return Err(Complaint::new(format!("{quoted} has no port"), help));
+        return Err(Complaint::new(format!("{quoted} has no port"), SOCKET_HELP));
     };
     let Ok(number) = port.parse::<u16>() else {
-        return Err(Complaint::new(format!("{quoted} has no port from 0 to 65535 at its end"), help));
+        return Err(Complaint::new(format!("{quoted} has no port from 0 to 65535 at its end"), SOCKET_HELP));
     };
     match host {
         "localhost" => Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, number))),
         "" | "*" => Err(Complaint::new(
             format!("{quoted} has no address before the port"),
-            format!("write `0.0.0.0:{port}` for every address"),
+            format!("write `127.0.0.1:{port}`, or `0.0.0.0:{port}` for every address"),
         )),
-        _ if host.contains(':') => Err(Complaint::new(format!("{quoted} is not an address"), help)),
-        _ => Err(Complaint::new(format!("{quoted} has a name where an IP address must stand"), help)),
+        _ if host.contains(':') => Err(Complaint::new(format!("{quoted} is not an address"), SOCKET_HELP)),
+        _ => Err(Complaint::new(format!("{quoted} has a name where an IP address must stand"), SOCKET_HELP)),
     }
 }
 
@@ -230,7 +234,7 @@ mod tests {
     fn a_listener_is_told_what_it_lacks() {
         let message = |text: &str| listen(text, Path::new("")).unwrap_err();
         assert_eq!(message("8080").help, "write `127.0.0.1:8080`, or `0.0.0.0:8080` for every address");
-        assert_eq!(message(":8080").help, "write `0.0.0.0:8080` for every address");
+        assert_eq!(message(":8080").help, "write `127.0.0.1:8080`, or `0.0.0.0:8080` for every address");
         assert_eq!(message("http://x").message, "`http://x` is a URL");
         assert_eq!(message("127.0.0.1").message, "`127.0.0.1` has no port");
         assert_eq!(message("127.0.0.1:99999").message, "`127.0.0.1:99999` has no port from 0 to 65535 at its end");

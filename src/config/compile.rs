@@ -155,7 +155,7 @@ impl Compile<'_> {
             }),
             upstream: self.replace(Override::Upstream, |text| address::upstream(text, here)).map(Upstream::at),
             policy: self.replace(Override::Policy, |text| match text {
-                "" => Err(Complaint::new("is empty", "name the policy file")),
+                "" => Err(Complaint::new("names no file", "name the policy file, as in `policy.yaml`")),
                 path => Ok(PathBuf::from(path)),
             }),
             store: self.replace(Override::Store, |text| super::keys::store(text, here)),
@@ -204,7 +204,7 @@ impl Compile<'_> {
         overridden: Option<Upstream>,
     ) -> Option<Upstream> {
         let Some(field) = fields.find("upstream") else {
-            if overridden.is_none() && self.source.find(Override::Upstream).is_none() {
+            if overridden.is_none() && self.source.find(Override::Upstream).is_none() && !fields.means("upstream") {
                 reader.fault(
                     Span::default(),
                     "`upstream` is missing",
@@ -236,7 +236,7 @@ impl Compile<'_> {
             return self.keep(loaded);
         }
         let Some(field) = fields.find("policy") else {
-            if self.source.find(Override::Policy).is_none() {
+            if self.source.find(Override::Policy).is_none() && !fields.means("policy") {
                 reader.fault(Span::default(), "`policy` is missing", "write `policy: policy.yaml`");
             }
             return None;
@@ -250,7 +250,7 @@ impl Compile<'_> {
             return None;
         }
         let path = reader.parse(&field, |path| match path {
-            "" => Err(Complaint::new("is empty", "name the policy file")),
+            "" => Err(Complaint::new("names no file", "name the policy file, as in `policy.yaml`")),
             path => Ok(self.folder.join(path)),
         })?;
         match self.files.read_text(&path, yaml::CONFIG_LIMIT as u64) {

@@ -30,7 +30,11 @@ const NOT_FOR_CREDENTIALS: [&str; 13] = [
 
 /// `credentials`: credentials by name.
 pub(super) fn named(reader: &mut Reader<'_>, field: &Field<'_>) -> BTreeMap<Box<str>, UpstreamCredential> {
-    let Some(fields) = reader.map(field) else { return BTreeMap::new() };
+    let Some(fields) = reader.map(field) else {
+        // Whoever writes secrets here by mistake should not see them again in a message.
+        reader.mask(field.node);
+        return BTreeMap::new();
+    };
     let mut credentials = BTreeMap::new();
     for entry in fields.entries() {
         if let Some(credential) = credential(reader, &fields.field(entry)) {

@@ -17,7 +17,7 @@ use super::file::Files;
 use super::read::{Field, Fields, Reader};
 use super::unit::Complaint;
 use crate::policy::scope::Vocabulary;
-use crate::policy::{MethodOverride, Options, PathCase, Policy};
+use crate::policy::{MethodOverride, Options, Part, PathCase, Policy};
 use crate::yaml::{self, Node, Span, Value};
 pub use test::PolicyTest;
 
@@ -116,12 +116,15 @@ pub(super) fn compile(
     declare::bindings(reader, &fields, &mut builder);
     match fields.find("routes") {
         Some(routes) => route::routes(reader, &routes, &mut builder, surroundings.credentials),
+        None if fields.means("routes") => {}
         None => missing(reader, field, "routes", "write `routes:` and under it `GET /path: scope`, one a line"),
     }
     let policy = match builder.finish() {
         Ok(policy) => Some(policy),
         Err(errors) => {
-            for error in errors {
+            // The route that has a bound parameter may be one that is at fault itself.
+            let is_certain = !reader.has_errors();
+            for error in errors.into_iter().filter(|error| is_certain || error.part != Part::Binding) {
                 place::note(reader, field.node, error);
             }
             None
@@ -150,7 +153,10 @@ fn missing(reader: &mut Reader<'_>, policy: &Field<'_>, name: &str, help: &str) 
 
 fn version(reader: &mut Reader<'_>, policy: &Field<'_>, fields: &Fields<'_>) {
     let Some(version) = fields.find("version") else {
-        return missing(reader, policy, "version", "write `version: 1`");
+        if !fields.means("version") {
+            missing(reader, policy, "version", "write `version: 1`");
+        }
+        return;
     };
     if !reader.has_value(&version, "write `version: 1`") {
         return;

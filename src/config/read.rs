@@ -37,6 +37,8 @@ pub(super) struct Field<'n> {
 pub(super) struct Fields<'n> {
     path: String,
     entries: &'n [Entry],
+    /// The known names that unknown ones are near to.
+    meant: Vec<Box<str>>,
 }
 
 /// A string: its value, and how a message may quote it.
@@ -55,6 +57,11 @@ impl<'n> Fields<'n> {
     pub(super) fn find(&self, name: &str) -> Option<Field<'n>> {
         let entry = self.entries.iter().find(|entry| &*entry.key == name)?;
         Some(Field { path: join(&self.path, name), node: &entry.value })
+    }
+
+    /// Whether `name` stands there misspelt, which has been told: then it is not missing as well.
+    pub(super) fn means(&self, name: &str) -> bool {
+        self.meant.iter().any(|meant| **meant == *name)
     }
 
     /// Every entry, in the order of the file.
@@ -209,7 +216,7 @@ impl<'s> Reader<'s> {
     /// The fields of a map whose fields have any names.
     pub(super) fn map<'n>(&mut self, field: &Field<'n>) -> Option<Fields<'n>> {
         match &field.node.value {
-            Value::Map(entries) => Some(Fields { path: field.path.clone(), entries }),
+            Value::Map(entries) => Some(Fields { path: field.path.clone(), entries, meant: Vec::new() }),
             Value::List(_) | Value::Scalar(_) => {
                 let message = format!("is {}, and must be a map", field.node.kind());
                 self.complain(field, Complaint::new(message, "write `name: value`, one a line"));
@@ -220,10 +227,11 @@ impl<'s> Reader<'s> {
 
     /// The fields of a map; a field that is not `known` is a fault that names the nearest.
     pub(super) fn fields<'n>(&mut self, field: &Field<'n>, known: &[&str]) -> Option<Fields<'n>> {
-        let fields = self.map(field)?;
+        let mut fields = self.map(field)?;
         for entry in fields.entries {
             if !known.contains(&&*entry.key) {
                 let near = nearest(&entry.key, known.iter().copied());
+                fields.meant.extend(near.map(Into::into));
                 self.mask_stranger(entry, near, known);
                 let help = match near {
                     Some(near) => format!("did you mean `{near}`?"),

@@ -84,6 +84,7 @@ fn listen_address(reader: &mut Reader<'_>, item: &Field<'_>, folder: &Path) -> O
     }
     match fields.find("address") {
         Some(field) => reader.parse(&field, address),
+        None if fields.means("address") => None,
         None => {
             reader.complain(item, Complaint::new("has no `address`", "write `{ address: 127.0.0.1:8080 }`"));
             None

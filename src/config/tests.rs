@@ -2,6 +2,7 @@
 
 mod diagnostics;
 mod overrides;
+mod pictures;
 mod policy_file;
 mod robustness;
 mod values;

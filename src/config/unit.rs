@@ -41,7 +41,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, Complaint> {
     let duration = Duration::from_millis(count.saturating_mul(millis));
     if duration > LONGEST {
         let message = format!("{} is longer than ten years", quoted(text));
-        return Err(Complaint::new(message, "use `none` where there is to be no end, if the field takes it"));
+        return Err(Complaint::new(message, "write at most `3660d`"));
     }
     Ok(duration)
 }

@@ -77,7 +77,7 @@ pub type Fields<'b> = SmallVec<[Field<'b>; 32]>;
 /// Why a head is refused. After any of these the connection is closed: where the next message starts is not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HeadFault {
-    /// Not the grammar of [`crate::http1`]; says what is wrong. In a request 400, in an answer 502.
+    /// Not the grammar of [`crate::http1`]; says in one sentence what is wrong and what to do. In a request 400, in an answer 502.
     #[error("{0}")]
     BadRequest(&'static str),
     /// `Expect` is something other than `100-continue`: 417.
@@ -95,14 +95,16 @@ impl From<httparse::Error> for HeadFault {
     fn from(error: httparse::Error) -> Self {
         Self::BadRequest(match error {
             httparse::Error::HeaderName => {
-                "a field name is empty, has bytes that no token has, or a space before its colon"
+                "A field name is empty, has bytes that no token has, or a space before its colon; correct it."
             }
-            httparse::Error::HeaderValue => "a field value has a control byte",
-            httparse::Error::NewLine => "a bare CR",
-            httparse::Error::Status => "the status line is not a code and a reason",
-            httparse::Error::Token => "the request line is not a method, a target and a version",
+            httparse::Error::HeaderValue => "A field value has a control byte; leave it out.",
+            httparse::Error::NewLine => "A line of the head has a bare CR; end lines in CR LF.",
+            httparse::Error::Status => "The status line is not a code and a reason.",
+            httparse::Error::Token => {
+                "The request line is not a method, a target and a version; write these, with one space between."
+            }
             httparse::Error::TooManyHeaders => return Self::HeadersTooLarge,
-            httparse::Error::Version => "the version is neither HTTP/1.0 nor HTTP/1.1",
+            httparse::Error::Version => "The version is neither HTTP/1.0 nor HTTP/1.1; use HTTP/1.1.",
         })
     }
 }

@@ -53,7 +53,7 @@ impl Document {
             (Some(version), _) if version.as_str().is_some_and(|v| v.starts_with("3.")) => Version::OpenApi3,
             (None, Some(version)) if version.as_str() == Some("2.0") => Version::Swagger2,
             (None, None) => return Err(not("it has neither `openapi` nor `swagger`")),
-            _ => return Err(not("its version is another")),
+            _ => return Err(not("its version is neither 3.x nor 2.0")),
         };
         if !root.get("paths").is_some_and(Value::is_object) {
             return Err(not("it has no `paths`"));

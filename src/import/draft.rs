@@ -108,7 +108,8 @@ pub(super) fn make<'d>(
         let label = format!("{} {full}", operation.method);
         // A fragment is never sent: it tells operations apart in the document alone.
         let template = full.split_once('#').map_or(full.as_str(), |(path, _)| path).to_owned();
-        if let Err(reason) = template::check(&template) {
+        // Behind a base it would look like another path.
+        if let Err(reason) = template::check_start(operation.path).and_then(|()| template::check(&template)) {
             report.lose(label, reason);
             continue;
         }

@@ -107,6 +107,15 @@ pub struct Note {
 }
 
 impl Report {
+    /// How many operations are part of another's route, as a sentence goes on.
+    pub(super) fn merged(&self) -> String {
+        match self.merged {
+            0 => String::new(),
+            1 => String::from(", 1 is part of another"),
+            several => format!(", {several} are part of another"),
+        }
+    }
+
     /// Counts an operation that is left out.
     pub(super) fn lose(&mut self, route: String, reason: Reason) {
         self.operations += 1;
@@ -127,7 +136,7 @@ impl Report {
     /// The report for a human: a summary line, then what was left out, then the notes.
     #[must_use]
     pub fn render(&self) -> String {
-        let merged = if self.merged == 0 { String::new() } else { format!(", {} are part of another", self.merged) };
+        let merged = self.merged();
         let mut out = format!(
             "{} of {} operations became routes{merged}, {} left out.\n",
             self.routes,

@@ -5,9 +5,7 @@ use super::Reason;
 /// Refuses what a template cannot say.
 pub(super) fn check(template: &str) -> Result<(), Reason> {
     let refuse = |what: &str| Err(Reason::Template(what.to_owned()));
-    let Some(rest) = template.strip_prefix('/') else {
-        return refuse("it does not start with /");
-    };
+    check_start(template)?;
     if template.contains('?') {
         return refuse("it holds a ?, and a query cannot choose a route");
     }
@@ -16,7 +14,7 @@ pub(super) fn check(template: &str) -> Result<(), Reason> {
     {
         return refuse("it holds a character that no plain path has");
     }
-    let mut segments = rest.split('/').peekable();
+    let mut segments = template.split('/').skip(1).peekable();
     while let Some(segment) = segments.next() {
         if segment.is_empty() && segments.peek().is_some() {
             return refuse("it has an empty segment");
@@ -29,6 +27,14 @@ pub(super) fn check(template: &str) -> Result<(), Reason> {
         }
     }
     Ok(())
+}
+
+/// Refuses a path that would run into what stands before it.
+pub(super) fn check_start(path: &str) -> Result<(), Reason> {
+    match path.starts_with('/') {
+        true => Ok(()),
+        false => Err(Reason::Template(String::from("it does not start with /"))),
+    }
 }
 
 /// The name when the segment is a parameter as a whole.

@@ -210,7 +210,7 @@ fn what_is_no_openapi_document_is_refused_by_name() {
     assert!(refused("{").contains("cannot be read"));
     assert!(refused("").contains("empty"));
     assert!(refused("{}").contains("neither `openapi` nor `swagger`"));
-    assert!(refused(r#"{"openapi":"4.0.0","paths":{}}"#).contains("its version is another"));
+    assert!(refused(r#"{"openapi":"4.0.0","paths":{}}"#).contains("its version is neither 3.x nor 2.0"));
     assert!(refused(r#"{"openapi":"3.0.0"}"#).contains("`paths`"));
     assert!(refused(r#"{"openapi":"3.0.0","paths":{}}"#).contains("no operation"));
 }

@@ -75,7 +75,7 @@ fn head(out: &mut String, sheet: &Sheet<'_>) {
         }
     }
     line(out, &format!("#     {command}"));
-    let merged = if report.merged == 0 { String::new() } else { format!(", {} are part of another", report.merged) };
+    let merged = report.merged();
     line(
         out,
         &format!(

@@ -227,7 +227,9 @@ impl Builder {
         }
         let message = format!("no route has the path parameter `{{{}}}` that `bind` names", binding.parameter);
         let error = BuildError::new(FaultKind::Unknown, Part::Binding, &binding.parameter, message);
-        Some(error.suggest(nearest(&binding.parameter, names())))
+        let help =
+            format!("write `{{{}}}` in the path of a route, or name a parameter that is there", binding.parameter);
+        Some(error.help(help).suggest(nearest(&binding.parameter, names())))
     }
 
     /// The base and the template of a route as one.
@@ -244,3 +246,6 @@ impl Builder {
 fn note<T>(result: Result<T, BuildError>, faults: &mut Vec<BuildError>) -> Option<T> {
     result.map_err(|fault| faults.push(fault)).ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -42,7 +42,7 @@ impl Template {
         let pieces: Result<Vec<Piece>, BuildError> = body.split('/').map(|piece| parse_piece(text, piece)).collect();
         let template = Self { pieces: pieces?, final_slash };
         if template.pieces.len() > MOST_SEGMENTS {
-            let message = format!("the template `{text}` has more than {MOST_SEGMENTS} segments");
+            let message = format!("the template has more than {MOST_SEGMENTS} segments");
             return Err(malformed(text, message).help("end it with `{*name}` after the segments that matter"));
         }
         template.check_wildcard(text)?;

@@ -36,6 +36,8 @@ mod scopes;
 mod sets;
 /// Templates that take paths from others without having all of their methods.
 mod shadows;
+/// Every sentence that callers may be told.
+mod sentences;
 /// Policies and requests in few words.
 mod support;
 /// Paths that are refused, and paths that are not.

@@ -87,9 +87,11 @@ impl ProxyError {
     pub fn detail(self) -> &'static str {
         match self {
             Self::BadRequest(what) | Self::UpstreamFailed(what) => what,
-            Self::BodyTooLarge => "The request body is larger than this gateway accepts.",
-            Self::ExpectationFailed => "The only expectation that can be met here is 100-continue.",
-            Self::HeadersTooLarge => "The request head is larger, or has more fields, than this gateway accepts.",
+            Self::BodyTooLarge => "The request body is larger than this gateway accepts; send a smaller one.",
+            Self::ExpectationFailed => "The only expectation that can be met here is 100-continue; send that or none.",
+            Self::HeadersTooLarge => {
+                "The request head is larger, or has more fields, than this gateway accepts; send a smaller one."
+            }
             Self::Internal => {
                 "The gateway failed while it handled this request; its log says more under this request id."
             }
@@ -100,8 +102,8 @@ impl ProxyError {
                 "The gateway has as many connections or waiting requests as it takes; try again in a second."
             }
             Self::RequestTimeout => "The request did not arrive in time; send it again on a new connection.",
-            Self::TargetTooLong => "The request target is longer than this gateway accepts.",
-            Self::UpstreamTimeout => "The API behind this gateway did not answer in time.",
+            Self::TargetTooLong => "The request target is longer than this gateway accepts; send a shorter one.",
+            Self::UpstreamTimeout => "The API behind this gateway did not answer in time; try again later.",
             Self::UpstreamUnreachable => "The API behind this gateway cannot be reached; try again in a second.",
         }
     }

@@ -273,3 +273,6 @@ fn write_scopes(scopes: &[String], out: &mut Vec<u8>) {
         out.extend_from_slice(scope.as_bytes());
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ mod read;
 mod value;
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -92,7 +92,12 @@ impl KeyFile {
     }
 
     fn fault(&self, error: &std::io::Error) -> StoreError {
-        StoreError::Io { path: self.path.clone(), doing: "read", reason: error.to_string() }
+        let reason = match error.kind() {
+            ErrorKind::NotFound => "there is no such file; write `keys: []` into it where there are no keys".into(),
+            ErrorKind::PermissionDenied => "this user may not read it".into(),
+            _ => error.to_string(),
+        };
+        StoreError::Io { path: self.path.clone(), doing: "read", reason }
     }
 
     fn refuse<T>(&self) -> Result<T, StoreError> {

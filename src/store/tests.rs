@@ -227,3 +227,26 @@ fn any_sequence_of_changes_reads_back_as_it_was_made(fixture: &dyn Fixture) {
     let listed = store.list().unwrap().into_iter().map(|record| (record.id.clone(), record)).collect();
     assert_eq!(model, listed);
 }
+
+#[test]
+fn what_is_wrong_with_a_store_is_told_with_what_to_do() {
+    let path = || PathBuf::from("keys.db");
+    let id = || KeyId::parse("key_0123456789abcdef").unwrap();
+    let revision = Revision::START;
+    let errors = [
+        StoreError::Backwards { path: path(), ours: revision, found: revision },
+        StoreError::Damaged { path: path(), what: "a page is missing".to_owned() },
+        StoreError::Duplicate { name: "shop".to_owned(), what: "the same id" },
+        StoreError::Full { path: path() },
+        StoreError::Io { path: path(), doing: "read", reason: "this user may not read it".to_owned() },
+        StoreError::Locked { path: path() },
+        StoreError::Missing { path: path() },
+        StoreError::Newer { path: path(), found: 2, known: 1 },
+        StoreError::NotAStore { path: path(), what: "it is no SQLite database".to_owned() },
+        StoreError::Older { path: path(), found: 1, known: 2 },
+        StoreError::ReadOnly { path: path() },
+        StoreError::Replaced { path: path() },
+        StoreError::Unknown(id()),
+    ];
+    insta::assert_snapshot!(errors.map(|error| error.to_string()).join("\n"));
+}

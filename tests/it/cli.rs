@@ -26,6 +26,9 @@ routes:
   GET /health: { auth: anyone }
 ";
 
+/// `serve` on ports that nobody else has.
+const SERVE: [&str; 5] = ["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+
 /// A folder with a configuration and a policy.
 fn folder(config: &str, policy: &str) -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
@@ -325,7 +328,7 @@ fn a_store_that_is_no_database_is_told_so_and_left_alone() {
     let folder = folder(CONFIG, POLICY);
     let garbage = b"this is not a database, and long enough to look like one ".repeat(50);
     fs::write(folder.path().join("keys.db"), &garbage).expect("the garbage");
-    for arguments in [["serve"].as_slice(), &["keys", "list"], &["keys", "create", "--name", "x", "--full"]] {
+    for arguments in [SERVE.as_slice(), &["keys", "list"], &["keys", "create", "--name", "x", "--full"]] {
         scopegate(folder.path(), arguments).exits(1).says(&["keys.db"]);
     }
     assert_eq!(fs::read(folder.path().join("keys.db")).expect("the garbage"), garbage);
@@ -340,7 +343,7 @@ fn a_store_that_is_newer_than_the_program_is_told_so_and_left_alone() {
     store.pragma_update(None, "user_version", 9999).expect("a version of the future");
     store.close().expect("the store is closed");
     let before = fs::read(&path).expect("the store");
-    for arguments in [["serve"].as_slice(), &["keys", "list"], &["keys", "create", "--name", "y", "--full"]] {
+    for arguments in [SERVE.as_slice(), &["keys", "list"], &["keys", "create", "--name", "y", "--full"]] {
         scopegate(folder.path(), arguments).exits(1).says(&["keys.db", "newer"]);
     }
     assert_eq!(fs::read(&path).expect("the store"), before);
@@ -364,7 +367,7 @@ fn a_command_that_reads_makes_no_store() {
 fn a_store_in_a_folder_that_does_not_exist_is_named() {
     let folder = folder(&CONFIG.replace("sqlite:keys.db", "sqlite:no-folder/keys.db"), POLICY);
     scopegate(folder.path(), ["keys", "create", "--name", "x", "--full"]).exits(1).says(&["no-folder"]);
-    scopegate(folder.path(), ["serve"]).exits(1).says(&["no-folder"]);
+    scopegate(folder.path(), SERVE).exits(1).says(&["no-folder"]);
 }
 
 #[test]

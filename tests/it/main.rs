@@ -36,8 +36,10 @@ mod promises; // The table of SECURITY.md: every test that it names is there.
 mod regression; // One test for each fault that a user or a reviewer met.
 mod reload; // SIGHUP and file changes; a bad change keeps what is in force.
 mod requests; // One request and its answer: who gets through, and what exactly a refusal says.
+mod round_trip; // What is written as a policy loads as the policy that was meant.
 mod schemas; // `scopegate schema`: what an editor is told of a file is what its reader knows.
 mod scopes; // Which scopes open which routes: lists, alternatives, levels, implication, precedence.
+mod screens; // What each command shows, whole: one picture a group, as a terminal of 80 columns has it.
 mod shipped; // The files of config/ and what the importer writes: they load, and their own tests hold.
 mod stop; // SIGTERM: answers in flight are finished, then the process ends well.
 mod targets; // The path that is checked is the path that is sent; what could be read in two ways is refused.

@@ -131,7 +131,7 @@ impl Replay {
         }
         let count = |pass: Passes| self.those(pass).map(|(_, count)| count).sum::<u64>();
         console.print(format_args!(
-            "{} requests decided: {} allowed before and denied now, {} denied before and allowed now",
+            "{} requests decided: {} newly denied, {} newly allowed",
             self.decided,
             count(Passes::Old),
             count(Passes::New)

@@ -138,10 +138,11 @@ impl<'g> Callers<'g> {
     }
 
     fn keys(&mut self) -> Result<&Keys, Failure> {
-        if self.keys.is_none() {
-            self.keys = Some(self.load_keys()?);
-        }
-        self.keys.as_ref().ok_or_else(|| Failure::failed("the key store was not loaded"))
+        let keys = match self.keys.take() {
+            Some(keys) => keys,
+            None => self.load_keys()?,
+        };
+        Ok(self.keys.insert(keys))
     }
 
     fn load_keys(&self) -> Result<Keys, Failure> {

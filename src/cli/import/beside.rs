@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::config::said;
+
 /// Where files may be read from.
 #[derive(Debug)]
 pub(super) struct Beside {
@@ -24,7 +26,7 @@ impl Beside {
     /// # Errors
     /// In words: it stands outside, is no file, or cannot be read.
     pub(super) fn read(&self, path: &str) -> Result<String, String> {
-        let place = |path: &Path| path.canonicalize().map_err(|error| format!("it cannot be read: {error}"));
+        let place = |path: &Path| path.canonicalize().map_err(|error| format!("it cannot be read: {}", said(&error)));
         let (root, file) = (place(&self.root)?, place(&self.folder.join(path))?);
         if !file.starts_with(&root) {
             return Err(format!("it is outside {}, so it was not read: --root DIR allows it", self.root.display()));
@@ -32,7 +34,7 @@ impl Beside {
         if !file.is_file() {
             return Err(String::from("it is not a file"));
         }
-        let bytes = fs::read(&file).map_err(|error| format!("it cannot be read: {error}"))?;
+        let bytes = fs::read(&file).map_err(|error| format!("it cannot be read: {}", said(&error)))?;
         String::from_utf8(bytes).map_err(|_| String::from("it is not UTF-8"))
     }
 }

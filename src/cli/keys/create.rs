@@ -21,7 +21,11 @@ use crate::store::{OpenMode, Stamp};
 /// The key alone goes to standard output, everything said about it to standard error: KEY=$(scopegate keys create …)
 /// works.
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("grant").required(true))]
+#[command(
+    group = ArgGroup::new("grant").required(true),
+    override_usage = "scopegate keys create [OPTIONS] --name <NAME> <GRANT>\n\n\
+        GRANT is --scopes <SCOPES>, --read-only, --full or --no-scopes"
+)]
 pub(in crate::cli) struct CreateArgs {
     /// What the key is called; need not be unique
     #[arg(long)]
@@ -153,6 +157,11 @@ fn check_scopes(scopes: &[String], none_wanted: bool, policy: &Policy) -> Result
             "`{several}` is no scope; put commas between scopes: --scopes {}",
             written.join(",")
         )));
+    }
+    if scopes.iter().any(|scope| scope == "*") {
+        return Err(Failure::usage(
+            "`*` is no scope: write --full for every scope, or --read-only for those that read",
+        ));
     }
     let unknown: Vec<String> = scopes
         .iter()

@@ -44,7 +44,7 @@ pub(in crate::cli) fn to_json(record: &KeyRecord, now: Timestamp) -> Value {
 }
 
 /// The records as a table with a line each, for a terminal of 80 columns. What is the same in every row because nobody
-/// has it is left out; `keys show` has all of a record.
+/// has it is left out, and so is what can best be done without where there is no room; `keys show` has all of a record.
 pub(super) fn table(records: &[KeyRecord], now: Timestamp) -> String {
     let mut columns: Vec<(&str, Vec<String>)> = vec![
         ("ID", column(records, |record| record.id.to_string())),
@@ -60,8 +60,16 @@ pub(super) fn table(records: &[KeyRecord], now: Timestamp) -> String {
     let widest = |(name, cells): &(&str, Vec<String>)| {
         cells.iter().map(|cell| cell.chars().count()).chain([name.len()]).max().unwrap_or(0) + GAP
     };
+    let width = |columns: &[(&str, Vec<String>)]| -> usize {
+        columns.iter().filter(|(name, _)| *name != "GRANT").map(widest).sum()
+    };
+    for least in ["CREATED", "KEY", "ACCOUNT"] {
+        if width(&columns) + SHORTEST_GRANT > COLUMNS {
+            columns.retain(|(name, _)| *name != least);
+        }
+    }
     // The grant has what the others leave.
-    let others: usize = columns.iter().filter(|(name, _)| *name != "GRANT").map(widest).sum();
+    let others = width(&columns);
     let left = COLUMNS.saturating_sub(others).max(SHORTEST_GRANT);
     for (_, cells) in columns.iter_mut().filter(|(name, _)| *name == "GRANT") {
         *cells = column(records, |record| cut(&long_grant(record), left));
@@ -232,6 +240,7 @@ mod tests {
         (ending.expires, ending.account) = (Some(NOW), Some("acme".into()));
         let text = table(&[made, ending], NOW);
         assert!(text.contains("ACCOUNT") && text.contains("EXPIRES") && text.contains("never"), "{text}");
+        assert!(!text.contains("CREATED") && text.lines().all(|line| line.chars().count() <= 80), "{text}");
     }
 
     #[test]

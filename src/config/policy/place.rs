@@ -2,7 +2,7 @@
 
 use crate::config::read::Reader;
 use crate::config::unit::Complaint;
-use crate::policy::BuildError;
+use crate::policy::{BuildError, Part};
 use crate::yaml::{Entry, Node, Span, Value};
 
 /// Notes an error about something in `node`.
@@ -11,9 +11,15 @@ pub(super) fn note(reader: &mut Reader<'_>, node: &Node, error: BuildError) {
     note_at(reader, span, error);
 }
 
-/// Notes an error about something in `entry`, key or value.
+/// Notes an error about something in `entry`, key or value. A word such as a scope may also stand in the path of a route.
 pub(super) fn note_in_entry(reader: &mut Reader<'_>, entry: &Entry, error: BuildError) {
-    let span = in_entry(entry, &error.subject).unwrap_or(entry.key_span);
+    let word = &error.subject;
+    let span = match error.part {
+        Part::Method | Part::Template => in_entry(entry, word),
+        _ if *entry.key == **word => Some(entry.key_span),
+        _ => find(&entry.value, word).or_else(|| in_key(entry, word)),
+    };
+    let span = span.unwrap_or(entry.key_span);
     note_at(reader, span, error);
 }
 

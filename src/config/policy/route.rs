@@ -166,7 +166,8 @@ fn rules(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Vec<(String, Rule
 /// Notes a credential that the upstream section does not have.
 fn check_credential(reader: &mut Reader<'_>, field: &Field<'_>, spec: &RouteSpec, known: Option<&[&str]>) {
     let (Some(name), Some(known)) = (&spec.credential, known) else { return };
-    if known.contains(&name.as_str()) {
+    // That it has no name is told elsewhere.
+    if name.is_empty() || known.contains(&name.as_str()) {
         return;
     }
     let span = field.node.entry("credential").map_or(field.node.span, |entry| entry.value.span);

@@ -94,7 +94,7 @@ fn a_bad_override_says_where_it_came_from() {
     SCOPEGATE_STORE: `redis` is not a kind of store
         write `sqlite:scopegate.db` or `file:keys.yaml`
     SCOPEGATE_ADMIN: `admin:1` has a name where an IP address must stand
-        write an IP address and a port, as in `127.0.0.1:8080` or `[::1]:8080`, or `unix:/path.sock`
+        write an IP address and a port, as in `127.0.0.1:8080` or `[::1]:8080`
     ");
 }
 

@@ -132,7 +132,7 @@ fn url(reader: &mut Reader<'_>, section: &Field<'_>, fields: &Fields<'_>, inputs
         (None, Some(url)) if !reader.has_value(&url, "write `url: http://127.0.0.1:3000`") => None,
         (None, Some(url)) => reader.parse(&url, |text| address::upstream(text, inputs.folder)),
         (None, None) => {
-            if fields.find("urls").is_none() {
+            if fields.find("urls").is_none() && !fields.means("url") {
                 let complaint = Complaint::new("has no `url`", "write `url: http://127.0.0.1:3000`");
                 reader.complain(section, complaint);
             }

@@ -28,15 +28,17 @@ impl Connection {
     pub(super) fn add(&mut self, value: &[u8], reserved: fn(Kind) -> bool) -> Result<(), HeadFault> {
         self.bytes += value.len();
         if self.bytes > MOST_BYTES {
-            return Err(HeadFault::BadRequest("the Connection fields are too long"));
+            return Err(HeadFault::BadRequest("The Connection fields are too long; name fewer options."));
         }
         for option in options(value) {
             self.options += 1;
             if self.options > MOST_OPTIONS {
-                return Err(HeadFault::BadRequest("the Connection fields have too many options"));
+                return Err(HeadFault::BadRequest("The Connection fields have too many options; name fewer."));
             }
             if !option.iter().all(|byte| is_token_byte(*byte)) {
-                return Err(HeadFault::BadRequest("Connection is not a list of tokens"));
+                return Err(HeadFault::BadRequest(
+                    "The Connection field is not a list of tokens; write names, with commas between them.",
+                ));
             }
             if option.eq_ignore_ascii_case(b"close") {
                 self.close = true;
@@ -45,7 +47,9 @@ impl Connection {
             } else if option.eq_ignore_ascii_case(b"upgrade") {
                 self.upgrade = true;
             } else if reserved(Kind::of(option)) {
-                return Err(HeadFault::BadRequest("Connection names framing, Host or a credential"));
+                return Err(HeadFault::BadRequest(
+                    "The Connection field names framing, Host or a credential; leave them out of it.",
+                ));
             } else {
                 self.names_fields = true;
             }

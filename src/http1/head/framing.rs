@@ -36,18 +36,25 @@ pub(super) struct Framed {
 impl Framed {
     pub(super) fn content_length(&mut self, value: &[u8]) -> Result<(), HeadFault> {
         if self.length.is_some() {
-            return Err(HeadFault::BadRequest("Content-Length is given twice"));
+            return Err(HeadFault::BadRequest("Content-Length is given twice; send it once."));
         }
-        self.length = Some(decimal(value).ok_or(HeadFault::BadRequest("Content-Length is not a number below 2^64"))?);
+        self.length = Some(
+            decimal(value)
+                .ok_or(HeadFault::BadRequest("Content-Length is not a number below 2^64; send the length in bytes."))?,
+        );
         self.alone()
     }
 
     pub(super) fn transfer_encoding(&mut self, value: &[u8], version: Version) -> Result<(), HeadFault> {
         if version == Version::Http10 {
-            return Err(HeadFault::BadRequest("Transfer-Encoding in an HTTP/1.0 message"));
+            return Err(HeadFault::BadRequest(
+                "Transfer-Encoding stands in an HTTP/1.0 message; use HTTP/1.1, or Content-Length.",
+            ));
         }
         if self.chunked || !value.eq_ignore_ascii_case(b"chunked") {
-            return Err(HeadFault::BadRequest("Transfer-Encoding is not exactly one `chunked`"));
+            return Err(HeadFault::BadRequest(
+                "Transfer-Encoding is not exactly one chunked; send that, or Content-Length.",
+            ));
         }
         self.chunked = true;
         self.alone()
@@ -55,7 +62,7 @@ impl Framed {
 
     fn alone(self) -> Result<(), HeadFault> {
         if self.chunked && self.length.is_some() {
-            return Err(HeadFault::BadRequest("Content-Length beside Transfer-Encoding"));
+            return Err(HeadFault::BadRequest("Content-Length stands beside Transfer-Encoding; send one of the two."));
         }
         Ok(())
     }

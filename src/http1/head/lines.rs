@@ -52,7 +52,12 @@ pub(super) fn measure(buf: &[u8], limits: &Limits) -> Extent {
             }
             [.., b'\r'] => {}
             _ => {
-                return Extent { length: lf, end: End::Fault(HeadFault::BadRequest("a line does not end in CR LF")) };
+                return Extent {
+                    length: lf,
+                    end: End::Fault(HeadFault::BadRequest(
+                        "A line of the head does not end in CR LF; end each one so.",
+                    )),
+                };
             }
         }
         start = lf + 1;
@@ -81,10 +86,12 @@ pub(super) fn end_in_crlf(view: &[u8], headers: &[httparse::Header<'_>]) -> bool
 fn refuse_start(line: &[u8], lines: usize, max_fields: usize) -> Option<End> {
     let first = *line.first()?;
     let fault = match first {
-        b'\r' if lines == 0 => HeadFault::BadRequest("an empty line stands where the first line should"),
+        b'\r' if lines == 0 => HeadFault::BadRequest("An empty line stands where the first line should; leave it out."),
         b'\r' => return None,
         _ if lines > max_fields => HeadFault::HeadersTooLarge,
-        b' ' | b'\t' => HeadFault::BadRequest("a line is folded or starts with a space"),
+        b' ' | b'\t' => {
+            HeadFault::BadRequest("A line of the head is folded or starts with a space; write each field in one line.")
+        }
         _ => return None,
     };
     Some(End::Fault(fault))

@@ -72,7 +72,9 @@ fn judge<'b>(buf: &'b [u8], limits: &Limits) -> Result<Option<RequestHead<'b>>, 
     let extent = bound_target(buf, measure(buf, limits), limits.target_bytes);
     judge_start(buf.get(..extent.length).unwrap_or(buf))?;
     match extent.end {
-        End::Complete => Err(HeadFault::BadRequest("the lines of the head are not what they seem")),
+        End::Complete => {
+            Err(HeadFault::BadRequest("The lines of the head can be read in two ways; send plain field lines."))
+        }
         End::Fault(fault) => Err(fault),
         End::Incomplete => Ok(None),
     }
@@ -176,7 +178,7 @@ impl<'b> Judge<'b> {
         let authority = host::authority(target);
         if authority.is_some_and(|authority| !host::is_valid(authority)) {
             return Err(HeadFault::BadRequest(
-                "the authority of the target is not a host name or address with an optional port",
+                "The authority of the target is not a host name or address with an optional port; correct it.",
             ));
         }
         Ok(Self {
@@ -210,20 +212,24 @@ impl<'b> Judge<'b> {
 
     fn take_host(&mut self, value: &'b [u8]) -> Result<(), HeadFault> {
         if self.host.is_some() {
-            return Err(HeadFault::BadRequest("Host is given twice"));
+            return Err(HeadFault::BadRequest("The Host field is given twice; send it once."));
         }
         if !host::is_valid(value) {
-            return Err(HeadFault::BadRequest("Host is not a host name or address with an optional port"));
+            return Err(HeadFault::BadRequest(
+                "The Host field is not a host name or address with an optional port; correct it.",
+            ));
         }
         if self.authority.is_some_and(|authority| !authority.eq_ignore_ascii_case(value)) {
-            return Err(HeadFault::BadRequest("Host differs from the authority of the target"));
+            return Err(HeadFault::BadRequest(
+                "The Host field differs from the authority of the target; send the same in both.",
+            ));
         }
         self.host = Some(value);
         Ok(())
     }
 
     fn host(&self) -> Result<&'b [u8], HeadFault> {
-        self.host.ok_or(HeadFault::BadRequest("no Host"))
+        self.host.ok_or(HeadFault::BadRequest("The request has no Host field; send one."))
     }
 
     fn framing(&self) -> Framing {

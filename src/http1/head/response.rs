@@ -73,7 +73,9 @@ fn judge<'b>(buf: &'b [u8], limits: &Limits) -> Result<Option<ResponseHead<'b>>,
     let extent = measure(buf, limits);
     judge_start(buf.get(..extent.length).unwrap_or(buf))?;
     match extent.end {
-        End::Complete => Err(HeadFault::BadRequest("the lines of the head are not what they seem")),
+        End::Complete => {
+            Err(HeadFault::BadRequest("The lines of the head can be read in two ways; send plain field lines."))
+        }
         End::Fault(fault) => Err(fault),
         End::Incomplete => Ok(None),
     }
@@ -143,7 +145,7 @@ struct Judge {
 impl Judge {
     fn new(status: u16, version: Version) -> Result<Self, HeadFault> {
         if status < 100 {
-            return Err(HeadFault::BadRequest("the status is below 100"));
+            return Err(HeadFault::BadRequest("The status is below 100."));
         }
         Ok(Self { connection: Connection::default(), framed: Framed::default(), status, version })
     }

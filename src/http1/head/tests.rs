@@ -4,6 +4,7 @@ mod limits;
 mod properties;
 mod requests;
 mod responses;
+mod sentences;
 
 use super::*;
 

@@ -60,10 +60,10 @@ pub(super) fn refuse_what_is_no_database(path: &Path) -> Result<(), StoreError> 
 }
 
 fn io_fault(path: &Path, doing: &'static str, error: &std::io::Error) -> StoreError {
-    let hint = match error.kind() {
-        ErrorKind::NotFound => "; its folder must be there first",
-        ErrorKind::PermissionDenied => "; the file and its folder must be readable and writable for this user",
-        _ => "",
+    let reason = match error.kind() {
+        ErrorKind::NotFound => "there is no such folder; make it first".into(),
+        ErrorKind::PermissionDenied => "the file and its folder must be readable and writable for this user".into(),
+        _ => error.to_string(),
     };
-    StoreError::Io { path: path.into(), doing, reason: format!("{error}{hint}") }
+    StoreError::Io { path: path.into(), doing, reason }
 }

@@ -74,7 +74,7 @@ fn a_folder_that_is_missing_is_not_made() {
     let path = Path::new("no/such/folder/scopegate.db");
     let said = Sqlite::open(path, OpenMode::Create).unwrap_err().to_string();
     assert!(said.starts_with("cannot make the key store no/such/folder/scopegate.db: "), "{said}");
-    assert!(said.ends_with("its folder must be there first"), "{said}");
+    assert!(said.ends_with("there is no such folder; make it first"), "{said}");
 }
 
 #[test]

@@ -35,6 +35,7 @@ fn test(reader: &mut Reader<'_>, item: &Field<'_>, known: Known<'_>) -> Option<P
     let fields = reader.fields(item, &KNOWN)?;
     let request = match fields.find("request") {
         Some(request) => reader.parse(&request, method_and_target).map(|parts| (parts, request.node.span)),
+        None if fields.means("request") => None,
         None => {
             reader.complain(item, Complaint::new("a test has no `request`", "write `request: GET /path`"));
             None
@@ -70,6 +71,7 @@ fn principal(
             .choice(&grant, &[("full", true), ("read-only", false)])
             .map(|full| if full { Grant::Full } else { Grant::ReadOnly })?,
         (None, None, Some(key)) => return reader.choice(&key, &[("none", ())]).map(|()| None),
+        (None, None, None) if ["scopes", "grant", "key"].iter().any(|name| fields.means(name)) => return None,
         _ => {
             let help = "write one of `scopes: […]`, `grant: full`, `grant: read-only` and `key: none`";
             reader.complain(item, Complaint::new("a test must say who makes the request, in one way", help));

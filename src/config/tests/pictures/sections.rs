@@ -1,0 +1,121 @@
+//! The sections of `scopegate.yaml`, but for the upstream.
+
+use super::*;
+
+#[test]
+fn listeners_and_the_admin_listener() {
+    let documents = [
+        "listen: []",
+        "listen:
+  - 8080
+  - ':80'
+  - '*:80'
+  - http://127.0.0.1:80
+  - 127.0.0.1
+  - api:80
+  - 127.0.0.1:99999
+  - '1:2:3'
+  - 'unix:'
+  - { tls: false }
+  - { address: 127.0.0.1:1, tls: true, proxy_protocol: [10.0.0.0/8] }
+  - 127.0.0.1:1",
+        "listen: { adress: 127.0.0.1:1 }",
+        "admin: { listen: nowhere, public_url: https://x }\nmetrics: { listen: everywhere }",
+        "tls: { cert: a.pem, key: b.pem }",
+    ];
+    insta::assert_snapshot!(pictures(documents, of_config));
+}
+
+#[test]
+fn a_path_that_no_unix_socket_can_have() {
+    let path = "a".repeat(108);
+    let told = of_config(&format!("listen: unix:/{path}"));
+    assert!(told.contains("the path of a Unix socket has at most 107 bytes"), "{told}");
+    assert!(told.contains("choose a shorter path"), "{told}");
+}
+
+#[test]
+fn places_for_keys() {
+    let documents = [
+        "keys: { accept: [] }",
+        "keys: { accept: bearer }",
+        "keys:
+  accept:
+    - bearer
+    - bearer
+    - token
+    - header: Authorization
+    - header: Host
+    - header: X-Forwarded-For
+    - header: a b
+    - scheme: Bearer
+    - scheme: two words
+    - { header: a, cookie: b }
+    - cookie: 'a b'
+    - query: 'a=b'
+    - public_query: company_id
+    - heeder: X-Key
+    - [bearer]",
+    ];
+    insta::assert_snapshot!(pictures(documents, of_config));
+}
+
+#[test]
+fn stores_of_keys() {
+    let documents = [
+        "keys: { store: scopegate.db }",
+        "keys: { store: 'sqlite:' }",
+        "keys: { store: 'file:' }",
+        "keys: { store: 'mysql:keys' }",
+        "keys: { store: 'postgres://u:geheim@db/x' }",
+        "keys: { prefix: sg- }",
+        "keys: { prefix: '' }",
+        "keys: { pepper: '' }",
+        "keys: { snapshot: a.bin, max_stale: 1h, rotate_after: { secret: 30d, pair: none } }",
+    ];
+    insta::assert_snapshot!(pictures(documents, of_config));
+}
+
+#[test]
+fn limits_and_other_values_with_a_unit() {
+    let documents = [
+        "limits: { idle: 5, header: 8KiB, body_stall: 4000d, write_stall: 0s }",
+        "limits: { header_bytes: 32KB, target_bytes: 1B, body_bytes: never, headers: many, connections: 0 }",
+        "limits: { header_bytes: 1B, body_bytes: 99999999999999999999 }",
+        "limits: { header_bytes: 4KiB, target_bytes: 8KiB }",
+        "limits: { connections_per_address: 5, h2_streams: 64, h2_resets: 1/1s, connection_age: 1h }",
+        "drain: { delay: soon, timeout: none }",
+        "workers: -1",
+    ];
+    insta::assert_snapshot!(pictures(documents, of_config));
+}
+
+#[test]
+fn words_networks_and_hosts() {
+    let documents = [
+        "mode: shadwo",
+        "mode: off",
+        "errors: json",
+        "log: { level: loud, format: xml, access: yes, output: '' }",
+        "log: { output: 'tcp://x' }",
+        "headers: { underscores: keep }",
+        "identity: { headers: maybe }",
+        "trusted_proxies: [10.0.0.1/8, lan, 10.0.0.0/33]",
+        "trusted_proxies: 10.0.0.0/8",
+        "hosts: ['http://x', 'a b', 'x:0x50', 'x:99999', '[::1', '[x]', '[::1]x', 'a..b']",
+        "mode: [enforce]",
+        "log: verbose",
+    ];
+    insta::assert_snapshot!(pictures(documents, of_config));
+}
+
+#[test]
+fn pages_of_other_origins() {
+    let documents = [
+        "cors: {}",
+        "cors: { origins: [] }",
+        "cors: { origins: ['https://App.example/', app], headers: ['a b'], max_age: soon, origin: x }",
+        "cors: { origins: '*' }",
+    ];
+    insta::assert_snapshot!(pictures(documents, of_config));
+}

@@ -1,0 +1,111 @@
+//! `keys`: making, listing, ending, and every refusal.
+
+use super::*;
+
+/// The id that `keys create` said.
+fn id(json: &serde_json::Value) -> String {
+    json["id"].as_str().expect("an id").to_owned()
+}
+
+#[test]
+fn a_key_is_made() {
+    let folder = Folder::new();
+    insta::assert_snapshot!(folder.screens([
+        "keys create --name reader --scopes profiles:read,lists:read",
+        "keys create --name everything --full --expires 2099-01-31 --account acme --note 'For the shop' --attr team=blue --attr team=red --from 10.0.0.0/8",
+        "keys create --name watcher --read-only --json",
+        "keys create --name nothing --no-scopes",
+    ]));
+}
+
+#[test]
+fn a_key_that_cannot_be_made_is_told_why() {
+    let folder = Folder::new();
+    let long = "x".repeat(129);
+    let lines = [
+        "--name a --scopes ''",
+        "--name a --scopes profiles:read,,lists:read",
+        "--name a --scopes 'profiles:read lists:read'",
+        "--name a --scopes profile:read,elsewhere",
+        "--name a --scopes *",
+        "--name '' --full",
+        "--name ' ' --full",
+        &format!("--name {long} --full"),
+        "--name a --full --kind public",
+        "--name a --full --kind other",
+        "--name a --full --account ''",
+        "--name a --full --account 'a b'",
+        "--name a --full --attr team",
+        "--name a --full --attr 'a b=c'",
+        "--name a --full --attr team=",
+        "--name a --full --from lan",
+        "--name a --full --from 10.0.0.1/8",
+        "--name a --full --expires soon",
+        "--name a --full --expires 2020-01-01",
+        "--name a --full --expires 2099-02-30",
+        "--name a --full --expires 0d",
+        &format!("--name a --full --note {}", "y".repeat(1025)),
+        "--name a --full --policy none.yaml",
+        "--name a --full --store keys.db",
+        "--name a --full --store sqlite:",
+        "--name a --full --store sqlite:none/keys.db",
+        "--name a --full --store file:keys.yaml",
+    ];
+    let screens = lines.map(|line| folder.screen(&format!("keys create {line}")).replace(&long, "[129 characters]"));
+    let screens = screens.join("\n").replace(&"y".repeat(1025), "[1025 characters]");
+    insta::assert_snapshot!(screens);
+    assert!(!folder.path().join("keys.db").exists(), "nothing was made");
+}
+
+#[test]
+fn the_life_of_a_key() {
+    let folder = Folder::new();
+    let make = |more: &str| id(&folder.run(&format!("keys create {more} --json")).exits(0).json());
+    let missing = folder.screen("keys list");
+    let first = make(
+        "--name first --scopes profiles:read --account acme --note 'For the shop' --attr team=blue --from 10.0.0.0/8 --expires 2099-01-31",
+    );
+    let second = make("--name second --full");
+    let lines = [
+        "keys list".to_owned(),
+        "keys list --json".to_owned(),
+        format!("keys show {first}"),
+        format!("keys show {first} --json"),
+        format!("keys disable {first}"),
+        format!("keys disable {first}"),
+        format!("keys enable {first}"),
+        format!("keys revoke {first} --json"),
+        format!("keys revoke {first}"),
+        format!("keys enable {first}"),
+        format!("keys disable {first}"),
+        format!("keys revoke {second}"),
+        "keys show first".to_owned(),
+        "keys show key_0123456789abcdef".to_owned(),
+        "keys show 'no id'".to_owned(),
+        "keys revoke key_0123456789abcdef".to_owned(),
+        "keys list".to_owned(),
+    ];
+    let screens: Vec<String> = lines.iter().map(|line| folder.screen(line)).collect();
+    insta::assert_snapshot!(format!("{missing}\n{}", screens.join("\n")));
+}
+
+#[test]
+fn a_key_given_for_an_id_and_a_store_without_keys() {
+    let folder = Folder::new();
+    let made = folder.run("keys create --name a --full --json").exits(0).json();
+    let key = made["key"].as_str().expect("the key").to_owned();
+    let said = folder.screen(&format!("keys show {key}"));
+    let empty = Folder::new()
+        .with("scopegate.yaml", CONFIG.replace("sqlite:keys.db", "file:keys.yaml"))
+        .with("keys.yaml", "keys: []\n");
+    let screens = empty.screens(["keys list", "keys list --json", "keys revoke key_0123456789abcdef"]);
+    insta::assert_snapshot!(format!("{said}\n{screens}"));
+}
+
+#[test]
+fn scopes_that_the_policy_has_no_more() {
+    let folder = Folder::new();
+    let made = id(&folder.run("keys create --name a --scopes admin --json").exits(0).json());
+    let folder = folder.with("policy.yaml", POLICY.replace("admin", "master"));
+    insta::assert_snapshot!(folder.screen(&format!("keys show {made}")));
+}
