@@ -39,6 +39,8 @@ mod schemas; // `scopegate schema`: what an editor is told of a file is what its
 mod scopes; // Which scopes open which routes: lists, alternatives, levels, implication, precedence.
 mod shipped; // The files of config/ and what the importer writes: they load, and their own tests hold.
 mod stop; // SIGTERM: answers in flight are finished, then the process ends well.
+mod streams; // Answers that go on and on: each event at once, no timeout, an end with the key that opened them.
 mod targets; // The path that is checked is the path that is sent; what could be read in two ways is refused.
 mod tools; // What helps to write a policy: coverage and mutation of its tests, explanations, who can do what, differences.
+mod tunnels; // WebSocket: what is a handshake, what is not, and when a tunnel ends.
 mod upstreams; // Upstreams that refuse, reset, stall, break off, lie; pools; TLS; Unix sockets.

@@ -75,6 +75,7 @@ fn run_exchange(stage: &Stage, framing: Framing, (mut down, up): (Script, Script
         keep_alive: true,
         replayable: false,
         grpc: false,
+        upgrade: false,
     };
     let mut input = Buffer::default();
     // The first piece of the body came with the head.
