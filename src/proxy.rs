@@ -13,6 +13,9 @@ pub(crate) mod downstream;
 pub mod error;
 pub(crate) mod exchange;
 pub(crate) mod forward;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 pub(crate) mod holder;
 pub(crate) mod reply;
 pub(crate) mod request_id;

@@ -317,3 +317,6 @@ impl Connection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

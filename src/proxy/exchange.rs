@@ -258,4 +258,4 @@ fn poll_write(stream: &mut Stream, first: &[u8], second: &[u8], cx: &mut Context
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -23,6 +23,7 @@ mod cors; // Preflights, and answers that pages of other origins can read.
 mod credentials; // Where a key is taken from and removed by exact bytes; the upstream's own credential.
 mod demo; // `scopegate demo`: no file, no set-up, lines to copy.
 mod differences; // `scopegate diff`: what a new policy loosens and tightens.
+mod early; // What comes before its time: 100 and 103, answers and refusals while the caller is still sending.
 mod framing; // Messages whose end two readers could see at different places: refused, nothing passes.
 mod harness; // The harness itself: the raw client against the raw upstream, without a gateway between them.
 mod headers; // What is dropped, kept, added: hop-by-hop, identity, forwarded, Via, request ids.

@@ -24,13 +24,14 @@ use crate::telemetry::metrics::Metrics;
 const HEAD: &[u8] = b"POST /a HTTP/1.1\r\nhost: h\r\n\r\n";
 
 /// A worker over an empty store, and what must live as long.
-struct Stage {
-    worker: Rc<Worker>,
+pub(in crate::proxy) struct Stage {
+    pub(in crate::proxy) worker: Rc<Worker>,
+    pub(in crate::proxy) metrics: Metrics,
     _follower: Follower,
     _folder: tempfile::TempDir,
 }
 
-fn stage() -> Stage {
+pub(in crate::proxy) fn stage() -> Stage {
     let folder = tempfile::tempdir().unwrap();
     let vocabulary = Vocabulary::new();
     let overrides = Overrides { upstream: Some("http://127.0.0.1:1".to_owned()), ..Overrides::default() };
@@ -51,7 +52,7 @@ fn stage() -> Stage {
         workers: 1,
         seed: 1,
     };
-    Stage { worker: Worker::new(share), _follower: follower, _folder: folder }
+    Stage { worker: Worker::new(share), metrics, _follower: follower, _folder: folder }
 }
 
 /// What came of an exchange.
@@ -125,8 +126,8 @@ fn cut(bytes: &[u8], lengths: &[usize]) -> std::collections::VecDeque<Vec<u8>> {
     pieces
 }
 
-fn script(bytes: &[u8], lengths: &[usize], (takes, stalls): (usize, usize)) -> Script {
-    Script { gives: cut(bytes, lengths), ends: false, takes, stalls, after: Vec::new() }
+pub(in crate::proxy) fn script(bytes: &[u8], lengths: &[usize], (takes, stalls): (usize, usize)) -> Script {
+    Script { gives: cut(bytes, lengths), ends: false, panics: false, takes, stalls, after: Vec::new() }
 }
 
 #[test]

@@ -15,6 +15,8 @@ pub(crate) struct Script {
     /// What it gives to read, a piece each time; then the end, or nothing for ever.
     pub(crate) gives: VecDeque<Vec<u8>>,
     pub(crate) ends: bool,
+    /// Before it ends, or gives nothing for ever, it panics once.
+    pub(crate) panics: bool,
     /// Bytes that it takes at each write.
     pub(crate) takes: usize,
     /// How often it stalls before each read and each write that goes through.
@@ -56,6 +58,7 @@ impl AsyncRead for Scripted {
                 }
                 Poll::Ready(Ok(()))
             }
+            None if std::mem::take(&mut this.script.panics) => panic!("as this test wants it"),
             None if this.script.ends => Poll::Ready(Ok(())),
             None => Poll::Pending,
         }
