@@ -277,3 +277,6 @@ impl Way {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
