@@ -10,7 +10,8 @@
 //!    [`policy::Caller`]. No status is chosen yet.
 //! 5. **Decide**: [`policy::Policy::decide`] makes the [`policy::Decision`]. The only place where 401 and 403 part.
 //! 6. **Record**: `proxy::ticket` takes down who, what and why for [`telemetry`].
-//! 7. **Forward**: `proxy::forward` writes the upstream's head, `proxy::exchange` relays both bodies.
+//! 7. **Forward**: `proxy::forward` writes the upstream's head, `proxy::exchange` relays both bodies; behind a 101 it is
+//!    `proxy::tunnel`. What may last ends with its key, by `proxy::holder`.
 //! 8. **Reply**: the upstream's answer is streamed back, or `proxy::reply` writes one of ours.
 //!
 //! Steps 2 to 5 are one synchronous function, `proxy::handle`: nothing awaits between a head and its decision.

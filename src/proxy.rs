@@ -13,10 +13,16 @@ pub(crate) mod downstream;
 pub mod error;
 pub(crate) mod exchange;
 pub(crate) mod forward;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
+pub(crate) mod holder;
 pub(crate) mod reply;
 pub(crate) mod request_id;
 pub(crate) mod stream;
 pub(crate) mod ticket;
+pub(crate) mod tunnel;
+pub(crate) mod upgrade;
 pub(crate) mod upstream;
 pub(crate) mod watch;
 pub(crate) mod worker;
@@ -34,6 +40,7 @@ use credential::Presented;
 use downstream::Peer;
 use error::ProxyError;
 use forward::Outgoing;
+use holder::Holder;
 use reply::{Connection, Reply, Setting};
 use request_id::RequestId;
 use ticket::Ticket;
@@ -66,6 +73,8 @@ pub(crate) struct Plan {
     /// The request may be sent twice: no body, and a method that is idempotent (RFC 9110 9.2.2).
     pub(crate) replayable: bool,
     pub(crate) grpc: bool,
+    /// The connection may become a tunnel: the upstream was offered it, because the caller asked and the route allows it.
+    pub(crate) upgrade: bool,
 }
 
 /// Reads, judges, authenticates and decides one request, and writes what follows: the upstream's head or an answer.
@@ -166,9 +175,11 @@ impl Scene<'_, '_, '_, '_> {
             return then(&mut self, Caller::Invalid(Invalid::Malformed), None);
         }
         let worker = self.worker;
-        worker.keys.look_up(&snapshot.hasher.digest(key), |entry| match entry {
+        let digest = snapshot.hasher.digest(key);
+        worker.keys.look_up(&digest, |entry| match entry {
             Some(entry) => {
                 worker.cells.looked_up(Lookup::Hit);
+                self.exchange.ticket.holder = Some(Holder::new(digest, entry));
                 let caller = entry.caller(self.exchange.ticket.wall, self.exchange.peer.address);
                 then(&mut self, caller, Some(entry))
             }
@@ -204,6 +215,7 @@ impl Scene<'_, '_, '_, '_> {
         let has_body = head.framing != Framing::None;
         // A body that is already on its way is not worth a question to the upstream.
         let expects = head.expect_continue && has_body && self.exchange.input.len() == head.size;
+        let upgrade = target.route().is_some_and(|route| route.upgrade().is_some()) && upgrade::is_offered(head);
         let outgoing = Outgoing {
             config: &snapshot.config,
             target,
@@ -212,13 +224,14 @@ impl Scene<'_, '_, '_, '_> {
             request_id: self.exchange.ticket.id.as_bytes(),
             peer: self.exchange.peer.address,
             expect: expects,
+            upgrade,
             has_connection: head.connection.names_fields,
         };
         forward::write_head(head, &outgoing, self.exchange.out);
-        Verdict::Forward(self.plan(expects))
+        Verdict::Forward(Plan { expects, upgrade, ..self.plan() })
     }
 
-    fn plan(&self, expects: bool) -> Plan {
+    fn plan(&self) -> Plan {
         let head = self.head;
         let idempotent = matches!(head.method, b"GET" | b"HEAD" | b"OPTIONS" | b"PUT" | b"DELETE");
         Plan {
@@ -226,10 +239,11 @@ impl Scene<'_, '_, '_, '_> {
             framing: head.framing,
             version: head.version,
             answer_to: if head.method == b"HEAD" { AnswerTo::Head } else { AnswerTo::Other },
-            expects,
+            expects: false,
             keep_alive: head.keep_alive,
             replayable: idempotent && head.framing == Framing::None,
             grpc: is_grpc(head),
+            upgrade: false,
         }
     }
 

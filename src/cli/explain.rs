@@ -17,7 +17,7 @@ use crate::config::{self, Config, Keys, Overrides};
 use crate::key::GrantSpec;
 use crate::key::secret::Secret;
 use crate::policy::scope::Vocabulary;
-use crate::policy::{Explanation, NearMiss, Policy, Request};
+use crate::policy::{Explanation, NearMiss, Policy, Request, Upgrade};
 
 /// Say why a request would be allowed or denied
 ///
@@ -199,6 +199,7 @@ fn add_steps(fields: &mut serde_json::Map<String, Value>, steps: &Explanation, f
     for (name, value) in [
         ("file", json!(file)),
         ("line", json!(steps.line)),
+        ("upgrade", json!(steps.upgrade.map(Upgrade::as_str))),
         ("segments", json!(steps.segments)),
         ("final_slash", json!(steps.final_slash)),
         ("templates", Value::Array(templates)),

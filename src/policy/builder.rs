@@ -23,6 +23,7 @@ use super::scope::Vocabulary;
 use super::template::Template;
 use super::trie::{Trie, index};
 use super::{Options, Policy};
+use access::check_upgrade;
 use scopes::check_scope_name;
 use words::{duplicate, parse_base, parse_methods};
 
@@ -136,6 +137,7 @@ impl Builder {
             return Err(faults);
         };
         self.check_parameters(&spec, &template, &mut faults);
+        check_upgrade(&spec, &methods, &mut faults);
         if !faults.is_empty() {
             return Err(faults);
         }

@@ -4,7 +4,7 @@ use super::decision::Decision;
 use super::denial::Denial;
 use super::known::Implied;
 use super::path::JudgedPath;
-use super::route::{Access, Route};
+use super::route::{Access, Route, Upgrade};
 use super::scope::{Grant, ScopeSet};
 use super::trace::Trace;
 use super::trie::NearMiss;
@@ -16,6 +16,8 @@ pub struct Explanation {
     pub trace: Trace,
     /// The line of the policy file that the route stands on.
     pub line: Option<u32>,
+    /// The protocol that a connection may switch to on the route, where a request asks for it.
+    pub upgrade: Option<Upgrade>,
     /// The decoded segments of the path, as they were compared.
     pub segments: Vec<String>,
     /// Whether the path ends in a slash.
@@ -59,6 +61,7 @@ impl Explanation {
         Self {
             trace: Trace::full(decision),
             line: decision.route().map(Route::line),
+            upgrade: decision.route().and_then(Route::upgrade),
             segments: decision.target.segments(),
             final_slash: decision.target.judged().is_some_and(JudgedPath::final_slash),
             candidates: decision.policy.candidates(decision.target),

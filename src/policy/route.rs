@@ -153,3 +153,13 @@ pub enum Upgrade {
     /// `upgrade: websocket`.
     WebSocket,
 }
+
+impl Upgrade {
+    /// As a policy writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::WebSocket => "websocket",
+        }
+    }
+}

@@ -4,7 +4,7 @@ use crate::http1::body::{Body, Outgoing};
 use crate::http1::head::{AnswerTo, Kind, ResponseHead, Version, named_by_connection};
 use crate::http1::write;
 
-use super::cors;
+use super::{cors, upgrade};
 
 /// How the answer fits into the caller's connection.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +53,15 @@ fn write_origin_rule(head: &ResponseHead<'_>, frame: &Frame<'_>, out: &mut Vec<u
     if frame.varies {
         write::field(out, b"vary", b"Origin");
     }
+}
+
+/// Appends the head of an answer by which the upstream agrees to a WebSocket.
+pub(crate) fn write_switch(head: &ResponseHead<'_>, request_id: &[u8], out: &mut Vec<u8>) {
+    write::status_line(out, head.status, head.reason);
+    write_fields(head, out);
+    upgrade::write(out);
+    write::field(out, b"x-request-id", request_id);
+    write::end_of_head(out);
 }
 
 /// Appends an interim answer (100, 103 and the like).

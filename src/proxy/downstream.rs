@@ -23,7 +23,7 @@ use super::error::ProxyError;
 use super::exchange::{self, End, Ends, UNANSWERED};
 use super::reply::{self, Reply, Setting};
 use super::stream::Stream;
-use super::ticket::{CALLER_GONE, Ticket};
+use super::ticket::{CALLER_GONE, SWITCHED, Ticket};
 use super::upstream::{Lease, Open, Pending};
 use super::watch::{Moment, Slot, TICK};
 use super::worker::{View, Worker};
@@ -240,7 +240,10 @@ impl Connection {
                 return if close { Next::Linger } else { Next::Request };
             }
             End::CallerGone => {
-                self.ticket.status = CALLER_GONE;
+                // A tunnel has had its answer.
+                if self.ticket.status != SWITCHED {
+                    self.ticket.status = CALLER_GONE;
+                }
                 self.ticket.close(&self.worker, view, now);
                 return Next::Drop;
             }
@@ -249,6 +252,7 @@ impl Connection {
                 self.ticket.close(&self.worker, view, now);
                 return Next::Drop;
             }
+            End::KeyEnded(denial) => return self.end_with_key(view, denial, plan).await,
             End::Failed(error) => error,
             End::Unanswered { .. } => ProxyError::UpstreamFailed(UNANSWERED),
         };
@@ -313,3 +317,6 @@ impl Connection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use crate::http1::head::Framing;
+use crate::policy::Denial;
 
 use super::Plan;
 use super::buffer::Buffer;
@@ -22,6 +23,7 @@ use super::ticket::Ticket;
 use super::upstream::{Lease, Pending};
 use super::watch::{Moment, Slot};
 use super::worker::{View, Worker};
+use super::{holder, tunnel};
 
 use download::Download;
 use upload::Upload;
@@ -58,6 +60,8 @@ pub(crate) enum End {
     Cut(ProxyError),
     /// Nothing was answered yet.
     Failed(ProxyError),
+    /// It lasted longer than the key that opened it: that does not hold any more, for this reason.
+    KeyEnded(Denial),
     /// The upstream closed the connection before any byte of an answer; one that carried requests before may have been
     /// closed before this one arrived.
     Unanswered { reused: bool },
@@ -75,11 +79,23 @@ pub(crate) async fn run(mut ends: Ends<'_>, mut lease: Lease) -> (End, Instant) 
         deadlines: Deadlines::start(&ends),
         reading: Cell::new(None),
     };
+    if ends.plan.framing == Framing::Chunked && holder::is_held(ends.ticket, ends.view) {
+        ends.slot.outlast();
+    }
     let end = poll_fn(|cx| relay.poll(&mut ends, &mut lease, cx)).await;
+    if end.is_ok() && relay.download.is_tunnel() {
+        let received = relay.download.take_rest();
+        relay.download.give_back(ends.worker);
+        // Apart, so that an ordinary request has no room for it.
+        let end = Box::pin(tunnel::run(&mut ends, lease, received)).await;
+        ends.slot.settle();
+        return (end, Instant::now());
+    }
     let end = match end {
         Ok(()) => End::Complete { close: relay.download.closes || !relay.upload.is_read() },
         Err(end) => end,
     };
+    ends.slot.settle();
     if relay.download.resets && matches!(end, End::Complete { .. }) {
         ends.down.close_in_order();
     }
@@ -135,6 +151,9 @@ impl Relay {
     fn poll(&mut self, ends: &mut Ends<'_>, lease: &mut Lease, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         self.reading.set(None);
         self.check_deadlines(ends)?;
+        if ends.slot.is_due() {
+            ends.slot.hold_until(holder::ask(ends.worker, ends.ticket).map_err(End::KeyEnded)?);
+        }
         loop {
             // The upload first: the request is to be on its way before the answer is looked for.
             if !self.upload.is_over()
@@ -142,6 +161,9 @@ impl Relay {
             {
                 sent?;
                 self.deadlines.upload = Moment::NEVER;
+                if !self.download.lasts {
+                    ends.slot.settle();
+                }
                 if !self.download.has_head() {
                     // From now on it is the upstream that is waited for.
                     ends.pending.get_or_insert_with(|| ends.view.pool.count());
@@ -236,4 +258,4 @@ fn poll_write(stream: &mut Stream, first: &[u8], second: &[u8], cx: &mut Context
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

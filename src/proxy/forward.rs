@@ -14,7 +14,7 @@ use crate::snapshot::CredentialLine;
 use crate::snapshot::{Accept, Config, HostRule, Underscores};
 use crate::store::index::Entry;
 
-use super::credential;
+use super::{credential, upgrade};
 
 /// Everything beside the request head that the upstream's request is made of.
 pub(crate) struct Outgoing<'a> {
@@ -29,6 +29,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) peer: Option<IpAddr>,
     /// The upstream is asked before the body is read.
     pub(crate) expect: bool,
+    /// The upstream is offered a WebSocket.
+    pub(crate) upgrade: bool,
     /// The field names in `Connection`, looked up only if there is one.
     pub(crate) has_connection: bool,
 }
@@ -54,6 +56,9 @@ pub(crate) fn write_head(head: &RequestHead<'_>, outgoing: &Outgoing<'_>, out: &
         }
     }
     write_framing(head.framing, outgoing.expect, out);
+    if outgoing.upgrade {
+        upgrade::write(out);
+    }
     if let Some(entry) = outgoing.entry.filter(|_| config.identity_headers) {
         entry.write_identity(out);
     }

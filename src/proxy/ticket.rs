@@ -12,11 +12,15 @@ use crate::telemetry::metrics::Outcome;
 
 use super::cors;
 use super::error::ProxyError;
+use super::holder::Holder;
 use super::request_id::RequestId;
 use super::worker::{View, Worker};
 
 /// The status that the log shows for a caller that went away before its answer was complete, as nginx does.
 pub(crate) const CALLER_GONE: u16 = 499;
+
+/// The status of a request whose connection became a tunnel.
+pub(crate) const SWITCHED: u16 = 101;
 
 /// One request from its first byte to the last of its answer. Reused by a connection for its next one.
 pub(crate) struct Ticket {
@@ -33,6 +37,8 @@ pub(crate) struct Ticket {
     pub(crate) peer: Option<IpAddr>,
     /// The origin of the page that called, where `cors` lets it read the answer; otherwise empty.
     pub(crate) origin: Vec<u8>,
+    /// Whose key it is, where the index knows it.
+    pub(crate) holder: Option<Holder>,
     pub(crate) key_id: String,
     pub(crate) account: String,
     pub(crate) route: Option<usize>,
@@ -63,6 +69,7 @@ impl Ticket {
             method_length: 0,
             peer,
             origin: Vec::new(),
+            holder: None,
             key_id: String::new(),
             account: String::new(),
             route: None,

@@ -249,3 +249,32 @@ async fn connect(origin: &Origin) -> io::Result<Stream> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxy::exchange::tests::script;
+    use crate::proxy::stream::scripted::Scripted;
+    use crate::telemetry::metrics::Metrics;
+
+    #[test]
+    fn a_pool_that_another_has_replaced_keeps_nothing_and_gives_nothing() {
+        let cells = Metrics::new(1).worker(0).unwrap();
+        let pool = Pool::new(Watch::new(), &cells);
+        let lease = || {
+            let (stream, _) = Scripted::new(script(b"", &[1], (1, 0)));
+            Lease::of_test(Stream::Scripted(stream), false, &cells)
+        };
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        pool.put(lease());
+        assert!(pool.take(true, &mut cx).is_some_and(|lease| lease.reused));
+        pool.put(lease());
+        pool.retire();
+        assert_eq!(pool.idle(), 0);
+        // Requests that were under way when it was replaced give their connections back later.
+        pool.put(lease());
+        pool.put_to_rest(lease());
+        assert_eq!(pool.idle(), 0);
+        assert!(pool.take(true, &mut cx).is_none());
+    }
+}

@@ -37,8 +37,25 @@ pub(crate) struct Slot {
     entry: Rc<Entry>,
 }
 
+/// Whether an exchange may outlast the key that opened it.
+///
+/// One that may says so once it turns out to ([`Slot::outlast`]). The sweep then marks it as due: at its next turn, so
+/// that what is over by then is never asked about; after that when any key has changed, or when this one expires.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Tenure {
+    /// It ends by itself.
+    Brief,
+    /// The key is to be asked for now.
+    Due,
+    /// The key was not asked for since the request was decided.
+    Fresh,
+    /// The key holds until then, unless it changes.
+    Until(Timestamp),
+}
+
 struct Entry {
     deadline: Cell<Moment>,
+    tenure: Cell<Tenure>,
     waker: RefCell<Option<Waker>>,
     /// Where this entry stands in the worker's list; kept up to date when another is removed.
     place: Cell<usize>,
@@ -58,6 +75,28 @@ impl Slot {
     /// The worker's coarse clock: the time of the last sweep, or of the last reading.
     pub(crate) fn now(&self) -> Moment {
         self.watch.now()
+    }
+
+    /// From now on the exchange may outlast its key.
+    pub(crate) fn outlast(&self) {
+        if self.entry.tenure.get() == Tenure::Brief {
+            self.entry.tenure.set(Tenure::Fresh);
+        }
+    }
+
+    /// The exchange ends by itself, or is over.
+    pub(crate) fn settle(&self) {
+        self.entry.tenure.set(Tenure::Brief);
+    }
+
+    /// True when the key of the exchange is to be asked for.
+    pub(crate) fn is_due(&self) -> bool {
+        self.entry.tenure.get() == Tenure::Due
+    }
+
+    /// The key was asked for, and holds until then.
+    pub(crate) fn hold_until(&self, expires: Timestamp) {
+        self.entry.tenure.set(Tenure::Until(expires));
     }
 }
 
@@ -84,6 +123,8 @@ pub(crate) struct Watch {
     /// The value of the `Date` field, written anew when its second has passed.
     date: Cell<[u8; 29]>,
     entries: RefCell<Vec<Rc<Entry>>>,
+    /// What the keys' count of changes was at the last sweep.
+    keys: Cell<u64>,
 }
 
 impl Watch {
@@ -95,6 +136,7 @@ impl Watch {
             wall: Cell::new((start, wall)),
             date: Cell::new(wall.to_http_date()),
             entries: RefCell::default(),
+            keys: Cell::new(0),
         })
     }
 
@@ -103,6 +145,7 @@ impl Watch {
         let mut entries = self.entries.borrow_mut();
         let entry = Rc::new(Entry {
             deadline: Cell::new(Moment::NEVER),
+            tenure: Cell::new(Tenure::Brief),
             waker: RefCell::new(None),
             place: Cell::new(entries.len()),
         });
@@ -132,8 +175,9 @@ impl Watch {
         self.date.get()
     }
 
-    /// Wakes every connection whose deadline has passed.
-    pub(crate) fn sweep(&self) {
+    /// Wakes every connection whose deadline has passed, or whose key is to be asked for. `keys` is how often keys have
+    /// changed.
+    pub(crate) fn sweep(&self, keys: u64) {
         let reading = Instant::now();
         self.set(reading);
         let wall = Timestamp::now();
@@ -142,7 +186,18 @@ impl Watch {
         }
         self.wall.set((reading, wall));
         let now = self.now();
-        self.wake_where(|deadline| deadline <= now);
+        let changed = self.keys.replace(keys) != keys;
+        self.wake_where(|entry| {
+            let due = match entry.tenure.get() {
+                Tenure::Brief => false,
+                Tenure::Due | Tenure::Fresh => true,
+                Tenure::Until(expires) => changed || expires <= wall,
+            };
+            if due {
+                entry.tenure.set(Tenure::Due);
+            }
+            due || entry.deadline.get() <= now
+        });
     }
 
     /// Wakes every connection: a drain has begun.
@@ -150,9 +205,9 @@ impl Watch {
         self.wake_where(|_| true);
     }
 
-    fn wake_where(&self, due: impl Fn(Moment) -> bool) {
+    fn wake_where(&self, due: impl Fn(&Entry) -> bool) {
         for entry in self.entries.borrow().iter() {
-            if due(entry.deadline.get())
+            if due(entry)
                 && let Some(waker) = &*entry.waker.borrow()
             {
                 waker.wake_by_ref();
@@ -188,9 +243,32 @@ mod tests {
             slot.arm(deadline, &Context::from_waker(&Waker::from(Arc::clone(count))));
         }
         drop(gone);
-        watch.sweep();
+        watch.sweep(0);
         let woken: Vec<usize> = counts.iter().map(|count| count.0.load(Ordering::Relaxed)).collect();
         assert_eq!(woken, [1, 0, 0]);
+    }
+
+    #[test]
+    fn an_exchange_that_lasts_is_asked_about_once_and_then_when_a_key_changed_or_this_one_expires() {
+        let watch = Watch::new();
+        let (brief, lasting) = (watch.enter(), watch.enter());
+        lasting.outlast();
+        assert!(!lasting.is_due(), "not before the next turn");
+        let due = |keys| {
+            watch.sweep(keys);
+            assert!(!brief.is_due());
+            lasting.is_due()
+        };
+        assert!(due(0) && due(0), "until somebody has asked");
+        lasting.hold_until(Timestamp::MAX);
+        assert!(!due(0) && due(1));
+        lasting.hold_until(Timestamp::MAX);
+        lasting.outlast();
+        assert!(!due(1), "what is known is kept");
+        lasting.hold_until(Timestamp::now());
+        assert!(due(1));
+        lasting.settle();
+        assert!(!due(2));
     }
 
     #[test]

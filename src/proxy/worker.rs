@@ -132,7 +132,7 @@ impl Worker {
 
     /// What is due every tick: late connections, dead upstream connections, the access log's buffer.
     pub(crate) fn tick(&self) {
-        self.watch.sweep();
+        self.watch.sweep(self.keys.changes());
         let view = self.view();
         let most = view.snapshot.config.upstream.timeouts.idle;
         view.pool.prune(most, &mut Context::from_waker(Waker::noop()));

@@ -244,3 +244,44 @@ fn report_changes(old: &Config, new: &Config) {
         tracing::warn!("`{field}` changed in the file; the change needs a restart");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::config::Environment;
+
+    #[test]
+    fn a_reload_that_panics_has_failed_and_the_next_one_is_like_any_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, policy) = (folder.path().join("scopegate.yaml"), folder.path().join("policy.yaml"));
+        fs::write(&file, "upstream: { url: \"http://127.0.0.1:${env:PORT}\" }\npolicy: policy.yaml\n").unwrap();
+        fs::write(&policy, "version: 1\nroutes:\n  GET /a: { auth: anyone }\n").unwrap();
+        let panics = Arc::new(AtomicBool::new(false));
+        let switch = Arc::clone(&panics);
+        let environment = Environment::new(move |name| {
+            assert!(!switch.load(Ordering::Relaxed), "as this test wants it");
+            (name == "PORT").then(|| "1".to_owned())
+        });
+        let source = Source { file: Some(file), environment, ..Source::default() };
+        let vocabulary = Vocabulary::new();
+        let metrics = Arc::new(Metrics::new(1));
+        let loaded = config::load(&source, &vocabulary).unwrap();
+        let handle = Arc::new(Handle::new(Snapshot::build(1, loaded.config, &metrics).unwrap()));
+        let aim = Aim { handle: Arc::clone(&handle), vocabulary, metrics: Arc::clone(&metrics) };
+        let mut reloader = Reloader::new(source, loaded.files, aim);
+
+        fs::write(&policy, "version: 1\nroutes:\n  GET /b: { auth: anyone }\n").unwrap();
+        panics.store(true, Ordering::Relaxed);
+        reloader.try_reload(true);
+        assert_eq!(handle.generation(), 1, "what is in force stays");
+        let text = metrics.render().unwrap();
+        assert!(text.contains("scopegate_reloads_total{result=\"failed\"} 1\n"), "{text}");
+        panics.store(false, Ordering::Relaxed);
+        reloader.try_reload(true);
+        assert_eq!(handle.generation(), 2);
+        assert_eq!(handle.load().config.policy.routes()[0].label(), "GET /b");
+    }
+}

@@ -8,6 +8,7 @@ mod entry;
 use std::collections::HashSet;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use self::entry::Entry;
@@ -23,6 +24,8 @@ pub struct Index {
     entries: papaya::HashMap<Digest, Entry, AsItIs>,
     /// Held by whoever writes: read, compare and insert are then one step among writers. Readers never take it.
     writer: Mutex<Writer>,
+    /// How often anything changed.
+    changes: AtomicU64,
     vocabulary: Vocabulary,
 }
 
@@ -39,6 +42,7 @@ impl Index {
         Self {
             entries: papaya::HashMap::with_hasher(AsItIs),
             writer: Mutex::new(Writer { floor: Revision::START, lines: HashSet::new() }),
+            changes: AtomicU64::new(0),
             vocabulary,
         }
     }
@@ -60,7 +64,15 @@ impl Index {
         if entries.get(&digest).is_none_or(|known| known.revision < change.revision) {
             let entry = Entry::new(change, &self.vocabulary, |line| writer.share(line));
             entries.insert(digest, entry);
+            // After the entry: whoever sees the count sees the entry.
+            self.changes.fetch_add(1, Ordering::Release);
         }
+    }
+
+    /// A number that is another one after any change. What was decided by a key holds until then, or until the key
+    /// expires.
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
     }
 
     /// Drops every entry older than `revision`, for good: for a store whose load told everything there is.
@@ -68,6 +80,7 @@ impl Index {
         let mut writer = self.lock();
         writer.floor = writer.floor.max(revision);
         self.entries.pin().retain(|_, entry| entry.revision >= revision);
+        self.changes.fetch_add(1, Ordering::Release);
     }
 
     /// How many keys it has, those that do not work included.

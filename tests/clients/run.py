@@ -173,5 +173,15 @@ def main(binary):
                 assert key not in gateway.said, f"the key {name} is in the log"
 
 
+def protocols(binary):
+    """Clients of a protocol rather than of a vendor: each brings an upstream of its own."""
+    for script in sorted(HERE.glob("*_protocol.py")):
+        print(f"--    {script.name}", flush=True)
+        if subprocess.run([sys.executable, str(script), binary], stdin=subprocess.DEVNULL).returncode:
+            raise SystemExit(f"{script.name} failed")
+
+
 if __name__ == "__main__":
-    main(str(Path(sys.argv[1]).resolve()))
+    scopegate = str(Path(sys.argv[1]).resolve())
+    main(scopegate)
+    protocols(scopegate)

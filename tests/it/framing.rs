@@ -179,6 +179,31 @@ fn chunks_that_can_be_read_in_two_ways_are_refused_and_the_upstream_never_sees_t
 }
 
 #[test]
+fn extensions_that_are_too_long_are_refused_and_the_upstream_never_sees_their_end() {
+    let upstream = Upstream::start(|connection| {
+        // What is refused at once may leave a connection on which nothing was sent.
+        let whole = connection.request_head().is_some_and(|mut request| connection.rest(&mut request));
+        connection.note(if whole { "whole" } else { "cut" });
+    });
+    let gateway = Gateway::in_front_of(&upstream);
+    let key = gateway.create_key(&["--full"]);
+    crate::support::until("the key", || (gateway.get("/api/no-such-route", &key).status() == 403).then_some(()));
+    let head = with_key("POST /api/profiles HTTP/1.1\r\nHost: a\r\nKEY\r\nTransfer-Encoding: chunked\r\n\r\n", &key);
+    let one = format!("1;{}\r\na\r\n0\r\n\r\n", "x".repeat(300));
+    let many = format!("1;{}\r\na\r\n", "x".repeat(200)).repeat(100) + "0\r\n\r\n";
+    for body in [one, many] {
+        let mut client = gateway.connect();
+        let _ = client.try_send(head.clone() + &body);
+        let answer = client.read();
+        assert_eq!((answer.status(), answer.code().as_str()), (400, "bad_request"));
+        client.assert_closed();
+    }
+    crate::support::until("the ends of the uploads", || {
+        (upstream.noted("cut") == upstream.connections()).then_some(())
+    });
+}
+
+#[test]
 fn an_expectation_that_is_not_known_cannot_be_met() {
     let upstream = Upstream::ok();
     let gateway = Gateway::in_front_of(&upstream);

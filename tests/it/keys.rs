@@ -8,7 +8,7 @@ use crate::support::process::Process;
 use crate::support::{Call, Gateway, Setup, Upstream, strings, until};
 
 /// The id of the only key whose name is `test`.
-fn id_of(gateway: &Gateway, key: &str) -> String {
+pub fn id_of(gateway: &Gateway, key: &str) -> String {
     let last = &key[key.len() - 4..];
     let list = gateway.run(&["keys", "list", "--json"]).exits(0).json();
     let keys = list["keys"].as_array().expect("keys").clone();

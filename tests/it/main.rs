@@ -23,6 +23,7 @@ mod cors; // Preflights, and answers that pages of other origins can read.
 mod credentials; // Where a key is taken from and removed by exact bytes; the upstream's own credential.
 mod demo; // `scopegate demo`: no file, no set-up, lines to copy.
 mod differences; // `scopegate diff`: what a new policy loosens and tightens.
+mod early; // What comes before its time: 100 and 103, answers and refusals while the caller is still sending.
 mod framing; // Messages whose end two readers could see at different places: refused, nothing passes.
 mod harness; // The harness itself: the raw client against the raw upstream, without a gateway between them.
 mod headers; // What is dropped, kept, added: hop-by-hop, identity, forwarded, Via, request ids.
@@ -42,6 +43,8 @@ mod scopes; // Which scopes open which routes: lists, alternatives, levels, impl
 mod screens; // What each command shows, whole: one picture a group, as a terminal of 80 columns has it.
 mod shipped; // The files of config/ and what the importer writes: they load, and their own tests hold.
 mod stop; // SIGTERM: answers in flight are finished, then the process ends well.
+mod streams; // Answers that go on and on: each event at once, no timeout, an end with the key that opened them.
 mod targets; // The path that is checked is the path that is sent; what could be read in two ways is refused.
 mod tools; // What helps to write a policy: coverage and mutation of its tests, explanations, who can do what, differences.
+mod tunnels; // WebSocket: what is a handshake, what is not, and when a tunnel ends.
 mod upstreams; // Upstreams that refuse, reset, stall, break off, lie; pools; TLS; Unix sockets.

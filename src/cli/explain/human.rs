@@ -90,6 +90,9 @@ impl Page {
             (Some(route), Some(line)) => {
                 self.step("route", route, Ink::Strong);
                 self.step("", &format!("{file}:{line}"), Ink::Faint);
+                if let Some(upgrade) = steps.upgrade {
+                    self.step("upgrade", &format!("{}, where a request asks for it", upgrade.as_str()), Ink::Plain);
+                }
             }
             _ => self.step("route", "none", Ink::Bad),
         }

@@ -3,10 +3,9 @@
 use super::declare::member_rules;
 use super::{is_blank, place, words};
 use crate::config::read::{Field, Fields, Reader};
-use crate::config::section::refuse;
 use crate::config::text::quoted;
 use crate::config::unit::Complaint;
-use crate::policy::{AccessSpec, Builder, RouteSpec, RuleSpec};
+use crate::policy::{AccessSpec, Builder, RouteSpec, RuleSpec, Upgrade};
 use crate::yaml::{Entry, Value};
 
 const WHO: &str = "write a scope, a list of scopes, or `auth: key`, `auth: anyone` or `auth: deny` in a map";
@@ -68,7 +67,9 @@ fn read_value(reader: &mut Reader<'_>, entry: &Entry, field: &Field<'_>, spec: &
         return Some(AccessSpec::Scopes { all_of, any_of: Vec::new() });
     }
     let fields = reader.fields(field, &KNOWN)?;
-    refuse(reader, &fields, "upgrade", "leave the route out: this version passes no upgrades");
+    if let Some(upgrade) = fields.find("upgrade") {
+        spec.upgrade = reader.choice(&upgrade, &[("websocket", Upgrade::WebSocket)]);
+    }
     if let Some(credential) = fields.find("credential") {
         spec.credential = reader.string(&credential).map(|name| name.value);
     }

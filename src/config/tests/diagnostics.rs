@@ -192,7 +192,7 @@ fn an_upstream_credential_that_is_not_there_is_a_fault() {
             "scopegate.yaml",
             "policy: policy.yaml\nupstream: { url: http://x, credentials: { sms: { header: A, value: b } } }\n",
         )
-        .file("policy.yaml", "version: 1\nroutes:\n  GET /a: { scopes: x, credential: smss }\n  GET /b: { scopes: x, upgrade: websocket }\n");
+        .file("policy.yaml", "version: 1\nroutes:\n  GET /a: { scopes: x, credential: smss }\n  GET /b: { scopes: x, upgrade: websocket }\n  GET /c: { scopes: x, upgrade: h2c }\n  POST /d: { scopes: x, upgrade: websocket }\n");
     insta::assert_snapshot!(listed(&case));
 }
 

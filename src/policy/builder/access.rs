@@ -1,6 +1,7 @@
 //! Who may call a route, and the names it uses, checked.
 
 use super::super::build_error::{BuildError, FaultKind, Part};
+use super::super::method::Method;
 use super::super::nearest::nearest;
 use super::super::route::{Access, Requirement};
 use super::super::template::Template;
@@ -74,5 +75,16 @@ impl Builder {
                 );
             }
         }
+    }
+}
+
+/// Checks that a route which lets connections switch protocols has the method that asks for it (RFC 6455, 4.1).
+pub(super) fn check_upgrade(spec: &RouteSpec, methods: &[Method], faults: &mut Vec<BuildError>) {
+    if spec.upgrade.is_some() && !methods.iter().any(|method| matches!(method, Method::Any | Method::Get)) {
+        let message = format!("`upgrade` on `{}`, which has no GET", spec.template);
+        faults.push(
+            BuildError::new(FaultKind::Contradiction, Part::Template, &spec.template, message)
+                .help("a WebSocket handshake is a GET: add that method, or leave the field out"),
+        );
     }
 }

@@ -72,13 +72,17 @@ pub(super) fn compare(old: &Side<'_>, new: &Side<'_>) -> Change {
         change.add(auth.or(scopes), || format!("{} is {} now", word(before), word(after)));
     }
     // Where anyone may call on one side, nothing else is looked at there, and it went the way that `auth` went.
-    if let (Some(old_needs), Some(new_needs)) = needs
+    if let (Some(old_needs), Some(new_needs)) = &needs
         && ![before, after].contains(&Access::Anyone)
     {
-        members((old, &old_needs), (new, &new_needs), &mut change);
+        members((old, old_needs), (new, new_needs), &mut change);
         bindings(old, new, &mut change);
         let slash = |side: &Side<'_>| side.route.is_some_and(|route| route.encoded_slash);
         change.add(Shift::of(slash(old), slash(new)), || "encoded_slash".to_owned());
+    }
+    if needs.0.is_some() && needs.1.is_some() {
+        let upgrade = |side: &Side<'_>| side.route.is_some_and(|route| route.upgrade.is_some());
+        change.add(Shift::of(upgrade(old), upgrade(new)), || "upgrade".to_owned());
     }
     change
 }

@@ -202,6 +202,21 @@ fn bindings_must_have_something_to_bind() {
 }
 
 #[test]
+fn an_upgrade_needs_the_method_of_a_handshake() {
+    let build = |route| {
+        Draft::new()
+            .try_spec(RouteSpec { upgrade: Some(Upgrade::WebSocket), ..written(route) })
+            .map_err(|faults| faults[0].kind)
+    };
+    for route in ["POST /a", "HEAD|PUT /a"] {
+        assert_eq!(build(route), Err(FaultKind::Contradiction), "{route}");
+    }
+    for route in ["GET /a", "POST|GET /a", "ANY /a"] {
+        assert!(build(route).is_ok(), "{route}");
+    }
+}
+
+#[test]
 fn an_encoded_slash_needs_a_parameter_to_stand_in() {
     let spec = RouteSpec { encoded_slash: true, ..written("GET /a/{*rest}") };
     assert_eq!(Draft::new().try_spec(spec).unwrap_err()[0].kind, FaultKind::Contradiction);

@@ -1,16 +1,38 @@
 //! The answers that a connection writes itself, and how it ends so that they arrive.
 
+use crate::policy::Denial;
+
 use super::*;
 
 impl Connection {
     /// Writes an error answer; true when the connection ends after it.
     pub(super) async fn answer_error(&mut self, view: &View, error: ProxyError, plan: Option<&Plan>) -> bool {
+        self.ticket.refuse(error);
+        self.answer(view, &Reply::error(error), plan).await
+    }
+
+    /// Ends a request whose key does not hold any more.
+    pub(super) async fn end_with_key(&mut self, view: &View, denial: Denial, plan: &Plan) -> Next {
+        let next = if !self.ticket.begun {
+            self.ticket.deny(denial);
+            let close = self.answer(view, &Reply::denial(denial, None), Some(plan)).await;
+            if close { Next::Linger } else { Next::Request }
+        } else {
+            // It was let in: what it was answered stands, and the code says why it ended.
+            self.ticket.code = Code::named(denial.code());
+            // A tunnel was told so. An answer that breaks off must not look whole.
+            if self.ticket.status == SWITCHED { Next::Linger } else { Next::Drop }
+        };
+        self.ticket.close(&self.worker, view, self.worker.clocks().0);
+        next
+    }
+
+    async fn answer(&mut self, view: &View, reply: &Reply<'_>, plan: Option<&Plan>) -> bool {
         let config = &view.snapshot.config;
         // Only a request without a body is known to be read whole here.
         let keeps = plan.is_some_and(|plan| plan.keep_alive && plan.framing == Framing::None);
         let close = !keeps || self.worker.is_draining();
         let mut out = self.worker.borrow_output();
-        self.ticket.refuse(error);
         let setting = Setting {
             accept: &config.keys.accept,
             format: config.errors,
@@ -22,7 +44,7 @@ impl Connection {
             grpc: plan.is_some_and(|plan| plan.grpc),
         };
         self.ticket.begun = true;
-        self.ticket.bytes_out = Reply::error(error).write(&setting, &mut out) as u64;
+        self.ticket.bytes_out = reply.write(&setting, &mut out) as u64;
         let sent = self.write_all(view, &out).await;
         self.worker.return_output(out);
         close || sent.is_err()
@@ -88,12 +110,17 @@ impl Connection {
         let deadline = self.slot.now().after(LINGER);
         let mut left = LINGER_BYTES;
         self.input.consume(self.input.len());
-        while left > 0 {
+        loop {
             let read = poll_fn(|cx| {
                 if self.slot.now() >= deadline {
                     return Poll::Ready(Ok(0));
                 }
                 self.slot.arm(deadline, cx);
+                if left == 0 {
+                    // A caller that sends on without end is held up by a full window rather than cut off by a reset,
+                    // so that it comes to read the answer.
+                    return Poll::Pending;
+                }
                 self.worker.buffers.poll_fill(&mut self.stream, &mut self.input, cx)
             });
             match read.await {

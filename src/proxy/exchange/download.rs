@@ -7,10 +7,12 @@ use std::task::{Context, Poll, ready};
 use tokio::io::AsyncWrite;
 
 use crate::http1::body::{Body, Outgoing};
-use crate::http1::head::{self, AnswerTo, Kind, Limits, ResponseHead, Version};
+use crate::http1::head::{self, AnswerTo, Kind, Limits, ResponseFraming, ResponseHead, Version};
 use crate::proxy::answer::{self, Frame};
 use crate::proxy::buffer::Buffer;
 use crate::proxy::error::ProxyError;
+use crate::proxy::holder;
+use crate::proxy::upgrade;
 use crate::proxy::upstream::Lease;
 use crate::proxy::watch::Moment;
 use crate::proxy::worker::Worker;
@@ -53,11 +55,15 @@ pub(super) struct Download {
     pub(super) bodyless: bool,
     /// The caller's connection is set to end in a reset, until the answer is complete.
     pub(super) resets: bool,
+    /// Nobody has said how long the answer is.
+    pub(super) lasts: bool,
 }
 
 enum Phase {
     Body(Body),
     Head,
+    /// The answer was a 101: what follows it is no answer.
+    Tunnel,
 }
 
 impl Download {
@@ -76,12 +82,23 @@ impl Download {
             closes: false,
             bodyless: false,
             resets: false,
+            lasts: false,
         }
     }
 
     /// The final answer has begun.
     pub(super) fn has_head(&self) -> bool {
-        matches!(self.phase, Phase::Body(_))
+        matches!(self.phase, Phase::Body(_) | Phase::Tunnel)
+    }
+
+    /// The caller's connection has become a tunnel.
+    pub(super) fn is_tunnel(&self) -> bool {
+        matches!(self.phase, Phase::Tunnel)
+    }
+
+    /// What the upstream sent behind its 101.
+    pub(super) fn take_rest(&mut self) -> Buffer {
+        std::mem::take(&mut self.input)
     }
 
     /// The answer was read to its end.
@@ -169,7 +186,7 @@ impl Relay {
             if self.download.broken {
                 return Poll::Ready(Err(End::Cut(ProxyError::UpstreamFailed(BROKEN))));
             }
-            if self.download.is_read() {
+            if self.download.is_read() || self.download.is_tunnel() {
                 return Poll::Ready(Ok(()));
             }
             if !self.download.input.is_empty() {
@@ -197,7 +214,7 @@ impl Relay {
         let input = std::mem::take(&mut self.download.input);
         let read = match head::response(input.filled(), &LIMITS, ends.plan.answer_to) {
             Ok(None) => Ok(0),
-            Ok(Some(head)) if head.status == 101 => Err("The API switched protocols without being asked."),
+            Ok(Some(head)) if head.status == 101 => self.switch(&head, ends).map(|()| head.size),
             Ok(Some(head)) if head.status < 200 => self.interim(&head, ends).map(|()| head.size),
             Ok(Some(head)) => {
                 self.begin(&head, ends);
@@ -212,6 +229,29 @@ impl Relay {
             self.relay(ends);
         }
         Ok(size > 0)
+    }
+
+    /// The upstream switches protocols: to the one that it was offered, and once it had the whole request, or not at all.
+    fn switch(&mut self, head: &ResponseHead<'_>, ends: &mut Ends<'_>) -> Result<(), &'static str> {
+        if !ends.plan.upgrade {
+            return Err("The API switched protocols without being asked.");
+        }
+        if !upgrade::is_agreed(head) || !self.upload.is_sent() {
+            return Err("The API switched to another protocol than it was asked for.");
+        }
+        answer::write_switch(head, ends.ticket.id.as_bytes(), &mut self.download.out);
+        self.download.phase = Phase::Tunnel;
+        self.answered(head.status, ends);
+        Ok(())
+    }
+
+    /// The final answer has come: nobody waits for it any more.
+    fn answered(&mut self, status: u16, ends: &mut Ends<'_>) {
+        self.deadlines.answer = Moment::NEVER;
+        *ends.pending = None;
+        ends.ticket.begun = true;
+        ends.ticket.status = status;
+        ends.ticket.answered = Some(self.now());
     }
 
     /// An interim answer: passed on to callers of HTTP/1.1; a 100 also lets the body go.
@@ -262,17 +302,17 @@ impl Relay {
         let announces = head.content_length.is_some_and(|length| length > 0)
             || head.fields.iter().any(|field| field.kind == Kind::TransferEncoding);
         self.download.keeps = head.keep_alive && !(head.status == 204 && announces);
+        self.download.lasts = matches!(head.framing, ResponseFraming::Chunked | ResponseFraming::UntilClose);
+        if self.download.lasts && holder::is_held(ends.ticket, ends.view) {
+            ends.slot.outlast();
+        }
         self.download.phase = Phase::Body(body);
-        self.deadlines.answer = Moment::NEVER;
-        *ends.pending = None;
         self.download.bodyless = head.status == 204 || head.status == 304 || ends.plan.answer_to == AnswerTo::Head;
-        ends.ticket.begun = true;
-        ends.ticket.status = head.status;
-        ends.ticket.answered = Some(self.now());
+        self.answered(head.status, ends);
     }
 
     fn relay(&mut self, ends: &mut Ends<'_>) {
-        // Bytes after a complete answer stay where they are: the connection is not used again.
+        // Bytes after a complete answer stay where they are: the connection is not used again, or is a tunnel.
         if !self.download.is_read() {
             ends.ticket.bytes_out += self.download.frame() as u64;
         }
@@ -290,6 +330,8 @@ impl Relay {
                 }
                 Ok(())
             }
+            // A tunnel reads its upstream itself.
+            Phase::Tunnel => Ok(()),
             Phase::Head if input.is_empty() && *interim == 0 => Err(End::Unanswered { reused: lease.reused }),
             Phase::Head => Err(self.break_off(UNANSWERED)),
         }

@@ -21,16 +21,17 @@ use crate::store::index::Index;
 use crate::store::{self, Location, OpenMode};
 use crate::telemetry::metrics::Metrics;
 
-const HEAD: &[u8] = b"POST /a HTTP/1.1\r\nhost: h\r\n\r\n";
+pub(in crate::proxy) const HEAD: &[u8] = b"POST /a HTTP/1.1\r\nhost: h\r\n\r\n";
 
 /// A worker over an empty store, and what must live as long.
-struct Stage {
-    worker: Rc<Worker>,
+pub(in crate::proxy) struct Stage {
+    pub(in crate::proxy) worker: Rc<Worker>,
+    pub(in crate::proxy) metrics: Metrics,
     _follower: Follower,
     _folder: tempfile::TempDir,
 }
 
-fn stage() -> Stage {
+pub(in crate::proxy) fn stage() -> Stage {
     let folder = tempfile::tempdir().unwrap();
     let vocabulary = Vocabulary::new();
     let overrides = Overrides { upstream: Some("http://127.0.0.1:1".to_owned()), ..Overrides::default() };
@@ -51,22 +52,23 @@ fn stage() -> Stage {
         workers: 1,
         seed: 1,
     };
-    Stage { worker: Worker::new(share), _follower: follower, _folder: folder }
+    Stage { worker: Worker::new(share), metrics, _follower: follower, _folder: folder }
 }
 
 /// What came of an exchange.
 #[derive(Debug)]
-struct Seen {
-    end: End,
-    up: Vec<u8>,
-    down: Vec<u8>,
-    kept: usize,
+pub(in crate::proxy) struct Seen {
+    pub(in crate::proxy) end: End,
+    pub(in crate::proxy) up: Vec<u8>,
+    pub(in crate::proxy) down: Vec<u8>,
+    pub(in crate::proxy) kept: usize,
+    /// As they are logged: in, then out.
+    pub(in crate::proxy) counted: (u64, u64),
 }
 
-fn run_exchange(stage: &Stage, framing: Framing, (mut down, up): (Script, Script)) -> Seen {
-    let worker = &stage.worker;
-    let view = worker.view();
-    let plan = Plan {
+/// A POST with that body.
+pub(in crate::proxy) fn plan(framing: Framing) -> Plan {
+    Plan {
         size: 0,
         framing,
         version: Version::Http11,
@@ -75,7 +77,17 @@ fn run_exchange(stage: &Stage, framing: Framing, (mut down, up): (Script, Script
         keep_alive: true,
         replayable: false,
         grpc: false,
-    };
+        upgrade: false,
+    }
+}
+
+fn run_exchange(stage: &Stage, framing: Framing, scripts: (Script, Script)) -> Seen {
+    run_plan(stage, &plan(framing), scripts)
+}
+
+pub(in crate::proxy) fn run_plan(stage: &Stage, plan: &Plan, (mut down, up): (Script, Script)) -> Seen {
+    let worker = &stage.worker;
+    let view = worker.view();
     let mut input = Buffer::default();
     // The first piece of the body came with the head.
     if let Some(first) = down.gives.pop_front() {
@@ -90,7 +102,7 @@ fn run_exchange(stage: &Stage, framing: Framing, (mut down, up): (Script, Script
     let ends = Ends {
         worker,
         view: &view,
-        plan: &plan,
+        plan,
         slot: &slot,
         down: &mut down,
         input: &mut input,
@@ -106,7 +118,7 @@ fn run_exchange(stage: &Stage, framing: Framing, (mut down, up): (Script, Script
     let patient = async { tokio::time::timeout(Duration::from_secs(20), run(ends, lease)).await };
     let (end, _) = runtime.block_on(patient).expect("an exchange that ends");
     let (up, down) = (to_upstream.borrow().clone(), to_caller.borrow().clone());
-    Seen { end, up, down, kept: view.pool.idle() - before }
+    Seen { end, up, down, kept: view.pool.idle() - before, counted: (ticket.bytes_in, ticket.bytes_out) }
 }
 
 /// Cuts bytes into pieces of the lengths given, over and over.
@@ -124,8 +136,8 @@ fn cut(bytes: &[u8], lengths: &[usize]) -> std::collections::VecDeque<Vec<u8>> {
     pieces
 }
 
-fn script(bytes: &[u8], lengths: &[usize], (takes, stalls): (usize, usize)) -> Script {
-    Script { gives: cut(bytes, lengths), ends: false, takes, stalls, after: Vec::new() }
+pub(in crate::proxy) fn script(bytes: &[u8], lengths: &[usize], (takes, stalls): (usize, usize)) -> Script {
+    Script { gives: cut(bytes, lengths), ends: false, panics: false, takes, stalls, after: Vec::new() }
 }
 
 #[test]

@@ -51,6 +51,7 @@ fn forwarded(config: &Config, request: &[u8], peer: IpAddr) -> Option<Vec<u8>> {
         request_id: b"id-1",
         peer: Some(peer),
         expect: head.expect_continue,
+        upgrade: false,
         has_connection: head.connection.names_fields,
     };
     let mut out = Vec::new();

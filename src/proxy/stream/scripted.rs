@@ -15,11 +15,13 @@ pub(crate) struct Script {
     /// What it gives to read, a piece each time; then the end, or nothing for ever.
     pub(crate) gives: VecDeque<Vec<u8>>,
     pub(crate) ends: bool,
+    /// Before it ends, or gives nothing for ever, it panics once.
+    pub(crate) panics: bool,
     /// Bytes that it takes at each write.
     pub(crate) takes: usize,
     /// How often it stalls before each read and each write that goes through.
     pub(crate) stalls: usize,
-    /// It gives nothing to read before what was written to it ends in this.
+    /// It gives nothing to read before this was written to it.
     pub(crate) after: Vec<u8>,
 }
 
@@ -38,10 +40,17 @@ impl Scripted {
     }
 }
 
+fn has(bytes: &[u8], part: &[u8]) -> bool {
+    !part.is_empty() && bytes.windows(part.len()).any(|window| window == part)
+}
+
 impl AsyncRead for Scripted {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.stalled.0 < this.script.stalls || !this.written.borrow().ends_with(&this.script.after) {
+        if has(&this.written.borrow(), &this.script.after) {
+            this.script.after.clear();
+        }
+        if this.stalled.0 < this.script.stalls || !this.script.after.is_empty() {
             this.stalled.0 += 1;
             cx.waker().wake_by_ref();
             return Poll::Pending;
@@ -56,6 +65,7 @@ impl AsyncRead for Scripted {
                 }
                 Poll::Ready(Ok(()))
             }
+            None if std::mem::take(&mut this.script.panics) => panic!("as this test wants it"),
             None if this.script.ends => Poll::Ready(Ok(())),
             None => Poll::Pending,
         }

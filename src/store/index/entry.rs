@@ -1,5 +1,6 @@
 //! A key as the request path sees it.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -25,6 +26,8 @@ pub struct Entry {
     pub allow_from: Box<[IpNet]>,
     /// The change that made it as it is.
     pub revision: Revision,
+    /// Tells what the key opens apart from what it opened before: a digest of its kind, account, scopes and attributes.
+    pub standing: u64,
     /// The lines about account and scopes, which many keys have in common.
     lines: Arc<[u8]>,
 }
@@ -33,6 +36,7 @@ impl Entry {
     /// Makes the entry of a record. `share` gives the one copy of a line that all keys with that line use.
     pub(super) fn new(change: &Change, vocabulary: &Vocabulary, share: impl FnOnce(&[u8]) -> Arc<[u8]>) -> Self {
         let record = &change.record;
+        let lines = render_lines(record);
         Self {
             principal: principal(record, vocabulary),
             state: record.state,
@@ -40,7 +44,8 @@ impl Entry {
             expires: record.expires.unwrap_or(Timestamp::MAX),
             allow_from: record.allow_from.as_slice().into(),
             revision: change.revision,
-            lines: share(render_lines(record).as_bytes()),
+            standing: standing(record, &lines),
+            lines: share(lines.as_bytes()),
         }
     }
 
@@ -94,6 +99,13 @@ fn principal(record: &KeyRecord, vocabulary: &Vocabulary) -> Principal {
         },
         attributes: record.attributes.as_slice().into(),
     }
+}
+
+/// `lines` say the account and the scopes.
+fn standing(record: &KeyRecord, lines: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (record.kind, &record.attributes, lines).hash(&mut hasher);
+    hasher.finish()
 }
 
 fn render_lines(record: &KeyRecord) -> String {

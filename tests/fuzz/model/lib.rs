@@ -1,5 +1,6 @@
 //! What the fuzz targets share: naive readings, written without a look at how the gateway reads.
 
+pub mod hyper;
 pub mod paths;
 pub mod queries;
 

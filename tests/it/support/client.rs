@@ -99,6 +99,14 @@ impl Client {
         self.wire.discard_body(head, extent).expect("the body comes whole")
     }
 
+    /// The bytes up to and with `needle`, which belong to no message.
+    pub fn read_until(&mut self, needle: impl AsRef<[u8]>) -> Vec<u8> {
+        let needle = needle.as_ref();
+        let bytes = self.wire.until(needle).unwrap_or_else(|error| panic!("no {:?}: {error}", needle.escape_ascii()));
+        assert!(bytes.ends_with(needle), "{:?} and not {:?}", bytes.escape_ascii(), needle.escape_ascii());
+        bytes
+    }
+
     /// Whatever still comes, and how the connection ends. Panics where it stays open.
     pub fn read_to_end(&mut self) -> (Vec<u8>, Ending) {
         loop {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use super::PATIENCE;
 use super::certificate::{Authority, TlsSocket};
@@ -264,6 +265,19 @@ impl Connection {
     /// Sends bytes as they are.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         self.wire.socket.write_all(bytes.as_ref()).and_then(|()| self.wire.socket.flush()).is_ok()
+    }
+
+    /// The bytes up to and with `needle`, which belong to no message; what came where the connection ends first.
+    pub fn until(&mut self, needle: &str) -> Vec<u8> {
+        self.wire.until(needle.as_bytes()).unwrap_or_default()
+    }
+
+    /// Whether nothing comes for so long.
+    pub fn is_silent_for(&mut self, time: Duration) -> bool {
+        self.wire.socket.read_within(Some(time));
+        let silent = self.wire.fill().is_err();
+        self.wire.socket.read_within(None);
+        silent
     }
 
     /// Sends bytes one by one, each in a segment of its own.

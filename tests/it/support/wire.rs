@@ -315,6 +315,18 @@ impl Wire {
         }
     }
 
+    /// The bytes up to and with the first `needle`, whatever they are. What came where the other side ends first.
+    pub fn until(&mut self, needle: &[u8]) -> io::Result<Vec<u8>> {
+        loop {
+            if let Some(at) = find(&self.held, needle) {
+                return Ok(self.held.drain(..at + needle.len()).collect());
+            }
+            if self.fill()? == 0 {
+                return Ok(self.take_held());
+            }
+        }
+    }
+
     /// Takes what was read and not yet looked at.
     pub fn take_held(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.held)

@@ -1,0 +1,24 @@
+//! Connections whose streams fail in ways that sockets seldom do.
+
+use super::*;
+use crate::proxy::exchange::tests::{script, stage};
+use crate::proxy::stream::scripted::{Script, Scripted};
+
+#[test]
+fn a_panic_in_a_request_is_answered_counted_and_costs_its_connection_alone() {
+    let stage = stage();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    // The head breaks off in the middle, so that the request has begun when its stream panics.
+    for _ in 0..2 {
+        let awkward = Script { panics: true, ends: true, ..script(b"GET /a HTTP/1.1\r\nHo", &[100], (1000, 0)) };
+        let (stream, written) = Scripted::new(awkward);
+        runtime.block_on(serve(Rc::clone(&stage.worker), Stream::Scripted(stream), Peer { address: None }));
+        let answer = String::from_utf8(written.borrow().clone()).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 500 Internal Server Error\r\n"), "{answer}");
+        assert!(answer.contains("\r\nconnection: close\r\n") && answer.contains("internal_error"), "{answer}");
+    }
+    let text = stage.metrics.render().unwrap();
+    assert!(text.contains("scopegate_denials_total{code=\"internal_error\"} 2\n"), "{text}");
+    let open = "scopegate_connections{side=\"downstream\"} 0\n";
+    assert!(text.contains(open), "{text}");
+}

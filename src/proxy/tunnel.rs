@@ -1,0 +1,282 @@
+//! What follows a 101: bytes both ways, until both sides have ended or the tunnel has to.
+//!
+//! Nothing is read of a direction before what was read has been written, so each holds one buffer at most and a slow
+//! reader slows the other side down. The end of one direction is passed on and the other goes on. Frames are not looked
+//! into but for where they end towards the caller: a tunnel that has to end says why where a frame may begin, and is
+//! closed without a word elsewhere.
+
+mod frames;
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::AsyncWrite;
+
+use crate::policy::Denial;
+
+use super::buffer::{Buffer, Buffers};
+use super::error::ProxyError;
+use super::exchange::{End, Ends};
+use super::holder;
+use super::stream::Stream;
+use super::upstream::Lease;
+use super::watch::{Moment, TICK};
+
+use frames::Frames;
+
+/// Close codes of RFC 6455 (7.4.1).
+const GOING_AWAY: u16 = 1001;
+const POLICY_VIOLATION: u16 = 1008;
+
+/// The upstream broke the tunnel off.
+const BROKEN: &str = "The API broke the connection off.";
+
+/// One direction.
+struct Way {
+    /// Its sender has sent all there is.
+    ended: bool,
+    /// The end was passed on, or nobody takes anything more.
+    over: bool,
+    unflushed: bool,
+    /// By when its receiver must have taken something.
+    stalls: Moment,
+}
+
+/// What one direction connects.
+struct Link<'s> {
+    from: &'s mut Stream,
+    to: &'s mut Stream,
+    buffer: &'s mut Buffer,
+    buffers: &'s Buffers,
+}
+
+/// The side of a direction that is gone.
+enum Gone {
+    Receiver,
+    Sender,
+}
+
+/// Why a tunnel ends.
+#[derive(Clone, Copy)]
+enum Reason {
+    CallerGone,
+    /// Nothing moved for too long.
+    Idle,
+    Key(Denial),
+    UpstreamGone,
+    /// Both directions have ended.
+    Whole,
+}
+
+struct Tunnel {
+    to_caller: Way,
+    to_upstream: Way,
+    /// What the upstream sent and the caller has not been written.
+    received: Buffer,
+    /// As written to the caller.
+    frames: Frames,
+    idle: Moment,
+}
+
+/// Runs a tunnel to its end. `received` is what the upstream sent behind its 101.
+pub(super) async fn run(ends: &mut Ends<'_>, mut lease: Lease, received: Buffer) -> End {
+    if holder::is_held(ends.ticket, ends.view) {
+        ends.slot.outlast();
+    }
+    let mut tunnel = Tunnel {
+        to_caller: Way::new(),
+        to_upstream: Way::new(),
+        received,
+        frames: Frames::new(),
+        idle: ends.slot.now().after(ends.view.snapshot.config.limits.idle),
+    };
+    let reason = poll_fn(|cx| tunnel.poll(ends, &mut lease, cx)).await;
+    // The upstream first: it gets nothing more, whatever the caller takes.
+    drop(lease);
+    let end = match reason {
+        Reason::CallerGone => End::CallerGone,
+        Reason::Idle => {
+            tunnel.say_why(ends, frames::close(GOING_AWAY, "idle")).await;
+            End::Complete { close: true }
+        }
+        Reason::Key(denial) => {
+            tunnel.say_why(ends, frames::close(POLICY_VIOLATION, denial.code())).await;
+            End::KeyEnded(denial)
+        }
+        Reason::UpstreamGone => End::Cut(ProxyError::UpstreamFailed(BROKEN)),
+        Reason::Whole => End::Complete { close: true },
+    };
+    tunnel.received.consume(tunnel.received.len());
+    ends.worker.buffers.reclaim(&mut tunnel.received);
+    end
+}
+
+impl Tunnel {
+    fn poll(&mut self, ends: &mut Ends<'_>, lease: &mut Lease, cx: &mut Context<'_>) -> Poll<Reason> {
+        if let Some(reason) = self.check(ends) {
+            return Poll::Ready(reason);
+        }
+        // What the upstream said last is read before its end is noticed by a write.
+        match self.poll_to_caller(ends, lease, cx) {
+            Err(Gone::Receiver) => return Poll::Ready(Reason::CallerGone),
+            Err(Gone::Sender) => return Poll::Ready(Reason::UpstreamGone),
+            Ok(()) => {}
+        }
+        match self.poll_to_upstream(ends, lease, cx) {
+            Err(Gone::Sender) => return Poll::Ready(Reason::CallerGone),
+            // It may have said why before it stopped to listen.
+            Err(Gone::Receiver) => (self.to_upstream.over, self.to_upstream.stalls) = (true, Moment::NEVER),
+            Ok(()) => {}
+        }
+        if self.to_caller.over && self.to_upstream.over {
+            return Poll::Ready(Reason::Whole);
+        }
+        ends.slot.arm(self.idle.min(self.to_caller.stalls).min(self.to_upstream.stalls), cx);
+        Poll::Pending
+    }
+
+    /// Why the tunnel has to end now, if it has.
+    fn check(&self, ends: &Ends<'_>) -> Option<Reason> {
+        let now = ends.slot.now();
+        if ends.slot.is_due() {
+            match holder::ask(ends.worker, ends.ticket) {
+                Ok(until) => ends.slot.hold_until(until),
+                Err(denial) => return Some(Reason::Key(denial)),
+            }
+        }
+        if self.to_caller.stalls <= now {
+            return Some(Reason::CallerGone);
+        }
+        if self.to_upstream.stalls <= now {
+            return Some(Reason::UpstreamGone);
+        }
+        (self.idle <= now).then_some(Reason::Idle)
+    }
+
+    fn poll_to_caller(&mut self, ends: &mut Ends<'_>, lease: &mut Lease, cx: &mut Context<'_>) -> Result<(), Gone> {
+        let limits = &ends.view.snapshot.config.limits;
+        let Self { to_caller, received, frames, idle, .. } = self;
+        let buffers = &ends.worker.buffers;
+        let mut link = Link { from: &mut lease.stream, to: ends.down, buffer: received, buffers };
+        let mut moved = 0;
+        let polled = to_caller.poll(
+            &mut link,
+            &mut |bytes| {
+                frames.take(bytes);
+                moved += bytes.len();
+            },
+            cx,
+        );
+        ends.ticket.bytes_out += moved as u64;
+        to_caller.settle((ends.slot.now(), limits.write_stall), moved, link.buffer);
+        if moved > 0 {
+            *idle = ends.slot.now().after(limits.idle);
+        }
+        outcome(polled)
+    }
+
+    fn poll_to_upstream(&mut self, ends: &mut Ends<'_>, lease: &mut Lease, cx: &mut Context<'_>) -> Result<(), Gone> {
+        let limits = &ends.view.snapshot.config.limits;
+        let buffers = &ends.worker.buffers;
+        let mut link = Link { from: ends.down, to: &mut lease.stream, buffer: ends.input, buffers };
+        let mut moved = 0;
+        let polled = self.to_upstream.poll(&mut link, &mut |bytes| moved += bytes.len(), cx);
+        ends.ticket.bytes_in += moved as u64;
+        self.to_upstream.settle((ends.slot.now(), limits.write_stall), moved, link.buffer);
+        if moved > 0 {
+            self.idle = ends.slot.now().after(limits.idle);
+        }
+        outcome(polled)
+    }
+
+    /// Sends `last` to the caller if a frame may begin there, and if he takes it soon.
+    async fn say_why(&mut self, ends: &mut Ends<'_>, last: Vec<u8>) {
+        let waiting = self.received.filled();
+        let Some(rest) = self.frames.to_boundary(waiting).filter(|_| !self.to_caller.ended) else { return };
+        let bytes = [waiting.get(..rest).unwrap_or_default(), last.as_slice()].concat();
+        let deadline = ends.slot.now().after(TICK);
+        let mut left = bytes.as_slice();
+        poll_fn(|cx| {
+            while !left.is_empty() {
+                match Pin::new(&mut *ends.down).poll_write(cx, left) {
+                    Poll::Ready(Ok(count @ 1..)) => left = left.get(count..).unwrap_or_default(),
+                    Poll::Pending if ends.slot.now() < deadline => {
+                        ends.slot.arm(deadline, cx);
+                        return Poll::Pending;
+                    }
+                    _ => return Poll::Ready(()),
+                }
+            }
+            ends.ticket.bytes_out += bytes.len() as u64;
+            Poll::Ready(())
+        })
+        .await;
+    }
+}
+
+fn outcome(polled: Poll<Result<(), Gone>>) -> Result<(), Gone> {
+    match polled {
+        Poll::Pending => Ok(()),
+        Poll::Ready(outcome) => outcome,
+    }
+}
+
+impl Way {
+    fn new() -> Self {
+        Self { ended: false, over: false, unflushed: false, stalls: Moment::NEVER }
+    }
+
+    /// Passes on what it can, and tells `passed` of it; ready when all has been, the end included.
+    fn poll(
+        &mut self,
+        link: &mut Link<'_>,
+        passed: &mut dyn FnMut(&[u8]),
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Gone>> {
+        while !self.over {
+            if !link.buffer.is_empty() {
+                let wrote = Pin::new(&mut *link.to).poll_write(cx, link.buffer.filled());
+                let Ok(count @ 1..) = ready!(wrote) else { return Poll::Ready(Err(Gone::Receiver)) };
+                passed(link.buffer.filled().get(..count).unwrap_or_default());
+                link.buffer.consume(count);
+                self.unflushed = true;
+                continue;
+            }
+            if self.ended {
+                // TLS says that it ends, too.
+                self.over = ready!(Pin::new(&mut *link.to).poll_shutdown(cx)).is_ok();
+                return Poll::Ready(if self.over { Ok(()) } else { Err(Gone::Receiver) });
+            }
+            match link.buffers.poll_fill(link.from, link.buffer, cx) {
+                Poll::Ready(Ok(0)) => self.ended = true,
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(_)) => return Poll::Ready(Err(Gone::Sender)),
+                Poll::Pending if self.unflushed => {
+                    if ready!(Pin::new(&mut *link.to).poll_flush(cx)).is_err() {
+                        return Poll::Ready(Err(Gone::Receiver));
+                    }
+                    self.unflushed = false;
+                    return Poll::Pending;
+                }
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Sets by when the receiver must have taken something: what waits for it has waited since the last byte it took.
+    fn settle(&mut self, (now, stall): (Moment, std::time::Duration), moved: usize, buffer: &mut Buffer) {
+        if buffer.is_empty() {
+            self.stalls = Moment::NEVER;
+            return;
+        }
+        buffer.calm();
+        if moved > 0 || self.stalls == Moment::NEVER {
+            self.stalls = now.after(stall);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
