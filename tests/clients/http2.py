@@ -446,8 +446,9 @@ def main(binary):
         assert figure(admin, "scopegate_connections", 'side="upstream"') == 1, "one connection carried all of it"
         until("the channel to be gone", lambda: figure(admin, "scopegate_connections", 'side="downstream"') == 0)
     server.stop(None)
-    # Its queue of five would turn connections away.
+    # Its queue of five would turn connections away. That callers break off is what it is there for.
     http.server.ThreadingHTTPServer.request_queue_size = 256
+    http.server.ThreadingHTTPServer.handle_error = lambda *fault: None
     plain = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Plain)
     threading.Thread(target=plain.serve_forever, daemon=True).start()
     with gateway(binary, "127.0.0.1:%d" % plain.server_port, "h1") as (listen, admin, keys):

@@ -26,6 +26,7 @@ mod differences; // `scopegate diff`: what a new policy loosens and tightens.
 mod framing; // Messages whose end two readers could see at different places: refused, nothing passes.
 mod harness; // The harness itself: the raw client against the raw upstream, without a gateway between them.
 mod headers; // What is dropped, kept, added: hop-by-hop, identity, forwarded, Via, request ids.
+mod http2; // HTTP/2 on either side or both: the same verdicts, streams that end as they should, limits.
 mod import; // A policy from a document and the files beside it, and whether the two still agree.
 mod include; // Ruled query parameters: every member needs its own scope, however it is written.
 mod keys; // The life of a key across processes: made, disabled, revoked, never shown.
