@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
 use http::{Method, Request, request};
+use tokio::task::yield_now;
 
 use crate::http1::body::Body;
 use crate::http1::head::{AnswerTo, Version};
@@ -51,8 +52,12 @@ pub(super) async fn carry(stream: Inbound, pipe: &Pipe) -> Result<(), Stopped> {
         let sent = relay(body, &mut stream, pipe, Patience::Stall(&slot, stall)).await;
         match sent {
             Ok(Over::Whole) => {}
-            // An answer that is not whole must not look so.
-            Ok(Over::Cut) => stream.send_reset(CUT),
+            Ok(Over::Cut) => {
+                // An answer that is not whole must not look so. A reset overtakes what was not written to the connection
+                // yet, so the connection has its turn before.
+                yield_now().await;
+                stream.send_reset(CUT);
+            }
             Err(Stopped) => stream.send_reset(Reason::CANCEL),
         }
         sent.map(|_| ())

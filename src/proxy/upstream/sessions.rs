@@ -241,7 +241,8 @@ impl Pool {
         });
         let ended = ended.await;
         self.sessions.remove(session);
-        if let Some(error) = ended.filter(|error| !session.answered.get() && !error.is_go_away())
+        let goodbye = |error: &h2::Error| error.is_go_away() && error.is_remote();
+        if let Some(error) = ended.filter(|error| !session.answered.get() && !goodbye(error))
             && !self.sessions.garbled.replace(true)
         {
             tracing::warn!(%error, "the upstream does not keep to HTTP/2; should upstream.protocol be h1?");

@@ -242,7 +242,7 @@ fn a_stream_that_is_reset_cancels_the_request_and_frees_everything() {
         drop(streams);
         eventually("the upstream's connections to end", || open(&gateway, "upstream") == 0.0).await;
         eventually("the requests to be counted", || {
-            gateway.metric("scopegate_requests_total", &["route=\"GET|POST /api/x\""]) == 10.0
+            gateway.metric("scopegate_requests_total", &["route=\"POST /api/x\""]) == 10.0
         })
         .await;
         assert_eq!(open(&gateway, "downstream"), 1.0);
@@ -301,7 +301,8 @@ fn http_1_is_spoken_on_the_same_port_and_never_after_http_2() {
     assert_eq!(gateway.answer(&Call::get("/api/health")).status(), 200);
     let mut client = gateway.connect();
     client.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nGET /api/health HTTP/1.1\r\nHost: a\r\n\r\n");
-    client.assert_closed();
+    let (said, _) = client.read_to_end();
+    assert!(!String::from_utf8_lossy(&said).contains("HTTP/1.1"), "no request is seen in it");
     let mut client = gateway.connect();
     client.send("GET /api/health HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!(client.read().status(), 200);

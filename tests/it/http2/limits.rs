@@ -128,7 +128,7 @@ fn a_drain_finishes_the_streams_and_says_goodbye() {
 #[test]
 fn a_caller_who_takes_nothing_costs_little_memory_and_loses_the_stream() {
     let upstream = Upstream::start(|connection| {
-        connection.request();
+        connection.request_head();
         connection.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
         let block = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
         while connection.send(&block) {}

@@ -137,6 +137,8 @@ fn a_stream_that_the_upstream_resets_is_502_before_its_answer_and_broken_off_aft
                 let head = Response::builder().header("content-length", "5").body(()).expect("a head");
                 if let Ok(mut stream) = respond.send_response(head, false) {
                     let _ = stream.send_data(Bytes::from_static(b"abc"), false);
+                    // Otherwise the reset overtakes what is not written yet.
+                    shared.sent().await;
                     stream.send_reset(Reason::INTERNAL_ERROR);
                 }
             }
@@ -205,7 +207,7 @@ fn messages_go_both_ways_at_once() {
             assert_eq!(body.data().await.expect("an echo").expect("its data"), message);
         }
         stream.send_data(Bytes::new(), true).expect("the end");
-        assert!(body.data().await.is_none());
+        assert!(body.data().await.is_none_or(|data| data.is_ok_and(|data| data.is_empty())));
     });
 }
 
@@ -262,9 +264,11 @@ fn an_upstream_that_is_not_there_is_unavailable_to_everybody_who_waits() {
 fn a_target_that_http_2_cannot_carry_is_refused_before_it_is_sent() {
     let upstream = Upstream2::ok();
     let gateway = in_front_of(&upstream);
-    let answer = gateway.answer(&Call::get("/api/open?a=<b>"));
-    assert_eq!((answer.status(), answer.code().as_str()), (400, "bad_request"));
-    for byte in (b'!'..=b'~').filter(|byte| !b"#%<>".contains(byte)) {
+    for target in ["/api/open?a=<", "/api/open?a=>", "/api/open?a=\""] {
+        let answer = gateway.answer(&Call::get(target));
+        assert_eq!((answer.status(), answer.code().as_str()), (400, "bad_request"), "{target}");
+    }
+    for byte in (b'!'..=b'~').filter(|byte| !b"#%<>\"".contains(byte)) {
         let target = format!("/api/open?a={}", char::from(byte));
         assert_eq!(gateway.answer(&Call::get(&target)).status(), 200, "{target}");
         let uri = upstream.seen().pop().expect("a request").uri;

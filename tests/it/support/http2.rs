@@ -140,6 +140,11 @@ impl Shared {
         self.notes.lock().expect("the notes").push(note.to_owned());
     }
 
+    /// Lets the connection write what was sent.
+    pub async fn sent(&self) {
+        tokio::task::yield_now().await;
+    }
+
     /// Reads a request whole, and keeps it.
     pub async fn whole(&self, request: Request<RecvStream>) -> Option<Seen> {
         let (parts, mut body) = request.into_parts();
