@@ -342,7 +342,7 @@ class Frames:
         return "closed"
 
 
-def malformed_requests(address):
+def malformed_requests(address, key):
     refused = {400, ErrorCodes.PROTOCOL_ERROR}
     begun = len(Plain.seen)
     for name, make in {
@@ -350,6 +350,7 @@ def malformed_requests(address):
         "no path": lambda f: f.outcome(f.fields(path=None)),
         "an empty path": lambda f: f.outcome(f.fields(path="")),
         "a path without a slash": lambda f: f.outcome(f.fields(path="open/a")),
+        "a key in a path that is none": lambda f: f.outcome(f.fields(path=f"/open/a?key={key}<")),
         "no scheme": lambda f: f.outcome(f.fields(scheme=None)),
         "an unknown pseudo field": lambda f: f.outcome([(":open", "a"), *f.fields()]),
         "a pseudo field behind a field": lambda f: f.outcome([("a", "b"), *f.fields()]),
@@ -382,7 +383,7 @@ def malformed_requests(address):
     assert not complete, complete
     assert Frames(address).outcome(Frames(address).fields(method="TRACE")) == 401
     assert Frames(address).outcome(Frames(address).fields()) == 200
-    print("ok    h2: 28 malformed requests are refused, and none is completed upstream", flush=True)
+    print("ok    h2: 29 malformed requests are refused, and none is completed upstream", flush=True)
 
 
 def floods(address, admin):
@@ -451,9 +452,9 @@ def main(binary):
     http.server.ThreadingHTTPServer.handle_error = lambda *fault: None
     plain = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Plain)
     threading.Thread(target=plain.serve_forever, daemon=True).start()
-    with gateway(binary, "127.0.0.1:%d" % plain.server_port, "h1") as (listen, admin, keys):
+    with gateway(binary, "127.0.0.1:%d" % plain.server_port, "h1", "log: { level: trace }\n") as (listen, admin, keys):
         requests_of_httpx(listen, keys)
-        malformed_requests(listen)
+        malformed_requests(listen, keys["CALL"])
         floods(listen, admin)
         tools(listen)
         until("all connections to be gone", lambda: figure(admin, "scopegate_connections", 'side="downstream"') == 0)

@@ -44,7 +44,7 @@ impl Beat {
                 return Poll::Ready(());
             }
             (self.waiting, self.due) = (true, now.after(ANSWER));
-            // Whoever sees the answer wakes this task: so it says.
+            // Asked at once, so that the answer wakes this task.
             if pings.poll_pong(cx).is_ready() {
                 (self.waiting, self.due) = (false, now.after(EVERY));
             }

@@ -4,7 +4,7 @@
 //! request. While one connection is being dialled, everybody who needs one waits for it and shares the outcome.
 
 use std::cell::{Cell, RefCell};
-use std::future::{Future, poll_fn};
+use std::future::{Future as _, poll_fn};
 use std::io;
 use std::pin::pin;
 use std::rc::Rc;
@@ -39,11 +39,14 @@ const HEADER_LIST: u32 = 80 << 10;
 /// How long the upstream has to see that its connection ends.
 const FAREWELL: Duration = Duration::from_secs(1);
 
+/// What comes of a connection that is being dialled: nothing yet, or whether it is there.
+type Dialled = watch::Receiver<Option<Result<(), io::ErrorKind>>>;
+
 /// The connections of one pool.
 #[derive(Default)]
 pub(super) struct Sessions {
     open: RefCell<Vec<Rc<Session>>>,
-    dialling: RefCell<Option<watch::Receiver<Option<Result<(), io::ErrorKind>>>>>,
+    dialling: RefCell<Option<Dialled>>,
     /// The log was told that the upstream does not keep to HTTP/2.
     garbled: Cell<bool>,
 }
@@ -160,12 +163,7 @@ impl Pool {
     }
 
     /// Dials in a task of its own, which serves the connection from then on: a caller that goes away ends neither.
-    fn start_dialling(
-        self: &Rc<Self>,
-        origin: Origin,
-        timeouts: Timeouts,
-        retries: u32,
-    ) -> watch::Receiver<Option<Result<(), io::ErrorKind>>> {
+    fn start_dialling(self: &Rc<Self>, origin: Origin, timeouts: Timeouts, retries: u32) -> Dialled {
         let (tell, told) = watch::channel(None);
         *self.sessions.dialling.borrow_mut() = Some(told.clone());
         let pool = Rc::clone(self);

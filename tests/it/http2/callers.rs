@@ -134,6 +134,23 @@ fn what_a_path_has_behind_a_number_sign_is_neither_judged_nor_forwarded() {
 }
 
 #[test]
+fn no_key_is_logged_of_what_the_frames_carry() {
+    let upstream = Upstream::ok();
+    let setup =
+        Setup::new(&upstream).keys("  accept: [bearer, query: key]").config("log: { level: trace, format: json }");
+    let gateway = setup.start();
+    let key = gateway.key(&["--full"]);
+    run(async {
+        let mut caller = Caller::connect(gateway.address()).await;
+        assert_eq!(caller.get("/api/profiles", &key).await.status, 200);
+        assert_eq!(caller.get(&format!("/api/profiles?key={key}"), "").await.status, 200);
+    });
+    gateway.process.signal("TERM");
+    gateway.process.exit_code();
+    assert!(!gateway.process.said().contains(&key));
+}
+
+#[test]
 fn denials_are_answered_and_those_of_grpc_as_grpc() {
     let upstream = Upstream::ok();
     let gateway = Gateway::in_front_of(&upstream);
