@@ -29,7 +29,7 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import ConnectionTerminated, DataReceived, ResponseReceived, StreamReset
-from hyperframe.frame import ContinuationFrame, Frame, GoAwayFrame, HeadersFrame, RstStreamFrame
+from hyperframe.frame import ContinuationFrame, Frame, GoAwayFrame, HeadersFrame, RstStreamFrame, WindowUpdateFrame
 
 from run import PATIENCE, Process, create_key, free_address
 
@@ -398,6 +398,18 @@ def floods(address, admin):
     outcome = frames.ending(answers=False)
     assert outcome in (ErrorCodes.ENHANCE_YOUR_CALM, "closed"), outcome
     print("ok    rapid reset: the connection is closed", flush=True)
+
+    frames = Frames(address)
+    try:
+        for number in range(2000):
+            stream = 2 * number + 1
+            frames.send(HeadersFrame(stream, frames.block(frames.fields(method="POST")), flags=["END_HEADERS"]))
+            frames.send(WindowUpdateFrame(stream, window_increment=2**31 - 1))
+    except ConnectionError:
+        pass
+    outcome = frames.ending(answers=False)
+    assert outcome in (ErrorCodes.ENHANCE_YOUR_CALM, "closed"), outcome
+    print("ok    resets that the caller makes the gateway send: the connection is closed", flush=True)
 
     # One field of the table, given many times at a byte each.
     again = bytes([0x80 | 62])
