@@ -277,7 +277,7 @@ fn a_target_that_http_2_cannot_carry_is_refused_before_it_is_sent() {
 }
 
 #[test]
-fn the_connection_of_an_upstream_that_says_goodbye_is_replaced() {
+fn a_connection_that_rests_for_too_long_is_closed_and_replaced() {
     let upstream = Upstream2::ok();
     let gateway = Setup::for_url(&upstream.url())
         .upstream("  protocol: h2c\n  timeouts: { idle: 300ms }")
@@ -291,4 +291,91 @@ fn the_connection_of_an_upstream_that_says_goodbye_is_replaced() {
         assert_eq!(gateway.answer(&Call::get("/api/open")).status(), 200);
     });
     assert_eq!(upstream.connections(), 2);
+}
+
+#[test]
+fn an_upstream_that_says_goodbye_finishes_what_it_has_and_is_connected_to_anew() {
+    let upstream = Upstream2::start(|shared, request, mut respond| async move {
+        let leaves = request.headers().contains_key("x-goodbye");
+        shared.whole(request).await;
+        if leaves {
+            shared.note("leaving");
+            eventually("another connection", || shared.connections() == 2).await;
+        }
+        answer_ok(&mut respond);
+    });
+    let gateway = in_front_of(&upstream);
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| gateway.answer(&Call::get("/api/open").field("X-Goodbye", "1")));
+        upstream.wait_for("leaving");
+        until("a request on another connection", || {
+            assert_eq!(gateway.answer(&Call::get("/api/open")).status(), 200);
+            (upstream.connections() == 2).then_some(())
+        });
+        assert_eq!(first.join().expect("an answer").status(), 200);
+    });
+}
+
+#[test]
+fn answers_without_a_body_stay_without_and_interim_ones_pass() {
+    let upstream = Upstream2::start(|shared, request, mut respond| async move {
+        let query = request.uri().query().unwrap_or_default().to_owned();
+        shared.whole(request).await;
+        let hints = Response::builder().status(103).header("link", "</a>").body(()).expect("a head");
+        let _ = respond.send_informational(hints);
+        let head = match query.as_str() {
+            "head" => Response::builder().header("content-length", "5"),
+            "304" => Response::builder().status(304).header("content-length", "7").header("etag", "\"a\""),
+            status => Response::builder().status(status.parse::<u16>().expect("a status")),
+        };
+        let _ = respond.send_response(head.body(()).expect("a head"), true);
+    });
+    let gateway = in_front_of(&upstream);
+    let mut client = gateway.connect();
+    for (method, query, status, length) in [
+        ("HEAD", "head", 200, Some("5")),
+        ("GET", "204", 204, None),
+        ("GET", "304", 304, Some("7")),
+        ("GET", "200", 200, Some("0")),
+    ] {
+        let answer = client.send(Call::new(method, &format!("/api/open?{query}")).bytes()).read();
+        assert_eq!((answer.status(), answer.field("content-length")), (status, length), "{query}");
+        assert_eq!(answer.interim.iter().map(|head| head.status()).collect::<Vec<_>>(), [103], "{query}");
+        assert!(answer.body.is_empty() && answer.whole && !answer.has("transfer-encoding"), "{query}");
+    }
+    run(async {
+        let mut caller = Caller::connect(gateway.address()).await;
+        for (method, query, status) in
+            [("HEAD", "head", 200), ("GET", "204", 204), ("GET", "304", 304), ("GET", "200", 200)]
+        {
+            let head = caller.head(method, &format!("/api/open?{query}"), "");
+            let answer = caller.call(head).await.expect("an answer");
+            assert_eq!(
+                (answer.status, answer.body.len(), answer.alone, answer.reset),
+                (status, 0, true, None),
+                "{query}"
+            );
+        }
+    });
+}
+
+#[test]
+fn an_upstream_of_http_2_may_listen_on_a_unix_socket() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("up.sock");
+    let listener = std::os::unix::net::UnixListener::bind(&path).expect("a socket");
+    listener.set_nonblocking(true).expect("a listener for the runtime");
+    std::thread::spawn(move || {
+        run(async {
+            let listener = tokio::net::UnixListener::from_std(listener).expect("a listener");
+            let (stream, _) = listener.accept().await.expect("a connection");
+            let mut connection = h2::server::handshake(stream).await.expect("a handshake");
+            while let Some(Ok((_, mut respond))) = connection.accept().await {
+                answer_ok(&mut respond);
+            }
+        });
+    });
+    let setup = Setup::for_url(&format!("unix:{}", path.display())).upstream("  protocol: h2c");
+    let gateway = setup.routes(ROUTES).config("workers: 1").start();
+    assert_eq!(gateway.answer(&Call::get("/api/open")).body_text(), "ok");
 }

@@ -140,6 +140,10 @@ impl Shared {
         self.notes.lock().expect("the notes").push(note.to_owned());
     }
 
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+
     /// Lets the connection write what was sent.
     pub async fn sent(&self) {
         tokio::task::yield_now().await;
@@ -217,7 +221,7 @@ impl Upstream2 {
     }
 
     pub fn connections(&self) -> usize {
-        self.shared.connections.load(Ordering::SeqCst)
+        self.shared.connections()
     }
 
     pub fn wait_for(&self, note: &str) {
@@ -268,7 +272,12 @@ async fn serve<F>(
 {
     let Ok(mut connection) = h2::server::handshake(stream).await else { return };
     while let Some(Ok((request, respond))) = connection.accept().await {
+        // What a test asks for that wants the connection to end.
+        let leaves = request.headers().contains_key("x-goodbye");
         spawn_local(script(shared.clone(), request, respond));
+        if leaves {
+            connection.graceful_shutdown();
+        }
     }
     shared.note("closed");
 }
