@@ -244,3 +244,6 @@ fn split_lines(lines: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
         Some((name, value.get(1..)?.trim_ascii()))
     })
 }
+
+#[cfg(test)]
+mod tests;
