@@ -40,7 +40,8 @@ pub use listen::{Address, Listen};
 pub use policy::test::{PolicyTest, run_tests};
 pub use source::{Environment, Overrides, Source};
 pub use upstream::{
-    Ca, ClientCertificate, HostRule, Retries, Timeouts, Upstream, UpstreamAddress, UpstreamCredential, UpstreamTls,
+    Ca, ClientCertificate, HostRule, Protocol, Retries, Timeouts, Upstream, UpstreamAddress, UpstreamCredential,
+    UpstreamTls,
 };
 
 /// The JSON Schema of `scopegate.yaml`, for editors. A test holds it to what the readers here know.

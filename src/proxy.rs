@@ -16,6 +16,7 @@ pub(crate) mod forward;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+pub(crate) mod h2;
 pub(crate) mod holder;
 pub(crate) mod reply;
 pub(crate) mod request_id;
@@ -37,7 +38,7 @@ use crate::store::index::Entry;
 use crate::telemetry::label::{DecisionLabel, Lookup, MethodLabel};
 
 use credential::Presented;
-use downstream::Peer;
+use downstream::{Peer, Protocol};
 use error::ProxyError;
 use forward::Outgoing;
 use holder::Holder;
@@ -124,6 +125,8 @@ pub(crate) fn handle(worker: &Worker, view: &View, exchange: &mut Incoming<'_>) 
 pub(crate) struct Incoming<'c> {
     pub(crate) input: &'c [u8],
     pub(crate) peer: &'c Peer,
+    /// What the caller speaks.
+    pub(crate) protocol: Protocol,
     pub(crate) ticket: &'c mut Ticket,
     /// Receives the upstream's head, or an answer.
     pub(crate) out: &'c mut Vec<u8>,
@@ -223,6 +226,7 @@ impl Scene<'_, '_, '_, '_> {
             credential: snapshot.credential(target.route().map(|route| route.id().index())),
             request_id: self.exchange.ticket.id.as_bytes(),
             peer: self.exchange.peer.address,
+            protocol: self.exchange.protocol,
             expect: expects,
             upgrade,
             has_connection: head.connection.names_fields,

@@ -21,7 +21,8 @@ use crate::telemetry::metrics::{Metrics, RouteCells};
 
 /// The compiled configuration as requests see it. The proxy knows it through the snapshot alone: it cannot load one.
 pub use crate::config::{
-    Accept, Config, Cors, ErrorFormat, HostRule, Limits, Mode, Origins, Timeouts, Underscores, UpstreamAddress,
+    Accept, Config, Cors, ErrorFormat, HostRule, Limits, Mode, Origins, Protocol, Timeouts, Underscores,
+    UpstreamAddress,
 };
 
 /// One generation of the configuration, with what is worked out from it once.
@@ -123,7 +124,11 @@ impl Snapshot {
     /// True when the upstream is the same under `other`, so that connections to it may be kept. TLS settings are files
     /// that may have been renewed, so connections with TLS are never taken over.
     pub fn same_upstream(&self, other: &Self) -> bool {
-        self.config.upstream.address == other.config.upstream.address && self.tls.is_none() && other.tls.is_none()
+        let (one, other_upstream) = (&self.config.upstream, &other.config.upstream);
+        one.address == other_upstream.address
+            && one.protocol == other_upstream.protocol
+            && self.tls.is_none()
+            && other.tls.is_none()
     }
 
     /// Where requests of this route are counted.

@@ -26,6 +26,19 @@ pub struct Limits {
     pub idle: Duration,
     /// Connections of callers at once, over all workers.
     pub connections: usize,
+    /// Streams of one HTTP/2 connection at once.
+    pub h2_streams: u32,
+    /// Streams of one HTTP/2 connection that its caller may give up.
+    pub h2_resets: H2Resets,
+}
+
+/// How many streams may be given up on one connection before it is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct H2Resets {
+    /// This many,
+    pub count: usize,
+    /// in this time.
+    pub within: Duration,
 }
 
 /// What is logged, and where.

@@ -15,6 +15,8 @@ pub struct Upstream {
     pub address: UpstreamAddress,
     /// `host[:port]` as in the URL, lower-cased, a default port left out; `localhost` for a Unix socket.
     pub authority: Box<str>,
+    /// What is spoken with it.
+    pub protocol: Protocol,
     /// What `Host` says upstream.
     pub host: HostRule,
     /// The credential that replaces the caller's key where a route names none.
@@ -45,6 +47,17 @@ pub enum UpstreamAddress {
     },
     /// The path of a Unix socket.
     Unix(PathBuf),
+}
+
+/// What is spoken with the upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    H1,
+    /// HTTP/2 over TLS, agreed upon in the handshake (ALPN).
+    H2,
+    /// HTTP/2 over cleartext, without asking first.
+    H2c,
 }
 
 /// What `Host` says upstream.

@@ -113,6 +113,14 @@ impl Body {
         }
     }
 
+    /// The body of a request whose trailers go on in chunks, filtered: for an upstream that speaks HTTP/2.
+    pub fn of_request_with_trailers(framing: Framing) -> Self {
+        match framing {
+            Framing::Chunked => Self::new(Incoming::Chunked(Chunked::new(Trailers::filtered())), Outgoing::Chunked),
+            Framing::Length(_) | Framing::None => Self::of_request(framing),
+        }
+    }
+
     /// The body of an answer to a caller of version `caller`. Chunked and close-delimited bodies go on in chunks, or until the
     /// connection closes where the caller speaks HTTP/1.0. Trailers go on in chunks alone, filtered.
     pub fn of_response(framing: ResponseFraming, caller: Version) -> Self {
@@ -146,8 +154,8 @@ impl Body {
         }
     }
 
-    /// The trailers of an answer, as whole field lines, once the body is done. Fields that frame, route, authenticate or end at this
-    /// hop are left out. Always empty for a request.
+    /// The trailers, as whole field lines, once the body is done. Fields that frame, route, authenticate or end at this hop are left
+    /// out. Always empty for a request, unless its trailers were asked for.
     pub fn trailers(&self) -> &[u8] {
         match &self.incoming {
             Incoming::Chunked(chunked) if chunked.is_done() => chunked.trailers(),

@@ -32,12 +32,12 @@ mod routes;
 mod scenarios;
 /// Scopes, alternatives, levels, implication.
 mod scopes;
+/// Every sentence that callers may be told.
+mod sentences;
 /// Sets of scopes, and the names behind them.
 mod sets;
 /// Templates that take paths from others without having all of their methods.
 mod shadows;
-/// Every sentence that callers may be told.
-mod sentences;
 /// Policies and requests in few words.
 mod support;
 /// Paths that are refused, and paths that are not.

@@ -1,4 +1,4 @@
-//! One HTTP/1.1 connection of a caller: read, judge, exchange, answer, again.
+//! One connection of a caller: read, judge, exchange, answer, again. Where its first bytes say HTTP/2, `h2` takes it over.
 
 mod ending;
 
@@ -14,13 +14,15 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::task::coop::unconstrained;
 
 use crate::http1::head::{self, AnswerTo, Framing, Version, is_due};
-use crate::snapshot::Limits;
+use crate::snapshot::{self, Limits};
 use crate::telemetry::label::{Code, Side};
 
 use super::buffer::Buffer;
 use super::caught::{Panicked, caught};
 use super::error::ProxyError;
 use super::exchange::{self, End, Ends, UNANSWERED};
+use super::h2;
+use super::h2::wire::{Opening, Wire};
 use super::reply::{self, Reply, Setting};
 use super::stream::Stream;
 use super::ticket::{CALLER_GONE, SWITCHED, Ticket};
@@ -33,6 +35,9 @@ use super::{Incoming, Plan, Verdict, handle};
 const LINGER_BYTES: usize = 64 * 1024;
 const LINGER: Duration = Duration::from_secs(1);
 
+/// What a caller is told whose target the upstream's protocol cannot carry.
+const UNSENDABLE: &str = "The target has a byte that HTTP/2, which the API speaks, cannot carry: percent-encode it.";
+
 /// Who is at the other end.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer {
@@ -40,11 +45,20 @@ pub(crate) struct Peer {
     pub(crate) address: Option<IpAddr>,
 }
 
+/// What a caller speaks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Protocol {
+    Http1,
+    Http2,
+}
+
 /// What follows a request on its connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Next {
     /// Nothing: the caller is gone, or must see that the answer was cut off.
     Drop,
+    /// It was no request but the start of HTTP/2.
+    Http2,
     /// Nothing, once the caller has had the chance to read the answer.
     Linger,
     Request,
@@ -60,7 +74,10 @@ struct Connection {
     accepted: Moment,
     /// Nothing was read yet.
     fresh: bool,
-    _open: Open,
+    /// What is spoken is not known yet.
+    opening: bool,
+    /// A connection counts as open; a stream of one does not.
+    _open: Option<Open>,
 }
 
 /// What was read of a request.
@@ -79,8 +96,25 @@ pub(crate) async fn serve(worker: Rc<Worker>, stream: Stream, peer: Peer) {
             Ok(Next::Request) => {}
             Ok(Next::Linger) => return connection.linger().await,
             Ok(Next::Drop) => return,
+            Ok(Next::Http2) => return Box::pin(connection.serve_http2()).await,
             Err(Panicked) => return connection.answer_panic().await,
         }
+    }
+}
+
+/// Serves a connection on which HTTP/2 was agreed upon (ALPN `h2`), to its end.
+#[expect(dead_code, reason = "for the TLS listener")]
+pub(crate) async fn serve_http2(worker: Rc<Worker>, stream: Stream, peer: Peer) {
+    Box::pin(Connection::new(worker, stream, peer).serve_http2()).await;
+}
+
+/// Serves one stream of HTTP/2: a connection that carries one request.
+pub(super) async fn serve_stream(worker: Rc<Worker>, stream: Stream, peer: Peer) {
+    let mut connection = Connection::new(worker, stream, peer);
+    match caught(connection.serve_request()).await {
+        Ok(Next::Linger) => connection.linger().await,
+        Ok(Next::Drop | Next::Http2 | Next::Request) => {}
+        Err(Panicked) => connection.answer_panic().await,
     }
 }
 
@@ -105,21 +139,30 @@ impl Connection {
     fn new(worker: Rc<Worker>, stream: Stream, peer: Peer) -> Self {
         let (now, wall) = worker.clocks();
         Self {
-            stream,
             peer,
             input: Buffer::default(),
             slot: worker.watch.enter(),
             ticket: Ticket::new(now, wall, peer.address),
             accepted: worker.watch.now(),
             fresh: true,
-            _open: Open::new(&worker.cells, Side::Downstream),
+            opening: !stream.is_virtual(),
+            _open: (!stream.is_virtual()).then(|| Open::new(&worker.cells, Side::Downstream)),
+            stream,
             worker,
         }
     }
 
+    /// Hands everything from the first byte on to HTTP/2, for the life of the connection.
+    async fn serve_http2(&mut self) {
+        let wire = Wire { read: &mut self.input, stream: &mut self.stream };
+        h2::serve(&self.worker, wire, (self.peer, &self.slot)).await;
+        self.worker.buffers.reclaim(&mut self.input);
+    }
+
     async fn serve_request(&mut self) -> Next {
-        let Some(Read { view, verdict, out }) = self.read_request().await else {
-            return Next::Drop;
+        let Read { view, verdict, out } = match self.read_request().await {
+            Ok(read) => read,
+            Err(next) => return next,
         };
         let next = match verdict {
             Verdict::More => Next::Drop,
@@ -143,8 +186,8 @@ impl Connection {
         next
     }
 
-    /// Reads until there is a verdict; `None` when the connection ends without one.
-    async fn read_request(&mut self) -> Option<Read> {
+    /// Reads until there is a verdict, or something else than a request.
+    async fn read_request(&mut self) -> Result<Read, Next> {
         let (limits, head_limits, mut deadline) = self.reading();
         let mut judged = 0;
         let mut begun = false;
@@ -156,9 +199,13 @@ impl Connection {
                     deadline = self.slot.now().after(limits.header_timeout);
                     self.ticket.restart(now, wall);
                 }
-                if is_due(self.input.filled(), judged, &head_limits) {
+                if self.is_http2() {
+                    self.ticket.open = false;
+                    return Err(Next::Http2);
+                }
+                if !self.opening && is_due(self.input.filled(), judged, &head_limits) {
                     if let Some(read) = self.judge() {
-                        return Some(read);
+                        return Ok(read);
                     }
                     judged = self.input.len();
                 }
@@ -166,21 +213,35 @@ impl Connection {
             let most = limits.header_bytes.saturating_add(limits.target_bytes);
             if !self.worker.buffers.make_room(&mut self.input, most) {
                 self.refuse(ProxyError::HeadersTooLarge).await;
-                return None;
+                return Err(Next::Drop);
             }
             match self.fill(deadline).await {
                 Ok(1..) => self.fresh = false,
                 Err(error) if error.kind() == io::ErrorKind::TimedOut && begun => {
                     self.refuse(ProxyError::RequestTimeout).await;
-                    return None;
+                    return Err(Next::Drop);
                 }
                 Ok(0) | Err(_) => {
                     // Half a head is no request.
                     self.ticket.open = false;
-                    return None;
+                    return Err(Next::Drop);
                 }
             }
         }
+    }
+
+    /// True where the first bytes of the connection are those of HTTP/2. While they may be, nothing is judged.
+    fn is_http2(&mut self) -> bool {
+        if !self.opening {
+            return false;
+        }
+        let opening = Opening::of(self.input.filled());
+        self.opening = opening == Opening::Undecided;
+        opening == Opening::Http2
+    }
+
+    fn protocol(&self) -> Protocol {
+        if self.stream.is_virtual() { Protocol::Http2 } else { Protocol::Http1 }
     }
 
     /// The limits for reading a head, and until when the connection may be idle. Nothing of the generation is held while
@@ -196,8 +257,13 @@ impl Connection {
     fn judge(&mut self) -> Option<Read> {
         let view = self.worker.view();
         let mut out = self.worker.borrow_output();
-        let mut incoming =
-            Incoming { input: self.input.filled(), peer: &self.peer, ticket: &mut self.ticket, out: &mut out };
+        let mut incoming = Incoming {
+            input: self.input.filled(),
+            peer: &self.peer,
+            protocol: self.protocol(),
+            ticket: &mut self.ticket,
+            out: &mut out,
+        };
         match handle(&self.worker, &view, &mut incoming) {
             Verdict::More => {
                 self.worker.return_output(out);
@@ -231,6 +297,9 @@ impl Connection {
     /// Forwards a request that was allowed, again where that is safe, and relays or makes the answer.
     async fn forward(&mut self, view: &Rc<View>, plan: &Plan, head: &[u8]) -> Next {
         let (end, now) = match view.pool.enter(view.max_pending, view.earned) {
+            Some(_) if view.origin.protocol != snapshot::Protocol::H1 && !h2::outbound::is_sendable(head) => {
+                (End::Failed(ProxyError::BadRequest(UNSENDABLE)), self.worker.clocks().0)
+            }
             pending @ Some(_) => self.exchange(view, plan, (head, pending)).await,
             None => (End::Failed(ProxyError::Overloaded), self.worker.clocks().0),
         };
@@ -307,7 +376,15 @@ impl Connection {
             return Ok(lease);
         }
         let upstream = &view.snapshot.config.upstream;
-        let dial = view.pool.dial(&view.origin, &upstream.timeouts, upstream.retries.connect);
+        let (timeouts, retries) = (&upstream.timeouts, upstream.retries.connect);
+        let dial = async {
+            match view.origin.protocol {
+                snapshot::Protocol::H1 => view.pool.dial(&view.origin, timeouts, retries).await,
+                snapshot::Protocol::H2 | snapshot::Protocol::H2c => {
+                    view.pool.stream(&view.origin, timeouts, retries).await
+                }
+            }
+        };
         if until == Moment::NEVER {
             return dial.await.map_err(|_| ProxyError::UpstreamUnreachable);
         }

@@ -26,7 +26,7 @@ use super::worker::{View, Worker};
 use super::{holder, tunnel};
 
 use download::Download;
-use upload::Upload;
+use upload::{Trailers, Upload};
 
 /// How long an upstream that was asked `Expect: 100-continue` may say nothing before the body is read all the same.
 const HOLD: Duration = Duration::from_secs(1);
@@ -73,8 +73,9 @@ pub(crate) const UNANSWERED: &str = "The API closed the connection before it had
 /// Sends a request on `lease` and relays the answer. A connection that can be used again goes back to the pool.
 /// The second value is the clock at the end.
 pub(crate) async fn run(mut ends: Ends<'_>, mut lease: Lease) -> (End, Instant) {
+    let trailers = if ends.down.is_virtual() && lease.stream.is_virtual() { Trailers::Pass } else { Trailers::Drop };
     let mut relay = Relay {
-        upload: Upload::new(ends.plan, ends.head.len()),
+        upload: Upload::new(ends.plan, ends.head.len(), trailers),
         download: Download::new(),
         deadlines: Deadlines::start(&ends),
         reading: Cell::new(None),
@@ -213,6 +214,12 @@ impl Relay {
         if late.write <= now {
             return Err(End::CallerGone);
         }
+        if ends.plan.grpc && ends.down.is_virtual() && self.upload.waits_for_caller() {
+            // A stream of messages may be silent for as long as both sides like: gRPC has deadlines of its own, and HTTP/2
+            // finds out that a caller is gone.
+            self.deadlines.upload = Moment::NEVER;
+        }
+        let late = &self.deadlines;
         if late.upload <= now && self.upload.waits_for_caller() {
             return Err(self.failure(ProxyError::RequestTimeout));
         }

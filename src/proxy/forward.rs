@@ -14,6 +14,7 @@ use crate::snapshot::CredentialLine;
 use crate::snapshot::{Accept, Config, HostRule, Underscores};
 use crate::store::index::Entry;
 
+use super::downstream::Protocol;
 use super::{credential, upgrade};
 
 /// Everything beside the request head that the upstream's request is made of.
@@ -27,6 +28,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) request_id: &'a [u8],
     /// The caller's address; `None` over a Unix socket.
     pub(crate) peer: Option<IpAddr>,
+    /// What the caller speaks.
+    pub(crate) protocol: Protocol,
     /// The upstream is asked before the body is read.
     pub(crate) expect: bool,
     /// The upstream is offered a WebSocket.
@@ -64,9 +67,10 @@ pub(crate) fn write_head(head: &RequestHead<'_>, outgoing: &Outgoing<'_>, out: &
     }
     write_forwarded(head, outgoing, trusted, out);
     write::field(out, b"x-request-id", outgoing.request_id);
-    out.extend_from_slice(match head.version {
-        Version::Http10 => b"via: 1.0 scopegate\r\n",
-        Version::Http11 => b"via: 1.1 scopegate\r\n",
+    out.extend_from_slice(match (outgoing.protocol, head.version) {
+        (Protocol::Http2, _) => b"via: 2.0 scopegate\r\n",
+        (Protocol::Http1, Version::Http10) => b"via: 1.0 scopegate\r\n",
+        (Protocol::Http1, Version::Http11) => b"via: 1.1 scopegate\r\n",
     });
     if let Some(CredentialLine::Header { line, .. }) = outgoing.credential {
         out.extend_from_slice(line.expose());

@@ -1,5 +1,6 @@
-//! A byte stream to a caller or to the upstream: TCP, a Unix socket, or TLS over TCP.
+//! A byte stream to a caller or to the upstream: TCP, a Unix socket, TLS over TCP, or one stream of HTTP/2.
 
+pub(crate) mod pipe;
 #[cfg(test)]
 pub(crate) mod scripted;
 
@@ -12,9 +13,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
+use pipe::Pipe;
+
 /// One connection, whatever carries it.
 #[derive(Debug)]
 pub(crate) enum Stream {
+    /// One stream of HTTP/2, as HTTP/1.1: carries one exchange, and is never kept for another.
+    Pipe(Pipe),
     #[cfg(test)]
     Scripted(scripted::Scripted),
     Tcp(TcpStream),
@@ -31,6 +36,7 @@ impl Stream {
             return false;
         }
         let socket = match self {
+            Self::Pipe(_) => return false,
             #[cfg(test)]
             Self::Scripted(_) => return true,
             Self::Tcp(stream) => SockRef::from(stream),
@@ -56,10 +62,16 @@ impl Stream {
         }
     }
 
+    /// True for one stream of HTTP/2.
+    pub(crate) fn is_virtual(&self) -> bool {
+        matches!(self, Self::Pipe(_))
+    }
+
     /// True when TLS holds nothing that was received and not read: neither data nor the end of the session. A socket
     /// alone cannot tell, because whole records may have been taken off it already.
     pub(crate) fn is_drained(&self) -> bool {
         match self {
+            Self::Pipe(_) => false,
             #[cfg(test)]
             Self::Scripted(_) => true,
             Self::Tcp(_) | Self::Unix(_) => true,
@@ -71,6 +83,7 @@ impl Stream {
     /// has seen nothing: readiness left over from the last read is checked with the kernel.
     pub(crate) fn has_news(&self, cx: &mut Context<'_>) -> bool {
         let ready = match self {
+            Self::Pipe(_) => return true,
             #[cfg(test)]
             Self::Scripted(_) => return false,
             Self::Tcp(stream) => stream.poll_read_ready(cx),
@@ -84,6 +97,7 @@ impl Stream {
 impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
+            Self::Pipe(stream) => Pin::new(stream).poll_read(cx, buf),
             #[cfg(test)]
             Self::Scripted(stream) => Pin::new(stream).poll_read(cx, buf),
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
@@ -96,6 +110,7 @@ impl AsyncRead for Stream {
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
+            Self::Pipe(stream) => Pin::new(stream).poll_write(cx, buf),
             #[cfg(test)]
             Self::Scripted(stream) => Pin::new(stream).poll_write(cx, buf),
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
@@ -110,6 +125,7 @@ impl AsyncWrite for Stream {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
+            Self::Pipe(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
             #[cfg(test)]
             Self::Scripted(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
             Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
@@ -124,6 +140,7 @@ impl AsyncWrite for Stream {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
+            Self::Pipe(stream) => Pin::new(stream).poll_flush(cx),
             #[cfg(test)]
             Self::Scripted(stream) => Pin::new(stream).poll_flush(cx),
             Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
@@ -134,6 +151,7 @@ impl AsyncWrite for Stream {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
+            Self::Pipe(stream) => Pin::new(stream).poll_shutdown(cx),
             #[cfg(test)]
             Self::Scripted(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),

@@ -4,6 +4,8 @@
 //! no byte was left over and both sides agreed to keep it; it is taken only while it is silent. Any doubt drops it.
 //! Otherwise one caller could be given another's answer.
 
+mod sessions;
+
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
@@ -16,15 +18,20 @@ use rustls::pki_types::ServerName;
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
-use crate::snapshot::{Timeouts, UpstreamAddress};
+use crate::snapshot::{Protocol, Timeouts, UpstreamAddress};
 use crate::telemetry::label::Side;
 use crate::telemetry::metrics::WorkerCells;
 
 use super::stream::Stream;
 use super::watch::{Moment, TICK, Watch};
 
+use sessions::Sessions;
+
 /// How long to wait before a refused connection is tried again.
 const DIAL_PAUSE: Duration = Duration::from_millis(5);
+
+/// What the log says of an upstream that was asked for HTTP/2 and did not agree to it.
+const NO_H2: &str = "the upstream did not agree to HTTP/2 in the TLS handshake (ALPN); write `upstream.protocol: h1`";
 
 /// Where the upstream is and how it is reached: fixed for one generation of the configuration.
 #[derive(Clone)]
@@ -32,6 +39,7 @@ pub(crate) struct Origin {
     pub(crate) address: UpstreamAddress,
     /// The TLS settings and the name that the certificate must bear; absent for cleartext.
     pub(crate) tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    pub(crate) protocol: Protocol,
 }
 
 /// One worker's idle connections to the upstream.
@@ -39,6 +47,8 @@ pub(crate) struct Pool {
     watch: Rc<Watch>,
     cells: Arc<WorkerCells>,
     idle: RefCell<Vec<Idle>>,
+    /// Connections that carry many requests at once, where the upstream speaks HTTP/2.
+    sessions: Sessions,
     /// Requests that wait for a connection or for the head of their answer.
     pending: Cell<usize>,
     /// What is left to spend on retries of requests that failed; each request earns a part of one.
@@ -69,15 +79,15 @@ pub(crate) struct Lease {
     pub(crate) stream: Stream,
     /// It carried another request before: the upstream may have closed it meanwhile.
     pub(crate) reused: bool,
-    /// Counts it among the open ones.
-    _open: Open,
+    /// Counts it among the open ones; `None` for a stream of a connection that counts itself.
+    _open: Option<Open>,
 }
 
 #[cfg(test)]
 impl Lease {
     /// A connection that a test made.
     pub(crate) fn of_test(stream: Stream, reused: bool, cells: &Arc<WorkerCells>) -> Self {
-        Self { stream, reused, _open: Open::new(cells, Side::Upstream) }
+        Self { stream, reused, _open: Some(Open::new(cells, Side::Upstream)) }
     }
 }
 
@@ -120,6 +130,7 @@ impl Pool {
             watch,
             cells: Arc::clone(cells),
             idle: RefCell::default(),
+            sessions: Sessions::default(),
             pending: Cell::new(0),
             budget: Cell::new(BUDGET_START),
             unreachable: Cell::new(false),
@@ -181,6 +192,7 @@ impl Pool {
     /// Keeps nothing from now on: another pool has taken this one's place.
     pub(crate) fn retire(&self) {
         self.retired.set(true);
+        self.sessions.retire();
         self.idle.borrow_mut().clear();
     }
 
@@ -214,7 +226,8 @@ impl Pool {
                     if self.unreachable.replace(false) {
                         tracing::info!("the upstream is reachable again");
                     }
-                    return Ok(Lease { stream, reused: false, _open: Open::new(&self.cells, Side::Upstream) });
+                    let open = Open::new(&self.cells, Side::Upstream);
+                    return Ok(Lease { stream, reused: false, _open: Some(open) });
                 }
                 Ok(Err(error)) => error,
                 Err(_) => io::Error::from(io::ErrorKind::TimedOut),
@@ -243,6 +256,9 @@ async fn connect(origin: &Origin) -> io::Result<Stream> {
                 Some((settings, name)) => {
                     let connector = TlsConnector::from(Arc::clone(settings));
                     let stream = connector.connect(name.clone(), stream).await?;
+                    if origin.protocol == Protocol::H2 && stream.get_ref().1.alpn_protocol() != Some(b"h2") {
+                        return Err(io::Error::other(NO_H2));
+                    }
                     Ok(Stream::Tls(Box::new(stream)))
                 }
             }

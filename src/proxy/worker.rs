@@ -72,7 +72,11 @@ impl View {
         let upstream = &snapshot.config.upstream;
         Self {
             head_limits: head::Limits { header_bytes, headers, target_bytes },
-            origin: Origin { address: upstream.address.clone(), tls: snapshot.tls.clone() },
+            origin: Origin {
+                address: upstream.address.clone(),
+                tls: snapshot.tls.clone(),
+                protocol: upstream.protocol,
+            },
             pool,
             max_pending: upstream.max_pending.div_ceil(workers.max(1)),
             earned: f32::from(upstream.retries.budget_percent) / 100.0,

@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 use rustls_platform_verifier::Verifier;
 
-use crate::config::{Ca, Upstream, UpstreamAddress, UpstreamTls};
+use crate::config::{Ca, Protocol, Upstream, UpstreamAddress, UpstreamTls};
 
 /// The settings and the name that the upstream's certificate must bear; `None` where the upstream is cleartext.
 pub(super) fn client(upstream: &Upstream) -> Result<Option<(Arc<ClientConfig>, ServerName<'static>)>, String> {
@@ -27,7 +27,10 @@ pub(super) fn client(upstream: &Upstream) -> Result<Option<(Arc<ClientConfig>, S
         .dangerous()
         .with_custom_certificate_verifier(verifier(&upstream.tls, provider)?);
     let mut config = with_certificate(builder, &upstream.tls)?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![match upstream.protocol {
+        Protocol::H2 => b"h2".to_vec(),
+        Protocol::H1 | Protocol::H2c => b"http/1.1".to_vec(),
+    }];
     Ok(Some((Arc::new(config), name)))
 }
 

@@ -6,12 +6,15 @@ use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 
 use tracing::field::{Field, Visit};
-use tracing::{Event, Level, Subscriber};
+use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::format;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use super::line::{Form, Line};
 
@@ -123,9 +126,17 @@ pub fn start(settings: &Settings) -> Result<Writer, LogFault> {
         .with_max_level(settings.level)
         .event_format(Events { form, colour })
         .with_writer(writer)
+        .finish()
+        .with(filter_fn(|metadata| !tells_secrets(metadata)))
         .try_init()
         .map_err(|_| LogFault::Started)?;
     Ok(Writer(guard))
+}
+
+/// True for events of the `h2` crate, which show what callers sent: a path that is malformed with the key in its query.
+fn tells_secrets(metadata: &Metadata<'_>) -> bool {
+    let target = metadata.target();
+    target == "h2" || target.starts_with("h2::")
 }
 
 /// The thread that writes events. Dropping it writes what is left, for a second at most.

@@ -124,8 +124,8 @@ def free_address():
         return "127.0.0.1:%d" % listener.getsockname()[1]
 
 
-def create_key(binary, folder, environment, name, *grant):
-    command = [binary, "keys", "create", "-c", str(CONFIG), "--name", name, *grant]
+def create_key(binary, folder, environment, name, *grant, config=CONFIG):
+    command = [binary, "keys", "create", "-c", str(config), "--name", name, *grant]
     made = subprocess.run(command, cwd=folder, env=environment, text=True, capture_output=True)
     if made.returncode:
         raise SystemExit(f"a key could not be made:\n{made.stderr}")

@@ -33,7 +33,7 @@ const CONFIG_READING: &[&str] = &[
     "config::source",
 ];
 
-const IO: &[&str] = &["tokio", "hyper", "hyper_util", "axum", "notify"];
+const IO: &[&str] = &["tokio", "h2", "hyper", "hyper_util", "axum", "notify"];
 
 /// `main` and `lib` stand outside: they only put the rest together.
 const TABLE: &[Row] = &[
@@ -68,21 +68,21 @@ const TABLE: &[Row] = &[
         inside: &["key", "policy", "yaml"],
         hidden: &[],
         outside: None,
-        never: &["hyper", "hyper_util", "axum", "clap"],
+        never: &["h2", "hyper", "hyper_util", "axum", "clap"],
     },
     Row {
         module: "config",
         inside: &["key", "policy", "yaml"],
         hidden: &[],
         outside: None,
-        never: &["tokio", "hyper", "hyper_util", "axum", "clap", "rusqlite"],
+        never: &["tokio", "h2", "hyper", "hyper_util", "axum", "clap", "rusqlite"],
     },
     Row {
         module: "import",
         inside: &["policy", "yaml"],
         hidden: &[],
         outside: None,
-        never: &["tokio", "hyper", "hyper_util", "axum", "clap", "rusqlite"],
+        never: &["tokio", "h2", "hyper", "hyper_util", "axum", "clap", "rusqlite"],
     },
     // Floor 2: what is in force.
     Row {
@@ -90,7 +90,7 @@ const TABLE: &[Row] = &[
         inside: &["config", "key", "policy", "telemetry"],
         hidden: &[],
         outside: None,
-        never: &["hyper", "hyper_util", "axum", "clap", "rusqlite"],
+        never: &["h2", "hyper", "hyper_util", "axum", "clap", "rusqlite"],
     },
     // The side floor: it records decisions, and can hold no secret because it cannot name one.
     Row {
@@ -98,7 +98,7 @@ const TABLE: &[Row] = &[
         inside: &["key::KeyId", "key::Timestamp", "policy"],
         hidden: &[],
         outside: None,
-        never: &["hyper", "hyper_util", "axum", "clap", "rusqlite", "rustls"],
+        never: &["h2", "hyper", "hyper_util", "axum", "clap", "rusqlite", "rustls"],
     },
     // Floor 3: the request path and the operator's door, which do not know each other.
     Row {
@@ -138,7 +138,7 @@ const TABLE: &[Row] = &[
         inside: &["config", "import", "key", "policy", "server", "snapshot", "store", "stub", "telemetry", "yaml"],
         hidden: &[],
         outside: None,
-        never: &["hyper", "hyper_util", "rusqlite", "serde_saphyr"],
+        never: &["h2", "hyper", "hyper_util", "rusqlite", "serde_saphyr"],
     },
 ];
 

@@ -27,6 +27,7 @@ mod early; // What comes before its time: 100 and 103, answers and refusals whil
 mod framing; // Messages whose end two readers could see at different places: refused, nothing passes.
 mod harness; // The harness itself: the raw client against the raw upstream, without a gateway between them.
 mod headers; // What is dropped, kept, added: hop-by-hop, identity, forwarded, Via, request ids.
+mod http2; // HTTP/2 on either side or both: the same verdicts, streams that end as they should, limits.
 mod import; // A policy from a document and the files beside it, and whether the two still agree.
 mod include; // Ruled query parameters: every member needs its own scope, however it is written.
 mod keys; // The life of a key across processes: made, disabled, revoked, never shown.

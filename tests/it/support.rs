@@ -1,12 +1,13 @@
 //! The harness: a real upstream with faults, a real gateway (the built binary), a caller that sends raw bytes, certificates.
 //!
-//! Nothing here uses the library, tokio or hyper: what is tested and what tests it share no code. Nothing sleeps: a test
+//! Nothing here uses the library, tokio or hyper: what is tested and what tests it share no code, but for the frames of `http2`. Nothing sleeps: a test
 //! waits for an event, and only a fault of the gateway makes it wait as long as `PATIENCE`.
 
 pub mod certificate;
 pub mod client;
 pub mod command;
 pub mod gateway;
+pub mod http2;
 pub mod process;
 pub mod upstream;
 pub mod wire;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Drain, Limits, Log, LogFormat, LogLevel, LogOutput};
+use super::{Drain, H2Resets, Limits, Log, LogFormat, LogLevel, LogOutput};
 use crate::config::read::{Field, Reader};
 use crate::config::section::{count, fix, value};
 use crate::config::text::quoted;
@@ -21,19 +21,16 @@ impl Default for Limits {
             write_stall: Duration::from_secs(30),
             idle: Duration::from_secs(60),
             connections: 10_000,
+            h2_streams: 128,
+            h2_resets: H2Resets { count: 100, within: Duration::from_secs(30) },
         }
     }
 }
 
 impl Limits {
     pub(in crate::config) fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Self {
-        const FIXED: [(&str, &str); 5] = [
-            ("connections_per_address", "none"),
-            ("requests_per_connection", "none"),
-            ("connection_age", "none"),
-            ("h2_streams", "128"),
-            ("h2_resets", "100/30s"),
-        ];
+        const FIXED: [(&str, &str); 3] =
+            [("connections_per_address", "none"), ("requests_per_connection", "none"), ("connection_age", "none")];
         const KNOWN: [&str; 14] = [
             "header_bytes",
             "headers",
@@ -65,6 +62,8 @@ impl Limits {
             write_stall: value(reader, &fields, ("write_stall", d.write_stall), unit::positive_duration),
             idle: value(reader, &fields, ("idle", d.idle), unit::positive_duration),
             connections: value(reader, &fields, ("connections", d.connections), count(1, 1_000_000)),
+            h2_streams: value(reader, &fields, ("h2_streams", d.h2_streams), streams),
+            h2_resets: value(reader, &fields, ("h2_resets", d.h2_resets), resets),
         };
         if limits.target_bytes > limits.header_bytes {
             let at = fields.find("target_bytes").or_else(|| fields.find("header_bytes"));
@@ -76,6 +75,25 @@ impl Limits {
         }
         limits
     }
+}
+
+/// Streams of one connection at once.
+fn streams(text: &str) -> Result<u32, Complaint> {
+    unit::number(1, 10_000)(text).map(|number| u32::try_from(number).unwrap_or(u32::MAX))
+}
+
+/// `100/30s`: so many in so long a time.
+fn resets(text: &str) -> Result<H2Resets, Complaint> {
+    let parts = text.split_once('/').and_then(|(count, within)| {
+        let count = count.bytes().all(|digit| digit.is_ascii_digit()).then(|| count.parse().ok())??;
+        Some(H2Resets { count, within: unit::positive_duration(within).ok()? })
+    });
+    parts.filter(|resets| (1..=1_000_000).contains(&resets.count)).ok_or_else(|| {
+        Complaint::new(
+            format!("{} is not a number in a time", quoted(text)),
+            "write how many streams may be given up, a `/`, and in what time, as in `100/30s`",
+        )
+    })
 }
 
 /// A size from `least` to `most` bytes.

@@ -65,13 +65,25 @@ diagnose!(
         "tls: { cert: a, key: b }\nadmin: { public_url: 'http://x' }\n\
          listen: { address: '127.0.0.1:0', tls: true, proxy_protocol: [10.0.0.0/8] }\n\
          keys: { store: 'postgres://u:geheim@db/x', snapshot: s.bin, max_stale: 1h, accept: [public_query: company_id], rotate_after: { secret: 30d, pair: none } }\n\
-         limits: { connections_per_address: 5, h2_streams: 64, h2_resets: 1/1s, connection_age: 1h }\n\
+         limits: { connections_per_address: 5, connection_age: 1h }\n\
          log: { output: 'tcp://x' }\n"
     )
 );
 diagnose!(
     what_an_upstream_lacks_in_this_version_is_refused,
-    "policy: policy.yaml\nupstream: { urls: ['http://a'], protocol: h2c, health: { path: /up, eject_after: 3 } }\n"
+    "policy: policy.yaml\nupstream: { urls: ['http://a'], health: { path: /up, eject_after: 3 } }\n"
+);
+diagnose!(
+    http_2_needs_what_its_kind_needs,
+    "policy: policy.yaml\nupstream: { url: 'http://x', protocol: h2 }\nlimits: { h2_streams: 0, h2_resets: 100 }\n"
+);
+diagnose!(
+    http_2_over_cleartext_is_not_for_an_upstream_with_tls,
+    "policy: policy.yaml\nupstream: { url: 'https://x', protocol: h2c }\nlimits: { h2_resets: 0/30s }\n"
+);
+diagnose!(
+    a_protocol_that_is_none_is_told_the_nearest,
+    "policy: policy.yaml\nupstream: { url: 'https://x', protocol: http2 }\nlimits: { h2_resets: +1/30s }\n"
 );
 diagnose!(
     an_upstream_that_cannot_be_is_told_why,

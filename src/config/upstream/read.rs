@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Ca, ClientCertificate, HostRule, Retries, Timeouts, Upstream, UpstreamAddress, UpstreamTls};
+use super::{Ca, ClientCertificate, HostRule, Protocol, Retries, Timeouts, Upstream, UpstreamAddress, UpstreamTls};
 use crate::config::file::Files;
 use crate::config::read::{Field, Fields, Reader};
 use crate::config::section::{count, fix, refuse, value};
@@ -58,6 +58,7 @@ impl Upstream {
         Self {
             address,
             authority,
+            protocol: Protocol::H1,
             host: if tls { HostRule::Url } else { HostRule::Preserve },
             credential: None,
             credentials: std::collections::BTreeMap::new(),
@@ -85,7 +86,6 @@ impl Upstream {
         ];
         let fields = reader.fields(field, &KNOWN)?;
         refuse(reader, &fields, "urls", "write one `url`, and let a load balancer stand behind it");
-        fix(reader, &fields, "protocol", "h1");
         if let Some(field) = fields.find("health") {
             health(reader, &field);
         }
@@ -94,6 +94,9 @@ impl Upstream {
         let missing = located.is_none();
         let nowhere = || (UpstreamAddress::Unix(PathBuf::new()), "localhost".into());
         let mut upstream = Self::at(located.unwrap_or_else(nowhere));
+        if let Some(field) = fields.find("protocol") {
+            upstream.protocol = protocol(reader, &field, Some(&upstream.address).filter(|_| !missing));
+        }
         if let Some(field) = fields.find("host")
             && let Some(rule) = reader.parse(&field, host)
         {
@@ -233,6 +236,26 @@ fn ca(reader: &mut Reader<'_>, field: &Field<'_>, inputs: &mut Inputs<'_>) -> Op
         return None;
     }
     pem(reader, field, "CERTIFICATE", inputs)
+}
+
+/// What is spoken with the upstream: `h2` needs TLS, in whose handshake it is agreed upon, and `h2c` is without.
+fn protocol(reader: &mut Reader<'_>, field: &Field<'_>, address: Option<&UpstreamAddress>) -> Protocol {
+    const KNOWN: [(&str, Protocol); 3] = [("h1", Protocol::H1), ("h2", Protocol::H2), ("h2c", Protocol::H2c)];
+    let Some(protocol) = reader.choice(field, &KNOWN) else { return Protocol::H1 };
+    let Some(address) = address else { return protocol };
+    let tls = matches!(address, UpstreamAddress::Tcp { tls: true, .. });
+    let complaint = match protocol {
+        Protocol::H2 if !tls => Complaint::new(
+            "`h2` is agreed upon in a TLS handshake, and the upstream is cleartext",
+            "write `h2c`, or an `https` URL",
+        ),
+        Protocol::H2c if tls => {
+            Complaint::new("`h2c` is HTTP/2 over cleartext, and the upstream has TLS", "write `h2`, or an `http` URL")
+        }
+        Protocol::H1 | Protocol::H2 | Protocol::H2c => return protocol,
+    };
+    reader.complain(field, complaint);
+    protocol
 }
 
 /// The file that a field names, which must hold PEM of the `label`. The bytes are not judged further here.

@@ -150,6 +150,15 @@ fn trailers_of_a_request_are_dropped() {
 }
 
 #[test]
+fn trailers_of_a_request_pass_filtered_where_they_are_asked_for() {
+    let mut body = Body::of_request_with_trailers(Framing::Chunked);
+    let out = pass(&mut body, "1\r\nx\r\n0\r\nX-Sum: 1\r\nAuthorization: Bearer k\r\nX-ScopeGate-Account: a\r\n\r\n");
+    assert_eq!(out.as_deref(), Ok("1\r\nx\r\n0\r\nX-Sum: 1\r\n\r\n"));
+    let mut body = Body::of_request_with_trailers(Framing::Length(1));
+    assert_eq!(pass(&mut body, "x").as_deref(), Ok("x"));
+}
+
+#[test]
 fn trailers_of_an_answer_pass_unless_they_frame_route_or_authenticate() {
     let mut body = chunked_answer();
     let input = "0\r\ngrpc-status: 0\r\nContent-Length: 5\r\ntransfer-encoding: chunked\r\nHost: a\r\nSet-Cookie: a=b\r\nConnection: x\r\n\

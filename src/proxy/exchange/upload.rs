@@ -39,10 +39,21 @@ enum State {
     Sent,
 }
 
+/// What becomes of the caller's trailers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Trailers {
+    Drop,
+    /// Both sides speak HTTP/2: they go on, filtered.
+    Pass,
+}
+
 impl Upload {
-    pub(super) fn new(plan: &Plan, head: usize) -> Self {
+    pub(super) fn new(plan: &Plan, head: usize, trailers: Trailers) -> Self {
         Self {
-            body: Body::of_request(plan.framing),
+            body: match trailers {
+                Trailers::Drop => Body::of_request(plan.framing),
+                Trailers::Pass => Body::of_request_with_trailers(plan.framing),
+            },
             head_left: head,
             out: Vec::new(),
             written: 0,

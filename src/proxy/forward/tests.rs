@@ -50,6 +50,7 @@ fn forwarded(config: &Config, request: &[u8], peer: IpAddr) -> Option<Vec<u8>> {
         credential: Some(&line),
         request_id: b"id-1",
         peer: Some(peer),
+        protocol: Protocol::Http1,
         expect: head.expect_continue,
         upgrade: false,
         has_connection: head.connection.names_fields,

@@ -1,0 +1,246 @@
+//! HTTP/2: an adapter at each edge of the gateway, around the one form in which requests are judged and forwarded.
+//!
+//! Inside, everything is HTTP/1.1. A stream of a caller becomes a pipe that carries one request and its answer as HTTP/1.1
+//! ([`inbound`]); a stream to the upstream does so from the other side ([`outbound`]). So each rule exists once: what is
+//! refused, what is stripped, how a message is framed, how long anything may take, what is counted and logged.
+//!
+//! - Malformed at the level of HTTP/2 (RFC 9113 8.1.1): a stream error, by the `h2` crate, which this is written over.
+//! - Malformed as HTTP/1.1, by the strict reading of [`crate::http1`]: an answer like over HTTP/1.1, mostly 400.
+//! - A stream that is reset is a caller that is gone: its pipe breaks, and the request to the upstream with it.
+//! - An answer that is cut off ends in RST_STREAM, never as if it were complete.
+//! - The `h2` crate cuts `#` and what follows off a path before anybody sees it. So what is judged is what is forwarded.
+//!
+//! The `h2` crate is used without hyper on top: hyper cannot pass interim answers on, nor say why a connection ends.
+
+pub(super) mod beat;
+mod head;
+mod inbound;
+pub(super) mod outbound;
+mod send;
+mod trailers;
+pub(crate) mod wire;
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::server::{Builder, Connection, SendResponse};
+use h2::{Reason, RecvStream};
+use http::Request;
+use tokio::task::spawn_local;
+
+use crate::snapshot::Limits;
+
+use super::downstream::{self, Peer};
+use super::stream::Stream;
+use super::stream::pipe::Pipe;
+use super::watch::{Moment, Slot};
+use super::worker::Worker;
+
+use beat::Beat;
+use inbound::Inbound;
+use trailers::Filter;
+use wire::Wire;
+
+/// Bytes of a request body that may be on their way on one stream, and on one connection.
+const STREAM_WINDOW: u32 = 128 << 10;
+const CONNECTION_WINDOW: u32 = 1 << 20;
+/// Bytes of an answer that a stream holds while the caller's connection is busy.
+const SEND_BUFFER: usize = 64 << 10;
+/// How long a caller has to see that its connection ends.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Serves a connection on which HTTP/2 is spoken, to its end.
+pub(super) async fn serve(worker: &Rc<Worker>, wire: Wire<'_>, (peer, slot): (Peer, &Slot)) {
+    let limits = worker.view().snapshot.config.limits.clone();
+    let handshake = builder(&limits).handshake::<_, Bytes>(wire);
+    let mut handshake = std::pin::pin!(handshake);
+    let deadline = slot.now().after(limits.header_timeout);
+    let connection = poll_fn(|cx| {
+        slot.arm(deadline, cx);
+        match handshake.as_mut().poll(cx) {
+            Poll::Pending if slot.now() >= deadline => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(connection) => Poll::Ready(connection.ok()),
+        }
+    });
+    let Some(mut connection) = connection.await else { return };
+    let mut session = Session {
+        beat: Beat::new(connection.ping_pong(), slot.now()),
+        peer,
+        tally: Rc::new(Tally::new(slot.now())),
+        state: State::Open,
+        worker,
+        slot,
+    };
+    poll_fn(|cx| session.poll(&mut connection, cx)).await;
+}
+
+fn builder(limits: &Limits) -> Builder {
+    let mut builder = Builder::new();
+    // What a head may be as HTTP/1.1 is judged later, so that it is refused with an answer of ours. A field counts 32
+    // bytes more here (RFC 9113 6.5.2), and so do those that HTTP/1.1 has in its first line.
+    let fields = u32::try_from(limits.header_bytes + 32 * (limits.headers + 8)).unwrap_or(u32::MAX);
+    builder
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_concurrent_streams(limits.h2_streams)
+        .max_header_list_size(fields)
+        .max_pending_accept_reset_streams(limits.h2_resets.count)
+        .max_local_error_reset_streams(Some(limits.h2_resets.count))
+        .max_send_buffer_size(SEND_BUFFER);
+    builder
+}
+
+/// What is counted over the streams of one connection.
+struct Tally {
+    streams: Cell<usize>,
+    /// When the last stream ended.
+    quiet_since: Cell<Moment>,
+    /// Streams that were given up since this moment.
+    resets: Cell<(usize, Moment)>,
+}
+
+impl Tally {
+    fn new(now: Moment) -> Self {
+        Self { streams: Cell::new(0), quiet_since: Cell::new(now), resets: Cell::new((0, now)) }
+    }
+
+    /// Counts a stream that its caller gave up.
+    fn note_reset(&self, worker: &Worker) {
+        let (now, (count, since)) = (worker.watch.now(), self.resets.get());
+        let fresh = since.after(worker.view().snapshot.config.limits.h2_resets.within) <= now;
+        self.resets.set(if fresh { (1, now) } else { (count.saturating_add(1), since) });
+    }
+
+    /// More streams were given up than `limits.h2_resets` has it.
+    fn is_excessive(&self, worker: &Worker) -> bool {
+        self.resets.get().0 > worker.view().snapshot.config.limits.h2_resets.count
+    }
+}
+
+/// Counts a stream as open until it is dropped.
+struct Counted {
+    tally: Rc<Tally>,
+    worker: Rc<Worker>,
+}
+
+impl Counted {
+    fn new(tally: &Rc<Tally>, worker: &Rc<Worker>) -> Self {
+        tally.streams.set(tally.streams.get() + 1);
+        Self { tally: Rc::clone(tally), worker: Rc::clone(worker) }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.tally.streams.set(self.tally.streams.get().saturating_sub(1));
+        self.tally.quiet_since.set(self.worker.watch.now());
+    }
+}
+
+/// One connection of a caller, apart from its socket.
+struct Session<'s> {
+    worker: &'s Rc<Worker>,
+    peer: Peer,
+    slot: &'s Slot,
+    tally: Rc<Tally>,
+    beat: Beat,
+    state: State,
+}
+
+/// Whether a connection takes further streams.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum State {
+    /// A GOAWAY was sent: what is open is finished. Since this moment nothing is open, and only the caller's end is missing.
+    Closing {
+        quiet_since: Option<Moment>,
+    },
+    /// A GOAWAY with a reason was sent: what is open ends at this moment at the latest.
+    Condemned(Moment),
+    Open,
+}
+
+impl Session<'_> {
+    /// Ready when the connection is over.
+    fn poll(&mut self, connection: &mut Connection<Wire<'_>, Bytes>, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            match connection.poll_accept(cx) {
+                Poll::Ready(Some(Ok(stream))) => self.start(stream),
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending if self.close_if_due(connection) => {}
+                Poll::Pending => break,
+            }
+        }
+        let now = self.slot.now();
+        let until = match self.state {
+            State::Closing { quiet_since: Some(since) } => since.after(FAREWELL),
+            State::Closing { quiet_since: None } => Moment::NEVER,
+            State::Condemned(until) => until,
+            State::Open => self.busy_until(now).after(self.idle()),
+        };
+        let over = self.state != State::Open && until <= now;
+        if over || self.beat.poll_dead(now, cx).is_ready() {
+            return Poll::Ready(());
+        }
+        self.slot.arm(until.min(self.beat.due()), cx);
+        Poll::Pending
+    }
+
+    /// Since when no stream is open: now, where one is.
+    fn busy_until(&self, now: Moment) -> Moment {
+        if self.tally.streams.get() == 0 { self.tally.quiet_since.get() } else { now }
+    }
+
+    fn idle(&self) -> Duration {
+        self.worker.view().snapshot.config.limits.idle
+    }
+
+    /// Says that the connection ends, where it is to: true when there is something to send.
+    fn close_if_due(&mut self, connection: &mut Connection<Wire<'_>, Bytes>) -> bool {
+        let now = self.slot.now();
+        if self.tally.is_excessive(self.worker) && !matches!(self.state, State::Condemned(_)) {
+            connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+            self.state = State::Condemned(now.after(FAREWELL));
+            return true;
+        }
+        match self.state {
+            State::Open if self.worker.is_draining() || self.busy_until(now).after(self.idle()) <= now => {
+                connection.graceful_shutdown();
+                self.state = State::Closing { quiet_since: None };
+                true
+            }
+            State::Closing { quiet_since } => {
+                let quiet = self.tally.streams.get() == 0;
+                self.state = State::Closing { quiet_since: quiet_since.or(Some(now)).filter(|_| quiet) };
+                false
+            }
+            State::Condemned(_) | State::Open => false,
+        }
+    }
+
+    /// Serves one stream as a connection of HTTP/1.1 that carries one request.
+    fn start(&self, (request, respond): (Request<RecvStream>, SendResponse<Bytes>)) {
+        let view = self.worker.view();
+        let stall = view.snapshot.config.limits.write_stall;
+        let slot = self.worker.watch.enter();
+        let inbound = Inbound { request, respond, filter: Filter(view), stall, slot };
+        let counted = Counted::new(&self.tally, self.worker);
+        let (worker, peer) = (Rc::clone(self.worker), self.peer);
+        let (near, far) = Pipe::pair();
+        spawn_local(async move {
+            let carried = async {
+                // The pipe ends with this: the gateway sees a caller that is gone.
+                let far = far;
+                if inbound::carry(inbound, &far).await.is_err() {
+                    counted.tally.note_reset(&counted.worker);
+                }
+            };
+            tokio::join!(carried, downstream::serve_stream(worker, Stream::Pipe(near), peer));
+            drop(counted);
+        });
+    }
+}

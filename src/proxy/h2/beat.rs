@@ -1,0 +1,54 @@
+//! Whether the other side of a connection is still there: a PING now and then, and a PONG that must come in time.
+
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use h2::{Ping, PingPong};
+
+use crate::proxy::watch::Moment;
+
+/// How often a connection is asked.
+const EVERY: Duration = Duration::from_secs(30);
+/// How long the answer may take.
+const ANSWER: Duration = Duration::from_secs(20);
+
+pub(crate) struct Beat {
+    pings: Option<PingPong>,
+    /// When the next PING goes out, or by when the answer to the last one must be there.
+    due: Moment,
+    waiting: bool,
+}
+
+impl Beat {
+    pub(crate) fn new(pings: Option<PingPong>, now: Moment) -> Self {
+        Self { pings, due: now.after(EVERY), waiting: false }
+    }
+
+    /// When this is to be asked again at the latest.
+    pub(crate) fn due(&self) -> Moment {
+        self.due
+    }
+
+    /// Ready when the other side is gone.
+    pub(crate) fn poll_dead(&mut self, now: Moment, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(pings) = &mut self.pings else { return Poll::Pending };
+        if self.waiting {
+            match pings.poll_pong(cx) {
+                Poll::Ready(Ok(_)) => (self.waiting, self.due) = (false, now.after(EVERY)),
+                Poll::Ready(Err(_)) => return Poll::Ready(()),
+                Poll::Pending if self.due <= now => return Poll::Ready(()),
+                Poll::Pending => {}
+            }
+        } else if self.due <= now {
+            if pings.send_ping(Ping::opaque()).is_err() {
+                return Poll::Ready(());
+            }
+            (self.waiting, self.due) = (true, now.after(ANSWER));
+            // Asked at once, so that the answer wakes this task.
+            if pings.poll_pong(cx).is_ready() {
+                (self.waiting, self.due) = (false, now.after(EVERY));
+            }
+        }
+        Poll::Pending
+    }
+}

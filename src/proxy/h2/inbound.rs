@@ -1,0 +1,166 @@
+//! One stream of a caller: its request goes into a pipe as HTTP/1.1, and the answer that comes out goes back over HTTP/2.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use h2::server::SendResponse;
+use h2::{Reason, RecvStream, SendStream};
+use http::{Method, Request, request};
+use tokio::task::yield_now;
+
+use crate::http1::body::Body;
+use crate::http1::head::{AnswerTo, Version};
+use crate::http1::write;
+use crate::proxy::stream::pipe::Pipe;
+use crate::proxy::watch::Slot;
+
+use super::head::{self, Rest, Written};
+use super::send::{CUT, Over, Patience, Stopped, relay};
+use super::trailers::Filter;
+
+/// One request of a caller, and the way back to it.
+pub(super) struct Inbound {
+    pub(super) request: Request<RecvStream>,
+    pub(super) respond: SendResponse<Bytes>,
+    /// Which trailers of the caller's go on.
+    pub(super) filter: Filter,
+    /// How long the caller may take nothing of the answer.
+    pub(super) stall: Duration,
+    pub(super) slot: Slot,
+}
+
+/// Carries the stream over `pipe` until its answer is complete or nobody waits for it any more.
+///
+/// # Errors
+/// When the caller gave the stream up, or broke its rules.
+pub(super) async fn carry(stream: Inbound, pipe: &Pipe) -> Result<(), Stopped> {
+    let Inbound { request, mut respond, filter, stall, slot } = stream;
+    let (parts, body) = request.into_parts();
+    let to = if parts.method == Method::HEAD { AnswerTo::Head } else { AnswerTo::Other };
+    let rest = if body.is_end_stream() { Rest::Nothing } else { Rest::Body };
+    let mut head = Vec::with_capacity(512);
+    if head::write_request(&parts, rest, &mut head).is_none() {
+        respond.send_reset(Reason::PROTOCOL_ERROR);
+        return Err(Stopped);
+    }
+    let mut upload = pin!(upload((parts, head), body, &filter, pipe));
+    let mut download = pin!(async {
+        let Some((body, mut stream)) = begin(&mut respond, to, pipe).await? else { return Ok(()) };
+        let sent = relay(body, &mut stream, pipe, Patience::Stall(&slot, stall)).await;
+        match sent {
+            Ok(Over::Whole) => {}
+            Ok(Over::Cut) => {
+                // An answer that is not whole must not look so. A reset overtakes what was not written to the connection
+                // yet, so the connection has its turn before.
+                yield_now().await;
+                stream.send_reset(CUT);
+            }
+            Err(Stopped) => stream.send_reset(Reason::CANCEL),
+        }
+        sent.map(|_| ())
+    });
+    let mut uploading = true;
+    poll_fn(|cx| {
+        if uploading && let Poll::Ready(sent) = upload.as_mut().poll(cx) {
+            sent?;
+            uploading = false;
+        }
+        download.as_mut().poll(cx)
+    })
+    .await
+}
+
+/// Writes the request into the pipe. Ends well where the gateway reads no more of it: the answer decides then.
+async fn upload(
+    (parts, head): (request::Parts, Vec<u8>),
+    mut body: RecvStream,
+    filter: &Filter,
+    pipe: &Pipe,
+) -> Result<(), Stopped> {
+    let chunked = !parts.headers.contains_key(http::header::CONTENT_LENGTH);
+    drop(parts);
+    if pipe.put(&head).await.is_err() || body.is_end_stream() {
+        return Ok(());
+    }
+    drop(head);
+    let mut framed = Vec::new();
+    while let Some(data) = body.data().await {
+        let data = data.map_err(|_| Stopped)?;
+        let taken = if chunked {
+            framed.clear();
+            write::chunk(&mut framed, &data);
+            pipe.put(&framed).await
+        } else {
+            pipe.put(&data).await
+        };
+        if taken.is_err() {
+            return Ok(());
+        }
+        // The room is the caller's again only when the gateway has taken the data.
+        body.flow_control().release_capacity(data.len()).map_err(|_| Stopped)?;
+    }
+    let trailers = body.trailers().await.map_err(|_| Stopped)?;
+    if chunked {
+        let mut lines = Vec::new();
+        if let Some(trailers) = trailers {
+            filter.write(&trailers, &mut lines);
+        }
+        framed.clear();
+        write::last_chunk(&mut framed, &lines);
+        // The gateway may have answered without it.
+        let _ = pipe.put(&framed).await;
+    }
+    Ok(())
+}
+
+/// Sends the head of the answer, after the interim ones. `None` where there is nothing more to send; otherwise the body and
+/// what of it came with the head.
+async fn begin(
+    respond: &mut SendResponse<Bytes>,
+    to: AnswerTo,
+    pipe: &Pipe,
+) -> Result<Option<((Body, Bytes), SendStream<Bytes>)>, Stopped> {
+    let mut held = BytesMut::new();
+    loop {
+        let Some(head) = Written::read(&held) else {
+            match next(respond, pipe).await? {
+                Some(bytes) => held.extend_from_slice(&bytes),
+                None => {
+                    respond.send_reset(CUT);
+                    return Ok(None);
+                }
+            }
+            continue;
+        };
+        let size = head.size;
+        let framing = head.answer_framing(to);
+        let Some(answer) = head.answer() else {
+            respond.send_reset(CUT);
+            return Ok(None);
+        };
+        let start = held.split_off(size).freeze();
+        held = BytesMut::new();
+        if answer.status().is_informational() {
+            // Nobody waits for an interim answer: where it cannot be sent, the final one is.
+            let _ = respond.send_informational(answer);
+            held.extend_from_slice(&start);
+            continue;
+        }
+        let body = Body::of_response(framing, Version::Http11);
+        let over = body.is_done();
+        let stream = respond.send_response(answer, over).map_err(|_| Stopped)?;
+        return Ok((!over).then_some(((body, start), stream)));
+    }
+}
+
+/// What comes next out of the pipe, while the caller waits for it.
+async fn next(respond: &mut SendResponse<Bytes>, pipe: &Pipe) -> Result<Option<Bytes>, Stopped> {
+    poll_fn(|cx| match respond.poll_reset(cx) {
+        Poll::Ready(_) => Poll::Ready(Err(Stopped)),
+        Poll::Pending => pipe.poll_take(cx).map(Ok),
+    })
+    .await
+}

@@ -1,0 +1,132 @@
+//! One stream to the upstream: the request comes out of a pipe as HTTP/1.1, and the answer goes back into it.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+
+use bytes::{Bytes, BytesMut};
+use h2::client::{ResponseFuture, SendRequest};
+use h2::{Reason, RecvStream, SendStream};
+use http::uri::Scheme;
+
+use crate::http1::body::Body;
+use crate::http1::head::AnswerTo;
+use crate::http1::write;
+use crate::proxy::stream::pipe::Pipe;
+
+use super::head::{self, Content, Rest, Written};
+use super::send::{Over, Patience, Stopped, relay};
+
+/// Whether the target of a request that the gateway wrote can be sent over HTTP/2: the `http` crate takes fewer bytes than
+/// HTTP/1.1 lets pass (no `<`, for one).
+pub(crate) fn is_sendable(head: &[u8]) -> bool {
+    Written::read(head).is_some_and(|head| head.path().is_some())
+}
+
+/// Carries one exchange from `pipe` to the upstream and back. The pipe breaks where the upstream does not answer, or not
+/// to the end; `answered` is told when an answer begins.
+///
+/// Whoever holds the other end of the pipe and drops it ends the stream.
+pub(crate) async fn carry(pipe: &Pipe, sender: SendRequest<Bytes>, scheme: &Scheme, answered: impl FnOnce()) {
+    // What became of it, the other end learns from the pipe.
+    let _ = exchange(pipe, sender, scheme, answered).await;
+}
+
+async fn exchange(
+    pipe: &Pipe,
+    mut sender: SendRequest<Bytes>,
+    scheme: &Scheme,
+    answered: impl FnOnce(),
+) -> Result<(), Stopped> {
+    let mut held = BytesMut::new();
+    let (request, framing, to) = loop {
+        if let Some(head) = Written::read(&held) {
+            let (framing, to, size) = (head.request_framing(), head.answer_to(), head.size);
+            let request = head.request(scheme).ok_or(Stopped)?;
+            held = held.split_off(size);
+            break (request, framing, to);
+        }
+        held.extend_from_slice(&poll_fn(|cx| pipe.poll_take(cx)).await.ok_or(Stopped)?);
+    };
+    let body = Body::of_request_with_trailers(framing);
+    poll_fn(|cx| sender.poll_ready(cx)).await.map_err(|_| Stopped)?;
+    let (response, stream) = sender.send_request(request, body.is_done()).map_err(|_| Stopped)?;
+    drop(sender);
+    let mut uploading = !body.is_done();
+    let mut upload = pin!(upload((body, held.freeze()), stream, pipe));
+    let mut download = pin!(download(response, to, pipe, answered));
+    poll_fn(|cx| {
+        if uploading && upload.as_mut().poll(cx).is_ready() {
+            // Whether it was sent whole or not: the upstream's answer decides, as long as somebody waits for it.
+            uploading = false;
+        }
+        if let Poll::Ready(done) = download.as_mut().poll(cx) {
+            return Poll::Ready(done);
+        }
+        if uploading { Poll::Pending } else { pipe.poll_gone(cx).map(|()| Err(Stopped)) }
+    })
+    .await
+}
+
+/// Sends the body of the request.
+async fn upload(body: (Body, Bytes), mut stream: SendStream<Bytes>, pipe: &Pipe) {
+    match relay(body, &mut stream, pipe, Patience::While(pipe)).await {
+        Ok(Over::Whole) => {}
+        Ok(Over::Cut) => stream.send_reset(Reason::CANCEL),
+        // The upstream wants no more of it, which is no reason to hear no more of it.
+        Err(Stopped) => {}
+    }
+}
+
+/// Writes the answer into the pipe: its head after the interim ones, its data as it comes, its trailers.
+async fn download(
+    mut response: ResponseFuture,
+    to: AnswerTo,
+    pipe: &Pipe,
+    answered: impl FnOnce(),
+) -> Result<(), Stopped> {
+    let mut out = Vec::with_capacity(512);
+    while let Some(interim) = poll_fn(|cx| response.poll_informational(cx)).await {
+        out.clear();
+        head::write_answer(&interim.map_err(|_| Stopped)?.into_parts().0, Rest::Nothing, to, &mut out);
+        pipe.put(&out).await.map_err(|_| Stopped)?;
+    }
+    let (parts, body) = response.await.map_err(|_| Stopped)?.into_parts();
+    answered();
+    out.clear();
+    let rest = if body.is_end_stream() { Rest::Nothing } else { Rest::Body };
+    let content = head::write_answer(&parts, rest, to, &mut out);
+    pipe.put(&out).await.map_err(|_| Stopped)?;
+    match content {
+        Content::Chunked => relay_chunks(body, out, pipe).await,
+        Content::Measured => relay_bytes(body, pipe).await,
+        Content::None => Ok(()),
+    }
+}
+
+async fn relay_bytes(mut body: RecvStream, pipe: &Pipe) -> Result<(), Stopped> {
+    while let Some(data) = body.data().await {
+        let data = data.map_err(|_| Stopped)?;
+        pipe.put(&data).await.map_err(|_| Stopped)?;
+        body.flow_control().release_capacity(data.len()).map_err(|_| Stopped)?;
+    }
+    Ok(())
+}
+
+async fn relay_chunks(mut body: RecvStream, mut out: Vec<u8>, pipe: &Pipe) -> Result<(), Stopped> {
+    while let Some(data) = body.data().await {
+        let data = data.map_err(|_| Stopped)?;
+        out.clear();
+        write::chunk(&mut out, &data);
+        pipe.put(&out).await.map_err(|_| Stopped)?;
+        body.flow_control().release_capacity(data.len()).map_err(|_| Stopped)?;
+    }
+    let trailers = body.trailers().await.map_err(|_| Stopped)?;
+    let mut lines = Vec::new();
+    if let Some(trailers) = trailers {
+        head::write_trailers(&trailers, &mut lines);
+    }
+    out.clear();
+    write::last_chunk(&mut out, &lines);
+    pipe.put(&out).await.map_err(|_| Stopped)
+}

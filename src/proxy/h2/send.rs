@@ -1,0 +1,148 @@
+//! Data on its way out of a stream, no faster than the other side makes room for it.
+
+use std::future::poll_fn;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::{Reason, SendStream};
+
+use crate::http1::body::Body;
+use crate::proxy::stream::pipe::Pipe;
+use crate::proxy::watch::{Moment, Slot};
+
+use super::head;
+
+/// How a stream is ended whose message cannot be completed: the other side must not take what came for all there is.
+pub(super) const CUT: Reason = Reason::INTERNAL_ERROR;
+
+/// The stream was reset, or its connection is gone, or there is no reason any more to wait.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Stopped;
+
+/// What follows a piece of data.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Then {
+    End,
+    More,
+}
+
+/// How long it is worth to wait for room.
+#[derive(Clone, Copy)]
+pub(super) enum Patience<'a> {
+    /// As long as there is some now and then.
+    Stall(&'a Slot, Duration),
+    /// As long as the other end of this pipe is there: the gateway's own deadlines count.
+    While(&'a Pipe),
+}
+
+impl Patience<'_> {
+    fn deadline(self) -> Moment {
+        match self {
+            Self::Stall(slot, most) => slot.now().after(most),
+            Self::While(_) => Moment::NEVER,
+        }
+    }
+
+    fn poll_over(self, deadline: Moment, cx: &Context<'_>) -> Poll<()> {
+        match self {
+            Self::Stall(slot, _) => {
+                slot.arm(deadline, cx);
+                if slot.now() >= deadline { Poll::Ready(()) } else { Poll::Pending }
+            }
+            Self::While(pipe) => pipe.poll_gone(cx),
+        }
+    }
+}
+
+/// How a body ended that came out of a pipe.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Over {
+    /// The pipe ended before the body did.
+    Cut,
+    /// All of it was sent, with its trailers.
+    Whole,
+}
+
+/// Sends a body that comes out of `pipe` as HTTP/1.1 has it, and its trailers. `start` is what of it was read before.
+///
+/// # Errors
+/// When the other side takes no more of it.
+pub(super) async fn relay(
+    (mut body, start): (Body, Bytes),
+    stream: &mut SendStream<Bytes>,
+    pipe: &Pipe,
+    patience: Patience<'_>,
+) -> Result<Over, Stopped> {
+    let mut block = start;
+    loop {
+        // The last piece is held back as long as it may turn out to be the end.
+        let mut held = Bytes::new();
+        while !block.is_empty() && !body.is_done() {
+            let Ok(step) = body.step(&block) else { return Ok(Over::Cut) };
+            let data = block.slice(step.data);
+            block = block.slice(step.consumed..);
+            if !data.is_empty() {
+                send(stream, std::mem::replace(&mut held, data), Then::More, patience).await?;
+            }
+        }
+        if body.is_done() {
+            let trailers = head::trailers(body.trailers());
+            let then = if trailers.is_empty() { Then::End } else { Then::More };
+            send(stream, held, then, patience).await?;
+            if then == Then::More {
+                stream.send_trailers(trailers).map_err(|_| Stopped)?;
+            }
+            return Ok(Over::Whole);
+        }
+        send(stream, held, Then::More, patience).await?;
+        let taken = poll_fn(|cx| match stream.poll_reset(cx) {
+            Poll::Ready(_) => Poll::Ready(Err(Stopped)),
+            Poll::Pending => pipe.poll_take(cx).map(Ok),
+        });
+        match taken.await? {
+            Some(bytes) => block = bytes,
+            None => return Ok(Over::Cut),
+        }
+    }
+}
+
+/// Sends `data` as there is room for it.
+async fn send(
+    stream: &mut SendStream<Bytes>,
+    mut data: Bytes,
+    then: Then,
+    patience: Patience<'_>,
+) -> Result<(), Stopped> {
+    loop {
+        // Room is asked for only with data in hand: room that is held for nothing keeps other streams out.
+        if stream.capacity() == 0 && !data.is_empty() {
+            stream.reserve_capacity(data.len());
+            let deadline = patience.deadline();
+            poll_fn(|cx| match poll_room(stream, cx) {
+                Poll::Pending => patience.poll_over(deadline, cx).map(|()| Err(Stopped)),
+                ready @ Poll::Ready(_) => ready,
+            })
+            .await?;
+        }
+        let piece = data.split_to(stream.capacity().min(data.len()));
+        let last = data.is_empty() && then == Then::End;
+        if !piece.is_empty() || last {
+            stream.send_data(piece, last).map_err(|_| Stopped)?;
+        }
+        if data.is_empty() {
+            return Ok(());
+        }
+    }
+}
+
+fn poll_room(stream: &mut SendStream<Bytes>, cx: &mut Context<'_>) -> Poll<Result<(), Stopped>> {
+    while stream.capacity() == 0 {
+        match stream.poll_capacity(cx) {
+            Poll::Ready(Some(Ok(_))) => {}
+            Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(Err(Stopped)),
+            Poll::Pending => return Poll::Pending,
+        }
+    }
+    Poll::Ready(Ok(()))
+}

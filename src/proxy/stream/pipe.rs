@@ -1,0 +1,231 @@
+//! Two byte streams within one thread, each the other's peer: what carries one stream of HTTP/2 through the gateway as if
+//! it were a connection of HTTP/1.1.
+//!
+//! A pipe holds at most [`ROOM`] bytes in each direction, so a reader that is slow makes the writer wait. An end that is
+//! dropped is the end of the stream for the other: it reads what was written before, then nothing more.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// Bytes that may wait in one direction.
+const ROOM: usize = 32 * 1024;
+
+/// One end.
+#[derive(Debug)]
+pub(crate) struct Pipe {
+    reads: Rc<RefCell<Lane>>,
+    writes: Rc<RefCell<Lane>>,
+}
+
+/// One direction.
+#[derive(Debug, Default)]
+struct Lane {
+    bytes: BytesMut,
+    /// Nothing more is written, or nothing more is read.
+    closed: bool,
+    reader: Option<Waker>,
+    writer: Option<Waker>,
+}
+
+impl Lane {
+    fn close(&mut self) {
+        self.closed = true;
+        for waker in [self.reader.take(), self.writer.take()].into_iter().flatten() {
+            waker.wake();
+        }
+    }
+}
+
+/// Remembers whom to wake.
+fn wait(slot: &mut Option<Waker>, cx: &Context<'_>) {
+    match slot {
+        Some(known) if known.will_wake(cx.waker()) => {}
+        _ => *slot = Some(cx.waker().clone()),
+    }
+}
+
+impl Pipe {
+    /// Two ends of one pipe.
+    pub(crate) fn pair() -> (Self, Self) {
+        let (one, other) = (Rc::<RefCell<Lane>>::default(), Rc::<RefCell<Lane>>::default());
+        (Self { reads: Rc::clone(&one), writes: Rc::clone(&other) }, Self { reads: other, writes: one })
+    }
+
+    /// Everything that can be read now, without a copy; `None` at the end.
+    pub(crate) fn poll_take(&self, cx: &Context<'_>) -> Poll<Option<Bytes>> {
+        let mut lane = self.reads.borrow_mut();
+        if lane.bytes.is_empty() {
+            if lane.closed {
+                return Poll::Ready(None);
+            }
+            wait(&mut lane.reader, cx);
+            return Poll::Pending;
+        }
+        let bytes = lane.bytes.split().freeze();
+        if let Some(writer) = lane.writer.take() {
+            writer.wake();
+        }
+        Poll::Ready(Some(bytes))
+    }
+
+    /// Writes as much as there is room for. `BrokenPipe` where nobody reads any more.
+    pub(crate) fn poll_put(&self, bytes: &[u8], cx: &Context<'_>) -> Poll<io::Result<usize>> {
+        let mut lane = self.writes.borrow_mut();
+        if lane.closed {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        let count = bytes.len().min(ROOM.saturating_sub(lane.bytes.len()));
+        if count == 0 && !bytes.is_empty() {
+            wait(&mut lane.writer, cx);
+            return Poll::Pending;
+        }
+        lane.bytes.extend_from_slice(bytes.get(..count).unwrap_or_default());
+        if let Some(reader) = lane.reader.take() {
+            reader.wake();
+        }
+        Poll::Ready(Ok(count))
+    }
+
+    /// Writes all of `bytes`, as there is room for them.
+    pub(crate) async fn put(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut left = bytes;
+        while !left.is_empty() {
+            let count = poll_fn(|cx| self.poll_put(left, cx)).await?;
+            left = left.get(count..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// Ready once the other end is gone or will write no more, and all it wrote was read.
+    pub(crate) fn poll_gone(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut lane = self.reads.borrow_mut();
+        if lane.closed && lane.bytes.is_empty() {
+            return Poll::Ready(());
+        }
+        wait(&mut lane.reader, cx);
+        Poll::Pending
+    }
+}
+
+impl Drop for Pipe {
+    fn drop(&mut self) {
+        self.reads.borrow_mut().close();
+        self.writes.borrow_mut().close();
+    }
+}
+
+impl AsyncRead for Pipe {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let mut lane = self.reads.borrow_mut();
+        if lane.bytes.is_empty() {
+            if lane.closed {
+                return Poll::Ready(Ok(()));
+            }
+            wait(&mut lane.reader, cx);
+            return Poll::Pending;
+        }
+        let count = buf.remaining().min(lane.bytes.len());
+        buf.put_slice(&lane.bytes.split_to(count));
+        if let Some(writer) = lane.writer.take() {
+            writer.wake();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Pipe {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_put(buf, cx)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let mut written = 0;
+        for buf in bufs.iter().filter(|buf| !buf.is_empty()) {
+            match self.poll_put(buf, cx) {
+                Poll::Ready(Ok(count)) => written += count,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending if written == 0 => return Poll::Pending,
+                Poll::Pending => break,
+            }
+        }
+        Poll::Ready(Ok(written))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.writes.borrow_mut().close();
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    fn take(pipe: &Pipe) -> Poll<Option<Bytes>> {
+        pipe.poll_take(&Context::from_waker(Waker::noop()))
+    }
+
+    #[tokio::test]
+    async fn what_one_end_writes_the_other_reads_and_the_end_comes_after_it() {
+        let (mut one, mut other) = Pipe::pair();
+        one.write_all(b"hello").await.unwrap();
+        other.write_all(b"answer").await.unwrap();
+        let mut text = [0; 6];
+        one.read_exact(&mut text).await.unwrap();
+        assert_eq!(&text, b"answer");
+        drop(one);
+        assert_eq!(take(&other), Poll::Ready(Some(Bytes::from_static(b"hello"))));
+        assert_eq!(take(&other), Poll::Ready(None));
+        let error = other.write_all(b"late").await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[tokio::test]
+    async fn a_shutdown_ends_one_direction() {
+        let (mut one, mut other) = Pipe::pair();
+        one.shutdown().await.unwrap();
+        assert_eq!(take(&other), Poll::Ready(None));
+        other.write_all(b"still here").await.unwrap();
+        assert_eq!(take(&one), Poll::Ready(Some(Bytes::from_static(b"still here"))));
+    }
+
+    #[tokio::test]
+    async fn a_pipe_holds_so_much_and_its_writer_waits_for_the_rest() {
+        let (mut one, other) = Pipe::pair();
+        let (sent, read) = tokio::join!(
+            async {
+                one.write_all(&vec![7; 3 * ROOM]).await.unwrap();
+                drop(one);
+            },
+            async {
+                let mut sizes = Vec::new();
+                while let Some(bytes) = poll_fn(|cx| other.poll_take(cx)).await {
+                    sizes.push(bytes.len());
+                }
+                sizes
+            }
+        );
+        assert_eq!((sent, read), ((), vec![ROOM; 3]));
+    }
+}

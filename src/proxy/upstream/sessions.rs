@@ -1,0 +1,249 @@
+//! Connections of HTTP/2 to the upstream: shared by many requests at once, dialled when the streams of the others are used up.
+//!
+//! A request does not get the connection but a pipe, whose other end is a stream of it. The pipe is never kept for another
+//! request. While one connection is being dialled, everybody who needs one waits for it and shares the outcome.
+
+use std::cell::{Cell, RefCell};
+use std::future::{Future as _, poll_fn};
+use std::io;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::client::{Builder, Connection, SendRequest};
+use http::uri::Scheme;
+use tokio::sync::watch;
+use tokio::task::spawn_local;
+
+use crate::proxy::h2::beat::Beat;
+use crate::proxy::h2::outbound;
+use crate::proxy::stream::Stream;
+use crate::proxy::stream::pipe::Pipe;
+use crate::proxy::watch::Moment;
+use crate::snapshot::Timeouts;
+
+use super::{Lease, Open, Origin, Pool};
+
+/// Requests at once on one connection, however many more the upstream would take.
+const STREAMS: usize = 100;
+/// Bytes of an answer that may be on their way on one stream. A connection has room for that on all of its streams, so that
+/// callers who take nothing of their answers keep nobody else waiting.
+const STREAM_WINDOW: u32 = 128 << 10;
+const CONNECTION_WINDOW: u32 = STREAM_WINDOW * STREAMS as u32;
+/// Bytes of a request body that a stream holds while the connection is busy.
+const SEND_BUFFER: usize = 64 << 10;
+/// What the head of an answer may take, as HTTP/2 counts it; judged in full once it is HTTP/1.1.
+const HEADER_LIST: u32 = 80 << 10;
+/// How long the upstream has to see that its connection ends.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// What comes of a connection that is being dialled: nothing yet, or whether it is there.
+type Dialled = watch::Receiver<Option<Result<(), io::ErrorKind>>>;
+
+/// The connections of one pool.
+#[derive(Default)]
+pub(super) struct Sessions {
+    open: RefCell<Vec<Rc<Session>>>,
+    dialling: RefCell<Option<Dialled>>,
+    /// The log was told that the upstream does not keep to HTTP/2.
+    garbled: Cell<bool>,
+}
+
+/// One connection.
+struct Session {
+    /// Opens streams; `None` once no further one is to begin. Without it the connection ends with its last stream.
+    sender: RefCell<Option<SendRequest<Bytes>>>,
+    scheme: Scheme,
+    streams: Cell<usize>,
+    quiet_since: Cell<Moment>,
+    /// It carried a stream before.
+    used: Cell<bool>,
+    /// The upstream answered on it.
+    answered: Cell<bool>,
+}
+
+impl Session {
+    /// The upstream takes another stream.
+    fn has_room(&self) -> bool {
+        let sender = self.sender.borrow();
+        sender.as_ref().is_some_and(|sender| self.streams.get() < sender.current_max_send_streams().clamp(1, STREAMS))
+    }
+
+    /// The upstream may still be asked on it: it did not say goodbye.
+    fn is_usable(&self) -> bool {
+        let cx = &mut Context::from_waker(Waker::noop());
+        let mut sender = self.sender.borrow_mut();
+        sender.as_mut().is_some_and(|sender| !matches!(sender.poll_ready(cx), Poll::Ready(Err(_))))
+    }
+}
+
+/// Counts a stream of a connection until it is dropped.
+struct Counted {
+    session: Rc<Session>,
+    pool: Rc<Pool>,
+}
+
+impl Counted {
+    fn new(session: Rc<Session>, pool: Rc<Pool>) -> Self {
+        session.streams.set(session.streams.get() + 1);
+        Self { session, pool }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.session.streams.set(self.session.streams.get().saturating_sub(1));
+        self.session.quiet_since.set(self.pool.watch.now());
+    }
+}
+
+impl Sessions {
+    /// A connection with room for a stream. Those that the upstream has given up are left out from now on.
+    fn find(&self) -> Option<Rc<Session>> {
+        let mut open = self.open.borrow_mut();
+        open.retain(|session| session.is_usable());
+        open.iter().find(|session| session.has_room()).cloned()
+    }
+
+    /// Opens no further stream on any of them: each ends with its last one.
+    pub(super) fn retire(&self) {
+        for session in self.open.take() {
+            session.sender.take();
+        }
+    }
+
+    fn remove(&self, session: &Rc<Session>) {
+        session.sender.take();
+        self.open.borrow_mut().retain(|other| !Rc::ptr_eq(other, session));
+    }
+}
+
+impl Pool {
+    /// A stream for one request, on a connection that is there or on a new one.
+    pub(crate) async fn stream(
+        self: &Rc<Self>,
+        origin: &Origin,
+        timeouts: &Timeouts,
+        retries: u32,
+    ) -> io::Result<Lease> {
+        loop {
+            if let Some(session) = self.sessions.find() {
+                return Ok(self.start(session));
+            }
+            let dialling = self.sessions.dialling.borrow().clone();
+            let mut dialling = match dialling {
+                Some(dialling) => dialling,
+                None => self.start_dialling(origin.clone(), *timeouts, retries),
+            };
+            match dialling.wait_for(Option::is_some).await.map(|outcome| *outcome) {
+                Ok(Some(Ok(()))) => {}
+                Ok(Some(Err(kind))) => return Err(kind.into()),
+                Ok(None) | Err(_) => return Err(io::ErrorKind::Other.into()),
+            }
+        }
+    }
+
+    /// Lets a task of its own carry a stream, from the pipe whose other end is the lease.
+    fn start(self: &Rc<Self>, session: Rc<Session>) -> Lease {
+        let (near, far) = Pipe::pair();
+        let reused = session.used.replace(true);
+        let sender = session.sender.borrow().clone();
+        let counted = Counted::new(session, Rc::clone(self));
+        spawn_local(async move {
+            let (session, Some(sender)) = (&counted.session, sender) else { return };
+            let answered = || {
+                session.answered.set(true);
+                counted.pool.sessions.garbled.set(false);
+            };
+            outbound::carry(&far, sender, &session.scheme, answered).await;
+        });
+        Lease { stream: Stream::Pipe(near), reused, _open: None }
+    }
+
+    /// Dials in a task of its own, which serves the connection from then on: a caller that goes away ends neither.
+    fn start_dialling(self: &Rc<Self>, origin: Origin, timeouts: Timeouts, retries: u32) -> Dialled {
+        let (tell, told) = watch::channel(None);
+        *self.sessions.dialling.borrow_mut() = Some(told.clone());
+        let pool = Rc::clone(self);
+        spawn_local(async move {
+            let dialled = pool.dial_session(&origin, &timeouts, retries).await;
+            *pool.sessions.dialling.borrow_mut() = None;
+            match dialled {
+                Ok((session, connection, open)) => {
+                    pool.sessions.open.borrow_mut().push(Rc::clone(&session));
+                    // Nobody may wait any more.
+                    let _ = tell.send(Some(Ok(())));
+                    pool.drive(&session, connection, timeouts.idle).await;
+                    drop(open);
+                }
+                Err(error) => drop(tell.send(Some(Err(error.kind())))),
+            }
+        });
+        told
+    }
+
+    async fn dial_session(
+        &self,
+        origin: &Origin,
+        timeouts: &Timeouts,
+        retries: u32,
+    ) -> io::Result<(Rc<Session>, Connection<Stream, Bytes>, Option<Open>)> {
+        let Lease { stream, _open: open, .. } = self.dial(origin, timeouts, retries).await?;
+        let mut builder = Builder::new();
+        builder
+            .enable_push(false)
+            .initial_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .initial_max_send_streams(STREAMS)
+            .max_header_list_size(HEADER_LIST)
+            .max_send_buffer_size(SEND_BUFFER);
+        let (sender, connection) = builder.handshake(stream).await.map_err(io::Error::other)?;
+        let session = Rc::new(Session {
+            sender: RefCell::new(Some(sender)),
+            scheme: if origin.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP },
+            streams: Cell::new(0),
+            quiet_since: Cell::new(self.watch.now()),
+            used: Cell::new(false),
+            answered: Cell::new(false),
+        });
+        Ok((session, connection, open))
+    }
+
+    /// Serves a connection to its end: it is closed when it was quiet for `idle`, and dropped when the upstream is gone.
+    async fn drive(self: &Rc<Self>, session: &Rc<Session>, mut connection: Connection<Stream, Bytes>, idle: Duration) {
+        let slot = self.watch.enter();
+        let mut beat = Beat::new(connection.ping_pong(), slot.now());
+        let mut connection = pin!(connection);
+        let ended = poll_fn(|cx| {
+            if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+                return Poll::Ready(ended.err());
+            }
+            let now = slot.now();
+            if self.retired.get() {
+                self.sessions.retire();
+            }
+            let quiet_since = if session.streams.get() == 0 { session.quiet_since.get() } else { now };
+            let until = quiet_since.after(idle);
+            if until <= now {
+                // No stream begins on it from now on.
+                self.sessions.remove(session);
+            }
+            if until.after(FAREWELL) <= now || beat.poll_dead(now, cx).is_ready() {
+                return Poll::Ready(None);
+            }
+            let next = if until <= now { until.after(FAREWELL) } else { until };
+            slot.arm(next.min(beat.due()), cx);
+            Poll::Pending
+        });
+        let ended = ended.await;
+        self.sessions.remove(session);
+        let goodbye = |error: &h2::Error| error.is_go_away() && error.is_remote();
+        if let Some(error) = ended.filter(|error| !session.answered.get() && !goodbye(error))
+            && !self.sessions.garbled.replace(true)
+        {
+            tracing::warn!(%error, "the upstream does not keep to HTTP/2; should upstream.protocol be h1?");
+        }
+    }
+}

@@ -1,0 +1,476 @@
+"""HTTP/2 through a real gateway, by clients and servers that nobody here wrote.
+
+    http2.py SCOPEGATE      the binary; the Python that runs this has grpcio, httpx[http2] and h2 installed
+
+    grpcio, httpx, curl, h2load, frames made by hand → gateway → a gRPC server (HTTP/2), or a server of HTTP/1.1
+
+Each check prints a line. Exit 0 when all of them hold.
+"""
+
+import http.client
+import http.server
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from concurrent import futures
+from contextlib import contextmanager
+from pathlib import Path
+
+import grpc
+import httpx
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.errors import ErrorCodes
+from h2.events import ConnectionTerminated, DataReceived, ResponseReceived, StreamReset
+from hyperframe.frame import ContinuationFrame, Frame, GoAwayFrame, HeadersFrame, RstStreamFrame, WindowUpdateFrame
+
+from run import PATIENCE, Process, create_key, free_address
+
+POLICY = """version: 1
+routes:
+  POST /echo.Echo/{method}: echo:call
+  POST /echo.Admin/{method}: echo:admin
+  GET /open/{*rest}: { auth: anyone }
+  POST /open/{*rest}: { auth: anyone }
+  GET /whoami: { auth: key }
+"""
+METHODS = ("Unary", "Collect", "Count", "Chat", "Sleep", "Abort", "Large")
+
+
+class Service(grpc.GenericRpcHandler):
+    """Methods that take and give plain bytes, and keep what was seen of each call."""
+
+    def __init__(self):
+        self.cancelled = threading.Semaphore(0)
+        self.metadata = []
+
+    def service(self, call):
+        name = call.method.rsplit("/", 1)[1]
+        handler = getattr(self, name.lower(), None)
+        if handler is None:
+            return None
+        self.metadata.append(dict(call.invocation_metadata))
+        kind = {"Collect": grpc.stream_unary_rpc_method_handler, "Count": grpc.unary_stream_rpc_method_handler,
+                "Chat": grpc.stream_stream_rpc_method_handler, "Large": grpc.unary_stream_rpc_method_handler}
+        return kind.get(name, grpc.unary_unary_rpc_method_handler)(handler)
+
+    def unary(self, request, context):
+        context.send_initial_metadata((("x-initial", "1"),))
+        context.set_trailing_metadata((("x-trailing", "2"),))
+        return request.upper()
+
+    def collect(self, requests, context):
+        return b",".join(requests)
+
+    def count(self, request, context):
+        for number in range(int(request)):
+            yield b"%d" % number
+
+    def chat(self, requests, context):
+        context.add_callback(self.cancelled.release)
+        for request in requests:
+            yield request[::-1]
+
+    def sleep(self, request, context):
+        context.add_callback(self.cancelled.release)
+        time.sleep(float(request))
+        return b""
+
+    def abort(self, request, context):
+        context.abort(grpc.StatusCode.FAILED_PRECONDITION, "not now: 50% \u00e9")
+
+    def large(self, request, context):
+        for _ in range(int(request)):
+            yield bytes(64 * 1024)
+
+
+class Plain(http.server.BaseHTTPRequestHandler):
+    """A server of HTTP/1.1 that says what it got."""
+
+    protocol_version = "HTTP/1.1"
+    seen = []
+
+    def do_GET(self):
+        length = int(self.headers.get("content-length") or 0)
+        body = self.rfile.read(length)
+        if self.headers.get("transfer-encoding") == "chunked":
+            while size := int(self.rfile.readline() or "0", 16):
+                body += self.rfile.read(size)
+                self.rfile.readline()
+            length = len(body) if self.rfile.readline() else -1
+        if len(body) != length:
+            # It was broken off, so that it is no request.
+            self.close_connection = True
+            return
+        Plain.seen.append((self.requestline, self.headers.items(), body))
+        answer = json.dumps({"line": self.requestline, "length": len(body)}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(answer)
+
+    do_POST = do_HEAD = do_GET
+
+    def log_message(self, *arguments):
+        pass
+
+
+@contextmanager
+def gateway(binary, upstream, protocol, more=""):
+    """A gateway in front of `upstream`; gives its address, its admin address and a maker of keys."""
+    with tempfile.TemporaryDirectory() as folder:
+        listen, admin = free_address(), free_address()
+        config = Path(folder, "scopegate.yaml")
+        config.write_text(
+            f'listen: {listen}\nupstream: {{ url: "http://{upstream}", protocol: {protocol} }}\npolicy: policy.yaml\n'
+            f'keys: {{ store: "sqlite:keys.db" }}\nadmin: {{ listen: "{admin}" }}\nworkers: 1\n{more}')
+        Path(folder, "policy.yaml").write_text(POLICY)
+        environment = {"PATH": os.environ["PATH"], "HOME": folder, "TMPDIR": folder}
+
+        def key(name, *grant):
+            return create_key(binary, folder, environment, name, *grant, config=config)
+
+        keys = {"CALL": key("call", "--scopes", "echo:call"), "NONE": key("none", "--no-scopes")}
+        with Process(binary, ["serve", "-c", str(config)], folder, environment) as process:
+            process.until("the gateway to be ready", lambda: figure(admin, "scopegate_store_up") is not None)
+            yield listen, admin, keys
+            for name, value in keys.items():
+                assert value not in process.said, f"the key {name} is in the log"
+
+
+def figure(admin, name, label=""):
+    """The value of a metric, or None where the gateway does not answer yet."""
+    host, port = admin.split(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=PATIENCE)
+    try:
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read().decode()
+    except OSError:
+        return None
+    finally:
+        connection.close()
+    found = re.search(rf"^{name}(?:{{[^}}]*{label}[^}}]*}})? ([0-9.e+]+)$", text, re.M)
+    return float(found[1]) if found else None
+
+
+def until(what, found):
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        if found():
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"waited for {what}")
+
+
+def code_of(call):
+    """The status that a call fails with."""
+    try:
+        call()
+    except grpc.RpcError as error:
+        return error.code()
+    raise AssertionError("the call did not fail")
+
+
+def calls_of_grpc(address, keys, service):
+    channel = grpc.insecure_channel(address, options=[("grpc.enable_retries", 0)])
+    path = "/echo.Echo/"
+    with_key = {"metadata": (("authorization", f"Bearer {keys['CALL']}"), ("x-own", "kept")), "timeout": PATIENCE}
+
+    unary = channel.unary_unary(path + "Unary")
+    answer, call = unary.with_call(b"hello", **with_key)
+    assert answer == b"HELLO"
+    assert dict(call.initial_metadata())["x-initial"] == "1" and dict(call.trailing_metadata())["x-trailing"] == "2"
+    seen = service.metadata[-1]
+    assert seen["x-own"] == "kept" and "authorization" not in seen, seen
+    assert channel.stream_unary(path + "Collect")(iter([b"a", b"b", b"c"]), **with_key) == b"a,b,c"
+    assert list(channel.unary_stream(path + "Count")(b"1000", **with_key)) == [b"%d" % n for n in range(1000)]
+    assert sum(map(len, channel.unary_stream(path + "Large")(b"200", **with_key))) == 200 * 64 * 1024
+    print("ok    grpcio: unary, client streaming, server streaming, metadata both ways", flush=True)
+
+    turn = threading.Semaphore(0)
+
+    def requests():
+        for number in range(20):
+            yield b"message %d" % number
+            assert turn.acquire(timeout=PATIENCE), "the answer to each message comes before the next one"
+
+    answers = []
+    for message in channel.stream_stream(path + "Chat")(requests(), **with_key):
+        answers.append(message)
+        turn.release()
+    assert len(answers) == 20 and answers[3] == b"3 egassem"
+    print("ok    grpcio: both ways at once, message by message", flush=True)
+
+    assert service.cancelled.acquire(timeout=PATIENCE)
+    assert code_of(lambda: channel.unary_unary(path + "Abort")(b"", **with_key)) == grpc.StatusCode.FAILED_PRECONDITION
+    begun = time.monotonic()
+    slow = channel.unary_unary(path + "Sleep")
+    assert code_of(lambda: slow(b"2", **with_key | {"timeout": 0.3})) == grpc.StatusCode.DEADLINE_EXCEEDED
+    assert time.monotonic() - begun < 2
+    assert service.cancelled.acquire(timeout=PATIENCE), "the server learns of the deadline"
+    held = threading.Event()
+    call = channel.stream_stream(path + "Chat")(iter(lambda: held.wait(PATIENCE) and None or b"x", b""), **with_key)
+    call.cancel()
+    held.set()
+    assert code_of(lambda: list(call)) == grpc.StatusCode.CANCELLED
+    print("ok    grpcio: statuses of the server, deadlines, cancellation", flush=True)
+
+    def status(key, method="/echo.Echo/Unary"):
+        metadata = (("authorization", f"Bearer {key}"),) if key else ()
+        return code_of(lambda: channel.unary_unary(method)(b"x", metadata=metadata, timeout=PATIENCE))
+
+    assert status(None) == grpc.StatusCode.UNAUTHENTICATED
+    assert status("sg_nonsense") == grpc.StatusCode.UNAUTHENTICATED
+    assert status(keys["NONE"]) == grpc.StatusCode.PERMISSION_DENIED
+    assert status(keys["CALL"], "/echo.Admin/Unary") == grpc.StatusCode.PERMISSION_DENIED
+    try:
+        channel.stream_stream(path + "Chat")(iter([b"a"] * 1000), timeout=PATIENCE).next()
+    except grpc.RpcError as error:
+        assert error.code() == grpc.StatusCode.UNAUTHENTICATED and "key" in error.details(), error
+    print("ok    grpcio: denials are UNAUTHENTICATED and PERMISSION_DENIED, in the middle of a stream, too", flush=True)
+
+    with futures.ThreadPoolExecutor(40) as many:
+        results = list(many.map(lambda n: unary(b"n%d" % n, **with_key), range(400)))
+    assert results == [b"N%d" % n for n in range(400)]
+    print("ok    grpcio: 400 calls, 40 at once, each with its own answer", flush=True)
+    channel.close()
+
+
+def requests_of_httpx(address, keys):
+    with httpx.Client(http1=False, http2=True, base_url=f"http://{address}", timeout=PATIENCE) as client:
+        answer = client.get("/open/a%20b?x=%41&x=2")
+        assert answer.http_version == "HTTP/2" and answer.json()["line"] == "GET /open/a%20b?x=%41&x=2 HTTP/1.1"
+        assert client.post("/open/a", content=bytes(300_000)).json()["length"] == 300_000
+        assert client.post("/open/a", content=(bytes(1000) for _ in range(300))).json()["length"] == 300_000
+        assert client.get("/whoami").json()["code"] == "missing_key"
+        assert client.get("/whoami", headers={"Authorization": f"Bearer {keys['CALL']}"}).status_code == 200
+        head = client.head("/open/a")
+        assert head.status_code == 200 and head.content == b""
+    line, fields, _ = Plain.seen[0]
+    names = [name.lower() for name, _ in fields]
+    assert "via" in names and dict(fields)["via"].startswith("2.0") and names.count("host") == 1, fields
+    print("ok    httpx: bodies by length and in pieces, denials, HEAD", flush=True)
+
+
+class Frames:
+    """A connection whose frames are made by hand."""
+
+    def __init__(self, address):
+        host, port = address.split(":")
+        self.socket = socket.create_connection((host, int(port)), timeout=PATIENCE)
+        self.h2 = H2Connection(H2Configuration(validate_outbound_headers=False, normalize_outbound_headers=False,
+                                               validate_inbound_headers=False))
+        self.h2.initiate_connection()
+        self.address = address
+        self.flush()
+
+    def flush(self):
+        self.socket.sendall(self.h2.data_to_send())
+
+    def fields(self, more=(), **pseudo):
+        known = {"method": "GET", "scheme": "http", "authority": self.address, "path": "/open/a"} | pseudo
+        return [(f":{name}", value) for name, value in known.items() if value is not None] + list(more)
+
+    def block(self, fields):
+        return self.h2.encoder.encode(fields)
+
+    def send(self, frame):
+        self.socket.sendall(frame.serialize())
+
+    def events(self, last):
+        """All events until one for which `last` is true, or the end of the connection."""
+        seen = []
+        while True:
+            try:
+                data = self.socket.recv(65536)
+            except ConnectionError:
+                return seen
+            if not data:
+                return seen
+            for event in self.h2.receive_data(data):
+                seen.append(event)
+                if isinstance(event, DataReceived):
+                    self.h2.acknowledge_received_data(len(event.data), event.stream_id)
+                if last(event):
+                    return seen
+            self.flush()
+
+    def ending(self, answers=True):
+        """What answers frames that `h2` knows nothing of: a status, the reason of a GOAWAY, or the end of the connection."""
+        held = b""
+        while True:
+            try:
+                data = self.socket.recv(65536)
+            except ConnectionError:
+                return "closed"
+            if not data:
+                return "closed"
+            held += data
+            while len(held) >= 9:
+                frame, length = Frame.parse_frame_header(memoryview(held[:9]))
+                if len(held) < 9 + length:
+                    break
+                frame.parse_body(memoryview(held[9:9 + length]))
+                held = held[9 + length:]
+                if isinstance(frame, GoAwayFrame) and frame.error_code:
+                    return ErrorCodes(frame.error_code)
+                if answers and isinstance(frame, HeadersFrame):
+                    return int(dict(self.h2.decoder.decode(frame.data))[":status"])
+
+    def outcome(self, fields, data=None, end=True):
+        """How the gateway ends a stream: a status, or the reason of a reset or of a GOAWAY."""
+        stream = self.h2.get_next_available_stream_id()
+        self.h2.send_headers(stream, fields, end_stream=data is None and end)
+        if data is not None:
+            self.h2.send_data(stream, data, end_stream=end)
+        self.flush()
+        over = (ResponseReceived, StreamReset, ConnectionTerminated)
+        for event in self.events(lambda event: isinstance(event, over)):
+            if isinstance(event, ResponseReceived):
+                return int(dict(event.headers)[b":status"])
+            if isinstance(event, (StreamReset, ConnectionTerminated)):
+                return event.error_code
+        return "closed"
+
+
+def malformed_requests(address, key):
+    refused = {400, ErrorCodes.PROTOCOL_ERROR}
+    begun = len(Plain.seen)
+    for name, make in {
+        "no method": lambda f: f.outcome(f.fields(method=None)),
+        "no path": lambda f: f.outcome(f.fields(path=None)),
+        "an empty path": lambda f: f.outcome(f.fields(path="")),
+        "a path without a slash": lambda f: f.outcome(f.fields(path="open/a")),
+        "a key in a path that is none": lambda f: f.outcome(f.fields(path=f"/open/a?key={key}<")),
+        "no scheme": lambda f: f.outcome(f.fields(scheme=None)),
+        "an unknown pseudo field": lambda f: f.outcome([(":open", "a"), *f.fields()]),
+        "a pseudo field behind a field": lambda f: f.outcome([("a", "b"), *f.fields()]),
+        "two paths": lambda f: f.outcome([(":path", "/open/b"), *f.fields()]),
+        "no authority and no Host": lambda f: f.outcome(f.fields(authority=None)),
+        "a Host that differs": lambda f: f.outcome(f.fields([("host", "other.test")])),
+        "two Hosts": lambda f: f.outcome(f.fields([("host", f.address), ("host", f.address)])),
+        "user information": lambda f: f.outcome(f.fields(authority=f"user@{f.address}")),
+        "Connection": lambda f: f.outcome(f.fields([("connection", "x-a")])),
+        "Transfer-Encoding": lambda f: f.outcome(f.fields([("transfer-encoding", "chunked")])),
+        "Keep-Alive": lambda f: f.outcome(f.fields([("keep-alive", "1")])),
+        "Upgrade": lambda f: f.outcome(f.fields([("upgrade", "websocket")])),
+        "Proxy-Connection": lambda f: f.outcome(f.fields([("proxy-connection", "close")])),
+        "TE: gzip": lambda f: f.outcome(f.fields([("te", "gzip")])),
+        "upper case": lambda f: f.outcome(f.fields([("X-A", "b")])),
+        "CR LF in a value": lambda f: f.outcome(f.fields([("x-a", "b\r\nc: d")])),
+        "NUL in a value": lambda f: f.outcome(f.fields([("x-a", "b\0")])),
+        "a colon in a name": lambda f: f.outcome(f.fields([("x:a", "b")])),
+        "a space in a path": lambda f: f.outcome(f.fields(path="/open/a HTTP/1.1\r\nx: y")),
+        "two lengths": lambda f: f.outcome(f.fields([("content-length", "1"), ("content-length", "2")], method="POST"), b"a"),
+        "a length that is no number": lambda f: f.outcome(f.fields([("content-length", "+1")], method="POST"), b"a"),
+        "a length without a body": lambda f: f.outcome(f.fields([("content-length", "5")], method="POST")),
+        "more data than the length": lambda f: f.outcome(f.fields([("content-length", "1")], method="POST"), b"abc"),
+        "less data than the length": lambda f: f.outcome(f.fields([("content-length", "5")], method="POST"), b"abc"),
+    }.items():
+        outcome = make(Frames(address))
+        assert outcome in refused or outcome == "closed", f"{name}: {outcome}"
+    # What begins to be wrong in its data was forwarded so far, and was never completed.
+    complete = [line for line, _, _ in Plain.seen[begun:]]
+    assert not complete, complete
+    assert Frames(address).outcome(Frames(address).fields(method="TRACE")) == 401
+    assert Frames(address).outcome(Frames(address).fields()) == 200
+    print("ok    h2: 29 malformed requests are refused, and none is completed upstream", flush=True)
+
+
+def floods(address, admin):
+    frames = Frames(address)
+    try:
+        for number in range(2000):
+            stream = 2 * number + 1
+            frames.send(HeadersFrame(stream, frames.block(frames.fields()), flags=["END_HEADERS", "END_STREAM"]))
+            frames.send(RstStreamFrame(stream, error_code=8))
+    except ConnectionError:
+        pass
+    outcome = frames.ending(answers=False)
+    assert outcome in (ErrorCodes.ENHANCE_YOUR_CALM, "closed"), outcome
+    print("ok    rapid reset: the connection is closed", flush=True)
+
+    frames = Frames(address)
+    try:
+        for number in range(2000):
+            stream = 2 * number + 1
+            frames.send(HeadersFrame(stream, frames.block(frames.fields(method="POST")), flags=["END_HEADERS"]))
+            frames.send(WindowUpdateFrame(stream, window_increment=2**31 - 1))
+    except ConnectionError:
+        pass
+    outcome = frames.ending(answers=False)
+    assert outcome in (ErrorCodes.ENHANCE_YOUR_CALM, "closed"), outcome
+    print("ok    resets that the caller makes the gateway send: the connection is closed", flush=True)
+
+    # One field of the table, given many times at a byte each.
+    again = bytes([0x80 | 62])
+    for count, ends in ((200, {431}), (15_000, {ErrorCodes.ENHANCE_YOUR_CALM, ErrorCodes.PROTOCOL_ERROR, 431, "closed"})):
+        frames = Frames(address)
+        block = frames.block(frames.fields([("x-bomb", "")])) + again * count
+        frames.send(HeadersFrame(1, block, flags=["END_HEADERS", "END_STREAM"]))
+        outcome = frames.ending()
+        assert outcome in ends, (count, outcome)
+    print("ok    header bombs: 431, or the end of the connection", flush=True)
+
+    frames = Frames(address)
+    frames.send(HeadersFrame(1, frames.block(frames.fields())))
+    try:
+        for number in range(20_000):
+            frames.send(ContinuationFrame(1, frames.block([("x-%d" % number, "y" * 100)])))
+    except ConnectionError:
+        pass
+    outcome = frames.ending()
+    assert outcome in (ErrorCodes.ENHANCE_YOUR_CALM, ErrorCodes.PROTOCOL_ERROR, ErrorCodes.COMPRESSION_ERROR, "closed"), outcome
+    print("ok    CONTINUATION flood: the connection is closed", flush=True)
+
+    until("the connections to be gone", lambda: figure(admin, "scopegate_connections", 'side="downstream"') == 0)
+    assert Frames(address).outcome(Frames(address).fields()) == 200
+
+
+def tools(address):
+    if shutil.which("curl") and "HTTP2" in subprocess.run(["curl", "--version"], capture_output=True, text=True).stdout:
+        said = subprocess.run(["curl", "-sS", "--http2-prior-knowledge", "-w", "%{http_version} %{http_code}", "-o", os.devnull,
+                               f"http://{address}/open/a"], capture_output=True, text=True)
+        assert said.stdout == "2 200", said
+        print("ok    curl: HTTP/2 by prior knowledge", flush=True)
+    if shutil.which("h2load"):
+        said = subprocess.run(["h2load", "-n", "3000", "-c", "4", "-m", "32", f"http://{address}/open/a"], capture_output=True, text=True)
+        assert "3000 succeeded, 0 failed" in said.stdout, said.stdout + said.stderr
+        print("ok    h2load: 3000 requests on 4 connections", flush=True)
+
+
+def main(binary):
+    service = Service()
+    server = grpc.server(futures.ThreadPoolExecutor(64))
+    server.add_generic_rpc_handlers((service,))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    with gateway(binary, f"127.0.0.1:{port}", "h2c") as (listen, admin, keys):
+        calls_of_grpc(listen, keys, service)
+        assert figure(admin, "scopegate_connections", 'side="upstream"') == 1, "one connection carried all of it"
+        until("the channel to be gone", lambda: figure(admin, "scopegate_connections", 'side="downstream"') == 0)
+    server.stop(None)
+    # Its queue of five would turn connections away. That callers break off is what it is there for.
+    http.server.ThreadingHTTPServer.request_queue_size = 256
+    http.server.ThreadingHTTPServer.handle_error = lambda *fault: None
+    plain = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Plain)
+    threading.Thread(target=plain.serve_forever, daemon=True).start()
+    with gateway(binary, "127.0.0.1:%d" % plain.server_port, "h1", "log: { level: trace }\n") as (listen, admin, keys):
+        requests_of_httpx(listen, keys)
+        malformed_requests(listen, keys["CALL"])
+        floods(listen, admin)
+        tools(listen)
+        until("all connections to be gone", lambda: figure(admin, "scopegate_connections", 'side="downstream"') == 0)
+
+
+if __name__ == "__main__":
+    main(str(Path(sys.argv[1]).resolve()))

@@ -1,0 +1,18 @@
+//! HTTP/2 on either side or both: the same verdicts, streams that end as they should, limits.
+
+mod callers; // Callers of HTTP/2 before an upstream of HTTP/1.1.
+mod limits; // What a connection of HTTP/2 may take.
+mod upstreams; // Upstreams of HTTP/2, and what they are told.
+
+use std::time::{Duration, Instant};
+
+use crate::support::PATIENCE;
+
+/// Waits until `found`, while the test's own connections go on.
+async fn eventually(what: &str, mut found: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !found() {
+        assert!(start.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

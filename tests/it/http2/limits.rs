@@ -1,0 +1,152 @@
+//! What a connection of HTTP/2 may take.
+
+use std::future::poll_fn;
+
+use bytes::Bytes;
+use h2::Reason;
+
+use super::eventually;
+use crate::support::http2::{Caller, read, run};
+use crate::support::{Setup, Upstream};
+
+const OPEN: &str = "  GET|POST /x: { auth: anyone }\n";
+
+#[test]
+fn a_head_over_its_limits_is_refused_by_name() {
+    let upstream = Upstream::ok();
+    let gateway = Setup::new(&upstream).routes(OPEN).start();
+    run(async {
+        let mut caller = Caller::connect(gateway.address()).await;
+        let many = (0..120).fold(caller.head("GET", "/api/x", ""), |head, n| head.header(format!("x-{n}"), "1"));
+        let large = caller.head("GET", "/api/x", "").header("x-large", "x".repeat(32 << 10));
+        let long = caller.head("GET", &format!("/api/x?{}", "x".repeat(9000)), "");
+        for (head, status, code) in
+            [(many, 431, "headers_too_large"), (large, 431, "headers_too_large"), (long, 414, "target_too_long")]
+        {
+            let answer = caller.call(head).await.expect("an answer");
+            assert_eq!((answer.status, answer.code().as_str()), (status, code));
+        }
+        let huge = caller.head("GET", "/api/x", "").header("x-large", "x".repeat(60 << 10));
+        assert_eq!(caller.call(huge).await.expect("an answer").status, 431);
+        assert_eq!(caller.get("/api/x", "").await.status, 200);
+    });
+}
+
+#[test]
+fn a_connection_has_no_more_streams_than_it_may() {
+    let upstream = Upstream::start(|connection| {
+        while connection.request().is_some() {
+            connection.wait_for("go");
+            connection.send(crate::support::OK);
+        }
+    });
+    let gateway = Setup::new(&upstream).routes(OPEN).config("limits: { h2_streams: 3 }").start();
+    run(async {
+        let mut caller = Caller::connect(gateway.address()).await;
+        caller.get("/api/none", "").await;
+        assert_eq!(caller.requests.current_max_send_streams(), 3);
+        let heads: Vec<_> = (0..5).map(|_| caller.head("GET", "/api/x", "")).collect();
+        let mut calls = Vec::new();
+        for head in heads {
+            let mut requests = caller.requests.clone();
+            calls.push(tokio::task::spawn_local(async move {
+                poll_fn(|cx| requests.poll_ready(cx)).await.expect("a connection");
+                let request = head.body(()).expect("a request");
+                read(requests.send_request(request, true).expect("a stream").0).await
+            }));
+        }
+        eventually("three requests upstream", || upstream.connections() == 3).await;
+        upstream.allow("go");
+        for call in calls {
+            assert_eq!(call.await.expect("a task").expect("an answer").status, 200);
+        }
+        assert!(upstream.connections() <= 4, "the other two came later");
+    });
+}
+
+#[test]
+fn a_connection_whose_streams_are_given_up_too_often_is_closed() {
+    let upstream = Upstream::start(|connection| {
+        connection.request();
+        connection.wait_for_close();
+    });
+    let gateway = Setup::new(&upstream).routes(OPEN).config("limits: { h2_resets: 5/30s }").start();
+    run(async {
+        let mut caller = Caller::connect(gateway.address()).await;
+        for number in 1..=6 {
+            let head = caller.head("POST", "/api/x", "");
+            let (_response, mut stream) = caller.begin(head).await;
+            eventually("the request upstream", || upstream.connections() == number).await;
+            stream.send_reset(Reason::CANCEL);
+        }
+        let ended = caller.over.await.expect("the connection's task");
+        let reason = ended.expect_err("a GOAWAY").reason();
+        assert_eq!(reason, Some(Reason::ENHANCE_YOUR_CALM));
+    });
+}
+
+#[test]
+fn a_connection_without_streams_is_closed_after_its_idle_time() {
+    let upstream = Upstream::ok();
+    let gateway = Setup::new(&upstream).routes(OPEN).config("limits: { idle: 500ms }").start();
+    run(async {
+        let mut caller = Caller::connect(gateway.address()).await;
+        assert_eq!(caller.get("/api/x", "").await.status, 200);
+        assert!(caller.over.await.expect("the connection's task").is_ok(), "in order");
+    });
+}
+
+#[test]
+fn a_drain_finishes_the_streams_and_says_goodbye() {
+    let upstream = Upstream::start(|connection| {
+        connection.request();
+        connection.note("asked");
+        connection.wait_for("go");
+        connection.send(crate::support::OK);
+    });
+    let gateway = Setup::new(&upstream).routes(OPEN).start();
+    run(async {
+        let mut caller = Caller::connect(gateway.address()).await;
+        let head = caller.head("POST", "/api/x", "");
+        let (response, mut stream) = caller.begin(head).await;
+        stream.send_data(Bytes::from_static(b"x"), true).expect("data");
+        let waiting = tokio::task::spawn_local(read(response));
+        eventually("the request upstream", || upstream.noted("asked") == 1).await;
+        gateway.process.signal("TERM");
+        eventually("a GOAWAY", || {
+            let ready = caller.requests.poll_ready(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+            matches!(ready, std::task::Poll::Ready(Err(_)))
+        })
+        .await;
+        upstream.allow("go");
+        let answer = waiting.await.expect("a task").expect("an answer");
+        assert_eq!((answer.status, answer.body.as_slice()), (200, b"ok".as_slice()));
+    });
+    assert_eq!(gateway.process.exit_code(), 0);
+}
+
+#[test]
+fn a_caller_who_takes_nothing_costs_little_memory_and_loses_the_stream() {
+    let upstream = Upstream::start(|connection| {
+        connection.request_head();
+        connection.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        let block = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
+        while connection.send(&block) {}
+        connection.note("gone");
+    });
+    let gateway = Setup::new(&upstream).routes(OPEN).config("limits: { write_stall: 2s }").start();
+    run(async {
+        let mut caller = Caller::connect(gateway.address()).await;
+        let before = gateway.memory("VmRSS");
+        let mut streams = Vec::new();
+        for _ in 0..20 {
+            let head = caller.head("POST", "/api/x", "");
+            let (response, stream) = caller.begin(head).await;
+            streams.push((response.await.expect("an answer"), stream));
+        }
+        eventually("the upstream to be rid of all", || upstream.noted("gone") == 20).await;
+        let grown = gateway.memory("VmHWM").saturating_sub(before);
+        assert!(grown < 20 * 1024, "{grown} KiB for 20 streams");
+        assert_eq!(caller.get("/api/none", "").await.status, 401, "the connection goes on");
+    });
+}
