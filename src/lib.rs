@@ -2,7 +2,8 @@
 //!
 //! # The life of a request
 //!
-//! 1. **Accept**: [`server`] hands a connection to a worker; `proxy::downstream` reads a head, by [`http1`].
+//! 1. **Accept**: a worker of [`server`] takes a connection, reads its PROXY header and ends its TLS where the listener has
+//!    them; `proxy::downstream` reads a head, by [`http1`], and `proxy::client` finds out whose address it is.
 //! 2. **Judge**: [`policy::Policy::judge`] makes one [`policy::Target`], or the answer is 400. What is matched is what is
 //!    forwarded.
 //! 3. **Take the credential**: `proxy::credential` finds none, one, or several that contradict each other.

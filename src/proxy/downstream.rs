@@ -10,11 +10,11 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncWrite;
 use tokio::task::coop::unconstrained;
 
 use crate::http1::head::{self, AnswerTo, Framing, Version, is_due};
-use crate::snapshot::Limits;
+use crate::snapshot::{Carrier, Limits};
 use crate::telemetry::label::{Code, Side};
 
 use super::buffer::Buffer;
@@ -36,8 +36,10 @@ const LINGER: Duration = Duration::from_secs(1);
 /// Who is at the other end.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer {
-    /// `None` over a Unix socket.
+    /// Who connected, or whom a PROXY header named; `None` over a Unix socket.
     pub(crate) address: Option<IpAddr>,
+    /// What HTTP came in.
+    pub(crate) carrier: Carrier,
 }
 
 /// What follows a request on its connection.
@@ -60,6 +62,8 @@ struct Connection {
     accepted: Moment,
     /// Nothing was read yet.
     fresh: bool,
+    /// Requests that were read.
+    requests: u64,
     _open: Open,
 }
 
@@ -84,11 +88,11 @@ pub(crate) async fn serve(worker: Rc<Worker>, stream: Stream, peer: Peer) {
     }
 }
 
-/// Answers a connection that is one too many.
-pub(crate) async fn turn_away(worker: Rc<Worker>, stream: Stream, peer: Peer) {
+/// Answers a connection that no request is read from.
+pub(crate) async fn turn_away(worker: Rc<Worker>, stream: Stream, (peer, error): (Peer, ProxyError)) {
     let mut connection = Connection::new(worker, stream, peer);
     connection.ticket.open = true;
-    connection.refuse(ProxyError::Overloaded).await;
+    connection.refuse(error).await;
 }
 
 impl Drop for Connection {
@@ -112,6 +116,7 @@ impl Connection {
             ticket: Ticket::new(now, wall, peer.address),
             accepted: worker.watch.now(),
             fresh: true,
+            requests: 0,
             _open: Open::new(&worker.cells, Side::Downstream),
             worker,
         }
@@ -155,6 +160,7 @@ impl Connection {
                     let (now, wall) = self.worker.clocks();
                     deadline = self.slot.now().after(limits.header_timeout);
                     self.ticket.restart(now, wall);
+                    self.ticket.peer = self.peer.address;
                 }
                 if is_due(self.input.filled(), judged, &head_limits) {
                     if let Some(read) = self.judge() {
@@ -177,6 +183,7 @@ impl Connection {
                 Ok(0) | Err(_) => {
                     // Half a head is no request.
                     self.ticket.open = false;
+                    self.stream.end_session();
                     return None;
                 }
             }
@@ -196,15 +203,25 @@ impl Connection {
     fn judge(&mut self) -> Option<Read> {
         let view = self.worker.view();
         let mut out = self.worker.borrow_output();
+        let last = self.is_last(&view.snapshot.config.limits);
         let mut incoming =
-            Incoming { input: self.input.filled(), peer: &self.peer, ticket: &mut self.ticket, out: &mut out };
+            Incoming { input: self.input.filled(), peer: &self.peer, last, ticket: &mut self.ticket, out: &mut out };
         match handle(&self.worker, &view, &mut incoming) {
             Verdict::More => {
                 self.worker.return_output(out);
                 None
             }
-            verdict => Some(Read { view, verdict, out }),
+            verdict => {
+                self.requests += 1;
+                Some(Read { view, verdict, out })
+            }
         }
+    }
+
+    /// True where the request that is being read is the last that this connection takes.
+    fn is_last(&self, limits: &Limits) -> bool {
+        limits.requests_per_connection.is_some_and(|most| self.requests + 1 >= most)
+            || limits.connection_age.is_some_and(|most| self.accepted.after(most) <= self.slot.now())
     }
 
     /// Reads once. `TimedOut` at the deadline, `Interrupted` when an idle connection is to end for a drain.

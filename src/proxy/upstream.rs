@@ -14,7 +14,7 @@ use std::time::Duration;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::{TcpStream, UnixStream};
-use tokio_rustls::TlsConnector;
+use tokio_rustls::{TlsConnector, TlsStream};
 
 use crate::snapshot::{Timeouts, UpstreamAddress};
 use crate::telemetry::label::Side;
@@ -243,7 +243,7 @@ async fn connect(origin: &Origin) -> io::Result<Stream> {
                 Some((settings, name)) => {
                     let connector = TlsConnector::from(Arc::clone(settings));
                     let stream = connector.connect(name.clone(), stream).await?;
-                    Ok(Stream::Tls(Box::new(stream)))
+                    Ok(Stream::Tls(Box::new(TlsStream::Client(stream))))
                 }
             }
         }

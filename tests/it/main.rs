@@ -23,12 +23,14 @@ mod cors; // Preflights, and answers that pages of other origins can read.
 mod credentials; // Where a key is taken from and removed by exact bytes; the upstream's own credential.
 mod demo; // `scopegate demo`: no file, no set-up, lines to copy.
 mod differences; // `scopegate diff`: what a new policy loosens and tightens.
+mod forwarded; // Whose X-Forwarded-* and PROXY headers are believed, and what follows from them.
 mod framing; // Messages whose end two readers could see at different places: refused, nothing passes.
 mod harness; // The harness itself: the raw client against the raw upstream, without a gateway between them.
 mod headers; // What is dropped, kept, added: hop-by-hop, identity, forwarded, Via, request ids.
 mod import; // A policy from a document and the files beside it, and whether the two still agree.
 mod include; // Ruled query parameters: every member needs its own scope, however it is written.
 mod keys; // The life of a key across processes: made, disabled, revoked, never shown.
+mod listeners; // Several at once: IPv4, IPv6, Unix sockets; limits of connections.
 mod logs; // The access log, and that no secret is in any log.
 mod metrics; // The admin listener: liveness, readiness, figures.
 mod promises; // The table of SECURITY.md: every test that it names is there.
@@ -39,6 +41,8 @@ mod schemas; // `scopegate schema`: what an editor is told of a file is what its
 mod scopes; // Which scopes open which routes: lists, alternatives, levels, implication, precedence.
 mod shipped; // The files of config/ and what the importer writes: they load, and their own tests hold.
 mod stop; // SIGTERM: answers in flight are finished, then the process ends well.
+mod supervisor; // A service manager: sockets that it passes, and what it is told.
 mod targets; // The path that is checked is the path that is sent; what could be read in two ways is refused.
+mod tls; // TLS towards callers: versions, client certificates, renewal, what does not speak it.
 mod tools; // What helps to write a policy: coverage and mutation of its tests, explanations, who can do what, differences.
 mod upstreams; // Upstreams that refuse, reset, stall, break off, lie; pools; TLS; Unix sockets.

@@ -21,19 +21,16 @@ impl Default for Limits {
             write_stall: Duration::from_secs(30),
             idle: Duration::from_secs(60),
             connections: 10_000,
+            connections_per_address: None,
+            requests_per_connection: None,
+            connection_age: None,
         }
     }
 }
 
 impl Limits {
     pub(in crate::config) fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Self {
-        const FIXED: [(&str, &str); 5] = [
-            ("connections_per_address", "none"),
-            ("requests_per_connection", "none"),
-            ("connection_age", "none"),
-            ("h2_streams", "128"),
-            ("h2_resets", "100/30s"),
-        ];
+        const FIXED: [(&str, &str); 2] = [("h2_streams", "128"), ("h2_resets", "100/30s")];
         const KNOWN: [&str; 14] = [
             "header_bytes",
             "headers",
@@ -65,6 +62,24 @@ impl Limits {
             write_stall: value(reader, &fields, ("write_stall", d.write_stall), unit::positive_duration),
             idle: value(reader, &fields, ("idle", d.idle), unit::positive_duration),
             connections: value(reader, &fields, ("connections", d.connections), count(1, 1_000_000)),
+            connections_per_address: value(
+                reader,
+                &fields,
+                ("connections_per_address", d.connections_per_address),
+                unit::or_none(count(1, 1_000_000)),
+            ),
+            requests_per_connection: value(
+                reader,
+                &fields,
+                ("requests_per_connection", d.requests_per_connection),
+                unit::or_none(unit::number(1, 1_000_000_000)),
+            ),
+            connection_age: value(
+                reader,
+                &fields,
+                ("connection_age", d.connection_age),
+                unit::or_none(unit::positive_duration),
+            ),
         };
         if limits.target_bytes > limits.header_bytes {
             let at = fields.find("target_bytes").or_else(|| fields.find("header_bytes"));
