@@ -22,6 +22,7 @@ mod substitute;
 #[cfg(test)]
 mod tests;
 mod text;
+pub mod tls;
 mod unit;
 pub mod upstream;
 
@@ -39,9 +40,9 @@ pub use limits::{Drain, Limits, Log, LogFormat, LogLevel, LogOutput};
 pub use listen::{Address, Listen};
 pub use policy::test::{PolicyTest, run_tests};
 pub use source::{Environment, Overrides, Source};
+pub use tls::{Certificate, MinVersion, Roots, ServerTls};
 pub use upstream::{
-    Ca, ClientCertificate, HostRule, Protocol, Retries, Timeouts, Upstream, UpstreamAddress, UpstreamCredential,
-    UpstreamTls,
+    Ca, HostRule, Protocol, Retries, Timeouts, Upstream, UpstreamAddress, UpstreamCredential, UpstreamTls,
 };
 
 /// The JSON Schema of `scopegate.yaml`, for editors. A test holds it to what the readers here know.
@@ -82,6 +83,8 @@ pub fn read(source: &Source, vocabulary: &Vocabulary) -> (Result<Loaded, Vec<Fau
 pub struct Config {
     /// Where callers connect; never empty.
     pub listen: Vec<Listen>,
+    /// TLS towards callers; `None`: every listener is cleartext.
+    pub tls: Option<ServerTls>,
     /// The protected API.
     pub upstream: Upstream,
     /// Who may do what.

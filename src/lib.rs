@@ -2,8 +2,9 @@
 //!
 //! # The life of a request
 //!
-//! 1. **Accept**: [`server`] hands a connection to a worker; `proxy::downstream` reads a head, by [`http1`]. A stream of HTTP/2
-//!    comes to it as a connection of HTTP/1.1, by `proxy::h2`.
+//! 1. **Accept**: a worker of [`server`] takes a connection, reads its PROXY header and ends its TLS where the listener has
+//!    them; `proxy::downstream` reads a head, by [`http1`], and `proxy::client` finds out whose address it is. A stream of
+//!    HTTP/2 comes to it as a connection of HTTP/1.1, by `proxy::h2`.
 //! 2. **Judge**: [`policy::Policy::judge`] makes one [`policy::Target`], or the answer is 400. What is matched is what is
 //!    forwarded.
 //! 3. **Take the credential**: `proxy::credential` finds none, one, or several that contradict each other.

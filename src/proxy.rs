@@ -7,6 +7,7 @@
 pub(crate) mod answer;
 pub(crate) mod buffer;
 pub(crate) mod caught;
+pub(crate) mod client;
 pub(crate) mod cors;
 pub(crate) mod credential;
 pub(crate) mod downstream;
@@ -88,6 +89,7 @@ pub(crate) fn handle(worker: &Worker, view: &View, exchange: &mut Incoming<'_>) 
     };
     let config = &view.snapshot.config;
     exchange.ticket.read(&head, worker, config.cors.as_ref());
+    exchange.ticket.peer = client::client(&head, &config.trusted_proxies, exchange.peer.address);
     let mut scene = Scene { worker, view, head: &head, exchange };
     // 2. Judge: one target, or 400. What is judged here is what is forwarded.
     let override_header = head.fields.iter().any(|field| field.kind == Kind::MethodOverride);
@@ -127,6 +129,8 @@ pub(crate) struct Incoming<'c> {
     pub(crate) peer: &'c Peer,
     /// What the caller speaks.
     pub(crate) protocol: Protocol,
+    /// The connection takes no request after this one.
+    pub(crate) last: bool,
     pub(crate) ticket: &'c mut Ticket,
     /// Receives the upstream's head, or an answer.
     pub(crate) out: &'c mut Vec<u8>,
@@ -183,7 +187,7 @@ impl Scene<'_, '_, '_, '_> {
             Some(entry) => {
                 worker.cells.looked_up(Lookup::Hit);
                 self.exchange.ticket.holder = Some(Holder::new(digest, entry));
-                let caller = entry.caller(self.exchange.ticket.wall, self.exchange.peer.address);
+                let caller = entry.caller(self.exchange.ticket.wall, self.exchange.ticket.peer);
                 then(&mut self, caller, Some(entry))
             }
             None => {
@@ -225,7 +229,8 @@ impl Scene<'_, '_, '_, '_> {
             entry,
             credential: snapshot.credential(target.route().map(|route| route.id().index())),
             request_id: self.exchange.ticket.id.as_bytes(),
-            peer: self.exchange.peer.address,
+            peer: *self.exchange.peer,
+            client: self.exchange.ticket.peer,
             protocol: self.exchange.protocol,
             expect: expects,
             upgrade,
@@ -244,7 +249,7 @@ impl Scene<'_, '_, '_, '_> {
             version: head.version,
             answer_to: if head.method == b"HEAD" { AnswerTo::Head } else { AnswerTo::Other },
             expects: false,
-            keep_alive: head.keep_alive,
+            keep_alive: head.keep_alive && !self.exchange.last,
             replayable: idempotent && head.framing == Framing::None,
             grpc: is_grpc(head),
             upgrade: false,
@@ -277,7 +282,10 @@ impl Scene<'_, '_, '_, '_> {
     fn write(&mut self, compose: impl FnOnce(&Setting<'_>, &mut Vec<u8>) -> usize) -> Verdict {
         let config = &self.view.snapshot.config;
         // Where a body follows, the next request cannot be found before it is read: the connection ends.
-        let close = !self.head.keep_alive || self.head.framing != Framing::None || self.worker.is_draining();
+        let close = !self.head.keep_alive
+            || self.exchange.last
+            || self.head.framing != Framing::None
+            || self.worker.is_draining();
         let setting = Setting {
             accept: &config.keys.accept,
             format: config.errors,

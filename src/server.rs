@@ -1,10 +1,16 @@
 //! The process: bind first, serve later, drain under a deadline.
 
+mod addresses;
 mod cpu;
+mod descriptors;
 mod drain;
+mod entry;
+mod inherited;
 mod listener;
 pub(crate) mod log;
+pub mod proxy_protocol;
 mod signal;
+mod supervisor;
 mod worker;
 
 use std::net::SocketAddr;
@@ -26,8 +32,11 @@ use crate::store::{self, Location, OpenMode, StoreError};
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::metrics::Metrics;
 
+use addresses::Addresses;
 pub use drain::Drain;
-use listener::Bound;
+use listener::{Bound, SocketFile};
+use supervisor::Beats;
+use worker::Floor;
 
 /// How long the access log may take to write out what is left at the end.
 const LOG_FINISH: Duration = Duration::from_secs(1);
@@ -57,8 +66,8 @@ pub enum StartError {
     /// A thread or a runtime cannot be started.
     #[error("the process cannot be set up: {0}")]
     System(#[from] std::io::Error),
-    /// TLS towards the upstream cannot be set up.
-    #[error("upstream.tls: {0}")]
+    /// TLS cannot be set up.
+    #[error("TLS: {0}")]
     Tls(String),
 }
 
@@ -90,6 +99,7 @@ impl App {
         let Loaded { config, files, .. } = loaded;
         let workers = config.workers.unwrap_or_else(cpu::workers).max(1);
         let metrics = Arc::new(Metrics::new(workers));
+        descriptors::raise(&config.limits);
         let bound = Bound::bind(&config, workers)?;
         let access = match config.log.access {
             true => Some(AccessLog::start(
@@ -161,6 +171,7 @@ impl App {
         let drain = Drain::new();
         let mut threads = Vec::with_capacity(self.workers);
         let seed = seed()?;
+        let (addresses, beats) = (Arc::new(Addresses::default()), Beats::new(self.workers));
         for (number, listeners) in self.bound.take_listeners().into_iter().enumerate() {
             let Some(cells) = self.metrics.worker(number) else { continue };
             let share = Share {
@@ -172,12 +183,16 @@ impl App {
                 workers: self.workers,
                 seed: seed.wrapping_add(number as u64),
             };
-            threads.push(worker::start(number, share, listeners, drain.clone())?);
+            let floor =
+                Floor { listeners, addresses: Arc::clone(&addresses), beats: Arc::clone(&beats), drain: drain.clone() };
+            threads.push(worker::start(number, share, floor)?);
         }
         let state = AdminState { metrics: Arc::clone(&self.metrics), readiness: Arc::clone(&self.readiness) };
         let admin = listener::serve_admin(self.bound.take_admin(), &state, drain.clone())?;
         self.readiness.set_listening();
-        let triggers = self.reloader.take().map(Reloader::start).transpose()?;
+        let triggers = self.reloader.take().map(|reloader| reloader.start(supervisor::say_ready)).transpose()?;
+        supervisor::start_watchdog(beats)?;
+        supervisor::say_ready();
         Ok(Running {
             handle: self.handle,
             follower: self.follower,
@@ -187,6 +202,7 @@ impl App {
             threads,
             admin,
             triggers,
+            made: self.bound.take_made(),
         })
     }
 }
@@ -201,6 +217,8 @@ pub struct Running {
     threads: Vec<JoinHandle<()>>,
     admin: JoinHandle<()>,
     triggers: Option<Sender<Trigger>>,
+    /// The files of Unix sockets.
+    made: Vec<SocketFile>,
 }
 
 impl std::fmt::Debug for Running {
@@ -217,6 +235,7 @@ impl Running {
     pub fn run_until_signal(self) -> std::io::Result<()> {
         signal::wait_for_stop(|| {
             if let Some(triggers) = &self.triggers {
+                supervisor::say_reloading();
                 // The reload thread ends after this one.
                 let _ = triggers.send(Trigger::Requested);
             }
@@ -229,6 +248,7 @@ impl Running {
     pub fn stop(self) {
         let drain = self.handle.load().config.drain;
         self.readiness.set_draining();
+        supervisor::say_stopping();
         self.drain.begin(drain.delay, drain.timeout);
         tracing::info!("draining");
         for thread in self.threads {
@@ -236,6 +256,7 @@ impl Running {
                 tracing::error!("a worker had panicked");
             }
         }
+        drop(self.made);
         self.drain.finish();
         if self.admin.join().is_err() {
             tracing::error!("the admin listener had panicked");

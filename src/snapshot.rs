@@ -3,6 +3,7 @@
 //! A request uses one snapshot from start to end; a reload makes the next one and swaps the handle, so no request sees
 //! half of two versions.
 
+mod expiry;
 pub mod reload;
 mod tls;
 
@@ -10,8 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ServerConfig};
 
 use crate::config::UpstreamCredential;
 use crate::key::digest::Hasher;
@@ -20,6 +21,7 @@ use crate::policy::{Access, Route};
 use crate::telemetry::metrics::{Metrics, RouteCells};
 
 /// The compiled configuration as requests see it. The proxy knows it through the snapshot alone: it cannot load one.
+pub use crate::config::listen::Carrier;
 pub use crate::config::{
     Accept, Config, Cors, ErrorFormat, HostRule, Limits, Mode, Origins, Protocol, Timeouts, Underscores,
     UpstreamAddress,
@@ -35,6 +37,8 @@ pub struct Snapshot {
     pub hasher: Hasher,
     /// TLS settings towards the upstream and the name its certificate must bear; absent for cleartext.
     pub tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    /// TLS settings towards callers; absent where no listener ends TLS.
+    pub server_tls: Option<Arc<ServerConfig>>,
     credentials: Vec<CredentialLine>,
     /// For each route, where its upstream credential stands in `credentials`.
     credential_of: Vec<Option<usize>>,
@@ -81,7 +85,7 @@ impl Snapshot {
     /// Works out what requests need.
     ///
     /// # Errors
-    /// When the upstream's TLS settings cannot be used; the text says why.
+    /// When TLS settings cannot be used; the text says why.
     pub fn build(generation: u64, config: Config, metrics: &Metrics) -> Result<Self, String> {
         let mut credentials = Vec::new();
         let default = config.upstream.credential.as_ref().map(|credential| {
@@ -98,10 +102,14 @@ impl Snapshot {
             None => default,
         };
         let routes = config.policy.routes();
+        for (label, certificate) in expiry::certificates(&config) {
+            metrics.set_expiry(label, certificate.map(|certificate| certificate.expires.as_seconds()));
+        }
         Ok(Self {
             generation,
             hasher: Hasher::new(config.keys.pepper.as_ref()),
             tls: tls::client(&config.upstream)?,
+            server_tls: config.tls.as_ref().map(tls::server).transpose()?,
             default_credential: default,
             credential_of: routes.iter().map(place_of).collect(),
             credentials,
@@ -109,6 +117,14 @@ impl Snapshot {
             no_route: metrics.no_route(),
             config,
         })
+    }
+
+    /// Takes over from the snapshot before this one what has not changed since: TLS sessions can be resumed for as long
+    /// as the certificate is the same. Where `tls` is gone, its listeners are still there, and never become cleartext.
+    pub fn succeed(&mut self, before: &Self) {
+        if self.config.tls.is_none() || self.config.tls == before.config.tls {
+            self.server_tls.clone_from(&before.server_tls);
+        }
     }
 
     /// The upstream credential of the route at this place in the policy; without a route, which only shadow mode

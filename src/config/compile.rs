@@ -7,15 +7,17 @@ use std::path::{Path, PathBuf};
 use super::address;
 use super::fault::{Fault, Severity};
 use super::file::Files;
+use super::listen::{self, Carrier};
 use super::policy::{self, LoadedPolicy, Surroundings};
 use super::read::{Field, Fields, Reader};
-use super::section::{self, refuse};
+use super::section;
 use super::source::{Override, Source};
 use super::substitute::Substitution;
 use super::text::quoted;
+use super::tls::read::Place;
 use super::unit::Complaint;
 use super::upstream::read::Inputs;
-use super::{Config, Keys, Listen, Loaded, Upstream};
+use super::{Config, Keys, Listen, Loaded, ServerTls, Upstream};
 use rest::Rest;
 
 use crate::policy::scope::Vocabulary;
@@ -59,7 +61,7 @@ struct Compile<'s> {
 
 /// The values that override the file, where there are any.
 struct Overridden {
-    listen: Option<Vec<Listen>>,
+    listen: Option<Vec<super::Address>>,
     upstream: Option<Upstream>,
     policy: Option<PathBuf>,
     store: Option<super::StoreLocation>,
@@ -149,9 +151,7 @@ impl Compile<'_> {
         let here = Path::new("");
         Overridden {
             listen: self.replace(Override::Listen, |text| {
-                text.split(',')
-                    .map(|item| address::listen(item.trim(), here).map(|address| Listen { address }))
-                    .collect()
+                text.split(',').map(|item| address::listen(item.trim(), here)).collect()
             }),
             upstream: self.replace(Override::Upstream, |text| address::upstream(text, here)).map(Upstream::at),
             policy: self.replace(Override::Policy, |text| match text {
@@ -176,13 +176,18 @@ impl Compile<'_> {
 
     /// Everything but the policy. `None` only where a fault has been noted.
     fn config(&mut self, reader: &mut Reader<'_>, fields: &Fields<'_>, overridden: Overridden) -> Option<Parts> {
-        refuse(reader, fields, "tls", "let what stands before ScopeGate end TLS, or leave the field out");
         let folder = self.folder.clone();
+        let tls = fields.find("tls").filter(|field| !Reader::is_none(field));
+        let default = if tls.is_some() { Carrier::Tls } else { Carrier::Cleartext };
         let listen = match (overridden.listen, fields.find("listen")) {
-            (Some(listen), _) => listen,
-            (None, Some(field)) => section::listen(reader, &field, &folder),
-            (None, None) => vec![Listen { address: super::Address::Tcp(section::LISTEN) }],
+            (Some(addresses), _) => addresses.into_iter().map(|address| Listen::at(address, default)).collect(),
+            (None, Some(field)) => listen::read(reader, &field, (&folder, default)),
+            (None, None) => vec![Listen::at(super::Address::Tcp(section::LISTEN), default)],
         };
+        let tls = tls.map(|field| {
+            listen::warn_of_unused(reader, &field, &listen);
+            ServerTls::read(reader, &field, Place { folder: &folder, files: &self.files })
+        });
         let upstream = self.upstream(reader, fields, overridden.upstream);
         let mut keys = match fields.find("keys") {
             Some(field) => Keys::read(reader, &field, &folder),
@@ -194,7 +199,12 @@ impl Compile<'_> {
         let admin = section::admin(reader, fields, overridden.admin);
         let metrics = section::metrics(reader, fields);
         let rest = Rest::read(reader, fields, &folder);
-        Some(Parts { listen, upstream: upstream?, keys, admin, metrics, rest })
+        // `tls` with a fault is not the same as no `tls`.
+        let tls = match tls {
+            Some(tls) => Some(tls?),
+            None => None,
+        };
+        Some(Parts { listen, tls, upstream: upstream?, keys, admin, metrics, rest })
     }
 
     fn upstream(
@@ -215,8 +225,7 @@ impl Compile<'_> {
         };
         let inputs = Inputs {
             address: overridden.map(|upstream| (upstream.address, upstream.authority)),
-            folder: &self.folder,
-            files: &self.files,
+            place: Place { folder: &self.folder, files: &self.files },
         };
         Upstream::read(reader, &field, inputs)
     }
@@ -279,6 +288,7 @@ struct Outcome {
 /// A configuration without its policy.
 struct Parts {
     listen: Vec<Listen>,
+    tls: Option<ServerTls>,
     upstream: Upstream,
     keys: Keys,
     admin: std::net::SocketAddr,
@@ -315,6 +325,7 @@ impl Parts {
     fn with(self, policy: crate::policy::Policy) -> Config {
         Config {
             listen: self.listen,
+            tls: self.tls,
             upstream: self.upstream,
             policy,
             mode: self.rest.mode,

@@ -26,6 +26,12 @@ pub struct Limits {
     pub idle: Duration,
     /// Connections of callers at once, over all workers.
     pub connections: usize,
+    /// The same, of one address; `None`: unbounded.
+    pub connections_per_address: Option<usize>,
+    /// Requests before a connection is closed; `None`: unbounded.
+    pub requests_per_connection: Option<u64>,
+    /// How old a connection may be and still take another request; `None`: of any age.
+    pub connection_age: Option<Duration>,
     /// Streams of one HTTP/2 connection at once.
     pub h2_streams: u32,
     /// Streams of one HTTP/2 connection that its caller may give up.

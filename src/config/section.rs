@@ -1,12 +1,10 @@
 //! The smaller sections of `scopegate.yaml`, and what this version does not have yet.
 
 use std::net::SocketAddr;
-use std::path::Path;
 
 use ipnet::IpNet;
 
 use super::address;
-use super::listen::{Address, Listen};
 use super::read::{Field, Fields, Reader};
 use super::text::quoted;
 use super::unit::{self, Complaint};
@@ -39,56 +37,6 @@ pub(super) fn fix(reader: &mut Reader<'_>, fields: &Fields<'_>, name: &str, only
     if written.value != only {
         let message = format!("`{}` can only be `{only}` in this version", field.path);
         reader.fault(written.span, message, format!("write `{only}`, or leave the field out"));
-    }
-}
-
-/// Where callers connect.
-pub(super) fn listen(reader: &mut Reader<'_>, field: &Field<'_>, folder: &Path) -> Vec<Listen> {
-    let items = match &field.node.value {
-        crate::yaml::Value::List(_) => reader.items(field),
-        crate::yaml::Value::Map(_) | crate::yaml::Value::Scalar(_) => vec![field.clone()],
-    };
-    if items.is_empty() {
-        reader.complain(field, Complaint::new("is empty", "write at least one address, as in `127.0.0.1:8080`"));
-    }
-    let mut listen: Vec<(Listen, crate::yaml::Span)> = Vec::new();
-    for item in items {
-        let Some(address) = listen_address(reader, &item, folder) else { continue };
-        if let Some((_, first)) = listen.iter().find(|(other, _)| is_same(&other.address, &address)) {
-            let complaint = Complaint::new(format!("`{address}` is given twice"), "remove one of the two");
-            reader.collision(item.node.span, *first, complaint);
-        }
-        listen.push((Listen { address }, item.node.span));
-    }
-    listen.into_iter().map(|(listen, _)| listen).collect()
-}
-
-/// Whether two listeners would collide. Port 0 is another port each time.
-fn is_same(one: &Address, other: &Address) -> bool {
-    one == other && !matches!(one, Address::Tcp(address) if address.port() == 0)
-}
-
-fn listen_address(reader: &mut Reader<'_>, item: &Field<'_>, folder: &Path) -> Option<Address> {
-    let address = |text: &str| address::listen(text, folder);
-    if !matches!(item.node.value, crate::yaml::Value::Map(_)) {
-        return reader.parse(item, address);
-    }
-    let fields = reader.fields(item, &["address", "tls", "proxy_protocol"])?;
-    if fields.find("tls").is_some() {
-        fix(reader, &fields, "tls", "false");
-    }
-    if let Some(field) = fields.find("proxy_protocol")
-        && !reader.items(&field).is_empty()
-    {
-        refuse(reader, &fields, "proxy_protocol", "let the load balancer send HTTP, and name it in `trusted_proxies`");
-    }
-    match fields.find("address") {
-        Some(field) => reader.parse(&field, address),
-        None if fields.means("address") => None,
-        None => {
-            reader.complain(item, Complaint::new("has no `address`", "write `{ address: 127.0.0.1:8080 }`"));
-            None
-        }
     }
 }
 

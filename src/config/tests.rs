@@ -1,5 +1,6 @@
 //! Behaviour of the configuration as a whole: files in a folder of their own, an environment of their own.
 
+mod certificates;
 mod diagnostics;
 mod overrides;
 mod pictures;
@@ -10,7 +11,7 @@ mod values;
 use std::path::{Path, PathBuf};
 
 use super::fault::Style;
-use super::{Config, Environment, Fault, Loaded, Overrides, Source, load};
+use super::{Ca, Config, Environment, Fault, Loaded, Overrides, Roots, Source, load};
 use crate::policy::scope::Vocabulary;
 
 /// A policy that any configuration may name.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::tls::{Certificate, Roots};
 use crate::key::secret::Secret;
 
 pub(super) mod read;
@@ -96,7 +97,7 @@ pub struct UpstreamTls {
     /// Who may have signed the upstream's certificate.
     pub ca: Ca,
     /// What the gateway shows of itself.
-    pub client: Option<ClientCertificate>,
+    pub client: Option<Certificate>,
     /// The name that the certificate must bear, and that is sent as SNI; `None`: the URL's host.
     pub server_name: Option<Box<str>>,
 }
@@ -105,23 +106,9 @@ pub struct UpstreamTls {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ca {
     /// These alone.
-    File {
-        /// Where they were read from.
-        path: PathBuf,
-        /// One or more certificates as PEM.
-        pem: Vec<u8>,
-    },
+    File(Roots),
     /// The roots of the system.
     System,
-}
-
-/// A certificate with its key, for upstreams that ask for one.
-#[derive(Debug)]
-pub struct ClientCertificate {
-    /// The chain as PEM, leaf first.
-    pub chain_pem: Vec<u8>,
-    /// The private key as PEM.
-    pub key_pem: Secret,
 }
 
 /// How long each stage of an exchange with the upstream may take.

@@ -10,11 +10,11 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncWrite;
 use tokio::task::coop::unconstrained;
 
 use crate::http1::head::{self, AnswerTo, Framing, Version, is_due};
-use crate::snapshot::{self, Limits};
+use crate::snapshot::{self, Carrier, Limits};
 use crate::telemetry::label::{Code, Side};
 
 use super::buffer::Buffer;
@@ -41,8 +41,10 @@ const UNSENDABLE: &str = "The target has a byte that HTTP/2, which the API speak
 /// Who is at the other end.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer {
-    /// `None` over a Unix socket.
+    /// Who connected, or whom a PROXY header named; `None` over a Unix socket.
     pub(crate) address: Option<IpAddr>,
+    /// What HTTP came in.
+    pub(crate) carrier: Carrier,
 }
 
 /// What a caller speaks.
@@ -76,6 +78,8 @@ struct Connection {
     fresh: bool,
     /// What is spoken is not known yet.
     opening: bool,
+    /// Requests that were read.
+    requests: u64,
     /// A connection counts as open; a stream of one does not.
     _open: Option<Open>,
 }
@@ -103,7 +107,6 @@ pub(crate) async fn serve(worker: Rc<Worker>, stream: Stream, peer: Peer) {
 }
 
 /// Serves a connection on which HTTP/2 was agreed upon (ALPN `h2`), to its end.
-#[expect(dead_code, reason = "for the TLS listener")]
 pub(crate) async fn serve_http2(worker: Rc<Worker>, stream: Stream, peer: Peer) {
     Box::pin(Connection::new(worker, stream, peer).serve_http2()).await;
 }
@@ -118,11 +121,11 @@ pub(super) async fn serve_stream(worker: Rc<Worker>, stream: Stream, peer: Peer)
     }
 }
 
-/// Answers a connection that is one too many.
-pub(crate) async fn turn_away(worker: Rc<Worker>, stream: Stream, peer: Peer) {
+/// Answers a connection that no request is read from.
+pub(crate) async fn turn_away(worker: Rc<Worker>, stream: Stream, (peer, error): (Peer, ProxyError)) {
     let mut connection = Connection::new(worker, stream, peer);
     connection.ticket.open = true;
-    connection.refuse(ProxyError::Overloaded).await;
+    connection.refuse(error).await;
 }
 
 impl Drop for Connection {
@@ -146,6 +149,7 @@ impl Connection {
             accepted: worker.watch.now(),
             fresh: true,
             opening: !stream.is_virtual(),
+            requests: 0,
             _open: (!stream.is_virtual()).then(|| Open::new(&worker.cells, Side::Downstream)),
             stream,
             worker,
@@ -198,6 +202,7 @@ impl Connection {
                     let (now, wall) = self.worker.clocks();
                     deadline = self.slot.now().after(limits.header_timeout);
                     self.ticket.restart(now, wall);
+                    self.ticket.peer = self.peer.address;
                 }
                 if self.is_http2() {
                     self.ticket.open = false;
@@ -224,6 +229,7 @@ impl Connection {
                 Ok(0) | Err(_) => {
                     // Half a head is no request.
                     self.ticket.open = false;
+                    self.stream.end_session();
                     return Err(Next::Drop);
                 }
             }
@@ -257,10 +263,12 @@ impl Connection {
     fn judge(&mut self) -> Option<Read> {
         let view = self.worker.view();
         let mut out = self.worker.borrow_output();
+        let last = self.is_last(&view.snapshot.config.limits);
         let mut incoming = Incoming {
             input: self.input.filled(),
             peer: &self.peer,
             protocol: self.protocol(),
+            last,
             ticket: &mut self.ticket,
             out: &mut out,
         };
@@ -269,8 +277,17 @@ impl Connection {
                 self.worker.return_output(out);
                 None
             }
-            verdict => Some(Read { view, verdict, out }),
+            verdict => {
+                self.requests += 1;
+                Some(Read { view, verdict, out })
+            }
         }
+    }
+
+    /// True where the request that is being read is the last that this connection takes.
+    fn is_last(&self, limits: &Limits) -> bool {
+        limits.requests_per_connection.is_some_and(|most| self.requests + 1 >= most)
+            || limits.connection_age.is_some_and(|most| self.accepted.after(most) <= self.slot.now())
     }
 
     /// Reads once. `TimedOut` at the deadline, `Interrupted` when an idle connection is to end for a drain.

@@ -11,10 +11,11 @@ use crate::http1::head::{Field, Framing, Kind, RequestHead, Version, named_by_co
 use crate::http1::write;
 use crate::policy::Target;
 use crate::snapshot::CredentialLine;
-use crate::snapshot::{Accept, Config, HostRule, Underscores};
+use crate::snapshot::{Accept, Carrier, Config, HostRule, Underscores};
 use crate::store::index::Entry;
 
-use super::downstream::Protocol;
+use super::client::{self, Told};
+use super::downstream::{Peer, Protocol};
 use super::{credential, upgrade};
 
 /// Everything beside the request head that the upstream's request is made of.
@@ -26,8 +27,10 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) entry: Option<&'a Entry>,
     pub(crate) credential: Option<&'a CredentialLine>,
     pub(crate) request_id: &'a [u8],
-    /// The caller's address; `None` over a Unix socket.
-    pub(crate) peer: Option<IpAddr>,
+    /// The other end of the connection.
+    pub(crate) peer: Peer,
+    /// Who calls, as far as it is believed; `None` where nobody knows.
+    pub(crate) client: Option<IpAddr>,
     /// What the caller speaks.
     pub(crate) protocol: Protocol,
     /// The upstream is asked before the body is read.
@@ -51,10 +54,11 @@ pub(crate) fn write_head(head: &RequestHead<'_>, outgoing: &Outgoing<'_>, out: &
         HostRule::Url => config.upstream.authority.as_bytes(),
     });
     out.extend_from_slice(b"\r\n");
-    let trusted = outgoing.peer.is_some_and(|peer| is_trusted(config, peer));
+    let told = client::told(head, &config.trusted_proxies, outgoing.peer.address);
+    let trusted = client::is_trusted(&config.trusted_proxies, outgoing.peer.address);
     for field in &head.fields {
         let named = outgoing.has_connection && named_by_connection(&head.fields, field.name);
-        if !named && passes(field, outgoing, trusted) {
+        if !named && passes(field, outgoing, (trusted, told)) {
             write_field(field, config, out);
         }
     }
@@ -65,7 +69,7 @@ pub(crate) fn write_head(head: &RequestHead<'_>, outgoing: &Outgoing<'_>, out: &
     if let Some(entry) = outgoing.entry.filter(|_| config.identity_headers) {
         entry.write_identity(out);
     }
-    write_forwarded(head, outgoing, trusted, out);
+    write_forwarded(head, outgoing, (trusted, told), out);
     write::field(out, b"x-request-id", outgoing.request_id);
     out.extend_from_slice(match (outgoing.protocol, head.version) {
         (Protocol::Http2, _) => b"via: 2.0 scopegate\r\n",
@@ -76,10 +80,6 @@ pub(crate) fn write_head(head: &RequestHead<'_>, outgoing: &Outgoing<'_>, out: &
         out.extend_from_slice(line.expose());
     }
     out.extend_from_slice(b"\r\n");
-}
-
-fn is_trusted(config: &Config, peer: IpAddr) -> bool {
-    config.trusted_proxies.iter().any(|network| network.contains(&peer))
 }
 
 /// The target without the caller's key, and with the upstream credential where that is a query parameter.
@@ -130,7 +130,7 @@ fn write_without_parameter(accept: &Accept, target: &[u8], name: &[u8], out: &mu
 }
 
 /// True for a field of the caller's that goes on.
-fn passes(field: &Field<'_>, outgoing: &Outgoing<'_>, trusted: bool) -> bool {
+fn passes(field: &Field<'_>, outgoing: &Outgoing<'_>, (trusted, told): (bool, Told)) -> bool {
     let config = outgoing.config;
     let of_its_kind = match field.kind {
         Kind::Connection
@@ -147,9 +147,11 @@ fn passes(field: &Field<'_>, outgoing: &Outgoing<'_>, trusted: bool) -> bool {
         | Kind::TransferEncoding
         | Kind::Upgrade
         | Kind::UrlOverride => false,
-        Kind::Forwarded | Kind::XForwarded | Kind::XRealIp => trusted,
+        Kind::XForwarded => trusted,
+        // Beside `X-Forwarded-For` it may be the caller's own invention.
+        Kind::Forwarded => told == Told::Forwarded,
         // Written anew, with what a trusted proxy said in front.
-        Kind::XForwardedFor | Kind::XForwardedHost | Kind::XForwardedProto => false,
+        Kind::XForwardedFor | Kind::XForwardedHost | Kind::XForwardedProto | Kind::XRealIp => false,
         Kind::Underscore => config.underscores == Underscores::Allow,
         Kind::Authorization | Kind::ContentType | Kind::Cookie | Kind::Date | Kind::Other | Kind::Via => true,
     };
@@ -185,29 +187,51 @@ fn write_framing(framing: Framing, expect: bool, out: &mut Vec<u8>) {
     }
 }
 
-/// `X-Forwarded-For|Proto|Host`: a trusted proxy's are continued, anybody else's were dropped.
-fn write_forwarded(head: &RequestHead<'_>, outgoing: &Outgoing<'_>, trusted: bool, out: &mut Vec<u8>) {
+/// `X-Forwarded-For|Proto|Host`: a trusted proxy's are continued, anybody else's were dropped. What else a trusted proxy
+/// says of the caller is continued, too, in its own form.
+fn write_forwarded(head: &RequestHead<'_>, outgoing: &Outgoing<'_>, (trusted, told): (bool, Told), out: &mut Vec<u8>) {
     let value_of =
         |kind: Kind| head.fields.iter().filter(move |field| trusted && field.kind == kind).map(|field| field.value);
     out.extend_from_slice(b"x-forwarded-for: ");
-    for value in value_of(Kind::XForwardedFor) {
+    for value in value_of(Kind::XForwardedFor).filter(|value| !value.is_empty()) {
         out.extend_from_slice(value);
         out.extend_from_slice(b", ");
     }
-    match outgoing.peer {
-        Some(peer) => write_address(peer, out),
-        // RFC 7239 6.3 has the word for a caller without an address.
-        None => out.extend_from_slice(b"unknown"),
+    if told == Told::Forwarded {
+        write_address(outgoing.client, out);
+        out.extend_from_slice(b", ");
     }
+    write_address(outgoing.peer.address, out);
     out.extend_from_slice(b"\r\n");
-    write::field(out, b"x-forwarded-proto", value_of(Kind::XForwardedProto).next().unwrap_or(b"http"));
+    let own = match outgoing.peer.carrier {
+        Carrier::Cleartext => b"http".as_slice(),
+        Carrier::Tls => b"https",
+    };
+    write::field(out, b"x-forwarded-proto", value_of(Kind::XForwardedProto).next().unwrap_or(own));
     write::field(out, b"x-forwarded-host", value_of(Kind::XForwardedHost).next().unwrap_or(head.host));
+    if value_of(Kind::XRealIp).next().is_some() {
+        out.extend_from_slice(b"x-real-ip: ");
+        write_address(outgoing.client, out);
+        out.extend_from_slice(b"\r\n");
+    }
+    if told == Told::Forwarded {
+        let (open, close) = match outgoing.peer.address.is_some_and(|address| address.to_canonical().is_ipv6()) {
+            // A colon must be quoted, and an IPv6 address be in brackets (RFC 7239 6).
+            true => (b"forwarded: for=\"[".as_slice(), b"]\"\r\n".as_slice()),
+            false => (b"forwarded: for=".as_slice(), b"\r\n".as_slice()),
+        };
+        out.extend_from_slice(open);
+        write_address(outgoing.peer.address, out);
+        out.extend_from_slice(close);
+    }
 }
 
-/// An IP address as text; IPv4 without the formatting machinery, since every request has one.
-fn write_address(address: IpAddr, out: &mut Vec<u8>) {
-    match address.to_canonical() {
-        IpAddr::V4(address) => {
+/// An IP address as text; IPv4 without the formatting machinery, since every request has one. RFC 7239 6.3 has the word for
+/// a caller without an address.
+fn write_address(address: Option<IpAddr>, out: &mut Vec<u8>) {
+    match address.map(|address| address.to_canonical()) {
+        None => out.extend_from_slice(b"unknown"),
+        Some(IpAddr::V4(address)) => {
             for (place, part) in address.octets().into_iter().enumerate() {
                 if place > 0 {
                     out.push(b'.');
@@ -215,7 +239,7 @@ fn write_address(address: IpAddr, out: &mut Vec<u8>) {
                 write::decimal(out, u64::from(part));
             }
         }
-        IpAddr::V6(address) => {
+        Some(IpAddr::V6(address)) => {
             let mut text = String::new();
             let written = write!(text, "{address}");
             debug_assert!(written.is_ok(), "writing into a string cannot fail");

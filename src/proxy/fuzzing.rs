@@ -5,8 +5,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use crate::http1::head::{self, Limits};
 use crate::key::secret::Secret;
 use crate::policy::{Caller, Request};
-use crate::snapshot::{Config, CredentialLine};
+use crate::snapshot::{Carrier, Config, CredentialLine};
 
+use super::downstream::{Peer, Protocol};
 use super::forward::{self, Outgoing};
 use super::upgrade;
 
@@ -22,13 +23,16 @@ pub fn forwarded(config: &Config, bytes: &[u8]) -> Option<Vec<u8>> {
         name: "Authorization".into(),
         line: Secret::new(&b"Authorization: Bearer REAL\r\n"[..]),
     };
+    let address = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
     let outgoing = Outgoing {
         config,
         target: &target,
         entry: None,
         credential: Some(&line),
         request_id: b"id-1",
-        peer: Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1))),
+        peer: Peer { address: Some(address), carrier: Carrier::Cleartext },
+        client: Some(address),
+        protocol: Protocol::Http1,
         expect: head.expect_continue,
         upgrade: route.upgrade().is_some() && upgrade::is_offered(&head),
         has_connection: head.connection.names_fields,

@@ -6,12 +6,12 @@ pub(crate) mod scripted;
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
-use tokio_rustls::client::TlsStream;
+use tokio_rustls::TlsStream;
 
 use pipe::Pipe;
 
@@ -49,22 +49,44 @@ impl Stream {
 
     /// Makes the end of the connection a reset, so that nobody takes what was sent for all there is.
     pub(crate) fn reset_on_close(&self) {
-        if let Self::Tcp(stream) = self {
+        if let Some(socket) = self.tcp() {
             // A connection that is gone already cannot be reset, and need not be.
-            let _ = SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO));
+            let _ = SockRef::from(socket).set_linger(Some(std::time::Duration::ZERO));
         }
     }
 
     /// Takes [`Self::reset_on_close`] back: all there is was sent.
     pub(crate) fn close_in_order(&self) {
-        if let Self::Tcp(stream) = self {
-            let _ = SockRef::from(stream).set_linger(None);
+        if let Some(socket) = self.tcp() {
+            let _ = SockRef::from(socket).set_linger(None);
+        }
+    }
+
+    /// Says that a TLS session ends in order, as far as that needs no waiting: a caller that is not told must suspect that
+    /// something was cut off.
+    pub(crate) fn end_session(&mut self) {
+        if let Self::Tls(stream) = self {
+            let _ = Pin::new(stream).poll_shutdown(&mut Context::from_waker(Waker::noop()));
+        }
+    }
+
+    /// The TCP socket under it, if there is one.
+    fn tcp(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Tcp(stream) => Some(stream),
+            Self::Tls(stream) => Some(stream.get_ref().0),
+            _ => None,
         }
     }
 
     /// True for one stream of HTTP/2.
     pub(crate) fn is_virtual(&self) -> bool {
         matches!(self, Self::Pipe(_))
+    }
+
+    /// True where HTTP/2 was agreed upon in the handshake of TLS (ALPN `h2`).
+    pub(crate) fn speaks_http2(&self) -> bool {
+        matches!(self, Self::Tls(stream) if stream.get_ref().1.alpn_protocol() == Some(b"h2"))
     }
 
     /// True when TLS holds nothing that was received and not read: neither data nor the end of the session. A socket

@@ -33,7 +33,7 @@ pub(crate) struct Ticket {
     pub(crate) line: Vec<u8>,
     /// Where the target starts in `line`.
     pub(crate) method_length: usize,
-    /// The caller's address; `None` over a Unix socket.
+    /// The caller's address, as far as it is believed; `None` where nobody knows it.
     pub(crate) peer: Option<IpAddr>,
     /// The origin of the page that called, where `cors` lets it read the answer; otherwise empty.
     pub(crate) origin: Vec<u8>,

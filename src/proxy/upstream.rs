@@ -16,7 +16,7 @@ use std::time::Duration;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::{TcpStream, UnixStream};
-use tokio_rustls::TlsConnector;
+use tokio_rustls::{TlsConnector, TlsStream};
 
 use crate::snapshot::{Protocol, Timeouts, UpstreamAddress};
 use crate::telemetry::label::Side;
@@ -259,7 +259,7 @@ async fn connect(origin: &Origin) -> io::Result<Stream> {
                     if origin.protocol == Protocol::H2 && stream.get_ref().1.alpn_protocol() != Some(b"h2") {
                         return Err(io::Error::other(NO_H2));
                     }
-                    Ok(Stream::Tls(Box::new(stream)))
+                    Ok(Stream::Tls(Box::new(TlsStream::Client(stream))))
                 }
             }
         }

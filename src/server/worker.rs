@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -12,13 +13,14 @@ use tokio::runtime::Builder;
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout_at};
 
-use crate::proxy::downstream::{self, Peer};
-use crate::proxy::stream::Stream;
 use crate::proxy::watch::TICK;
 use crate::proxy::worker::{Share, Worker};
 
+use super::addresses::Addresses;
 use super::drain::Drain;
-use super::listener::Listener;
+use super::entry::{Arrival, Hall, Refusals, Room};
+use super::listener::{Door, Listener, Listening};
+use super::supervisor::Beats;
 
 /// How long accepting rests when the system has no descriptors left.
 const REST: Duration = Duration::from_millis(100);
@@ -26,13 +28,21 @@ const REST: Duration = Duration::from_millis(100);
 /// Connections of callers over all workers. Written when one opens or closes, never for a request.
 static CONNECTIONS: AtomicUsize = AtomicUsize::new(0);
 
+/// What all workers have together, and the listeners of one.
+pub(super) struct Floor {
+    pub(super) listeners: Vec<Listener>,
+    pub(super) addresses: Arc<Addresses>,
+    pub(super) beats: Arc<Beats>,
+    pub(super) drain: Drain,
+}
+
 /// Starts the thread of one worker.
-pub(super) fn start(number: usize, share: Share, listeners: Vec<Listener>, drain: Drain) -> io::Result<JoinHandle<()>> {
+pub(super) fn start(number: usize, share: Share, floor: Floor) -> io::Result<JoinHandle<()>> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
         let local = LocalSet::new();
         let worker = Worker::new(share);
-        local.block_on(&runtime, serve(Rc::clone(&worker), listeners, drain));
+        local.block_on(&runtime, serve(number, Rc::clone(&worker), floor));
         // Requests that are cut now are still counted and logged.
         drop(local);
         worker.tick();
@@ -42,12 +52,18 @@ pub(super) fn start(number: usize, share: Share, listeners: Vec<Listener>, drain
 }
 
 /// Accepts until the drain, then waits for what is in flight.
-async fn serve(worker: Rc<Worker>, listeners: Vec<Listener>, drain: Drain) {
+async fn serve(number: usize, worker: Rc<Worker>, floor: Floor) {
+    let Floor { listeners, addresses, beats, drain } = floor;
     let open = Rc::new(Cell::new(0_usize));
-    let ticks = spawn_local(tick(Rc::clone(&worker)));
+    let own = Rc::clone(&worker);
+    let ticks = spawn_local(tick(move || {
+        own.tick();
+        beats.beat(number);
+    }));
+    let hall = Rc::new(Hall { worker: Rc::clone(&worker), addresses, refusals: Refusals::default() });
     let accepting: Vec<_> = listeners
         .into_iter()
-        .map(|listener| spawn_local(accept(Rc::clone(&worker), listener, Rc::clone(&open))))
+        .map(|listener| spawn_local(accept(Rc::clone(&hall), listener, Rc::clone(&open))))
         .collect();
     let deadline = drain.accepting_ended().await;
     for accepting in accepting {
@@ -66,12 +82,12 @@ async fn serve(worker: Rc<Worker>, listeners: Vec<Listener>, drain: Drain) {
 }
 
 /// The sweep of this worker, for as long as it runs.
-async fn tick(worker: Rc<Worker>) {
+async fn tick(sweep: impl Fn()) {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        worker.tick();
+        sweep();
     }
 }
 
@@ -82,36 +98,37 @@ enum Accepting {
 }
 
 impl Accepting {
-    fn new(listener: Listener) -> io::Result<Self> {
-        match listener {
-            Listener::Tcp(listener) => TcpListener::from_std(listener).map(Self::Tcp),
-            Listener::Unix(listener) => UnixListener::from_std(listener).map(Self::Unix),
+    fn new(socket: Listening) -> io::Result<Self> {
+        match socket {
+            Listening::Tcp(listener) => TcpListener::from_std(listener).map(Self::Tcp),
+            Listening::Unix(listener) => UnixListener::from_std(listener).map(Self::Unix),
         }
     }
 
-    async fn accept(&self) -> io::Result<(Stream, Peer)> {
+    async fn accept(&self) -> io::Result<Arrival> {
         match self {
             Self::Tcp(listener) => {
                 let (stream, address) = listener.accept().await?;
                 stream.set_nodelay(true)?;
-                Ok((Stream::Tcp(stream), Peer { address: Some(address.ip().to_canonical()) }))
+                Ok(Arrival::Tcp(stream, address.ip().to_canonical()))
             }
             Self::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
-                Ok((Stream::Unix(stream), Peer { address: None }))
+                Ok(Arrival::Unix(stream))
             }
         }
     }
 }
 
-async fn accept(worker: Rc<Worker>, listener: Listener, open: Rc<Cell<usize>>) {
-    let listener = match Accepting::new(listener) {
+async fn accept(hall: Rc<Hall>, listener: Listener, open: Rc<Cell<usize>>) {
+    let door = listener.door;
+    let listener = match Accepting::new(listener.socket) {
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "a listener cannot be served"),
     };
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => start_connection(&worker, stream, peer, &open),
+            Ok(arrival) => start_connection(&hall, &door, arrival, &open),
             Err(error) if is_transient(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "no connection can be accepted; trying again");
@@ -146,16 +163,13 @@ impl Drop for Counted {
     }
 }
 
-fn start_connection(worker: &Rc<Worker>, stream: Stream, peer: Peer, open: &Rc<Cell<usize>>) {
+fn start_connection(hall: &Rc<Hall>, door: &Arc<Door>, arrival: Arrival, open: &Rc<Cell<usize>>) {
     let (counted, all) = Counted::new(open);
-    let most = worker.view().snapshot.config.limits.connections;
-    let worker = Rc::clone(worker);
+    let most = hall.worker.view().snapshot.config.limits.connections;
+    let room = if all > most { Room::Full } else { Room::Free };
+    let (hall, door) = (Rc::clone(hall), Arc::clone(door));
     spawn_local(async move {
         let _counted = counted;
-        if all > most {
-            downstream::turn_away(worker, stream, peer).await;
-        } else {
-            downstream::serve(worker, stream, peer).await;
-        }
+        hall.admit(&door, arrival, room).await;
     });
 }

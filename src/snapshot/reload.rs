@@ -14,10 +14,12 @@ use std::time::{Duration, Instant};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
 use crate::config::{self, Config, Fault, Loaded, Source, Watched};
+use crate::key::Timestamp;
 use crate::policy::Vocabulary;
 use crate::telemetry::label::Reload;
 use crate::telemetry::metrics::Metrics;
 
+use super::expiry::Notices;
 use super::{Handle, Snapshot};
 
 /// Files are read and compared this often, whatever the watcher says: some file systems tell nothing.
@@ -59,31 +61,34 @@ pub struct Reloader {
     in_force: Watched,
     /// What the last load read, where that load had a fault: mending any of them is worth another try.
     refused: Option<Watched>,
+    notices: Notices,
 }
 
 impl Reloader {
     /// Reloads what `source` names into `aim`. `files` are what the first load read.
     pub fn new(source: Source, files: Watched, aim: Aim) -> Self {
-        Self { source, aim, in_force: files, refused: None }
+        Self { source, aim, in_force: files, refused: None, notices: Notices::default() }
     }
 
-    /// Starts the thread that waits for triggers, for as long as the process runs.
+    /// Starts the thread that waits for triggers, for as long as the process runs; `done` is called when a reload that
+    /// somebody asked for has ended, whatever came of it.
     ///
     /// # Errors
     /// The thread cannot be started.
-    pub fn start(self) -> std::io::Result<Sender<Trigger>> {
+    pub fn start(self, done: impl Fn() + Send + 'static) -> std::io::Result<Sender<Trigger>> {
         let (sender, triggers) = channel();
         let for_watcher = sender.clone();
-        thread::Builder::new().name("reload".to_owned()).spawn(move || self.run(&triggers, &for_watcher))?;
+        thread::Builder::new().name("reload".to_owned()).spawn(move || self.run(&triggers, &for_watcher, &done))?;
         Ok(sender)
     }
 
-    fn run(mut self, triggers: &Receiver<Trigger>, sender: &Sender<Trigger>) {
+    fn run(mut self, triggers: &Receiver<Trigger>, sender: &Sender<Trigger>, done: &dyn Fn()) {
         let mut directories = self.directories();
         let mut _watcher = watch(&directories, sender.clone());
         // What changed while the process started was not watched yet.
         self.try_reload(false);
         loop {
+            self.notices.look(&self.aim.handle.load().config, Timestamp::now());
             let requested = match triggers.recv_timeout(POLL) {
                 Ok(Trigger::Requested) => true,
                 Ok(Trigger::Changed) => settle(triggers),
@@ -91,6 +96,9 @@ impl Reloader {
                 Err(RecvTimeoutError::Disconnected) => return,
             };
             self.try_reload(requested);
+            if requested {
+                done();
+            }
             let now = self.directories();
             if directories != now {
                 _watcher = watch(&now, sender.clone());
@@ -165,7 +173,8 @@ impl Reloader {
             return Err(vec![why.to_owned()]);
         }
         let generation = current.generation + 1;
-        let next = Snapshot::build(generation, config, metrics).map_err(|fault| vec![fault])?;
+        let mut next = Snapshot::build(generation, config, metrics).map_err(|fault| vec![fault])?;
+        next.succeed(&current);
         for warning in &warnings {
             tracing::warn!("{warning}");
         }

@@ -1,71 +1,38 @@
-//! TLS towards the upstream: rustls, with aws-lc-rs as the only provider.
+//! TLS on both sides: rustls, with aws-lc-rs as the only provider.
+
+mod client;
+mod server;
 
 use std::sync::Arc;
 
-use rustls::client::danger::ServerCertVerifier;
-use rustls::client::{WantsClientCert, WebPkiServerVerifier};
+use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
-use rustls_platform_verifier::Verifier;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::config::{Ca, Protocol, Upstream, UpstreamAddress, UpstreamTls};
+use crate::config::{Certificate, Roots};
 
-/// The settings and the name that the upstream's certificate must bear; `None` where the upstream is cleartext.
-pub(super) fn client(upstream: &Upstream) -> Result<Option<(Arc<ClientConfig>, ServerName<'static>)>, String> {
-    let UpstreamAddress::Tcp { host, tls: true, .. } = &upstream.address else {
-        return Ok(None);
-    };
-    let name = upstream.tls.server_name.as_deref().unwrap_or(host).to_owned();
-    let name = ServerName::try_from(name.clone())
-        .map_err(|_| format!("`{name}` is no name that a certificate could bear; set upstream.tls.server_name"))?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| format!("TLS cannot be set up: {error}"))?
-        .dangerous()
-        .with_custom_certificate_verifier(verifier(&upstream.tls, provider)?);
-    let mut config = with_certificate(builder, &upstream.tls)?;
-    config.alpn_protocols = vec![match upstream.protocol {
-        Protocol::H2 => b"h2".to_vec(),
-        Protocol::H1 | Protocol::H2c => b"http/1.1".to_vec(),
-    }];
-    Ok(Some((Arc::new(config), name)))
+pub(super) use client::client;
+pub(super) use server::server;
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
-fn verifier(tls: &UpstreamTls, provider: Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>, String> {
-    match &tls.ca {
-        Ca::System => {
-            Verifier::new(provider).map(|verifier| Arc::new(verifier) as Arc<dyn ServerCertVerifier>).map_err(|error| {
-                format!("the system's root certificates cannot be read ({error}); set upstream.tls.ca to a file")
-            })
-        }
-        Ca::File { path, pem } => {
-            let mut roots = RootCertStore::empty();
-            for certificate in CertificateDer::pem_slice_iter(pem) {
-                let certificate = certificate.map_err(|error| format!("{}: {error}", path.display()))?;
-                roots.add(certificate).map_err(|error| format!("{}: {error}", path.display()))?;
-            }
-            let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
-                .build()
-                .map_err(|error| format!("{}: {error}", path.display()))?;
-            Ok(verifier)
-        }
+/// A chain and its key as rustls takes them.
+fn identity(certificate: &Certificate) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), String> {
+    let said = |error: rustls::pki_types::pem::Error| format!("{}: {error}", certificate.path.display());
+    let chain = CertificateDer::pem_slice_iter(&certificate.chain_pem).collect::<Result<_, _>>().map_err(said)?;
+    let key = PrivateKeyDer::from_pem_slice(certificate.key_pem.expose()).map_err(said)?;
+    Ok((chain, key))
+}
+
+/// The authorities of a file.
+fn store(roots: &Roots) -> Result<Arc<RootCertStore>, String> {
+    let mut store = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&roots.pem) {
+        let certificate = certificate.map_err(|error| format!("{}: {error}", roots.path.display()))?;
+        store.add(certificate).map_err(|error| format!("{}: {error}", roots.path.display()))?;
     }
-}
-
-fn with_certificate(
-    builder: ConfigBuilder<ClientConfig, WantsClientCert>,
-    tls: &UpstreamTls,
-) -> Result<ClientConfig, String> {
-    let Some(client) = &tls.client else {
-        return Ok(builder.with_no_client_auth());
-    };
-    let chain: Vec<_> = CertificateDer::pem_slice_iter(&client.chain_pem)
-        .collect::<Result<_, _>>()
-        .map_err(|error| format!("upstream.tls.client_cert: {error}"))?;
-    let key = PrivateKeyDer::from_pem_slice(client.key_pem.expose())
-        .map_err(|error| format!("upstream.tls.client_key: {error}"))?;
-    builder.with_client_auth_cert(chain, key).map_err(|error| format!("upstream.tls.client_key: {error}"))
+    Ok(Arc::new(store))
 }

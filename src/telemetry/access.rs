@@ -277,7 +277,7 @@ fn write(line: &mut Line<'_>, record: &Record<'_>, part: Part) {
         Part::Client => match record.client {
             Some(IpAddr::V4(address)) => line.ipv4("client", address),
             Some(IpAddr::V6(address)) => line.text("client", address.to_string().as_bytes()),
-            None => line.text("client", b"unix"),
+            None => line.text("client", b"unknown"),
         },
         Part::Decision => line.text("decision", record.decision.as_str().as_bytes()),
         Part::Duration => line.millis("duration_ms", record.duration),

@@ -31,6 +31,24 @@ macro_rules! labels {
 }
 
 labels! {
+    /// The certificates that the gateway shows.
+    CertificateLabel {
+        Listener = "listener",
+        UpstreamClient = "upstream_client",
+    }
+}
+
+labels! {
+    /// Why a connection of a caller ended before HTTP began.
+    Refusal {
+        Handshake = "handshake",
+        PerAddress = "per_address",
+        ProxyHeader = "proxy_header",
+        Timeout = "timeout",
+    }
+}
+
+labels! {
     /// The codes of every answer that the gateway makes itself.
     Code {
         AddressNotAllowed = "address_not_allowed",

@@ -11,7 +11,7 @@ mod process;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use prometheus::TextEncoder;
@@ -19,7 +19,7 @@ use prometheus::proto::MetricType;
 
 pub use cells::{Outcome, RouteCells, WorkerCells};
 
-use super::label::Reload;
+use super::label::{CertificateLabel, Reload};
 
 /// The media type of [`Metrics::render`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -43,12 +43,14 @@ pub struct Definition {
 pub(crate) enum Family {
     AccessLogDropped,
     BuildInfo,
+    CertificateExpiry,
     Connections,
     Denials,
     KeyLookups,
     KeysCached,
     PolicyGeneration,
     Process(process::Reading),
+    Refusals,
     Reloads,
     RequestDuration,
     Requests,
@@ -61,7 +63,7 @@ const fn define(name: &'static str, kind: MetricType, family: Family, help: &'st
 }
 
 /// Every metric, sorted by name.
-pub const DEFINITIONS: [Definition; 18] = {
+pub const DEFINITIONS: [Definition; 20] = {
     use Family as F;
     use MetricType::{COUNTER, GAUGE, HISTOGRAM};
     use process::Reading as R;
@@ -89,6 +91,12 @@ pub const DEFINITIONS: [Definition; 18] = {
             "Access log records lost because the log could not be written as fast as requests came.",
         ),
         define("scopegate_build_info", GAUGE, F::BuildInfo, "Always 1; the version is in the label."),
+        define(
+            "scopegate_certificate_expiry_timestamp_seconds",
+            GAUGE,
+            F::CertificateExpiry,
+            "When the first certificate of a chain that the gateway shows expires, in seconds since unix epoch.",
+        ),
         define("scopegate_connections", GAUGE, F::Connections, "Open connections, by the side they are on."),
         define(
             "scopegate_denials_total",
@@ -108,6 +116,12 @@ pub const DEFINITIONS: [Definition; 18] = {
             GAUGE,
             F::PolicyGeneration,
             "Number of the configuration and policy in force; 1 is what the process started with.",
+        ),
+        define(
+            "scopegate_refused_connections_total",
+            COUNTER,
+            F::Refusals,
+            "Connections of callers that ended before HTTP began, by reason.",
         ),
         define("scopegate_reloads_total", COUNTER, F::Reloads, "Reloads of the configuration and policy, by result."),
         define(
@@ -149,6 +163,8 @@ pub struct Metrics {
     workers: Box<[Arc<WorkerCells>]>,
     reloads: [AtomicU64; Reload::ALL.len()],
     generation: AtomicU64,
+    /// Seconds since the epoch; `i64::MAX` where there is no such certificate.
+    expiries: [AtomicI64; CertificateLabel::ALL.len()],
     access_log_dropped: Arc<AtomicU64>,
     keys: OnceLock<Source>,
     store_up: OnceLock<Source>,
@@ -162,6 +178,7 @@ impl Metrics {
             workers: (0..workers).map(|worker| Arc::new(WorkerCells::new(worker))).collect(),
             reloads: Default::default(),
             generation: AtomicU64::new(0),
+            expiries: [const { AtomicI64::new(i64::MAX) }; CertificateLabel::ALL.len()],
             access_log_dropped: Arc::default(),
             keys: OnceLock::new(),
             store_up: OnceLock::new(),
@@ -200,6 +217,13 @@ impl Metrics {
     /// Says which generation is in force.
     pub fn set_generation(&self, generation: u64) {
         self.generation.store(generation, Ordering::Relaxed);
+    }
+
+    /// Says when a certificate expires, in seconds since the epoch; `None` where there is none.
+    pub fn set_expiry(&self, certificate: CertificateLabel, seconds: Option<i64>) {
+        if let Some(cell) = self.expiries.get(certificate as usize) {
+            cell.store(seconds.unwrap_or(i64::MAX), Ordering::Relaxed);
+        }
     }
 
     /// Says how to learn the number of key records in memory; asked at each scrape. The first call counts.

@@ -24,6 +24,7 @@ mod credentials; // Where a key is taken from and removed by exact bytes; the up
 mod demo; // `scopegate demo`: no file, no set-up, lines to copy.
 mod differences; // `scopegate diff`: what a new policy loosens and tightens.
 mod early; // What comes before its time: 100 and 103, answers and refusals while the caller is still sending.
+mod forwarded; // Whose X-Forwarded-* and PROXY headers are believed, and what follows from them.
 mod framing; // Messages whose end two readers could see at different places: refused, nothing passes.
 mod harness; // The harness itself: the raw client against the raw upstream, without a gateway between them.
 mod headers; // What is dropped, kept, added: hop-by-hop, identity, forwarded, Via, request ids.
@@ -31,6 +32,7 @@ mod http2; // HTTP/2 on either side or both: the same verdicts, streams that end
 mod import; // A policy from a document and the files beside it, and whether the two still agree.
 mod include; // Ruled query parameters: every member needs its own scope, however it is written.
 mod keys; // The life of a key across processes: made, disabled, revoked, never shown.
+mod listeners; // Several at once: IPv4, IPv6, Unix sockets; limits of connections.
 mod logs; // The access log, and that no secret is in any log.
 mod metrics; // The admin listener: liveness, readiness, figures.
 mod mutants; // tests/survivors.txt: what no test of the policy core notices has a reason.
@@ -45,7 +47,9 @@ mod screens; // What each command shows, whole: one picture a group, as a termin
 mod shipped; // The files of config/ and what the importer writes: they load, and their own tests hold.
 mod stop; // SIGTERM: answers in flight are finished, then the process ends well.
 mod streams; // Answers that go on and on: each event at once, no timeout, an end with the key that opened them.
+mod supervisor; // A service manager: sockets that it passes, and what it is told.
 mod targets; // The path that is checked is the path that is sent; what could be read in two ways is refused.
+mod tls; // TLS towards callers: versions, client certificates, renewal, what does not speak it.
 mod tools; // What helps to write a policy: coverage and mutation of its tests, explanations, who can do what, differences.
 mod tunnels; // WebSocket: what is a handshake, what is not, and when a tunnel ends.
 mod upstreams; // Upstreams that refuse, reset, stall, break off, lie; pools; TLS; Unix sockets.

@@ -145,6 +145,12 @@ fn what_the_readers_take_is_valid_and_what_they_refuse_by_its_shape_is_not() {
             "{ listen: [127.0.0.1:1, { address: unix:/a }], limits: { body_bytes: none, connections: 5 } }",
             true,
         ),
+        (
+            "config",
+            "{ listen: { address: 127.0.0.1:1, tls: true, proxy_protocol: [10.0.0.0/8] }, tls: { cert: a, key: b, min_version: '1.3' } }",
+            true,
+        ),
+        ("config", "{ tls: { cert: a } }", false),
         ("config", "{ mode: enforced }", false),
         ("config", "{ keys: { accept: [] } }", false),
         ("config", "{ workers: 0 }", false),

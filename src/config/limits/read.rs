@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Drain, H2Resets, Limits, Log, LogFormat, LogLevel, LogOutput};
 use crate::config::read::{Field, Reader};
-use crate::config::section::{count, fix, value};
+use crate::config::section::{count, value};
 use crate::config::text::quoted;
 use crate::config::unit::{self, Complaint};
 
@@ -21,6 +21,9 @@ impl Default for Limits {
             write_stall: Duration::from_secs(30),
             idle: Duration::from_secs(60),
             connections: 10_000,
+            connections_per_address: None,
+            requests_per_connection: None,
+            connection_age: None,
             h2_streams: 128,
             h2_resets: H2Resets { count: 100, within: Duration::from_secs(30) },
         }
@@ -29,8 +32,6 @@ impl Default for Limits {
 
 impl Limits {
     pub(in crate::config) fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Self {
-        const FIXED: [(&str, &str); 3] =
-            [("connections_per_address", "none"), ("requests_per_connection", "none"), ("connection_age", "none")];
         const KNOWN: [&str; 14] = [
             "header_bytes",
             "headers",
@@ -49,9 +50,6 @@ impl Limits {
         ];
         let d = Self::default();
         let Some(fields) = reader.fields(field, &KNOWN) else { return d };
-        for (name, only) in FIXED {
-            fix(reader, &fields, name, only);
-        }
         let limits = Self {
             header_bytes: value(reader, &fields, ("header_bytes", d.header_bytes), bounded_size(1 << 10, 128 << 10)),
             headers: value(reader, &fields, ("headers", d.headers), count(1, 256)),
@@ -62,6 +60,24 @@ impl Limits {
             write_stall: value(reader, &fields, ("write_stall", d.write_stall), unit::positive_duration),
             idle: value(reader, &fields, ("idle", d.idle), unit::positive_duration),
             connections: value(reader, &fields, ("connections", d.connections), count(1, 1_000_000)),
+            connections_per_address: value(
+                reader,
+                &fields,
+                ("connections_per_address", d.connections_per_address),
+                unit::or_none(count(1, 1_000_000)),
+            ),
+            requests_per_connection: value(
+                reader,
+                &fields,
+                ("requests_per_connection", d.requests_per_connection),
+                unit::or_none(unit::number(1, 1_000_000_000)),
+            ),
+            connection_age: value(
+                reader,
+                &fields,
+                ("connection_age", d.connection_age),
+                unit::or_none(unit::positive_duration),
+            ),
             h2_streams: value(reader, &fields, ("h2_streams", d.h2_streams), streams),
             h2_resets: value(reader, &fields, ("h2_resets", d.h2_resets), resets),
         };

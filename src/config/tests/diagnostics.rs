@@ -32,6 +32,22 @@ diagnose!(
     a_listener_that_cannot_be_is_told_why,
     with("listen: [8080, ':80', 'http://x', 'api:80', '1.2.3.4:99999', '127.0.0.1:1', '127.0.0.1:1', {tls: false}]\n")
 );
+diagnose!(
+    a_listener_is_told_what_it_cannot_have,
+    with(
+        "listen:\n  - { address: '127.0.0.1:1', tls: true }\n  - { address: 'unix:a', tls: true, proxy_protocol: [10.0.0.0/8] }\n  \
+         - { address: '127.0.0.1:2', mode: 0660 }\n  - { address: 'unix:b', mode: rw-rw---- }\n  - { address: 'unix:c', mode: 0998 }\n  \
+         - { address: '127.0.0.1:3', tls: maybe, proxy_protocol: [10.0.0.1/8, lan] }\n"
+    )
+);
+diagnose!(
+    tls_is_told_what_it_lacks,
+    with("tls: { key: none.pem, min_version: 1.1, client_ca: none.pem, ciphers: all }\n")
+);
+diagnose!(
+    limits_of_a_connection_are_checked,
+    with("limits: { connections_per_address: 0, requests_per_connection: many, connection_age: 0s }\n")
+);
 diagnose!(no_listener_at_all_is_a_fault, with("listen: []\n"));
 diagnose!(
     units_show_an_example,
@@ -62,10 +78,8 @@ diagnose!(hosts_are_checked, with("hosts: ['http://x', 'a b', 'x:0x50']\n"));
 diagnose!(
     what_this_version_lacks_is_refused_and_never_ignored,
     with(
-        "tls: { cert: a, key: b }\nadmin: { public_url: 'http://x' }\n\
-         listen: { address: '127.0.0.1:0', tls: true, proxy_protocol: [10.0.0.0/8] }\n\
+        "admin: { public_url: 'http://x' }\n\
          keys: { store: 'postgres://u:geheim@db/x', snapshot: s.bin, max_stale: 1h, accept: [public_query: company_id], rotate_after: { secret: 30d, pair: none } }\n\
-         limits: { connections_per_address: 5, connection_age: 1h }\n\
          log: { output: 'tcp://x' }\n"
     )
 );

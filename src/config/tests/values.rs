@@ -147,32 +147,6 @@ fn credentials_are_compiled_to_what_is_sent() {
 }
 
 #[test]
-fn certificates_are_read_and_must_be_pem() {
-    let pem = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
-    let key = "-----BEGIN EC PRIVATE KEY-----\nAA==\n-----END EC PRIVATE KEY-----\n";
-    let text = "policy: policy.yaml\nupstream: { url: https://x, tls: { ca: ca.pem, client_cert: ca.pem, client_key: key.pem, server_name: y } }\n";
-    let case = Case::new().file("scopegate.yaml", text).file("ca.pem", pem).file("key.pem", key);
-    let loaded = case.load().unwrap();
-    let tls = loaded.config.upstream.tls;
-    assert!(matches!(tls.ca, Ca::File { pem: bytes, .. } if bytes == pem.as_bytes()));
-    assert_eq!(tls.client.unwrap().key_pem.expose(), key.as_bytes());
-    assert_eq!(tls.server_name.as_deref(), Some("y"));
-    for name in ["ca.pem", "key.pem"] {
-        assert!(loaded.files.paths().any(|path| path == case.path(name)), "{name}");
-    }
-
-    let swapped = case.file("ca.pem", key).file("key.pem", pem);
-    insta::assert_snapshot!(listed(&swapped), @r"
-    scopegate.yaml:2:40: `upstream.tls.ca`: `ca.pem` holds no PEM of a CERTIFICATE
-        name a file that has a line `-----BEGIN CERTIFICATE-----`
-    scopegate.yaml:2:61: `upstream.tls.client_cert`: `ca.pem` holds no PEM of a CERTIFICATE
-        name a file that has a line `-----BEGIN CERTIFICATE-----`
-    scopegate.yaml:2:81: `upstream.tls.client_key`: `key.pem` holds no PEM of a PRIVATE KEY
-        name a file that has a line `-----BEGIN PRIVATE KEY-----`
-    ");
-}
-
-#[test]
 fn paths_of_a_file_are_relative_to_it() {
     let config = compiled("listen: unix:gate.sock\n");
     let Some(Address::Unix(path)) = config.listen.first().map(|listen| &listen.address) else { panic!("no socket") };

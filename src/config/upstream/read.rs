@@ -1,18 +1,14 @@
 //! Reads the `upstream` section.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Ca, ClientCertificate, HostRule, Protocol, Retries, Timeouts, Upstream, UpstreamAddress, UpstreamTls};
-use crate::config::file::Files;
+use super::{Ca, HostRule, Protocol, Retries, Timeouts, Upstream, UpstreamAddress, UpstreamTls};
 use crate::config::read::{Field, Fields, Reader};
 use crate::config::section::{count, fix, refuse, value};
+use crate::config::tls::read::{self as tls, Place};
 use crate::config::unit::{self, Complaint};
 use crate::config::{address, credential};
-use crate::key::secret::Secret;
-
-/// The most that a file of certificates may hold, in bytes.
-const PEM_LIMIT: u64 = 4 << 20;
 
 /// The address of an upstream and its authority.
 type Located = (UpstreamAddress, Box<str>);
@@ -22,10 +18,8 @@ type Located = (UpstreamAddress, Box<str>);
 pub(in crate::config) struct Inputs<'i> {
     /// An address that overrides the URL of the file.
     pub(in crate::config) address: Option<Located>,
-    /// What relative paths are relative to.
-    pub(in crate::config) folder: &'i Path,
-    /// Reads files, and remembers them.
-    pub(in crate::config) files: &'i Files,
+    /// Where files are, and what reads them.
+    pub(in crate::config) place: Place<'i>,
 }
 
 impl Default for Timeouts {
@@ -109,7 +103,7 @@ impl Upstream {
             upstream.credentials = credential::named(reader, &field);
         }
         if let Some(field) = fields.find("tls") {
-            upstream.tls = UpstreamTls::read(reader, &field, &mut inputs);
+            upstream.tls = UpstreamTls::read(reader, &field, inputs.place);
         }
         if let Some(field) = fields.find("timeouts") {
             upstream.timeouts = Timeouts::read(reader, &field);
@@ -133,7 +127,7 @@ fn url(reader: &mut Reader<'_>, section: &Field<'_>, fields: &Fields<'_>, inputs
     match (inputs.address.take(), written) {
         (Some(address), _) => Some(address),
         (None, Some(url)) if !reader.has_value(&url, "write `url: http://127.0.0.1:3000`") => None,
-        (None, Some(url)) => reader.parse(&url, |text| address::upstream(text, inputs.folder)),
+        (None, Some(url)) => reader.parse(&url, |text| address::upstream(text, inputs.place.folder)),
         (None, None) => {
             if fields.find("urls").is_none() && !fields.means("url") {
                 let complaint = Complaint::new("has no `url`", "write `url: http://127.0.0.1:3000`");
@@ -198,27 +192,22 @@ impl Retries {
 }
 
 impl UpstreamTls {
-    fn read(reader: &mut Reader<'_>, field: &Field<'_>, inputs: &mut Inputs<'_>) -> Self {
-        let mut tls = Self::default();
+    fn read(reader: &mut Reader<'_>, field: &Field<'_>, place: Place<'_>) -> Self {
+        let mut settings = Self::default();
         let known = ["ca", "client_cert", "client_key", "server_name"];
-        let Some(fields) = reader.fields(field, &known) else { return tls };
+        let Some(fields) = reader.fields(field, &known) else { return settings };
         let some = |name: &str| fields.find(name).filter(|field| !Reader::is_none(field));
         if let Some(field) = some("server_name") {
-            tls.server_name = reader.parse(&field, address::authority);
+            settings.server_name = reader.parse(&field, address::authority);
         }
-        if let Some(field) = some("ca")
-            && let Some((path, pem)) = ca(reader, &field, inputs)
+        let is_system = |field: &Field<'_>| field.node.scalar().is_some_and(|scalar| &*scalar.text == "system");
+        if let Some(field) = some("ca").filter(|field| !is_system(field))
+            && let Some(roots) = tls::roots(reader, &field, place)
         {
-            tls.ca = Ca::File { path, pem };
+            settings.ca = Ca::File(roots);
         }
         match (some("client_cert"), some("client_key")) {
-            (Some(cert), Some(key)) => {
-                let cert = pem(reader, &cert, "CERTIFICATE", inputs);
-                let key = pem(reader, &key, "PRIVATE KEY", inputs);
-                if let (Some((_, chain_pem)), Some((_, key))) = (cert, key) {
-                    tls.client = Some(ClientCertificate { chain_pem, key_pem: Secret::new(key) });
-                }
-            }
+            (Some(cert), Some(key)) => settings.client = tls::certificate(reader, (&cert, &key), place),
             (Some(alone), None) | (None, Some(alone)) => {
                 let complaint =
                     Complaint::new("`client_cert` and `client_key` belong together", "write both, or neither");
@@ -226,16 +215,8 @@ impl UpstreamTls {
             }
             (None, None) => {}
         }
-        tls
+        settings
     }
-}
-
-/// The certificates of `ca`; `None` for `system`.
-fn ca(reader: &mut Reader<'_>, field: &Field<'_>, inputs: &mut Inputs<'_>) -> Option<(PathBuf, Vec<u8>)> {
-    if field.node.scalar().is_some_and(|scalar| &*scalar.text == "system") {
-        return None;
-    }
-    pem(reader, field, "CERTIFICATE", inputs)
 }
 
 /// What is spoken with the upstream: `h2` needs TLS, in whose handshake it is agreed upon, and `h2c` is without.
@@ -256,29 +237,4 @@ fn protocol(reader: &mut Reader<'_>, field: &Field<'_>, address: Option<&Upstrea
     };
     reader.complain(field, complaint);
     protocol
-}
-
-/// The file that a field names, which must hold PEM of the `label`. The bytes are not judged further here.
-fn pem(reader: &mut Reader<'_>, field: &Field<'_>, label: &str, inputs: &mut Inputs<'_>) -> Option<(PathBuf, Vec<u8>)> {
-    let path = inputs.folder.join(reader.string(field)?.value);
-    let help = "a relative path is relative to this file";
-    let bytes = match inputs.files.read_bytes(&path, PEM_LIMIT) {
-        Ok(bytes) => bytes,
-        Err(why) => {
-            let message = format!("`{}` cannot be read: {why}", path.display());
-            reader.complain(field, Complaint::new(message, help));
-            return None;
-        }
-    };
-    let text = String::from_utf8_lossy(&bytes);
-    let found =
-        text.lines().any(|line| line.starts_with("-----BEGIN ") && line.trim_end().ends_with(&format!("{label}-----")));
-    if !found {
-        let message = format!("`{}` holds no PEM of a {label}", path.display());
-        let help = format!("name a file that has a line `-----BEGIN {label}-----`");
-        reader.complain(field, Complaint::new(message, help));
-        return None;
-    }
-    drop(text);
-    Some((path, bytes))
 }

@@ -97,17 +97,35 @@ impl Connection {
                 left = left.get(count..).unwrap_or_default();
                 deadline = self.slot.now().after(stall);
             }
-            Pin::new(&mut self.stream).poll_flush(cx)
+            let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+            if flushed.is_pending() {
+                if self.slot.now() >= deadline {
+                    return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                }
+                self.slot.arm(deadline, cx);
+            }
+            flushed
         })
         .await
     }
 
     /// Ends the connection so that the answer arrives: a close with unread bytes would reset it (RFC 9112 9.6).
     pub(super) async fn linger(&mut self) {
-        if self.stream.shutdown().await.is_err() {
+        let deadline = self.slot.now().after(LINGER);
+        // TLS has something to write at its end, and the caller may not take it.
+        let shut = poll_fn(|cx| {
+            let shut = Pin::new(&mut self.stream).poll_shutdown(cx);
+            if shut.is_pending() {
+                if self.slot.now() >= deadline {
+                    return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                }
+                self.slot.arm(deadline, cx);
+            }
+            shut
+        });
+        if shut.await.is_err() {
             return;
         }
-        let deadline = self.slot.now().after(LINGER);
         let mut left = LINGER_BYTES;
         self.input.consume(self.input.len());
         loop {

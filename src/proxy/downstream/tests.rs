@@ -3,6 +3,7 @@
 use super::*;
 use crate::proxy::exchange::tests::{script, stage};
 use crate::proxy::stream::scripted::{Script, Scripted};
+use crate::snapshot::Carrier;
 
 #[test]
 fn a_panic_in_a_request_is_answered_counted_and_costs_its_connection_alone() {
@@ -12,7 +13,11 @@ fn a_panic_in_a_request_is_answered_counted_and_costs_its_connection_alone() {
     for _ in 0..2 {
         let awkward = Script { panics: true, ends: true, ..script(b"GET /a HTTP/1.1\r\nHo", &[100], (1000, 0)) };
         let (stream, written) = Scripted::new(awkward);
-        runtime.block_on(serve(Rc::clone(&stage.worker), Stream::Scripted(stream), Peer { address: None }));
+        runtime.block_on(serve(
+            Rc::clone(&stage.worker),
+            Stream::Scripted(stream),
+            Peer { address: None, carrier: Carrier::Cleartext },
+        ));
         let answer = String::from_utf8(written.borrow().clone()).unwrap();
         assert!(answer.starts_with("HTTP/1.1 500 Internal Server Error\r\n"), "{answer}");
         assert!(answer.contains("\r\nconnection: close\r\n") && answer.contains("internal_error"), "{answer}");

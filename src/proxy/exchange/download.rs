@@ -345,7 +345,12 @@ impl Relay {
     fn poll_deliver(&mut self, ends: &mut Ends<'_>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Download { out, written, input, direct, .. } = &self.download;
         if !self.download.has_output() {
-            ready!(Pin::new(&mut *ends.down).poll_flush(cx))?;
+            let flushed = Pin::new(&mut *ends.down).poll_flush(cx);
+            // TLS has taken it, and the socket has not.
+            if flushed.is_pending() && self.deadlines.write == Moment::NEVER {
+                self.deadlines.write = ends.slot.now().after(ends.view.snapshot.config.limits.write_stall);
+            }
+            ready!(flushed)?;
             self.download.unflushed = false;
             self.deadlines.write = Moment::NEVER;
             return Poll::Ready(Ok(()));

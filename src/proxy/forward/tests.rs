@@ -49,7 +49,8 @@ fn forwarded(config: &Config, request: &[u8], peer: IpAddr) -> Option<Vec<u8>> {
         entry: None,
         credential: Some(&line),
         request_id: b"id-1",
-        peer: Some(peer),
+        peer: Peer { address: Some(peer), carrier: Carrier::Cleartext },
+        client: client::client(&head, &config.trusted_proxies, Some(peer)),
         protocol: Protocol::Http1,
         expect: head.expect_continue,
         upgrade: false,
@@ -184,7 +185,21 @@ fn a_trusted_proxy_is_continued_and_nobody_else() {
         trusted.contains("x-forwarded-for: 198.51.100.1, 10.0.0.9\r\n")
             && trusted.contains("x-forwarded-proto: https\r\n")
     );
-    assert!(trusted.contains("Forwarded: for=a\r\n"));
+    assert!(!trusted.contains("Forwarded: for=a"), "beside X-Forwarded-For nobody vouches for it");
+}
+
+#[test]
+fn a_trusted_proxy_may_say_forwarded_in_place_of_x_forwarded_for() {
+    let mut config = config();
+    config.trusted_proxies = vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
+    let request = b"GET /a HTTP/1.1\r\nHost: h\r\nForwarded: for=192.0.2.7, for=198.51.100.1;proto=https\r\nX-Real-IP: 1.1.1.1\r\n\r\n";
+    for (peer, own) in [("10.0.0.9", "for=10.0.0.9"), ("fd00::9", "for=\"[fd00::9]\"")] {
+        let sent = String::from_utf8(forwarded(&config, request, peer.parse().unwrap()).unwrap()).unwrap();
+        assert!(sent.contains("Forwarded: for=192.0.2.7, for=198.51.100.1;proto=https\r\n"), "{sent}");
+        assert!(sent.contains(&format!("forwarded: {own}\r\n")), "{sent}");
+        assert!(sent.contains(&format!("x-forwarded-for: 198.51.100.1, {peer}\r\n")), "{sent}");
+        assert!(sent.contains("x-real-ip: 198.51.100.1\r\n") && !sent.contains("1.1.1.1"), "{sent}");
+    }
 }
 
 #[test]

@@ -98,7 +98,7 @@ fn a_record_as_logfmt_is_one_line() {
         logged(Form::Logfmt, &[record]),
         "time=2026-11-21T22:26:40.007Z status=403 method=GET path=/api/profiles/1 key_id=key_abcdefgh12345678 \
          duration_ms=1.234 decision=deny code=insufficient_scope route=\"GET /api/profiles/{id}\" \
-         account=\"acme corp\" client=unix upstream_ms=12.000 bytes_in=0 bytes_out=217 level=info message=request \
+         account=\"acme corp\" client=unknown upstream_ms=12.000 bytes_in=0 bytes_out=217 level=info message=request \
          request_id=0199\n"
     );
 }

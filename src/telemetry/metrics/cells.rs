@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::telemetry::label::{Code, DecisionLabel, Lookup, MethodLabel, Side, Status, fold_status};
+use crate::telemetry::label::{Code, DecisionLabel, Lookup, MethodLabel, Refusal, Side, Status, fold_status};
 
 /// Upper bounds of the histograms' buckets, in nanoseconds; a last bucket without bound follows.
 pub(super) const BOUNDS: [u64; 15] = [
@@ -221,6 +221,7 @@ pub struct WorkerCells {
     worker: usize,
     codes: [AtomicU64; Code::ALL.len()],
     lookups: [AtomicU64; Lookup::ALL.len()],
+    refusals: [AtomicU64; Refusal::ALL.len()],
     opened: [AtomicU64; Side::ALL.len()],
     closed: [AtomicU64; Side::ALL.len()],
 }
@@ -231,6 +232,7 @@ impl WorkerCells {
             worker,
             codes: Default::default(),
             lookups: Default::default(),
+            refusals: Default::default(),
             opened: Default::default(),
             closed: Default::default(),
         }
@@ -254,6 +256,11 @@ impl WorkerCells {
         self.closed.get(side as usize).into_iter().for_each(|cell| bump(cell, 1));
     }
 
+    /// Counts a connection that ended before HTTP began.
+    pub fn refused(&self, reason: Refusal) {
+        self.refusals.get(reason as usize).into_iter().for_each(|cell| bump(cell, 1));
+    }
+
     /// Counts a look-up in the key index.
     pub fn looked_up(&self, result: Lookup) {
         self.lookups.get(result as usize).into_iter().for_each(|cell| bump(cell, 1));
@@ -261,6 +268,10 @@ impl WorkerCells {
 
     pub(super) fn read_code(&self, code: Code) -> u64 {
         read(&self.codes, code as usize)
+    }
+
+    pub(super) fn read_refusals(&self, reason: Refusal) -> u64 {
+        read(&self.refusals, reason as usize)
     }
 
     pub(super) fn read_lookups(&self, result: Lookup) -> u64 {

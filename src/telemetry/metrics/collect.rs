@@ -8,7 +8,7 @@ use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, Me
 
 use super::cells::{BOUNDS, Distribution, Labels, RouteCells};
 use super::{DEFINITIONS, Definition, Family, Metrics, process};
-use crate::telemetry::label::{Code, Lookup, Reload, Side};
+use crate::telemetry::label::{CertificateLabel, Code, Lookup, Refusal, Reload, Side};
 
 /// The samples of one metric while they are collected.
 struct Samples {
@@ -95,6 +95,7 @@ impl Metrics {
                 samples.push(&[], self.access_log_dropped.load(Ordering::Relaxed) as f64);
             }
             Family::BuildInfo => samples.push(&[("version", env!("CARGO_PKG_VERSION"))], 1.0),
+            Family::CertificateExpiry => self.sample_expiries(samples),
             Family::Connections => self.sample_connections(samples),
             Family::Denials => self.sample_denials(samples),
             Family::KeyLookups => self.sample_lookups(samples),
@@ -103,6 +104,7 @@ impl Metrics {
             Family::Process(reading) => {
                 process::read(reading).into_iter().for_each(|value| samples.push(&[], value));
             }
+            Family::Refusals => self.sample_refusals(samples),
             Family::Reloads => {
                 for (result, cell) in Reload::ALL.iter().zip(&self.reloads) {
                     samples.push(&[("result", result.as_str())], cell.load(Ordering::Relaxed) as f64);
@@ -119,6 +121,22 @@ impl Metrics {
         for side in Side::ALL {
             let open: u64 = self.workers.iter().map(|worker| worker.read_connections(*side)).sum();
             samples.push(&[("side", side.as_str())], open as f64);
+        }
+    }
+
+    fn sample_expiries(&self, samples: &mut Samples) {
+        for (certificate, cell) in CertificateLabel::ALL.iter().zip(&self.expiries) {
+            let seconds = cell.load(Ordering::Relaxed);
+            if seconds != i64::MAX {
+                samples.push(&[("certificate", certificate.as_str())], seconds as f64);
+            }
+        }
+    }
+
+    fn sample_refusals(&self, samples: &mut Samples) {
+        for reason in Refusal::ALL {
+            let count: u64 = self.workers.iter().map(|worker| worker.read_refusals(*reason)).sum();
+            samples.push(&[("reason", reason.as_str())], count as f64);
         }
     }
 

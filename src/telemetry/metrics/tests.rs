@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::telemetry::label::{Code, DecisionLabel, Lookup, MethodLabel, Side};
+use crate::telemetry::label::{CertificateLabel, Code, DecisionLabel, Lookup, MethodLabel, Side};
 
 fn outcome(status: u16, millis: u64) -> Outcome {
     Outcome {
@@ -22,6 +22,7 @@ fn sample(text: &str, series: &str) -> Option<f64> {
 fn with_everything() -> Metrics {
     let metrics = Metrics::new(1);
     metrics.keys_from(|| 7);
+    metrics.set_expiry(CertificateLabel::Listener, Some(4_102_444_800));
     metrics.store_up_from(|| true);
     metrics.worker(0).unwrap().record(&metrics.route("GET /a"), &outcome(200, 3));
     metrics

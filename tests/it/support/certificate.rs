@@ -1,13 +1,18 @@
-//! A certificate authority for one test, and TLS on the upstream's side of a connection.
+//! A certificate authority for one test, and TLS on either side of a connection: an upstream's, or a caller's.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::pki_types::PrivateKeyDer;
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{
+    ClientConfig, ClientConnection, ConnectionCommon, RootCertStore, ServerConfig, ServerConnection, SideData,
+    StreamOwned,
+};
 
 use super::wire::Socket;
 
@@ -30,6 +35,30 @@ impl Authority {
         self.issuer.pem()
     }
 
+    /// A certificate for `name` and its key, as PEM, good from 2020 until the end of the given year.
+    pub fn issue(&self, name: &str, until: i32) -> (String, String) {
+        let key = KeyPair::generate().expect("a key pair");
+        let mut params = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
+        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        params.not_after = rcgen::date_time_ymd(until, 12, 31);
+        let certificate = params.signed_by(&key, &self.issuer).expect("a signed certificate");
+        (certificate.pem(), key.serialize_pem())
+    }
+
+    /// What a caller needs that trusts this authority, and perhaps shows a certificate.
+    pub fn caller(&self, shown: Option<&(String, String)>) -> ClientConfig {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.issuer.der().clone()).expect("an authority");
+        let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("TLS 1.2 and 1.3")
+            .with_root_certificates(roots);
+        let Some((certificate, key)) = shown else { return builder.with_no_client_auth() };
+        let chain = vec![CertificateDer::from_pem_slice(certificate.as_bytes()).expect("a certificate")];
+        let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("a key");
+        builder.with_client_auth_cert(chain, key).expect("a certificate with its key")
+    }
+
     /// What a server called `name` needs.
     pub fn server(&self, name: &str) -> Arc<ServerConfig> {
         let key = KeyPair::generate().expect("a key pair");
@@ -49,23 +78,48 @@ impl Authority {
     }
 }
 
-/// TLS over a socket; the handshake happens with the first read.
-pub struct TlsSocket(StreamOwned<ServerConnection, TcpStream>);
+/// TLS over a socket; the handshake happens with the first byte that is read or written.
+pub struct TlsSocket<S>(StreamOwned<S, TcpStream>);
 
-impl TlsSocket {
-    pub fn accept(config: &Arc<ServerConfig>, stream: TcpStream) -> TlsSocket {
+impl TlsSocket<ServerConnection> {
+    pub fn accept(config: &Arc<ServerConfig>, stream: TcpStream) -> TlsSocket<ServerConnection> {
         let session = ServerConnection::new(Arc::clone(config)).expect("a TLS session");
         TlsSocket(StreamOwned::new(session, stream))
     }
 }
 
-impl Read for TlsSocket {
+impl TlsSocket<ClientConnection> {
+    /// A caller that wants a certificate for `name`.
+    pub fn connect(config: &Arc<ClientConfig>, name: &str, stream: TcpStream) -> TlsSocket<ClientConnection> {
+        let name = ServerName::try_from(name.to_owned()).expect("a name");
+        let session = ClientConnection::new(Arc::clone(config), name).expect("a TLS session");
+        TlsSocket(StreamOwned::new(session, stream))
+    }
+
+    /// Goes through the handshake alone; the session afterwards.
+    pub fn shake_hands(&mut self) -> io::Result<&ClientConnection> {
+        while self.0.conn.is_handshaking() {
+            self.0.conn.complete_io(&mut self.0.sock)?;
+        }
+        Ok(&self.0.conn)
+    }
+}
+
+impl<S, D> Read for TlsSocket<S>
+where
+    S: DerefMut + Deref<Target = ConnectionCommon<D>>,
+    D: SideData,
+{
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         self.0.read(out)
     }
 }
 
-impl Write for TlsSocket {
+impl<S, D> Write for TlsSocket<S>
+where
+    S: DerefMut + Deref<Target = ConnectionCommon<D>>,
+    D: SideData,
+{
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.write(bytes)
     }
@@ -75,7 +129,11 @@ impl Write for TlsSocket {
     }
 }
 
-impl Socket for TlsSocket {
+impl<S, D> Socket for TlsSocket<S>
+where
+    S: DerefMut + Deref<Target = ConnectionCommon<D>> + Send,
+    D: SideData,
+{
     fn read_within(&self, limit: Option<Duration>) {
         self.0.sock.set_read_timeout(limit).expect("a read timeout can be set");
     }

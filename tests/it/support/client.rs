@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use super::PATIENCE;
-use super::wire::{Extent, Message, Wire};
+use super::wire::{Extent, Message, Socket, Wire};
 
 /// How the other side ended a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +36,11 @@ impl Client {
         let stream =
             UnixStream::connect(path).unwrap_or_else(|error| panic!("no connection to {}: {error}", path.display()));
         Client::over(Wire::new(stream))
+    }
+
+    /// A connection that is there already, such as one with TLS.
+    pub fn on(socket: impl Socket + 'static) -> Client {
+        Client::over(Wire::new(socket))
     }
 
     fn over(wire: Wire) -> Client {

@@ -114,14 +114,14 @@ impl Setup {
         self
     }
 
-    /// Listens at a place of the test's choice, such as a Unix socket.
+    /// Listens at a place of the test's choice, such as a Unix socket. `ADDRESS` in it stands for the usual one.
     pub fn listen(mut self, place: &str) -> Setup {
         self.listen = Some(place.to_owned());
         self
     }
 
     fn write(&self, listen: SocketAddr, admin: SocketAddr) {
-        let listen = self.listen.clone().unwrap_or_else(|| listen.to_string());
+        let listen = self.listen.as_deref().unwrap_or("ADDRESS").replace("ADDRESS", &listen.to_string());
         let Setup { upstream, keys, more, .. } = self;
         let workers = if more.contains("workers:") { "" } else { "workers: 2\n" };
         let log = if more.contains("log:") { "" } else { "log: { level: info, format: json }\n" };
@@ -148,10 +148,19 @@ impl Setup {
 
     /// Starts the gateway and waits until it is ready.
     pub fn start(self) -> Gateway {
+        self.start_by(|command| {
+            command.arg("serve");
+        })
+    }
+
+    /// The same; `prepare` says how, given the binary with the environment of this gateway.
+    pub fn start_by(self, prepare: impl Fn(&mut Command)) -> Gateway {
         for _ in 0..5 {
             let (listen, admin) = (Port::free(), Port::free());
             self.write(listen.address, admin.address);
-            let process = Process::start(self.command().arg("serve"));
+            let mut command = self.command();
+            prepare(&mut command);
+            let process = Process::start(&mut command);
             match wait_until_ready(&process, admin.address) {
                 Ok(()) => {
                     return Gateway { process, listen, admin, setup: self };

@@ -1,0 +1,383 @@
+//! TLS towards callers: versions, client certificates, renewal, what does not speak it.
+
+use std::fs;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use rustls::{ClientConfig, ClientConnection};
+
+use crate::support::certificate::{Authority, TlsSocket};
+use crate::support::{Call, Client, Gateway, OK, PATIENCE, Port, Setup, Upstream, until};
+
+const NAME: &str = "localhost";
+const TLS: &str = "tls: { cert: cert.pem, key: key.pem }";
+
+/// A gateway with a listener in cleartext, which the harness uses, and one that ends TLS.
+struct Secured {
+    gateway: Gateway,
+    authority: Authority,
+    port: Port,
+    key: String,
+}
+
+impl Secured {
+    fn start(upstream: &Upstream, config: &str) -> Secured {
+        Secured::start_with(Setup::new(upstream), &Authority::new(), config)
+    }
+
+    fn start_with(setup: Setup, clients: &Authority, config: &str) -> Secured {
+        let (authority, port) = (Authority::new(), Port::free());
+        let listen = format!("[{{ address: \"ADDRESS\", tls: false }}, \"{}\"]", port.address);
+        let setup = setup.listen(&listen).config(config);
+        let (certificate, key) = authority.issue(NAME, 2100);
+        fs::write(setup.folder().join("cert.pem"), certificate).expect("the certificate");
+        fs::write(setup.folder().join("key.pem"), key).expect("the key");
+        fs::write(setup.folder().join("clients.pem"), clients.pem()).expect("the authority of callers");
+        fs::write(setup.folder().join("ca.pem"), authority.pem()).expect("the authority");
+        let gateway = setup.start();
+        let key = gateway.key(&["--full"]);
+        Secured { gateway, authority, port, key }
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.port.address
+    }
+
+    fn tcp(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address()).expect("a connection");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a read timeout can be set");
+        stream
+    }
+
+    fn socket(&self, config: ClientConfig) -> TlsSocket<ClientConnection> {
+        TlsSocket::connect(&Arc::new(config), NAME, self.tcp())
+    }
+
+    fn client(&self) -> Client {
+        Client::on(self.socket(self.authority.caller(None)))
+    }
+
+    fn call(&self) -> Call {
+        Call::get("/api/profiles").key(&self.key)
+    }
+
+    /// The program `openssl s_client` with these arguments; what it said, the request being sent if it gets so far.
+    fn openssl(&self, arguments: &[&str]) -> String {
+        let mut child = Command::new("openssl")
+            .args(["s_client", "-connect", &self.address().to_string(), "-servername", NAME, "-CAfile", "ca.pem"])
+            .args(["-verify_return_error", "-ign_eof"])
+            .args(arguments)
+            .current_dir(self.gateway.folder())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("openssl");
+        let request = self.call().field("Connection", "close").bytes();
+        // A handshake that fails takes the pipe with it.
+        let _ = child.stdin.take().expect("its input").write_all(&request);
+        let output = child.wait_with_output().expect("its output");
+        [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat()
+    }
+
+    /// Waits until so many connections were refused for that reason: one is closed first and counted then.
+    fn wait_for_refused(&self, reason: &str, count: f64) {
+        let label = format!("reason=\"{reason}\"");
+        let refused = || self.gateway.metric("scopegate_refused_connections_total", &[&label]);
+        until("the count", || (refused() >= count).then_some(()));
+    }
+}
+
+#[test]
+fn a_request_over_tls_goes_on_as_https() {
+    let upstream = Upstream::ok();
+    let secured = Secured::start(&upstream, TLS);
+    let mut config = secured.authority.caller(None);
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let mut socket = secured.socket(config);
+    assert_eq!(socket.shake_hands().expect("a handshake").alpn_protocol(), Some(b"http/1.1".as_slice()));
+    let mut client = Client::on(socket);
+    for _ in 0..3 {
+        let answer = client.send(secured.call().bytes()).read();
+        assert_eq!((answer.status(), answer.body_text().as_str()), (200, "ok"));
+    }
+    let request = upstream.requests().pop().expect("a request");
+    assert_eq!(request.field("x-forwarded-proto"), Some("https"));
+    assert_eq!(client.send(Call::get("/api/profiles").bytes()).read().code(), "missing_key");
+    assert_eq!(secured.gateway.get("/api/profiles", &secured.key).status(), 200);
+    assert_eq!(upstream.requests().pop().expect("a request").field("x-forwarded-proto"), Some("http"));
+}
+
+#[test]
+fn curl_speaks_both_versions_with_it() {
+    let upstream = Upstream::ok();
+    let secured = Secured::start(&upstream, TLS);
+    for version in [["--tlsv1.2", "--tls-max", "1.2"], ["--tlsv1.3", "--tls-max", "1.3"]] {
+        let output = Command::new("curl")
+            .args(["-sS", "--http1.1", "--cacert", "ca.pem", "-H", &format!("Authorization: Bearer {}", secured.key)])
+            .args([
+                "-w",
+                " %{http_code} %{http_version}",
+                &format!("https://{NAME}:{}/api/profiles", secured.address().port()),
+            ])
+            .args(["--resolve", &format!("{NAME}:{}:127.0.0.1", secured.address().port())])
+            .args(version)
+            .current_dir(secured.gateway.folder())
+            .output()
+            .expect("curl");
+        assert_eq!(
+            String::from_utf8_lossy(&output.stdout),
+            "ok 200 1.1",
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+}
+
+#[test]
+fn a_body_of_megabytes_passes_both_ways() {
+    let upstream = Upstream::start(|connection| {
+        while let Some(request) = connection.request() {
+            connection.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", request.body.len()));
+            connection.send(&request.body);
+        }
+    });
+    let secured = Secured::start(&upstream, TLS);
+    let body: Vec<u8> = (0..4_000_000_u32).map(|at| at.to_le_bytes()[1] ^ at.to_le_bytes()[2]).collect();
+    let mut client = secured.client();
+    let head = format!(
+        "PUT /api/files/a HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\nContent-Length: {}\r\n\r\n",
+        secured.key,
+        body.len()
+    );
+    client.send(head).send_more(&body);
+    let answer = client.read();
+    assert!(answer.status() == 200 && answer.whole && answer.body == body);
+}
+
+#[test]
+fn an_answer_that_breaks_off_does_not_end_the_session_in_order() {
+    let upstream = Upstream::start(|connection| {
+        connection.request();
+        connection.send("HTTP/1.1 200 OK\r\n\r\nhalf");
+        connection.reset();
+    });
+    let secured = Secured::start(&upstream, TLS);
+    let mut client = secured.client();
+    client.send(secured.call().bytes());
+    let (got, _) = client.read_to_end();
+    let got = String::from_utf8_lossy(&got).into_owned();
+    assert!(!got.ends_with("0\r\n\r\n") || got.starts_with("HTTP/1.1 502"), "{got}");
+}
+
+#[test]
+fn a_caller_that_takes_none_of_its_answers_is_cut() {
+    let upstream = Upstream::ok();
+    let secured = Secured::start(&upstream, &format!("{TLS}\nlimits: {{ write_stall: 300ms }}"));
+    let stream = secured.tcp();
+    stream.set_write_timeout(Some(PATIENCE)).expect("a write timeout can be set");
+    let mut socket = TlsSocket::connect(&Arc::new(secured.authority.caller(None)), NAME, stream);
+    socket.shake_hands().expect("a handshake");
+    let many = "GET /api/profiles HTTP/1.1\r\nHost: a\r\n\r\n".repeat(200);
+    // It sends as long as it can, and reads nothing.
+    let error = loop {
+        if let Err(error) = socket.write_all(many.as_bytes()) {
+            break error;
+        }
+    };
+    assert!(matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset), "{error}");
+    until("its end", || (secured.gateway.metric("scopegate_connections", &["downstream"]) == 0.0).then_some(()));
+}
+
+#[test]
+fn the_oldest_version_is_as_configured() {
+    let upstream = Upstream::ok();
+    let secured = Secured::start(&upstream, "tls: { cert: cert.pem, key: key.pem, min_version: 1.3 }");
+    let said = secured.openssl(&["-tls1_2"]);
+    assert!(said.contains("protocol version") && !said.contains("200 OK"), "{said}");
+    let said = secured.openssl(&["-tls1_3"]);
+    assert!(said.contains("200 OK") && said.contains("TLSv1.3"), "{said}");
+}
+
+#[test]
+fn a_session_is_resumed_by_its_ticket_in_both_versions() {
+    let upstream = Upstream::ok();
+    let secured = Secured::start(&upstream, TLS);
+    for version in ["-tls1_2", "-tls1_3"] {
+        let said = secured.openssl(&[version, "-sess_out", "session.pem"]);
+        assert!(said.contains("New, TLSv1") && said.contains("200 OK"), "{said}");
+        let said = secured.openssl(&[version, "-sess_in", "session.pem"]);
+        assert!(said.contains("Reused, TLSv1") && said.contains("200 OK"), "{said}");
+    }
+}
+
+#[test]
+fn a_caller_must_show_a_certificate_where_there_is_an_authority_for_them() {
+    let upstream = Upstream::ok();
+    let clients = Authority::new();
+    let tls = "tls: { cert: cert.pem, key: key.pem, client_ca: clients.pem }";
+    let secured = Secured::start_with(Setup::new(&upstream), &clients, tls);
+    let shown = clients.issue("caller", 2100);
+    let answer = Client::on(secured.socket(secured.authority.caller(Some(&shown)))).send(secured.call().bytes()).read();
+    assert_eq!(answer.status(), 200);
+    let seen = upstream.requests().len();
+    for shown in [None, Some(Authority::new().issue("caller", 2100)), Some(clients.issue("caller", 2021))] {
+        let mut socket = secured.socket(secured.authority.caller(shown.as_ref()));
+        // The client's side of TLS 1.3 is done before the server has judged.
+        let _ = socket.write_all(&secured.call().bytes());
+        assert!(socket.read(&mut [0; 16]).is_err(), "{shown:?}");
+    }
+    assert_eq!(upstream.requests().len(), seen);
+    fs::write(secured.gateway.file("caller.pem"), shown.0 + &shown.1).expect("the caller's certificate");
+    let said = secured.openssl(&["-cert", "caller.pem", "-key", "caller.pem", "-sess_out", "session.pem"]);
+    assert!(said.contains("200 OK"), "{said}");
+    let said = secured.openssl(&["-cert", "caller.pem", "-key", "caller.pem", "-sess_in", "session.pem"]);
+    assert!(!said.contains("Reused"), "a session that is resumed would show no certificate: {said}");
+}
+
+#[test]
+fn a_renewed_certificate_is_shown_without_a_connection_being_dropped() {
+    let upstream = Upstream::ok();
+    let secured = Secured::start(&upstream, TLS);
+    let mut old = secured.client();
+    assert_eq!(old.send(secured.call().bytes()).read().status(), 200);
+    let expiry = || secured.gateway.metric("scopegate_certificate_expiry_timestamp_seconds", &["listener"]);
+    assert_eq!(expiry(), 4_133_894_400.0, "the last day of 2100");
+    let renewed = Authority::new();
+    let (certificate, key) = renewed.issue(NAME, 2099);
+    fs::write(secured.gateway.file("key.pem"), key).expect("the key");
+    fs::write(secured.gateway.file("cert.pem"), certificate).expect("the certificate");
+    until("the renewed certificate", || {
+        TlsSocket::connect(&Arc::new(renewed.caller(None)), NAME, secured.tcp()).shake_hands().is_ok().then_some(())
+    });
+    assert!(expiry() < 4_133_894_400.0);
+    assert_eq!(old.send(secured.call().bytes()).read().status(), 200, "the connection of before");
+}
+
+#[test]
+fn a_bad_certificate_changes_nothing_and_is_told() {
+    let upstream = Upstream::ok();
+    let secured = Secured::start(&upstream, TLS);
+    let bad = [
+        ("cert.pem", "nonsense".to_owned(), "holds no PEM of a certificate"),
+        ("cert.pem", Authority::new().issue(NAME, 2100).0, "is not the key of the certificate"),
+        ("cert.pem", Authority::new().issue(NAME, 2021).0, "is not the key of the certificate"),
+    ];
+    for (number, (file, text, reason)) in bad.into_iter().enumerate() {
+        fs::write(secured.gateway.file(file), text).expect("a bad file");
+        let failures = || secured.gateway.metric("scopegate_reloads_total", &["result=\"failed\""]);
+        until("the failed reload", || (failures() >= (number + 1) as f64).then_some(()));
+        secured.gateway.process.wait_for("the reason", |said| {
+            said.lines().any(|line| line.contains(reason) && line.contains(".pem")).then_some(())
+        });
+        assert_eq!(secured.client().send(secured.call().bytes()).read().status(), 200);
+    }
+}
+
+#[test]
+fn tls_that_is_removed_from_the_file_never_becomes_cleartext() {
+    let upstream = Upstream::ok();
+    let secured = Secured::start(&upstream, TLS);
+    let config = fs::read_to_string(secured.gateway.file("scopegate.yaml")).expect("the configuration");
+    fs::write(secured.gateway.file("scopegate.yaml"), config.replace(TLS, "")).expect("the new configuration");
+    secured.gateway.process.wait_for("the word about a restart", |said| {
+        said.lines().any(|line| line.contains("`listen` changed") && line.contains("restart")).then_some(())
+    });
+    assert_eq!(secured.client().send(secured.call().bytes()).read().status(), 200);
+    let answer = Client::on(secured.tcp()).send(secured.call().bytes()).read();
+    assert_eq!((answer.status(), answer.code().as_str()), (400, "bad_request"));
+}
+
+#[test]
+fn a_request_in_cleartext_is_told_that_the_port_speaks_tls() {
+    let upstream = Upstream::ok();
+    let secured = Secured::start(&upstream, TLS);
+    let mut client = Client::on(secured.tcp());
+    let answer = client.send(secured.call().bytes()).read();
+    assert_eq!((answer.status(), answer.code().as_str()), (400, "bad_request"));
+    assert!(answer.body_text().contains("https"), "{}", answer.text());
+    client.assert_closed();
+    for junk in ["\0\0\0\0", "\u{1}", "hello"] {
+        Client::on(secured.tcp()).send(junk).assert_closed();
+    }
+    secured.wait_for_refused("handshake", 4.0);
+}
+
+#[test]
+fn a_handshake_must_come_to_its_end_in_time() {
+    let upstream = Upstream::ok();
+    let secured = Secured::start(&upstream, &format!("{TLS}\nlimits: {{ header_timeout: 300ms }}"));
+    let mut silent = Client::on(secured.tcp());
+    let mut half = Client::on(secured.tcp());
+    half.send(b"\x16\x03\x01\x02\x00\x01");
+    silent.assert_closed();
+    half.assert_closed();
+    secured.wait_for_refused("timeout", 2.0);
+    assert_eq!(secured.client().send(secured.call().bytes()).read().status(), 200);
+}
+
+#[test]
+fn a_silent_connection_does_not_hold_up_the_end() {
+    let upstream = Upstream::ok();
+    let secured =
+        Secured::start(&upstream, &format!("{TLS}\nlimits: {{ header_timeout: 10m }}\ndrain: {{ timeout: 10m }}"));
+    let mut silent = Client::on(secured.tcp());
+    // It was accepted: what came after it was served.
+    assert_eq!(secured.client().send(secured.call().bytes()).read().status(), 200);
+    secured.gateway.process.signal("TERM");
+    silent.assert_closed();
+    assert_eq!(secured.gateway.process.exit_code(), 0);
+}
+
+#[test]
+fn failed_handshakes_do_not_flood_the_log() {
+    let upstream = Upstream::ok();
+    let secured = Secured::start(&upstream, &format!("{TLS}\nworkers: 1"));
+    let stranger = Authority::new();
+    for _ in 0..20 {
+        let mut socket = secured.socket(stranger.caller(None));
+        assert!(socket.shake_hands().is_err(), "the certificate is of somebody else");
+    }
+    secured.wait_for_refused("handshake", 20.0);
+    let said = secured.gateway.process.said();
+    let lines: Vec<_> = said.lines().filter(|line| line.contains("the TLS handshake failed")).collect();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains("127.0.0.1"), "{lines:?}");
+}
+
+#[test]
+fn a_pair_that_does_not_fit_keeps_the_gateway_from_starting() {
+    let authority = Authority::new();
+    let setup = Setup::for_url("http://127.0.0.1:1").config(TLS).written();
+    fs::write(setup.folder().join("cert.pem"), authority.issue(NAME, 2100).0).expect("the certificate");
+    fs::write(setup.folder().join("key.pem"), authority.issue(NAME, 2100).1).expect("another key");
+    for command in ["serve", "check"] {
+        let output = crate::support::command::finish(setup.command().arg(command)).exits(4);
+        let told = output.stdout + &output.stderr;
+        assert!(told.contains("is not the key of the certificate"), "{told}");
+    }
+}
+
+#[test]
+fn the_upstream_asks_for_a_certificate_and_gets_it() {
+    let authority = Authority::new();
+    let upstream = Upstream::start_tls(&authority, |connection| connection.answer_all(OK.as_bytes()));
+    let setup = Setup::new(&upstream).upstream("  tls: { ca: ca.pem, client_cert: own.pem, client_key: own.key }");
+    fs::write(setup.folder().join("ca.pem"), authority.pem()).expect("the authority");
+    let (certificate, key) = authority.issue("gateway", 2100);
+    fs::write(setup.folder().join("own.pem"), certificate).expect("the certificate");
+    fs::write(setup.folder().join("own.key"), key).expect("the key");
+    let gateway = setup.start();
+    let key = gateway.key(&["--full"]);
+    assert_eq!(gateway.get("/api/profiles", &key).status(), 200);
+    assert_eq!(
+        gateway.metric("scopegate_certificate_expiry_timestamp_seconds", &["upstream_client"]),
+        4_133_894_400.0,
+        "the last day of 2100"
+    );
+    // What the upstream is trusted by is read anew, too.
+    fs::write(gateway.file("ca.pem"), Authority::new().pem()).expect("another authority");
+    until("the change", || (gateway.get("/api/profiles", &key).status() == 503).then_some(()));
+}
