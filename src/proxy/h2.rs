@@ -98,6 +98,9 @@ fn builder(limits: &Limits) -> Builder {
 /// What is counted over the streams of one connection.
 struct Tally {
     streams: Cell<usize>,
+    /// Streams that were begun, and since when there may have been any.
+    begun: Cell<u64>,
+    since: Moment,
     /// When the last stream ended.
     quiet_since: Cell<Moment>,
     /// Streams that were given up since this moment.
@@ -106,7 +109,13 @@ struct Tally {
 
 impl Tally {
     fn new(now: Moment) -> Self {
-        Self { streams: Cell::new(0), quiet_since: Cell::new(now), resets: Cell::new((0, now)) }
+        Self {
+            streams: Cell::new(0),
+            begun: Cell::new(0),
+            since: now,
+            quiet_since: Cell::new(now),
+            resets: Cell::new((0, now)),
+        }
     }
 
     /// Counts a stream that its caller gave up.
@@ -114,6 +123,15 @@ impl Tally {
         let (now, (count, since)) = (worker.watch.now(), self.resets.get());
         let fresh = since.after(worker.view().snapshot.config.limits.h2_resets.within) <= now;
         self.resets.set(if fresh { (1, now) } else { (count.saturating_add(1), since) });
+    }
+
+    /// The moment from which the connection takes no further stream: its age, or now where it had as many as it may.
+    fn last_call(&self, worker: &Worker) -> Moment {
+        let view = worker.view();
+        let limits = &view.snapshot.config.limits;
+        let spent = limits.requests_per_connection.is_some_and(|most| self.begun.get() >= most);
+        let aged = limits.connection_age.map_or(Moment::NEVER, |age| self.since.after(age));
+        if spent { self.since } else { aged }
     }
 
     /// More streams were given up than `limits.h2_resets` has it.
@@ -131,6 +149,7 @@ struct Counted {
 impl Counted {
     fn new(tally: &Rc<Tally>, worker: &Rc<Worker>) -> Self {
         tally.streams.set(tally.streams.get() + 1);
+        tally.begun.set(tally.begun.get() + 1);
         Self { tally: Rc::clone(tally), worker: Rc::clone(worker) }
     }
 }
@@ -180,7 +199,7 @@ impl Session<'_> {
             State::Closing { quiet_since: Some(since) } => since.after(FAREWELL),
             State::Closing { quiet_since: None } => Moment::NEVER,
             State::Condemned(until) => until,
-            State::Open => self.busy_until(now).after(self.idle()),
+            State::Open => self.busy_until(now).after(self.idle()).min(self.tally.last_call(self.worker)),
         };
         let over = self.state != State::Open && until <= now;
         if over || self.beat.poll_dead(now, cx).is_ready() {
@@ -193,6 +212,11 @@ impl Session<'_> {
     /// Since when no stream is open: now, where one is.
     fn busy_until(&self, now: Moment) -> Moment {
         if self.tally.streams.get() == 0 { self.tally.quiet_since.get() } else { now }
+    }
+
+    /// Nothing was open for too long, or the connection has served its time.
+    fn is_over(&self, now: Moment) -> bool {
+        self.busy_until(now).after(self.idle()) <= now || self.tally.last_call(self.worker) <= now
     }
 
     fn idle(&self) -> Duration {
@@ -208,7 +232,7 @@ impl Session<'_> {
             return true;
         }
         match self.state {
-            State::Open if self.worker.is_draining() || self.busy_until(now).after(self.idle()) <= now => {
+            State::Open if self.worker.is_draining() || self.is_over(now) => {
                 connection.graceful_shutdown();
                 self.state = State::Closing { quiet_since: None };
                 true

@@ -97,6 +97,30 @@ fn a_connection_without_streams_is_closed_after_its_idle_time() {
 }
 
 #[test]
+fn a_connection_ends_after_as_many_requests_as_it_may_carry() {
+    let upstream = Upstream::ok();
+    let gateway = Setup::new(&upstream).routes(OPEN).config("limits: { requests_per_connection: 2 }").start();
+    run(async {
+        let mut caller = Caller::connect(gateway.address()).await;
+        for _ in 0..2 {
+            assert_eq!(caller.get("/api/x", "").await.status, 200);
+        }
+        assert!(caller.over.await.expect("the connection's task").is_ok(), "in order");
+    });
+}
+
+#[test]
+fn a_connection_ends_when_it_is_old() {
+    let upstream = Upstream::ok();
+    let gateway = Setup::new(&upstream).routes(OPEN).config("limits: { connection_age: 1s }").start();
+    run(async {
+        let mut caller = Caller::connect(gateway.address()).await;
+        assert_eq!(caller.get("/api/x", "").await.status, 200);
+        assert!(caller.over.await.expect("the connection's task").is_ok(), "in order");
+    });
+}
+
+#[test]
 fn a_drain_finishes_the_streams_and_says_goodbye() {
     let upstream = Upstream::start(|connection| {
         connection.request();
