@@ -99,7 +99,7 @@ impl App {
         let Loaded { config, files, .. } = loaded;
         let workers = config.workers.unwrap_or_else(cpu::workers).max(1);
         let metrics = Arc::new(Metrics::new(workers));
-        descriptors::raise(&config.limits);
+        let shortage = descriptors::raise(&config.limits);
         let bound = Bound::bind(&config, workers)?;
         let access = match config.log.access {
             true => Some(AccessLog::start(
@@ -136,6 +136,10 @@ impl App {
             reloader: Some(reloader),
         };
         app.wire_metrics();
+        // Only now, so that whatever keeps the gateway from starting is told alone.
+        if let Some(shortage) = shortage {
+            shortage.tell();
+        }
         Ok(app)
     }
 

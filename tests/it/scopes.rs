@@ -110,7 +110,8 @@ fn a_segment_that_differs_from_a_literal_in_case_alone_matches_nothing() {
     for target in ["/api/p/Special", "/api/p/SPECIAL", "/api/p/%53pecial"] {
         assert_eq!(gateway.get(target, &key).code(), "route_not_allowed", "{target}");
     }
-    assert_eq!(gateway.get("/api/p/%73pecial", &key).code(), "insufficient_scope", "an escaped literal is the literal");
+    let answer = gateway.get("/api/p/%73pecial", &key);
+    assert_eq!(answer.code(), "route_not_allowed", "servers that compare before they decode would take it for {{id}}");
 }
 
 #[test]

@@ -58,7 +58,9 @@ fn listener(reader: &mut Reader<'_>, item: &Field<'_>, (folder, default): (&Path
     }
     let fields = reader.fields(item, &["address", "tls", "proxy_protocol", "mode"])?;
     let Some(field) = fields.find("address") else {
-        reader.complain(item, Complaint::new("has no `address`", "write `{ address: 127.0.0.1:8080 }`"));
+        if !fields.means("address") {
+            reader.complain(item, Complaint::new("has no `address`", "write `{ address: 127.0.0.1:8080 }`"));
+        }
         return None;
     };
     let mut listen = Listen::at(reader.parse(&field, read)?, default);

@@ -83,7 +83,7 @@ fn limits_and_other_values_with_a_unit() {
         "limits: { header_bytes: 32KB, target_bytes: 1B, body_bytes: never, headers: many, connections: 0 }",
         "limits: { header_bytes: 1B, body_bytes: 99999999999999999999 }",
         "limits: { header_bytes: 4KiB, target_bytes: 8KiB }",
-        "limits: { connections_per_address: 5, h2_streams: 64, h2_resets: 1/1s, connection_age: 1h }",
+        "limits: { connections_per_address: 0, h2_streams: 0, h2_resets: 1, connection_age: 0s }",
         "drain: { delay: soon, timeout: none }",
         "workers: -1",
     ];

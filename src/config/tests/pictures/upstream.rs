@@ -34,7 +34,9 @@ fn how_it_is_spoken_to() {
     let documents = [
         "{ url: http://a, host: 'a b' }",
         "{ url: http://a, max_pending: 0 }",
-        "{ url: http://a, protocol: h2c }",
+        "{ url: https://a, protocol: h2c }",
+        "{ url: http://a, protocol: h2 }",
+        "{ url: http://a, protocol: h3 }",
         "{ url: http://a, health: { path: /up, interval: 1s, eject_after: 3 } }",
         "{ url: http://a, timeouts: { connect: 0s, response: none, request: 4000d } }",
         "{ url: http://a, retries: { connect: 11, idempotent: many, budget: 20 } }",

@@ -45,18 +45,18 @@ fn a_request_is_written_as_http_1_has_it() {
 #[test]
 fn what_contradicts_itself_is_left_for_the_strict_reading_to_refuse() {
     for (uri, fields, says) in [
-        ("http://api.test/", &[("host", "other.test")][..], "Host differs"),
+        ("http://api.test/", &[("host", "other.test")][..], "differs from the authority"),
         ("http://api.test/", &[("host", "api.test"), ("host", "api.test")], "twice"),
         ("http://api.test/", &[("host", "api.test"), ("host", "other.test")], "Host"),
-        ("/", &[], "no Host"),
+        ("/", &[], "Host"),
         ("/", &[("host", "a"), ("host", "b")], "twice"),
-        ("http://user@api.test/", &[], "Host is not"),
+        ("http://user@api.test/", &[], "Host"),
         ("http://api.test/", &[("content-length", "1"), ("content-length", "1")], "twice"),
         ("http://api.test/", &[("content-length", "+1")], "Content-Length"),
         ("http://api.test/", &[("transfer-encoding", "gzip")], "Transfer-Encoding"),
     ] {
         let fault = fault(&parts(uri, fields), Rest::Body);
-        assert!(fault.as_ref().is_some_and(|fault| fault.contains(says)), "{uri} {fields:?}: {fault:?}");
+        assert!(fault.as_ref().is_some_and(|fault| fault.contains(says)), "{says}: {uri} {fields:?}: {fault:?}");
     }
     for good in [&[("host", "API.test")][..], &[]] {
         assert_eq!(fault(&parts("http://api.test/", good), Rest::Nothing), None);
