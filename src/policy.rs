@@ -47,7 +47,7 @@ pub use builder::{AccessSpec, Builder, MemberSpec, ParameterSpec, RouteSpec, Rul
 pub use colon::ColonSegment;
 pub use decision::Decision;
 pub use denial::Denial;
-pub use difference::{Presence, RouteDifference, Shift};
+pub use difference::{OptionDifference, Presence, RouteDifference, Shift};
 pub use explanation::{Candidate, Explanation, Sufficient};
 pub use known::{Implied, ScopeInfo};
 pub use method::Method;
