@@ -29,6 +29,7 @@ mod query;
 mod reach;
 mod reason;
 mod route;
+mod ruling;
 pub mod scope;
 mod shadow;
 mod suffix;
@@ -60,6 +61,7 @@ pub use route::{Access, Requirement, Route, RouteId, Upgrade};
 pub use scope::{Grant, ScopeId, ScopeSet, Vocabulary};
 pub use shadow::Shadow;
 pub use target::{Request, Target};
+pub use template::check_template;
 pub use trace::{Because, Trace};
 pub use trie::{NearMiss, PathCase};
 
