@@ -6,12 +6,14 @@
 //! 1. `text`, `files` and `document`: the document and what it refers to as trees, its operations.
 //! 2. `scoping`: where this document keeps its scopes, and those of one operation.
 //! 3. `template`: whether a path can be a route. `draft`: operations as routes; those that no path tells apart are one.
+//!    `closed`: what the policy would refuse or warn of.
 //! 4. `include`: what each member of the `include` parameter adds.
 //! 5. `write`: the policy as text; `report`: what was left out and why.
 //! 6. `drift`: where a policy and a document differ.
 //!
 //! The functions here read and write no file: the caller says how a file beside the document is read.
 
+mod closed;
 mod document;
 mod draft;
 mod drift;
@@ -37,8 +39,12 @@ pub use report::{LeftOut, Note, Reason, Report};
 /// What the caller of [`openapi`] may choose.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The document's file name: files that refer back to it mean it, and the comment that says how to make the policy again has it.
+    /// The document's file name: files that refer back to it mean it.
     pub source: Option<String>,
+    /// The path of the document, for the comment that says how to make the policy again. None: its file name.
+    pub document: Option<String>,
+    /// The file that the policy is written to, for the same comment.
+    pub output: Option<String>,
     /// The folder that files were allowed from, for the same comment.
     pub root: Option<String>,
     /// The extension that holds the scopes, such as `x-klaviyo-scopes`. None: the only one of the document that looks like it.
@@ -59,6 +65,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             source: None,
+            document: None,
+            output: None,
             root: None,
             scopes_from: None,
             scheme: None,
@@ -73,14 +81,6 @@ impl Default for Options {
 /// Reads a file that a document refers to, by its path relative to the document's folder, or says why it cannot.
 pub type ReadFile<'r> = &'r dyn Fn(&str) -> Result<String, String>;
 
-/// For a document that stands alone: no file is read.
-///
-/// # Errors
-/// Always.
-pub fn no_files(_: &str) -> Result<String, String> {
-    Err(String::from("the document was read without the files beside it"))
-}
-
 /// A policy and what there is to know about how it came about.
 #[derive(Clone, Debug)]
 pub struct Imported {
@@ -88,7 +88,7 @@ pub struct Imported {
     pub policy: String,
     /// What was left out or doubtful.
     pub report: Report,
-    expected: Vec<Expected>,
+    expected: Expected,
 }
 
 impl Imported {
@@ -154,15 +154,22 @@ pub fn openapi(document: &str, options: &Options, read: ReadFile<'_>) -> Result<
     let document = Document::parse((name, document), read, &mut report)?;
     let scoping = Scoping::choose(&document, options)?;
     scoping.explain(&mut report);
-    let drafts = draft::make(&document, &scoping, options, &mut report);
+    let mut drafts = draft::make(&document, &scoping, options, &mut report);
+    let closed = closed::settle(&mut drafts, &mut report);
     if drafts.is_empty() {
         report.sort();
         return Err(ImportError::NoRoutes { report: Box::new(report) });
     }
+    if scoping.lists_none() {
+        let text = "the document lists none: every route is open to any key, and needs your scopes";
+        report.notes.insert(0, Note { about: String::from("scopes"), text: text.to_owned() });
+    }
     report_access(&drafts, &mut report);
     let included = include::derive(&document, &drafts, &options.include, &mut report);
     report.sort();
-    let policy = Sheet { document: &document, drafts: &drafts, included: &included, report: &report, options }.render();
+    let sheet =
+        Sheet { document: &document, drafts: &drafts, closed: &closed, included: &included, report: &report, options };
+    let policy = sheet.render();
     let expected = drift::expected(&drafts, &included, &options.include);
     Ok(Imported { policy, report, expected })
 }

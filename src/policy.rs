@@ -29,6 +29,7 @@ mod query;
 mod reach;
 mod reason;
 mod route;
+mod ruling;
 pub mod scope;
 mod shadow;
 mod suffix;
@@ -47,7 +48,7 @@ pub use builder::{AccessSpec, Builder, MemberSpec, ParameterSpec, RouteSpec, Rul
 pub use colon::ColonSegment;
 pub use decision::Decision;
 pub use denial::Denial;
-pub use difference::{Presence, RouteDifference, Shift};
+pub use difference::{OptionDifference, Presence, RouteDifference, Shift};
 pub use explanation::{Candidate, Explanation, Sufficient};
 pub use known::{Implied, ScopeInfo};
 pub use method::Method;
@@ -60,6 +61,7 @@ pub use route::{Access, Requirement, Route, RouteId, Upgrade};
 pub use scope::{Grant, ScopeId, ScopeSet, Vocabulary};
 pub use shadow::Shadow;
 pub use target::{Request, Target};
+pub use template::check_template;
 pub use trace::{Because, Trace};
 pub use trie::{NearMiss, PathCase};
 

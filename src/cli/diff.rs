@@ -1,5 +1,6 @@
 //! `scopegate diff`: what a new policy loosens and tightens, and which requests of a log would end otherwise.
 
+mod human;
 mod log;
 
 use std::path::{Path, PathBuf};
@@ -7,18 +8,19 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::{Value, json};
 
+use self::human::Word;
 use self::log::Replay;
 use super::stored::{self, StoredArgs};
 use super::{Console, Exit, Failure, source};
 use crate::config;
 use crate::config::policy::LoadedPolicy;
 use crate::policy::scope::Vocabulary;
-use crate::policy::{Presence, RouteDifference, Shift};
+use crate::policy::{OptionDifference, RouteDifference};
 
 /// Compare two policies: routes added, removed, loosened, tightened
 ///
 /// Routes are compared by what they mean: scopes with what implies them, levels, alternatives, ruled parameters, bindings,
-/// and which route takes a path. An access log has neither queries nor headers, so that members of ruled parameters do not
+/// the upstream credential, upgrades, and which route takes a path. An access log has neither queries nor headers, so that members of ruled parameters do not
 /// count in --log.
 #[derive(Debug, Args)]
 pub(super) struct DiffArgs {
@@ -43,7 +45,7 @@ pub(super) struct DiffArgs {
 struct Difference {
     files: [String; 2],
     routes: Vec<RouteDifference>,
-    options: Vec<(&'static str, Shift)>,
+    options: Vec<OptionDifference>,
 }
 
 pub(super) fn run(arguments: &DiffArgs, console: &mut Console) -> Result<Exit, Failure> {
@@ -92,33 +94,7 @@ fn keys(arguments: &StoredArgs, vocabulary: Vocabulary, console: &mut Console) -
 impl Difference {
     fn is_loosened(&self) -> bool {
         let routes = self.routes.iter().map(|route| route.shift);
-        routes.chain(self.options.iter().map(|(_, shift)| *shift)).any(|shift| shift.loosened)
-    }
-
-    fn print(&self, console: &mut Console) -> Result<(), Failure> {
-        for (name, shift) in &self.options {
-            console.print(format_args!("{:<10}{name}, for every route", word(Presence::Kept, *shift)))?;
-        }
-        for route in &self.routes {
-            console.print(format_args!("{:<10}{}", word(route.presence, route.shift), route.route))?;
-            if route.presence == Presence::Kept || !route.what.is_empty() {
-                console.print(format_args!("          {}", said(route)))?;
-            }
-            for (side, file) in [&route.before, &route.after].into_iter().zip(&self.files) {
-                if let Some((label, line)) = side {
-                    let taken = if *label == route.route { String::new() } else { format!("  {label}") };
-                    console.print(format_args!("          {file}:{line}{taken}"))?;
-                }
-            }
-        }
-        let count = |what: fn(&RouteDifference) -> bool| self.routes.iter().filter(|route| what(route)).count();
-        console.print(format_args!(
-            "{} added, {} removed, {} loosened, {} tightened",
-            count(|route| route.presence == Presence::Added),
-            count(|route| route.presence == Presence::Removed),
-            count(|route| route.shift.loosened),
-            count(|route| route.shift.tightened),
-        ))
+        routes.chain(self.options.iter().map(|option| option.shift)).any(|shift| shift.loosened)
     }
 
     fn to_json(&self, replay: Option<&Replay>) -> Value {
@@ -126,7 +102,7 @@ impl Difference {
             |side: &Option<(String, u32)>| side.as_ref().map(|(route, line)| json!({ "route": route, "line": line }));
         let routes = self.routes.iter().map(|route| {
             json!({
-                "change": word(route.presence, route.shift),
+                "change": Word::of(route.presence, route.shift).as_str(),
                 "route": route.route,
                 "loosened": route.shift.loosened,
                 "tightened": route.shift.tightened,
@@ -136,7 +112,7 @@ impl Difference {
             })
         });
         let routes: Vec<Value> = routes.collect();
-        let option = |(name, shift): &(&str, Shift)| json!({ "option": name, "loosened": shift.loosened, "tightened": shift.tightened });
+        let option = |one: &OptionDifference| json!({ "option": one.option, "loosened": one.shift.loosened, "tightened": one.shift.tightened, "what": one.what });
         let options: Vec<Value> = self.options.iter().map(option).collect();
         json!({
             "loosened": self.is_loosened(),
@@ -145,27 +121,4 @@ impl Difference {
             "log": replay.map(Replay::to_json),
         })
     }
-}
-
-/// The one word for a difference.
-fn word(presence: Presence, shift: Shift) -> &'static str {
-    match (presence, shift) {
-        (Presence::Added, _) => "added",
-        (Presence::Removed, _) => "removed",
-        (_, Shift { loosened: true, tightened: false }) => "loosened",
-        (_, Shift { loosened: false, tightened: true }) => "tightened",
-        _ => "changed",
-    }
-}
-
-/// What changed, and which way where one word does not say it.
-fn said(route: &RouteDifference) -> String {
-    let ways = match (route.presence, route.shift) {
-        (Presence::Kept, Shift { loosened: true, tightened: true }) => "loosened and tightened: ",
-        (Presence::Kept, _) => "",
-        (_, Shift { loosened: true, tightened: false }) => "loosened: ",
-        (_, Shift { loosened: false, tightened: true }) => "tightened: ",
-        (_, _) => "loosened and tightened: ",
-    };
-    format!("{ways}{}", route.what.join("; "))
 }

@@ -32,13 +32,14 @@ enum ImportFormat {
 ///
 /// The policy goes to standard output, or to the file of -o. What was left out, and why, goes to standard error.
 ///
-/// With --check nothing is written: the routes of a policy are compared with the document, and the exit is 3 where they differ.
+/// With --check nothing is written: the routes of a policy are compared with the document, and the exit is 3 where they differ. Compared
+/// are who may call each route, what each member of the include parameter asks for, and what scopes imply.
 #[derive(Debug, Args)]
 struct OpenapiArgs {
     /// The document, or - for standard input
     #[arg(value_name = "SPEC")]
     document: PathBuf,
-    /// File to write the policy to
+    /// File to write the policy to, or - for standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Overwrite the file of -o
@@ -73,12 +74,19 @@ struct OpenapiArgs {
     json: bool,
 }
 
+/// What a document does not say, so that no policy can differ from it there.
+const NOT_COMPARED: &str =
+    "Not compared: letter case, levels, bindings, credentials, upgrades, other query parameters.";
+
 pub(super) fn run(arguments: ImportArgs, console: &mut Console) -> Result<Exit, Failure> {
     let ImportFormat::Openapi(arguments) = arguments.format;
     let document = read(&arguments.document, console)?;
+    let output = arguments.output.as_deref().filter(|path| *path != Path::new("-"));
     let source = arguments.document.file_name().map(|name| name.to_string_lossy().into_owned());
     let options = Options {
         source: source.filter(|name| name != "-"),
+        document: Some(arguments.document.display().to_string()),
+        output: output.map(|path| path.display().to_string()),
         root: arguments.root.as_ref().map(|root| root.display().to_string()),
         scopes_from: arguments.scopes_from,
         scheme: arguments.scheme,
@@ -100,10 +108,10 @@ pub(super) fn run(arguments: ImportArgs, console: &mut Console) -> Result<Exit, 
     if let Some(policy) = &arguments.check {
         return check(&imported, policy, arguments.json, console);
     }
-    if let Some(path) = &arguments.output {
+    if let Some(path) = output {
         write(path, &imported.policy, arguments.force)?;
     }
-    report(&imported, arguments.output.as_deref(), arguments.json, console)?;
+    report(&imported, output, arguments.json, console)?;
     Ok(Exit::Done)
 }
 
@@ -144,9 +152,12 @@ fn check(imported: &Imported, path: &Path, json: bool, console: &mut Console) ->
         let differences = if count == 1 { "difference" } else { "differences" };
         console.note(format_args!("{count} {differences} between {} and the document.", path.display()));
     }
-    let (left_out, all) = (imported.report.left_out.len(), imported.report.operations);
-    if !json && left_out > 0 {
-        console.note(format_args!("Not compared: what an import leaves out, {left_out} of {all} operations."));
+    if !json {
+        let (left_out, all) = (imported.report.left_out.len(), imported.report.operations);
+        if left_out > 0 {
+            console.note(format_args!("Not compared: what an import leaves out, {left_out} of {all} operations."));
+        }
+        console.note(NOT_COMPARED);
     }
     Ok(exit)
 }
@@ -181,7 +192,7 @@ fn report(imported: &Imported, output: Option<&Path>, json: bool, console: &mut 
     }
     console.note(imported.report.render().trim_end());
     match output {
-        Some(path) => console.note(format_args!("\nWrote {}.", path.display())),
+        Some(path) => console.note(format_args!("\nWrote {0}. Next: scopegate check --policy {0}", path.display())),
         None => console.print_bytes(imported.policy.as_bytes())?,
     }
     Ok(())

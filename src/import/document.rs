@@ -78,13 +78,22 @@ impl Document {
         self.root().get("security")
     }
 
-    /// What the document's security schemes say about a scope.
-    pub(super) fn scope_description(&self, scope: &str) -> Option<&str> {
+    fn schemes(&self) -> Option<&Map<String, Value>> {
         let schemes = match self.version {
             Version::OpenApi3 => self.root().pointer("/components/securitySchemes"),
             Version::Swagger2 => self.root().get("securityDefinitions"),
-        }?;
-        let mut schemes: Vec<_> = schemes.as_object()?.iter().collect();
+        };
+        schemes?.as_object()
+    }
+
+    /// Whether the document defines a security scheme of this name.
+    pub(super) fn defines_scheme(&self, name: &str) -> bool {
+        self.schemes().is_some_and(|schemes| schemes.contains_key(name))
+    }
+
+    /// What the document's security schemes say about a scope.
+    pub(super) fn scope_description(&self, scope: &str) -> Option<&str> {
+        let mut schemes: Vec<_> = self.schemes()?.iter().collect();
         schemes.sort_by_key(|(name, _)| *name);
         schemes.into_iter().find_map(|(_, scheme)| {
             let scheme = self.resolve(scheme);

@@ -1,18 +1,19 @@
-//! Where a policy and a document differ: what an API has gained, lost or changed since its policy was made.
+//! Where a policy and a document differ: what an API has gained, lost or changed since its policy was made, and what a policy opens that the
+//! document does not.
 //!
 //! A policy is edited by hand, and what is decided there is no drift: a route that is denied, scopes where the document states none, the
-//! rule of a member that could only be guessed, a route for an operation that an import leaves out.
+//! scopes of a member that could only be guessed, a route for an operation that an import leaves out. But a request that passes with less
+//! than the document asks for is one.
+
+mod members;
+mod words;
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
-
 use super::draft::{Access, Draft};
 use super::include::{Included, Taken, demanded};
-use super::report::printable;
 use super::{LeftOut, Reason, Report, template};
-use crate::policy::scope::Grant;
-use crate::policy::{self, Caller, Kind, Method, Policy, Principal, Request, Route, RouteId};
+use crate::policy::{self, Method, Policy, Request, Route};
 
 /// What stands in the place of a path parameter, so that no literal is met.
 const PLACEHOLDER: &str = "scopegate-import-placeholder";
@@ -22,7 +23,7 @@ const PLACEHOLDER: &str = "scopegate-import-placeholder";
 pub struct Drift {
     /// Routes that the document has and the policy lacks, with what they ask for.
     pub added: Vec<(String, String)>,
-    /// Routes that the policy has and the document lacks.
+    /// Routes, methods of routes, and members that the policy has and the document lacks.
     pub removed: Vec<String>,
     /// Routes of both that ask for different things.
     pub changed: Vec<Change>,
@@ -31,7 +32,7 @@ pub struct Drift {
 /// A route that asks for one thing in the document and for another in the policy.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Change {
-    /// Method and template; for a member, `?include=NAME` after it.
+    /// Method and template; for a member, `?include=NAME` after it. Or `scopes: NAME`, or `parameters: NAME`.
     pub route: String,
     /// What the document asks for.
     pub document: String,
@@ -39,9 +40,17 @@ pub struct Change {
     pub policy: String,
 }
 
-/// What a document asks for on one route.
+/// What a document asks for.
 #[derive(Clone, Debug)]
 pub(super) struct Expected {
+    routes: Vec<ExpectedRoute>,
+    /// The parameter that adds resources, where any route takes it.
+    parameter: Option<String>,
+}
+
+/// What a document asks for on one route.
+#[derive(Clone, Debug)]
+struct ExpectedRoute {
     method: String,
     template: String,
     access: Access,
@@ -50,14 +59,23 @@ pub(super) struct Expected {
 
 #[derive(Clone, Debug)]
 struct ExpectedMember {
-    parameter: String,
     name: String,
-    /// Beyond what the route asks for; `None` where it could only be guessed.
-    scopes: Option<BTreeSet<String>>,
+    asked: Asked,
+}
+
+/// What a document asks for a member, beyond what the route asks for.
+#[derive(Clone, Debug)]
+enum Asked {
+    /// These scopes.
+    Certain(BTreeSet<String>),
+    /// These scopes, or others: there is more than one reading.
+    Doubtful(BTreeSet<String>),
+    /// Nobody knows: it is denied until somebody decides.
+    Undecided,
 }
 
 /// What the routes of an import ask for.
-pub(super) fn expected(drafts: &[Draft<'_>], included: &Included, parameter: &str) -> Vec<Expected> {
+pub(super) fn expected(drafts: &[Draft<'_>], included: &Included, parameter: &str) -> Expected {
     let members = |draft: &Draft<'_>, taken: &Taken| -> Vec<ExpectedMember> {
         let own = demanded(&draft.access);
         let rules: Vec<_> = match taken {
@@ -65,30 +83,35 @@ pub(super) fn expected(drafts: &[Draft<'_>], included: &Included, parameter: &st
             Taken::Own(rules) => rules.iter().collect(),
             Taken::Declared(names) => names.iter().filter_map(|name| included.members.get_key_value(name)).collect(),
         };
-        let member = |(name, rule): (&String, &super::include::Member)| ExpectedMember {
-            parameter: parameter.to_owned(),
-            name: name.clone(),
-            scopes: rule.doubts.is_empty().then(|| rule.scopes.difference(&own).cloned().collect()),
-        };
-        rules.into_iter().map(member).collect()
+        let decided = rules.into_iter().map(|(name, rule)| {
+            let scopes = rule.scopes.difference(&own).cloned().collect();
+            let asked = if rule.doubts.is_empty() { Asked::Certain(scopes) } else { Asked::Doubtful(scopes) };
+            ExpectedMember { name: name.clone(), asked }
+        });
+        let label = draft.label();
+        let undecided = included.undecided.iter().filter(|(_, routes)| routes.contains(&label));
+        let undecided = undecided.map(|(name, _)| ExpectedMember { name: name.clone(), asked: Asked::Undecided });
+        decided.chain(undecided).collect()
     };
-    let expect = |(draft, taken): (&Draft<'_>, &Taken)| Expected {
+    let expect = |(draft, taken): (&Draft<'_>, &Taken)| ExpectedRoute {
         method: draft.operation.method.clone(),
         template: draft.template.clone(),
         access: draft.access.clone(),
         members: members(draft, taken),
     };
-    drafts.iter().zip(&included.routes).map(expect).collect()
+    let routes = drafts.iter().zip(&included.routes).map(expect).collect();
+    Expected { routes, parameter: included.is_ruled.then(|| parameter.to_owned()) }
 }
 
 /// Compares what a document asks for with a policy.
-pub(super) fn between(expected: &[Expected], report: &Report, policy: &Policy) -> Drift {
+pub(super) fn between(expected: &Expected, report: &Report, policy: &Policy) -> Drift {
     let mut drift = Drift::default();
     let mut met = BTreeSet::new();
-    for one in expected {
+    let parameter = expected.parameter.as_deref().filter(|parameter| policy.rules(parameter));
+    for one in &expected.routes {
         let label = format!("{} {}", one.method, one.template);
         let Some(route) = route_of(policy, &one.method, &one.template) else {
-            drift.added.push((label, asked(&one.access)));
+            drift.added.push((label, words::asked(&one.access)));
             continue;
         };
         met.insert(route.id());
@@ -96,27 +119,81 @@ pub(super) fn between(expected: &[Expected], report: &Report, policy: &Policy) -
             continue;
         }
         if differs(&one.access, policy, route) {
-            drift.changed.push(Change { route: label, document: asked(&one.access), policy: held(policy, route) });
+            let (document, policy) = (words::asked(&one.access), words::held(policy, route));
+            drift.changed.push(Change { route: label, document, policy });
         }
-        drift.changed.extend(one.members.iter().filter_map(|member| member_change(one, member, policy)));
-    }
-    // An operation that is left out is in the document all the same: who wrote a route for it has decided by hand. But where the
-    // document could not be read there is no agreement.
-    for (item, route) in
-        report.left_out.iter().flat_map(|item| left_out_routes(item, policy).map(move |route| (item, route)))
-    {
-        let is_new = met.insert(route.id());
-        if let (true, Reason::External(place)) = (is_new, &item.reason) {
-            let document = format!("what {place} would say, which cannot be followed");
-            drift.changed.push(Change { route: route.label().to_owned(), document, policy: held(policy, route) });
+        if let Some(parameter) = parameter.filter(|_| route.access() != policy::Access::Anyone) {
+            members::compare(one, (policy, route, parameter), &mut drift);
         }
     }
-    let gone = |route: &&Route| !met.contains(&route.id()) && route.access() != policy::Access::Deny;
-    drift.removed = policy.routes().iter().filter(gone).map(|route| route.label().to_owned()).collect();
+    if let (Some(name), None) = (&expected.parameter, parameter) {
+        let (document, policy) = ("a rule for each member".to_owned(), "no rule: every member passes".to_owned());
+        drift.changed.push(Change { route: format!("parameters: {name}"), document, policy });
+    }
+    left_out(report, policy, (&mut met, &mut drift));
+    let is_open = |route: &&Route| route.access() != policy::Access::Deny;
+    let gone = policy.routes().iter().filter(|route| !met.contains(&route.id())).filter(is_open);
+    drift.removed.extend(gone.map(|route| route.label().to_owned()));
+    let others = policy.routes().iter().filter(|route| met.contains(&route.id())).filter(is_open);
+    drift.removed.extend(others.flat_map(|route| beyond(expected, report, (policy, route))));
+    implications(policy, &mut drift);
     drift.added.sort();
     drift.removed.sort();
     drift.changed.sort();
     drift
+}
+
+/// An operation that is left out is in the document all the same: who wrote a route for it has decided by hand. But where the document could
+/// not be read there is no agreement, and one that asks for a credential is not open to callers without.
+fn left_out<'p>(report: &Report, policy: &'p Policy, (met, drift): (&mut BTreeSet<policy::RouteId>, &mut Drift)) {
+    let routes = |item: &'_ LeftOut| left_out_routes(item, policy).collect::<Vec<&'p Route>>();
+    for (item, route) in
+        report.left_out.iter().flat_map(|item| routes(item).into_iter().map(move |route| (item, route)))
+    {
+        let is_new = met.insert(route.id());
+        let document = match &item.reason {
+            Reason::External(place) if is_new => format!("unknown ({place} cannot be followed)"),
+            Reason::Public => continue,
+            reason if route.access() == policy::Access::Anyone => format!("not open ({reason})"),
+            _ => continue,
+        };
+        let policy = words::held(policy, route);
+        drift.changed.push(Change { route: route.label().to_owned(), document, policy });
+    }
+}
+
+/// The methods that `ANY` opens and the document lacks.
+fn beyond(expected: &Expected, report: &Report, (policy, route): (&Policy, &Route)) -> Vec<String> {
+    if route.method() != Method::Any {
+        return Vec::new();
+    }
+    let shape = template::shape(route.template());
+    let is_there = |method: &str, of: &str, path: &str| {
+        (of == method || of == "*") && template::shape(path).eq_ignore_ascii_case(&shape)
+    };
+    let methods = Method::ALL.into_iter().filter(|method| !matches!(method, Method::Any | Method::Head));
+    let taken = methods
+        .map(Method::as_str)
+        .filter(|method| route_of(policy, method, route.template()).is_some_and(|taken| taken.id() == route.id()));
+    let beyond = taken.filter(|method| {
+        let left_out = report.left_out.iter().filter_map(|item| item.route.split_once(' '));
+        let all = expected.routes.iter().map(|one| (one.method.as_str(), one.template.as_str())).chain(left_out);
+        !all.into_iter().any(|(of, path)| is_there(method, of, path))
+    });
+    beyond.map(|method| format!("{method} {}", route.template())).collect()
+}
+
+/// A document knows of no scope that brings another with it.
+fn implications(policy: &Policy, drift: &mut Drift) {
+    for (name, info) in policy.scopes().filter(|(_, info)| !info.implies.is_empty()) {
+        let mut implied = info.implies.clone();
+        implied.sort();
+        drift.changed.push(Change {
+            route: format!("scopes: {name}"),
+            document: "implies nothing".to_owned(),
+            policy: format!("implies {}", implied.join(" and ")),
+        });
+    }
 }
 
 /// The routes of a policy for an operation that an import leaves out; `*` stands for every method.
@@ -129,7 +206,7 @@ fn left_out_routes<'p>(item: &LeftOut, policy: &'p Policy) -> impl Iterator<Item
 /// The route of a policy with this method and template, whatever its parameters are called.
 fn route_of<'p>(policy: &'p Policy, method: &str, path: &str) -> Option<&'p Route> {
     let target = concrete(path);
-    let id: RouteId = policy
+    let id = policy
         .judge(&Request { method: method.as_bytes(), target: target.as_bytes(), override_header: false })
         .ok()?
         .route()?
@@ -165,90 +242,10 @@ fn held_scopes(policy: &Policy, route: &Route) -> Access {
     Access::of(requirement.any_of.iter().map(|one| policy.names(one).into_iter().chain(all.iter().cloned()).collect()))
 }
 
-fn held(policy: &Policy, route: &Route) -> String {
-    match route.access().as_str() {
-        Some(auth) => format!("auth: {auth}"),
-        None => asked(&held_scopes(policy, route)),
-    }
-}
-
-fn asked(access: &Access) -> String {
-    match access {
-        Access::Anyone => String::from("auth: anyone"),
-        Access::Key | Access::Unstated => String::from("auth: key"),
-        Access::Scopes(alternatives) => {
-            alternatives.iter().map(|list| list.join(" and ")).collect::<Vec<_>>().join(", or ")
-        }
-    }
-}
-
-/// What the policy makes of a member, where that is not what the document asks for.
-fn member_change(route: &Expected, member: &ExpectedMember, policy: &Policy) -> Option<Change> {
-    let value: String = member.name.bytes().map(|byte| format!("%{byte:02X}")).collect();
-    let name: String = member.parameter.bytes().map(|byte| format!("%{byte:02X}")).collect();
-    let target = format!("{}?{name}={value}", concrete(&route.template));
-    let request = Request { method: route.method.as_bytes(), target: target.as_bytes(), override_header: false };
-    let judged = policy.judge(&request).ok()?;
-    let caller = Principal {
-        key_id: Box::from("import"),
-        name: Box::from("import"),
-        account: None,
-        kind: Kind::Secret,
-        grant: Grant::Full,
-        attributes: Box::default(),
-    };
-    let trace = policy.decide(&Caller::Known(&caller), &judged).explain().trace;
-    let own = demanded(&route.access);
-    let rule = |scopes: &BTreeSet<String>| {
-        if scopes.is_empty() { String::from("allow") } else { scopes.iter().cloned().collect::<Vec<_>>().join(" and ") }
-    };
-    let document = member.scopes.as_ref().map_or_else(|| String::from("a rule"), rule);
-    let policy = if trace.code == Some("query_not_allowed") {
-        String::from("deny")
-    } else {
-        let label = trace.route.unwrap_or_default();
-        let asked = trace.because.into_iter().filter(|because| because.from != label).map(|because| because.scope);
-        let asked: BTreeSet<String> = asked.filter(|scope| !own.contains(scope)).collect();
-        if member.scopes.as_ref().is_none_or(|scopes| *scopes == asked) {
-            return None;
-        }
-        rule(&asked)
-    };
-    let route = format!("{} {}?{}={}", route.method, route.template, member.parameter, member.name);
-    Some(Change { route, document, policy })
-}
-
 impl Drift {
     /// True when policy and document agree.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.added.is_empty() && self.removed.is_empty() && self.changed.is_empty()
-    }
-
-    /// A line for each difference, for a human.
-    #[must_use]
-    pub fn render(&self) -> String {
-        let added = self.added.iter().map(|(route, asked)| format!("added    {route}: the document asks for {asked}"));
-        let removed = self.removed.iter().map(|route| format!("removed  {route}: the document has it no more"));
-        let changed = self.changed.iter().map(|change| {
-            let Change { route, document, policy } = change;
-            format!("changed  {route}: the document asks for {document}, the policy for {policy}")
-        });
-        added.chain(removed).chain(changed).map(|line| printable(&line)).collect::<Vec<_>>().join("\n")
-    }
-
-    /// The differences for a program.
-    #[must_use]
-    pub fn to_json(&self) -> Value {
-        let added = self.added.iter().map(|(route, document)| json!({ "route": route, "document": document }));
-        let changed = self.changed.iter().map(|change| {
-            let Change { route, document, policy } = change;
-            json!({ "route": route, "document": document, "policy": policy })
-        });
-        json!({
-            "added": added.collect::<Vec<_>>(),
-            "removed": self.removed,
-            "changed": changed.collect::<Vec<_>>(),
-        })
     }
 }

@@ -37,10 +37,10 @@ pub enum Reason {
     Method,
     /// What stands in its place is no operation.
     NoOperation,
-    /// It has servers of its own, so it is not served at this upstream.
-    OwnServers,
     /// It accepts only security schemes that were not chosen.
     OtherScheme(String),
+    /// It has servers of its own, so it is not served at this upstream.
+    OwnServers,
     /// The document opens it to callers without a credential.
     Public,
     /// Its scopes are not written as a string or a list of scope names.
@@ -61,8 +61,8 @@ impl Reason {
             Self::External(_) => "external_reference",
             Self::Method => "method",
             Self::NoOperation => "no_operation",
-            Self::OwnServers => "own_servers",
             Self::OtherScheme(_) => "other_scheme",
+            Self::OwnServers => "own_servers",
             Self::Public => "public",
             Self::Scopes(_) => "unreadable_scopes",
             Self::Template(_) => "template",
@@ -78,11 +78,11 @@ impl fmt::Display for Reason {
             Self::External(place) => write!(f, "kept at {place}, which cannot be followed"),
             Self::Method => f.write_str("no route can have its method"),
             Self::NoOperation => f.write_str("what stands there is no operation"),
-            Self::OwnServers => f.write_str("it has servers of its own"),
             Self::OtherScheme(names) => write!(f, "it accepts another security scheme: {names}"),
-            Self::Public => f.write_str("open without a credential (security: [])"),
+            Self::OwnServers => f.write_str("it has servers of its own"),
+            Self::Public => f.write_str("open without a credential"),
             Self::Scopes(what) => write!(f, "its scopes cannot be read: {what}"),
-            Self::Template(what) => write!(f, "its path cannot be a template: {what}"),
+            Self::Template(what) => f.write_str(what),
             Self::Twin(other) => write!(f, "no path could tell it apart from {other}, which is left out"),
             Self::Unsayable => {
                 f.write_str("it is one request with others, and together they have too many alternatives")
@@ -107,15 +107,6 @@ pub struct Note {
 }
 
 impl Report {
-    /// How many operations are part of another's route, as a sentence goes on.
-    pub(super) fn merged(&self) -> String {
-        match self.merged {
-            0 => String::new(),
-            1 => String::from(", 1 is part of another"),
-            several => format!(", {several} are part of another"),
-        }
-    }
-
     /// Counts an operation that is left out.
     pub(super) fn lose(&mut self, route: String, reason: Reason) {
         self.operations += 1;
@@ -133,14 +124,23 @@ impl Report {
         self.notes.retain(|note| seen.insert((note.about.clone(), note.text.clone())));
     }
 
+    /// How many operations are part of another's route, as the end of a clause.
+    pub(super) fn merged(&self) -> String {
+        match self.merged {
+            0 => String::new(),
+            1 => String::from(", 1 is part of another"),
+            more => format!(", {more} are part of others"),
+        }
+    }
+
     /// The report for a human: a summary line, then what was left out, then the notes.
     #[must_use]
     pub fn render(&self) -> String {
-        let merged = self.merged();
         let mut out = format!(
-            "{} of {} operations became routes{merged}, {} left out.\n",
+            "{} of {} operations became routes{}, {} left out.\n",
             self.routes,
             self.operations,
+            self.merged(),
             self.left_out.len()
         );
         if !self.left_out.is_empty() {

@@ -64,7 +64,7 @@ impl Scoping {
             (Some(name), _) => return unknown("--scopes-from", name),
             (None, Some(name)) if schemes.contains_key(name.as_str()) => Source::Scheme(name.clone()),
             (None, Some(name)) => return unknown("--scheme", name),
-            (None, None) => detect(extensions, &schemes)?,
+            (None, None) => detect(extensions, (&schemes, document))?,
         };
         let scoping = Self {
             source,
@@ -81,13 +81,16 @@ impl Scoping {
         }
     }
 
+    /// Whether no operation of the document lists a scope.
+    pub(super) const fn lists_none(&self) -> bool {
+        matches!(self.source, Source::None)
+    }
+
     /// Says in the report what was detected, and what does not count.
     pub(super) fn explain(&self, report: &mut Report) {
         let text = match &self.source {
             Source::Extension(name) => format!("read from the extension {name}"),
-            Source::None => {
-                String::from("the document lists none: every route is open to any key, and needs your scopes")
-            }
+            Source::None => return,
             Source::Scheme(name) => format!("read from the security scheme {name}"),
         };
         if !self.was_chosen {
@@ -167,8 +170,13 @@ impl Scoping {
     }
 }
 
-fn detect(extensions: BTreeSet<String>, schemes: &BTreeMap<&str, bool>) -> Result<Source, ImportError> {
-    let with_scopes: Vec<&str> = schemes.iter().filter(|(_, lists)| **lists).map(|(name, _)| *name).collect();
+fn detect(
+    extensions: BTreeSet<String>,
+    (schemes, document): (&BTreeMap<&str, bool>, &Document),
+) -> Result<Source, ImportError> {
+    let with_scopes = || schemes.iter().filter(|(_, lists)| **lists).map(|(name, _)| *name);
+    let defined: Vec<&str> = with_scopes().filter(|name| document.defines_scheme(name)).collect();
+    let with_scopes = if defined.is_empty() { with_scopes().collect() } else { defined };
     let mut extensions: Vec<String> = extensions.into_iter().collect();
     match (extensions.len(), with_scopes.as_slice()) {
         (1, _) => Ok(extensions.pop().map_or(Source::None, Source::Extension)),

@@ -1,39 +1,42 @@
 //! Whether a path of a document can be a template of the policy language, and which templates are one.
 
 use super::Reason;
+use crate::policy::check_template;
 
-/// Refuses what a template cannot say.
+/// Refuses what a template cannot say, and what would mean there something else than in the document.
 pub(super) fn check(template: &str) -> Result<(), Reason> {
-    let refuse = |what: &str| Err(Reason::Template(what.to_owned()));
-    check_start(template)?;
+    let refuse = |what: String| Err(Reason::Template(what));
     if template.contains('?') {
-        return refuse("it holds a ?, and a query cannot choose a route");
+        return refuse("its path holds a ?, and a query cannot choose a route".to_owned());
     }
-    if template.contains([';', '\\', '%', '<', '>', '"', '^', '`', '|', '*'])
-        || template.chars().any(|c| c.is_ascii_control() || !c.is_ascii() || c == ' ')
-    {
-        return refuse("it holds a character that no plain path has");
+    // Two spellings of one path would be two templates here and one there.
+    if template.contains('%') {
+        return refuse("its path holds a percent-escape".to_owned());
     }
-    let mut segments = template.split('/').skip(1).peekable();
-    while let Some(segment) = segments.next() {
-        if segment.is_empty() && segments.peek().is_some() {
-            return refuse("it has an empty segment");
-        }
-        if matches!(segment, "." | "..") {
-            return refuse("it has a dot segment");
-        }
-        if segment.contains(['{', '}']) && parameter(segment).is_none() {
-            return refuse(&format!("{segment} is only partly a parameter"));
-        }
+    if template.contains(['*', '<', '>', '"', '^', '`', '|']) || !template.is_ascii() {
+        return refuse("its path holds a character that no plain path has".to_owned());
     }
-    Ok(())
+    let foreign = |segment: &&str| {
+        let is_bracketed = segment.starts_with('[') && segment.ends_with(']');
+        is_bracketed || segment.strip_prefix(':').is_some_and(|name| !name.is_empty())
+    };
+    if let Some(segment) = template.split('/').find(foreign) {
+        return refuse(format!("{segment} looks like a parameter, which OpenAPI writes as {{name}}"));
+    }
+    // The route is named beside the reason.
+    let words = |message: &str| {
+        message
+            .replace(&format!(" in the template `{template}`"), "")
+            .replace(&format!("the template `{template}`"), "its path")
+    };
+    check_template(template).map_err(|fault| Reason::Template(words(&fault.message)))
 }
 
 /// Refuses a path that would run into what stands before it.
 pub(super) fn check_start(path: &str) -> Result<(), Reason> {
     match path.starts_with('/') {
         true => Ok(()),
-        false => Err(Reason::Template(String::from("it does not start with /"))),
+        false => Err(Reason::Template(String::from("its path does not begin with /"))),
     }
 }
 
@@ -55,6 +58,11 @@ pub(super) fn shape(template: &str) -> String {
 pub(super) fn widest_shape(path: &str) -> String {
     let path = path.split_once(['?', '#']).map_or(path, |(path, _)| path);
     path.split('/').map(|segment| if segment.contains('{') { "{}" } else { segment }).collect::<Vec<_>>().join("/")
+}
+
+/// The last segment that is no parameter.
+pub(super) fn last_literal(template: &str) -> Option<&str> {
+    template.rsplit('/').find(|segment| !segment.is_empty() && parameter(segment).is_none())
 }
 
 /// True when at most the last segment is a parameter: a collection, or one member of it.

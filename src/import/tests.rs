@@ -7,6 +7,11 @@ mod include_members;
 mod klaviyo;
 mod traps;
 
+/// For a document that stands alone.
+fn no_files(_: &str) -> Result<String, String> {
+    Err(String::from("the document was read without the files beside it"))
+}
+
 fn import(paths: &Value) -> Imported {
     import_with(&document(paths), &Options::default())
 }
@@ -70,6 +75,16 @@ fn several_schemes_with_scopes_need_a_choice() {
     let imported = import_with(&document, &Options { scheme: Some("granular".to_owned()), ..Options::default() });
     assert!(lines(&imported.policy).contains(&"GET /v2/apples: read:apple"), "{}", imported.policy);
     assert!(lines(&imported.policy).contains(&"#     scopegate import openapi SPEC --scheme granular"));
+}
+
+#[test]
+fn a_scheme_that_the_document_does_not_define_is_none_to_choose() {
+    let mut document = document(&json!({
+        "/apples": { "get": { "security": [{ "oauth": ["apples:read"] }, { "granular": ["read:apple"] }] } },
+    }));
+    document["components"] = json!({ "securitySchemes": { "oauth": { "type": "oauth2" } } });
+    let imported = import_with(&document, &Options::default());
+    assert!(lines(&imported.policy).contains(&"GET /v2/apples: apples:read"), "{}", imported.policy);
 }
 
 #[test]
@@ -163,7 +178,7 @@ fn swagger_2_has_its_base_path_and_its_parameters() {
         "paths": { "/chat.post": {
             "parameters": [{ "name": "include", "in": "query", "type": "array", "items": { "enum": ["users"] } }],
             "post": { "security": [{ "slack": ["chat:write:user"] }] },
-        } },
+        }, "/users": { "get": { "security": [{ "slack": ["users:read"] }] } } },
     });
     let imported = import_with(&document, &Options::default());
     let route = "POST /api/chat.post: { scopes: chat:write:user, query: { include: [users] } }";

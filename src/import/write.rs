@@ -3,14 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use super::closed::Closed;
 use super::document::Document;
 use super::draft::{Access, Draft};
-use super::include::{Included, Member, Taken};
+use super::include::{Included, Member, Taken, denied, join};
 use super::report::printable;
 use super::{Options, Reason, Report, template};
 
 /// Columns that a line may have before it is broken.
 const WIDTH: usize = 140;
+/// Columns that a comment may have before it goes on in the next line.
+const COMMENT: usize = 100;
 /// The order of methods on one path.
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
@@ -25,6 +28,7 @@ pub(super) fn order<'a>(draft: &'a Draft<'_>) -> (&'a str, usize) {
 pub(super) struct Sheet<'a> {
     pub(super) document: &'a Document,
     pub(super) drafts: &'a [Draft<'a>],
+    pub(super) closed: &'a [Closed],
     pub(super) included: &'a Included,
     pub(super) report: &'a Report,
     pub(super) options: &'a Options,
@@ -40,7 +44,7 @@ impl Sheet<'_> {
         parameters(&mut out, self.included, &self.options.include);
         suggestions(&mut out, self.document, self.drafts);
         out.push_str("\nroutes:\n");
-        routes(&mut out, self.drafts, self.included, &self.options.include);
+        routes(&mut out, self);
         left_out(&mut out, self.report);
         out
     }
@@ -52,11 +56,43 @@ fn line(out: &mut String, text: &str) {
     out.push('\n');
 }
 
+/// A comment, broken where it is long.
+fn comment(out: &mut String, prefix: &str, text: &str) {
+    let mut row = prefix.to_owned();
+    let mut is_empty = true;
+    for word in printable(text).split_whitespace() {
+        if !is_empty && row.len() + 1 + word.len() > COMMENT {
+            line(out, &row);
+            row = format!("{prefix}  ");
+        }
+        row.push(' ');
+        row.push_str(word);
+        is_empty = false;
+    }
+    line(out, &row);
+}
+
 fn head(out: &mut String, sheet: &Sheet<'_>) {
-    let Sheet { document, report, options, .. } = sheet;
-    line(out, &format!("# Policy for {}, made from its OpenAPI document by ScopeGate.", document.title()));
+    let Sheet { document, report, drafts, .. } = sheet;
+    let title = document.title();
+    let made = if title.is_empty() { String::from("Policy") } else { format!("Policy for {title},") };
+    comment(out, "#", &format!("{made} made from its OpenAPI document by ScopeGate."));
     line(out, "# To make it again:");
-    let mut command = format!("scopegate import openapi {}", options.source.as_deref().unwrap_or("SPEC"));
+    line(out, &format!("#     {}", command(sheet.options)));
+    let (routes, operations) = (report.routes, report.operations);
+    let text = format!("{routes} of {operations} operations are routes{}", report.merged());
+    comment(out, "#", &format!("{text}; what is left out stands at the end, and is denied."));
+    let states = |access: fn(&Access) -> bool| drafts.iter().any(|draft| access(&draft.access));
+    if states(|access| *access == Access::Unstated) && !states(|access| matches!(access, Access::Scopes(_))) {
+        comment(out, "#", "The document lists no scopes: EVERY ROUTE HERE IS OPEN TO ANY KEY until you write yours.");
+    }
+    out.push('\n');
+}
+
+/// The command that makes the policy again.
+fn command(options: &Options) -> String {
+    let document = options.document.as_deref().or(options.source.as_deref()).unwrap_or("SPEC");
+    let mut command = format!("scopegate import openapi {}", word(document));
     let values = [
         ("--root", options.root.as_ref()),
         ("--scopes-from", options.scopes_from.as_ref()),
@@ -64,26 +100,32 @@ fn head(out: &mut String, sheet: &Sheet<'_>) {
     ];
     let include = (options.include != "include").then_some(("--include", Some(&options.include)));
     let free = options.no_scope.iter().map(|name| ("--no-scope", Some(name)));
-    for (flag, value) in values.into_iter().chain(free).chain(include) {
+    let output = [("-o", options.output.as_ref())];
+    for (flag, value) in values.into_iter().chain(free).chain(include).chain(output) {
         if let Some(value) = value {
-            let _ = write!(command, " {flag} {value}");
+            let _ = write!(command, " {flag} {}", word(value));
         }
     }
-    for (flag, said) in [("--any-of", options.any_of), ("--include-public", options.include_public)] {
+    let flags = [
+        ("--any-of", options.any_of),
+        ("--include-public", options.include_public),
+        ("--force", options.output.is_some()),
+    ];
+    for (flag, said) in flags {
         if said {
             let _ = write!(command, " {flag}");
         }
     }
-    line(out, &format!("#     {command}"));
-    let merged = report.merged();
-    line(
-        out,
-        &format!(
-            "# {} of {} operations are routes{merged}; what is left out stands at the end, and is denied.",
-            report.routes, report.operations
-        ),
-    );
-    out.push('\n');
+    command
+}
+
+/// One word of a shell's command line.
+fn word(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./,:=@%+".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 /// The vocabulary: every scope that a route or a member names.
@@ -108,21 +150,21 @@ fn scopes(out: &mut String, sheet: &Sheet<'_>) {
         let text = document
             .scope_description(name)
             .and_then(|text| text.lines().next())
-            .map_or_else(|| describe(name), str::to_owned);
-        line(out, &format!("  {}: {}", scalar(name), scalar(&text)));
+            .map(str::to_owned)
+            .or_else(|| describe(name));
+        let text = text.map_or_else(|| String::from("{}"), |text| scalar(&text));
+        line(out, &format!("  {}: {text}", scalar(name)));
     }
 }
 
-/// `push-tokens:read` reads as "Read push tokens".
-fn describe(scope: &str) -> String {
-    let Some((resource, action)) = scope.rsplit_once(':') else {
-        return format!("Scope {scope}");
-    };
+/// `push-tokens:read` reads as "Read push tokens". A name without such parts says nothing.
+fn describe(scope: &str) -> Option<String> {
+    let (resource, action) = scope.rsplit_once(':')?;
     let mut action = action.to_owned();
     if let Some(first) = action.get_mut(..1) {
         first.make_ascii_uppercase();
     }
-    format!("{action} {}", resource.replace(['-', '_', ':'], " "))
+    Some(format!("{action} {}", resource.replace(['-', '_', ':'], " ")))
 }
 
 fn parameters(out: &mut String, included: &Included, name: &str) {
@@ -130,27 +172,50 @@ fn parameters(out: &mut String, included: &Included, name: &str) {
         return;
     }
     out.push_str("\nparameters:\n");
-    out.push_str("  # What each member adds to the scopes of the route. The document does not say: it is derived from the operations that serve the\n");
-    out.push_str("  # same resources. Where they disagree the strictest reading stands here, and the comment says what is doubtful.\n");
+    comment(
+        out,
+        "  #",
+        "What each member adds to the scopes of the route. The document does not say: it is derived from the operations that serve \
+         the same resources. Where they disagree the strictest reading stands here, and the comment says what is doubtful.",
+    );
     line(out, &format!("  {}:", scalar(name)));
     out.push_str("    list: comma\n    nested: dot\n");
-    if !included.members.is_empty() {
-        out.push_str("    members:\n");
+    // Where all are undecided, the field is as much of a comment as they are.
+    let (field, prefix) = match included.members.is_empty() {
+        true => ("    # members:", "    #  "),
+        false => ("    members:", "      #"),
+    };
+    if !included.members.is_empty() || !included.undecided.is_empty() {
+        line(out, field);
     }
     for (name, member) in &included.members {
-        doubts(out, "      ", member);
+        doubts(out, member);
         line(out, &format!("      {}: {}", scalar(name), rule(member)));
+    }
+    let inner = if included.members.is_empty() { "    #   #" } else { prefix };
+    for (name, routes) in &included.undecided {
+        comment(
+            out,
+            inner,
+            &format!("{}. Write its scope here, and add it to the query of {}:", denied(name), join(routes)),
+        );
+        line(out, &format!("{prefix} {}: SCOPE", scalar(name)));
     }
 }
 
-fn doubts(out: &mut String, indent: &str, member: &Member) {
+fn doubts(out: &mut String, member: &Member) {
     for doubt in &member.doubts {
-        line(out, &format!("{indent}# doubtful: {doubt}"));
+        comment(out, "      #", &format!("doubtful: {doubt}"));
     }
 }
 
 fn rule(member: &Member) -> String {
-    if member.scopes.is_empty() { String::from("allow") } else { list(&member.scopes) }
+    match member.scopes.iter().collect::<Vec<_>>().as_slice() {
+        [] => String::from("allow"),
+        // Alone it would be the word, not the scope.
+        [only] if matches!(only.as_str(), "allow" | "deny") => format!("[{only}]"),
+        _ => list(&member.scopes),
+    }
 }
 
 /// Parameters that add fields to an answer pass by default. They are named, so that the reader may rule them.
@@ -164,24 +229,29 @@ fn suggestions(out: &mut String, document: &Document, drafts: &[Draft<'_>]) {
     let Some((name, member)) = found.iter().find_map(|(name, members)| Some((name, members.first()?))) else {
         return;
     };
-    out.push_str("\n# These parameters add fields to an answer. The document states no scope for them, so they are not ruled here and pass untouched.\n");
-    out.push_str("# To ask for a scope, declare the parameter above, for example\n");
-    line(out, &format!("#     {name}: {{ list: comma, members: {{ {member}: SCOPE }} }}"));
-    line(
+    out.push('\n');
+    comment(
         out,
-        &format!(
-            "# and name on each route what it may take, as `query: {{ {name}: [{member}] }}`: all else is denied then."
-        ),
+        "#",
+        "These parameters add fields to an answer. The document states no scope for them, so they are not ruled here and pass \
+         untouched. To ask for a scope, declare the parameter above, for example",
     );
+    line(out, &format!("#     {name}: {{ list: comma, members: {{ {member}: SCOPE }} }}"));
+    let text = format!(
+        "and name on each route what it may take, as `query: {{ {name}: [{member}] }}`: all else is denied then."
+    );
+    comment(out, "#", &text);
     line(out, "#");
     for (name, members) in found {
         line(out, &format!("#   {name}: {}", members.into_iter().collect::<Vec<_>>().join(", ")));
     }
 }
 
-fn routes(out: &mut String, drafts: &[Draft<'_>], included: &Included, parameter: &str) {
+fn routes(out: &mut String, sheet: &Sheet<'_>) {
+    let Sheet { drafts, included, .. } = sheet;
     let depth = template::common_depth(&drafts.iter().map(|draft| draft.template.as_str()).collect::<Vec<_>>());
     let mut group = None;
+    let mut doubted: BTreeSet<(&str, &BTreeSet<String>)> = BTreeSet::new();
     for (draft, taken) in drafts.iter().zip(&included.routes) {
         let resource = template::resource(&draft.template, depth);
         if group.is_some_and(|last| last != resource) {
@@ -192,11 +262,25 @@ fn routes(out: &mut String, drafts: &[Draft<'_>], included: &Included, parameter
             group = Some(resource);
         }
         if let Taken::Own(members) = taken {
-            for member in members.values() {
-                doubts(out, "  ", member);
+            // What is said of a member once holds for the routes below.
+            for (name, member) in members.iter().filter(|(name, member)| doubted.insert((name, &member.doubts))) {
+                let doubts = member.doubts.iter();
+                doubts.for_each(|doubt| comment(out, "  #", &format!("{name} is doubtful: {doubt}")));
             }
         }
-        route(out, draft, taken, parameter);
+        route(out, draft, taken, &sheet.options.include);
+    }
+    if sheet.closed.is_empty() {
+        return;
+    }
+    out.push('\n');
+    comment(
+        out,
+        "  #",
+        "The path alone chooses the template: these methods of a less specific template are denied here, as they would be unsaid.",
+    );
+    for closed in sheet.closed {
+        line(out, &format!("  {}: {{ auth: deny }}", scalar(&format!("{} {}", closed.methods, closed.template))));
     }
 }
 
@@ -254,11 +338,12 @@ fn left_out(out: &mut String, report: &Report) {
     }
     out.push_str("\n# Left out, and so denied:\n");
     for item in &report.left_out {
-        line(out, &format!("#   {}: {}", item.route, item.reason));
+        comment(out, "#  ", &format!("{}: {}", item.route, item.reason));
     }
     if report.left_out.iter().any(|item| item.reason == Reason::Public) {
-        out.push_str("# Those open without a credential can be added by hand: `{ auth: anyone }` opens one to everybody, `{ auth: public-key }` to holders of\n");
-        out.push_str("# a public key. --include-public writes them all as `auth: anyone`.\n");
+        let text = "Those open without a credential can be added by hand: `{ auth: anyone }` opens one to everybody. --include-public \
+                    writes them all so.";
+        comment(out, "#", text);
     }
 }
 
@@ -267,8 +352,9 @@ fn scalar(text: &str) -> String {
     let certain = |c: char| {
         c.is_ascii_alphanumeric() || matches!(c, ' ' | '/' | ':' | '-' | '_' | '.' | '+' | '$' | '~' | '(' | ')')
     };
-    let is_label = text.split_once(' ').is_some_and(|(method, _)| METHODS.contains(&method));
-    let plain = text.chars().all(|c| certain(c) || (is_label && matches!(c, '{' | '}')))
+    let are_methods = |methods: &str| methods.split('|').all(|method| METHODS.contains(&method));
+    let is_label = text.split_once(' ').is_some_and(|(methods, _)| are_methods(methods));
+    let plain = text.chars().all(|c| certain(c) || (is_label && matches!(c, '{' | '}' | '|')))
         && text.starts_with(|c: char| c.is_ascii_alphabetic())
         && !text.contains(": ")
         && !text.ends_with([':', ' '])

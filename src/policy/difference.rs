@@ -3,16 +3,20 @@
 //! Both must be compiled with one vocabulary. Every template of either policy gives a path of its shape; the route that
 //! takes that path under the one policy is held against the one that takes it under the other, method by method.
 
+mod compare;
 mod shift;
+mod side;
+mod words;
 
 use std::collections::HashSet;
 
 use super::method::Method;
 use super::route::Route;
 use super::target::Request;
-use super::{MethodOverride, PathCase, Policy};
+use super::{MethodOverride, Options, PathCase, Policy};
+use compare::{Change, compare};
 pub use shift::Shift;
-use shift::{Change, Side, compare};
+use side::Side;
 
 /// Stands in a path for what a parameter takes.
 const PROBE: &str = "scopegate~probe";
@@ -35,6 +39,17 @@ pub struct RouteDifference {
     pub shift: Shift,
     /// What of it changed, in a few words each.
     pub what: Vec<String>,
+}
+
+/// An option that holds for the whole policy and differs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OptionDifference {
+    /// Its name in the policy file.
+    pub option: &'static str,
+    /// Which way it went for callers.
+    pub shift: Shift,
+    /// What it was and what it is.
+    pub what: String,
 }
 
 /// In which of the policies a route is written.
@@ -69,15 +84,25 @@ impl Policy {
 
     /// What holds for the whole policy and differs under `newer`.
     #[must_use]
-    pub fn option_differences(&self, newer: &Self) -> Vec<(&'static str, Shift)> {
-        let (old, new) = (&self.options, &newer.options);
+    pub fn option_differences(&self, newer: &Self) -> Vec<OptionDifference> {
+        let Options { base: _, case, method_override } = &self.options;
         let mut found = Vec::new();
-        if old.case != new.case {
-            found.push(("paths.case", Shift::of(old.case == PathCase::Insensitive, new.case == PathCase::Insensitive)));
+        if *case != newer.options.case {
+            let word = |case| if case == PathCase::Insensitive { "insensitive" } else { "sensitive" };
+            found.push(OptionDifference {
+                option: "paths.case",
+                shift: Shift::of(*case == PathCase::Insensitive, newer.options.case == PathCase::Insensitive),
+                what: format!("{} → {}", word(*case), word(newer.options.case)),
+            });
         }
-        if old.method_override != new.method_override {
-            let drops = |rule: MethodOverride| rule == MethodOverride::Drop;
-            found.push(("method_override", Shift::of(drops(old.method_override), drops(new.method_override))));
+        if *method_override != newer.options.method_override {
+            let drops = |rule| rule == MethodOverride::Drop;
+            let word = |rule| if drops(rule) { "drop" } else { "refuse" };
+            found.push(OptionDifference {
+                option: "method_override",
+                shift: Shift::of(drops(*method_override), drops(newer.options.method_override)),
+                what: format!("{} → {}", word(*method_override), word(newer.options.method_override)),
+            });
         }
         found
     }
@@ -138,4 +163,39 @@ fn probe(template: &str) -> String {
 /// A byte as a target may have it.
 fn encoded(byte: u8) -> String {
     if byte.is_ascii() { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scope::Vocabulary;
+    use super::super::{AccessSpec, Options, RouteSpec, Upgrade};
+    use super::*;
+
+    #[test]
+    fn a_protocol_that_a_route_lets_connections_switch_to_is_compared() {
+        let vocabulary = Vocabulary::new();
+        let policy = |upgrade| {
+            let mut builder = Policy::builder(Options::default(), &vocabulary);
+            let spec = RouteSpec {
+                methods: vec!["GET".to_owned()],
+                template: "/live".to_owned(),
+                access: AccessSpec::Key,
+                query: Vec::new(),
+                credential: None,
+                encoded_slash: false,
+                upgrade,
+                unbound: Vec::new(),
+                line: 1,
+            };
+            builder.route(spec).unwrap();
+            builder.finish().unwrap()
+        };
+        let (plain, live) = (policy(None), policy(Some(Upgrade::WebSocket)));
+        let told = |old: &Policy, new: &Policy| {
+            old.differences(new).into_iter().map(|one| (one.shift.loosened, one.what.join("; "))).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&plain, &live), [(true, "upgrade: none → websocket".to_owned())]);
+        assert_eq!(told(&live, &plain), [(false, "upgrade: websocket → none".to_owned())]);
+        assert_eq!(told(&live, &live), []);
+    }
 }

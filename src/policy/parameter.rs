@@ -262,7 +262,8 @@ impl RouteRule {
 }
 
 impl MemberRule {
-    fn scopes(&self) -> Option<ScopeSet> {
+    /// The scopes that it asks for; `None` where it denies.
+    pub(super) fn scopes(&self) -> Option<ScopeSet> {
         match self {
             Self::Allow => Some(ScopeSet::new()),
             Self::Deny => None,

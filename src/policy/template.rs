@@ -6,6 +6,14 @@ use super::octets::{decoded, escape, has_escape};
 /// How deep a template may be; the search for a template is as deep as the deepest.
 const MOST_SEGMENTS: usize = 128;
 
+/// Refuses what is no template.
+///
+/// # Errors
+/// What is wrong with it, and how to mend it.
+pub fn check_template(text: &str) -> Result<(), BuildError> {
+    Template::parse(text).map(drop)
+}
+
 /// A template taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Template {

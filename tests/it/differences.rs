@@ -57,13 +57,13 @@ fn requirements_are_compared_by_what_meets_them() {
         ("{ any_of: [w, r] }", "r", ""),
         ("{ any_of: [[x, r], x] }", "x", ""),
         ("{ scopes: r, any_of: [x, y] }", "{ any_of: [[r, x], [y, r]] }", ""),
-        ("[r, x]", "r", "loosened scopes"),
-        ("r", "[r, x]", "tightened scopes"),
-        ("r", "w", "tightened scopes"),
-        ("w", "r", "loosened scopes"),
-        ("x", "y", "changed scopes"),
-        ("x", "{ any_of: [x, y] }", "loosened scopes"),
-        ("{ any_of: [x, y] }", "{ any_of: [y, [x, r]] }", "tightened scopes"),
+        ("[r, x]", "r", "loosened scopes: r and x → r"),
+        ("r", "[r, x]", "tightened scopes: r → r and x"),
+        ("r", "w", "tightened scopes: r → w"),
+        ("w", "r", "loosened scopes: w → r"),
+        ("x", "y", "changed scopes: x → y"),
+        ("x", "{ any_of: [x, y] }", "loosened scopes: x → x or y"),
+        ("{ any_of: [x, y] }", "{ scopes: y, any_of: [y, [x, r]] }", "tightened scopes: x or y → y and (y or r and x)"),
     ];
     for (old, new, expected) in cases {
         assert_eq!(of_route(old, new), expected, "{old} -> {new}");
@@ -73,12 +73,16 @@ fn requirements_are_compared_by_what_meets_them() {
 #[test]
 fn who_may_call_is_compared_by_who_passes() {
     let cases = [
-        ("r", "{ auth: key }", "loosened for scopes is auth: key now"),
-        ("{ auth: anyone }", "{ auth: key, unbound: [account] }", "tightened auth: anyone is auth: key now"),
-        ("{ auth: deny }", "r", "loosened denied is for scopes now"),
-        ("r", "{ auth: public-key }", "changed for scopes is auth: public-key now"),
-        ("{ auth: public-key }", "{ auth: anyone }", "loosened auth: public-key is auth: anyone now"),
-        ("r", "{ scopes: r, unbound: [account] }", "loosened bind account"),
+        ("r", "{ auth: key }", "loosened scopes r → auth: key"),
+        ("{ auth: anyone }", "{ auth: key, unbound: [account] }", "tightened auth: anyone → auth: key"),
+        ("{ auth: deny }", "r", "loosened denied → scopes r"),
+        ("r", "{ auth: public-key }", "changed scopes r → auth: public-key"),
+        ("{ auth: public-key }", "{ auth: anyone }", "loosened auth: public-key → auth: anyone"),
+        (
+            "r",
+            "{ scopes: r, unbound: [account] }",
+            "loosened bind account: keys that have it are refused → not compared",
+        ),
     ];
     for (old, new, expected) in cases {
         assert_eq!(of_route(old, new), expected, "{old} -> {new}");
@@ -89,13 +93,13 @@ fn who_may_call_is_compared_by_who_passes() {
 fn members_of_ruled_parameters_are_compared_beside_their_route() {
     let route = |include: &str| format!("{{ scopes: x, query: {{ include: {include} }} }}");
     let cases = [
-        ("{ l: r }", "{ l: r, m: y }", "loosened include=m"),
-        ("{ l: r, m: y }", "{ l: r }", "tightened include=m"),
-        ("{ l: r }", "{ l: w }", "tightened include=l"),
+        ("{ l: r }", "{ l: r, m: y }", "loosened include=m: denied → y"),
+        ("{ l: r, m: y }", "{ l: r }", "tightened include=m: y → denied"),
+        ("{ l: r }", "{ l: w }", "tightened include=l: r → w"),
         ("{ l: x }", "{ l: allow }", ""),
-        ("{ l: allow }", "{ l: deny }", "tightened include=l"),
-        ("{ l: r }", "{ l: r, \"*\": allow }", "loosened include, any other member"),
-        ("{ l: y }", "{ l: r }", "changed include=l"),
+        ("{ l: allow }", "{ l: deny }", "tightened include=l: allow → denied"),
+        ("{ l: r }", "{ l: r, \"*\": allow }", "loosened include, any other member: denied → allow"),
+        ("{ l: y }", "{ l: r }", "changed include=l: y → r"),
     ];
     for (old, new, expected) in cases {
         assert_eq!(of_route(&route(old), &route(new)), expected, "{old} -> {new}");
@@ -103,18 +107,82 @@ fn members_of_ruled_parameters_are_compared_beside_their_route() {
 }
 
 #[test]
+fn the_credential_that_is_sent_on_is_compared() {
+    let cases = [
+        ("r", "{ scopes: r, credential: sms }", "changed credential: the upstream's → sms"),
+        ("{ scopes: r, credential: a }", "{ scopes: r, credential: b }", "changed credential: a → b"),
+        ("{ auth: anyone }", "{ auth: anyone, credential: master }", "loosened credential: none → master"),
+        ("{ auth: anyone, credential: master }", "{ auth: anyone }", "tightened credential: master → none"),
+        ("{ auth: public-key }", "{ auth: public-key, credential: master }", "loosened credential: none → master"),
+        (
+            "{ scopes: r }",
+            "{ auth: anyone, credential: master }",
+            "loosened scopes r → auth: anyone; credential: the upstream's → master",
+        ),
+        (
+            "{ auth: deny }",
+            "{ auth: anyone, credential: master }",
+            "loosened denied → auth: anyone, with the credential master",
+        ),
+    ];
+    for (old, new, expected) in cases {
+        assert_eq!(of_route(old, new), expected, "{old} -> {new}");
+    }
+}
+
+#[test]
+fn what_a_route_lets_pass_besides_is_compared_whoever_may_call_it() {
+    for auth in ["auth: anyone", "auth: key", "auth: public-key", "scopes: r"] {
+        let with = |more: &str| format!("{{ {auth}, {more} }}");
+        let below = |slash: &str| format!("{HEAD}  GET /a/{{id}}: {}\n", with(&format!("encoded_slash: {slash}")));
+        let slash = told(&below("refuse"), &below("allow"));
+        assert_eq!(slash, ["loosened GET /a/{id}: encoded_slash: refused → allow"], "{auth}");
+        if auth != "auth: anyone" {
+            let members =
+                of_route(&with("query: { include: { l: r } }"), &with("query: { include: { l: r, \"*\": allow } }"));
+            assert_eq!(members, "loosened include, any other member: denied → allow", "{auth}");
+            let unbound = of_route(&format!("{{ {auth} }}"), &with("unbound: [account]"));
+            assert_eq!(unbound, "loosened bind account: keys that have it are refused → not compared", "{auth}");
+        }
+    }
+}
+
+#[test]
+fn routes_that_changed_in_the_same_way_are_told_together_and_counted_each() {
+    let routes = "  GET /a: r\n  GET /b: r\n  GET /c: r\n";
+    let bound = format!("version: 1\nbind: {{ account: account }}\nroutes:\n  GET /x/{{account}}: r\n{routes}");
+    let free = bound.replace("bind: { account: account }\n", "paths: { case: insensitive }\n");
+    insta::assert_snapshot!(diff(&folder(&bound, &free), &[]).exits(0).stdout);
+}
+
+#[test]
 fn what_a_policy_declares_counts_on_every_route_it_concerns() {
     let policy = format!("{HEAD}  GET /a: {{ scopes: x, unbound: [account] }}\n  GET /b: r\n");
     let implied = policy.replace("  x: More", "  x: { description: More, implies: [r] }");
-    assert_eq!(told(&policy, &implied), ["loosened GET /accounts/{account}: scopes", "loosened GET /b: scopes"]);
+    assert_eq!(
+        told(&policy, &implied),
+        [
+            "loosened GET /accounts/{account}: scopes: r (x now implies r)",
+            "loosened GET /b: scopes: r (x now implies r)"
+        ]
+    );
     let level = policy.replace("x: More", "x: { description: More, access: read }");
-    assert_eq!(told(&policy, &level), ["loosened GET /a: scopes"], "read-only holds x now");
+    assert_eq!(told(&policy, &level), ["loosened GET /a: scopes: x (read-only keys hold x now)"]);
     let open = policy.replace("parameters:\n  include: { list: comma }\n", "");
     assert_eq!(told(&policy, &open).len(), 3, "include passes untouched on every route");
     let unbound = policy.replace("bind: { account: account }\n", "").replace(", unbound: [account]", "");
-    let expected = ["loosened GET /accounts/{account}: bind account", "loosened GET /b: bind account"];
+    let expected = [
+        "loosened GET /accounts/{account}: bind account: {account} is the key's → not compared",
+        "loosened GET /b: bind account: keys that have it are refused → not compared",
+    ];
     assert_eq!(told(&policy, &unbound), expected);
-    assert_eq!(told(&unbound, &policy), expected.map(|line| line.replace("loosened", "tightened")));
+    assert_eq!(
+        told(&unbound, &policy),
+        [
+            "tightened GET /accounts/{account}: bind account: not compared → {account} is the key's",
+            "tightened GET /b: bind account: not compared → keys that have it are refused"
+        ]
+    );
 }
 
 #[test]
@@ -123,25 +191,21 @@ fn routes_are_matched_by_the_paths_they_take() {
     let cases = [
         ("  GET /a/{id}: r\n", "  GET /a/{other}: r\n", vec![]),
         ("  ANY /a: r\n", "  GET|POST|PUT|PATCH|DELETE /a: r\n", vec![]),
-        (
-            "  GET /a: r\n",
-            "  GET /a: r\n  HEAD /a: { auth: key }\n",
-            vec!["loosened HEAD /a: for scopes is auth: key now"],
-        ),
+        ("  GET /a: r\n", "  GET /a: r\n  HEAD /a: { auth: key }\n", vec!["loosened HEAD /a: scopes r → auth: key"]),
         (
             "  GET /a: r\n",
             "  POST /a: r\n",
-            vec!["removed GET /a: for scopes is denied now", "added POST /a: denied is for scopes now"],
+            vec!["removed GET /a: scopes r → denied", "added POST /a: denied → scopes r"],
         ),
         (
             "  ANY /{*rest}: r\n",
             "  ANY /{*rest}: r\n  GET /a: { auth: anyone }\n",
             vec![
-                "tightened DELETE /a: for scopes is denied now",
-                "added GET /a: for scopes is auth: anyone now",
-                "tightened PATCH /a: for scopes is denied now",
-                "tightened POST /a: for scopes is denied now",
-                "tightened PUT /a: for scopes is denied now",
+                "tightened DELETE /a: scopes r → denied",
+                "added GET /a: scopes r → auth: anyone",
+                "tightened PATCH /a: scopes r → denied",
+                "tightened POST /a: scopes r → denied",
+                "tightened PUT /a: scopes r → denied",
             ],
         ),
     ];
@@ -156,7 +220,12 @@ fn what_holds_for_the_whole_policy_is_told_too() {
     let new = "version: 1\npaths: { case: insensitive }\nmethod_override: drop\nroutes:\n  GET /a: r\n";
     let json = diff(&folder(old, new), &["--json", "--fail-on-loosened"]).exits(3).json();
     assert_eq!((json["options"].as_array().map(Vec::len), json["loosened"].as_bool()), (Some(2), Some(true)));
-    assert!(diff(&folder(new, old), &["--fail-on-loosened"]).exits(0).stdout.starts_with("tightened paths.case"));
+    assert!(
+        diff(&folder(new, old), &["--fail-on-loosened"])
+            .exits(0)
+            .stdout
+            .starts_with("tightened paths.case, for every route: insensitive → sensitive\n")
+    );
 }
 
 const OLD: &str = "version: 1
@@ -188,7 +257,7 @@ fn a_difference_is_told_with_the_places_in_both_files() {
     insta::assert_snapshot!(diff(&folder, &[]).exits(0).stdout);
     diff(&folder, &["--fail-on-loosened"]).exits(3);
     let same = scopegate(folder.path(), ["diff", "old.yaml", "old.yaml", "--fail-on-loosened"]).exits(0);
-    assert_eq!(same.stdout, "0 added, 0 removed, 0 loosened, 0 tightened\n");
+    assert_eq!(same.stdout, "No difference in who may do what.\n");
     fs::write(folder.path().join("new.yaml"), "version: 1\n").expect("a faulty policy");
     diff(&folder, &[]).exits(4).says(&["new.yaml", "routes"]);
     scopegate(folder.path(), ["diff", "old.yaml", "no-such.yaml"]).exits(1).says(&["no-such.yaml"]);

@@ -47,7 +47,7 @@ fn files_beside_the_document_are_read_and_others_only_when_allowed() {
     let output = scopegate(folder.path(), ["import", "openapi", "api/openapi.yaml"]).exits(0);
     assert!(output.stdout.contains("GET /v1/apples: apples:read"), "{}", output.stdout);
     assert!(!output.stdout.contains("\n  POST /v1/apples: "), "{}", output.stdout);
-    output.says(&["../shared/post.json", "--root DIR"]);
+    let output = output.says(&["../shared/post.json", "--root DIR"]);
 
     import(folder.path());
     let policy = fs::read_to_string(folder.path().join("policy.yaml")).expect("the policy");
@@ -55,6 +55,11 @@ fn files_beside_the_document_are_read_and_others_only_when_allowed() {
     import(folder.path());
     assert_eq!(fs::read_to_string(folder.path().join("policy.yaml")).expect("the policy"), policy);
     scopegate(folder.path(), ["check", "--policy", "policy.yaml"]).exits(0);
+    let again = "#     scopegate import openapi api/openapi.yaml --root . -o policy.yaml --force\n";
+    assert!(policy.contains(again), "{policy}");
+    let dash = scopegate(folder.path(), ["import", "openapi", "api/openapi.yaml", "-o", "-"]).exits(0);
+    assert_eq!(dash.stdout, output.stdout);
+    assert!(!folder.path().join("-").exists(), "- is standard output, not a file");
 }
 
 #[test]
@@ -65,7 +70,10 @@ fn a_policy_that_no_longer_fits_its_document_is_told_and_exits_3() {
         scopegate(folder.path(), arguments.iter().chain(more))
     };
     import(folder.path());
-    assert_eq!(check(&[]).exits(0).stdout, "");
+    assert_eq!(
+        check(&[]).exits(0).says(&["policy.yaml agrees with the document", "Not compared: letter case"]).stdout,
+        ""
+    );
 
     let policy = folder.path().join("policy.yaml");
     let text = fs::read_to_string(&policy).expect("the policy");
@@ -76,9 +84,9 @@ fn a_policy_that_no_longer_fits_its_document_is_told_and_exits_3() {
     assert_eq!(
         check(&[]).exits(3).stdout,
         "\
-added    GET /v1/pears: the document asks for pears:read
-removed  GET /v1/plums: the document has it no more
-changed  POST /v1/apples: the document asks for apples:write, the policy for apples:read
+added    GET /v1/pears: only in the document (pears:read)
+removed  GET /v1/plums: only in the policy
+changed  POST /v1/apples: apples:write in the document, apples:read in the policy
 "
     );
     let json = check(&["--json"]).exits(3).json();
@@ -100,7 +108,7 @@ fn a_document_of_which_nothing_can_be_a_route_says_why() {
     let document = r#"{"openapi":"3.0.0","info":{},"paths":{"/a/{b}.json":{"get":{}}}}"#;
     fs::write(folder.path().join("spec.json"), document).expect("the document");
     let output = scopegate(folder.path(), ["import", "openapi", "spec.json"]).exits(1);
-    output.says(&["/a/{b}.json", "only partly a parameter", "no operation of the document"]);
+    output.says(&["/a/{b}.json", "mixes a parameter with literal text", "no operation of the document"]);
     let output = scopegate(folder.path(), ["import", "openapi", "spec.json", "--json"]).exits(1);
     assert_eq!(output.json()["report"]["left_out"][0]["reason"], "template");
     scopegate(folder.path(), ["import", "openapi", "spec.json", "--no-scope", "none"]).exits(2).says(&["--no-scope"]);

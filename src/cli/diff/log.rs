@@ -131,23 +131,24 @@ impl Replay {
         }
         let count = |pass: Passes| self.those(pass).map(|(_, count)| count).sum::<u64>();
         console.print(format_args!(
-            "{} requests decided: {} newly denied, {} newly allowed",
+            "{} {} decided: {} newly denied, {} newly allowed",
             self.decided,
+            plural(self.decided, "request"),
             count(Passes::Old),
             count(Passes::New)
         ))?;
         for (count, what) in [
-            (self.unknown_keys, "requests with a key that the store does not know"),
-            (self.left_out, "requests that were refused for what the log does not hold, or before a policy was asked"),
-            (
-                self.otherwise,
-                "requests, left out, that ended otherwise than the old policy decides by path and key alone",
-            ),
-            (self.other_lines, "lines that are no requests"),
+            (self.unknown_keys, "not judged: the key is not in the store"),
+            (self.left_out, "not judged: refused for what the log does not hold, or before a policy was asked"),
+            (self.otherwise, "not judged: the logged outcome is not the one OLD gives (probably its query)"),
         ] {
             if count > 0 {
-                console.note(format_args!("{what}: {count}"));
+                console.note(format_args!("{count} {} {what}", plural(count, "request")));
             }
+        }
+        if self.other_lines > 0 {
+            let those = if self.other_lines == 1 { "is no request" } else { "are no requests" };
+            console.note(format_args!("{} {} {those}", self.other_lines, plural(self.other_lines, "line")));
         }
         console.note("The log has no queries: members of ruled parameters do not count.");
         Ok(())
@@ -177,6 +178,10 @@ impl Replay {
 enum Passes {
     New,
     Old,
+}
+
+fn plural(count: u64, word: &str) -> String {
+    if count == 1 { word.to_owned() } else { format!("{word}s") }
 }
 
 /// The code of the denial; `None` where the request passes.

@@ -42,17 +42,92 @@ fn a_resource_served_only_below_the_route_needs_the_scopes_of_that_operation() {
     }));
     assert!(lines(&imported.policy).contains(&"apples: apples:read"), "{}", imported.policy);
     assert!(
-        lines(&imported.policy).contains(&"# doubtful: only GET /v2/trees/{id}/apples serves it"),
+        lines(&imported.policy).contains(&"# doubtful: served only by GET /v2/trees/{id}/apples"),
         "{}",
         imported.policy
     );
 }
 
 #[test]
-fn a_resource_that_nothing_serves_needs_the_routes_own_scopes() {
+fn a_resource_that_nothing_serves_is_denied_until_somebody_decides() {
     let imported = import(&json!({ "/trees": { "get": resource("trees:read", "tree", &[("roots", "root")]) } }));
-    assert!(lines(&imported.policy).contains(&"roots: trees:read"), "{}", imported.policy);
-    assert!(lines(&imported.policy).contains(&"# doubtful: no operation serves root"), "{}", imported.policy);
+    assert!(lines(&imported.policy).contains(&"GET /v2/trees: trees:read"), "{}", imported.policy);
+    assert!(imported.policy.contains("denied until you decide: no operation found that serves \"roots\""));
+    assert!(imported.policy.contains("\n    #   roots: SCOPE\n"), "{}", imported.policy);
+    let about = imported.report.notes.iter().filter(|note| note.about == "include=roots");
+    assert!(about.clone().count() == 1 && about.clone().all(|note| note.text.contains("GET /v2/trees")));
+}
+
+#[test]
+fn a_resource_that_links_to_what_nothing_serves_is_denied_too() {
+    let mut trees = resource("trees:read", "tree", &[("roots", "root")]);
+    let one = |kind: &str| json!({ "properties": { "data": { "properties": { "type": { "enum": [kind] } } } } });
+    trees["responses"]["200"]["content"]["application/vnd.api+json"]["schema"]["properties"]["included"] = json!({ "items": {
+        "properties": { "type": { "enum": ["root"] }, "relationships": { "properties": { "a": one("apple"), "m": one("mole") } } }
+    } });
+    let mut paths = json!({ "/trees": { "get": trees }, "/apples": { "get": resource("apples:read", "apple", &[]) } });
+    assert!(import(&paths).policy.contains("denied until you decide"));
+    paths["/moles"] = json!({ "get": resource("moles:read", "mole", &[]) });
+    assert!(lines(&import(&paths).policy).contains(&"roots: [apples:read, moles:read, trees:read]"));
+}
+
+/// Operations without schemas, one with these members of `include`.
+fn plain(members: &[&str], others: &Value) -> Imported {
+    let include = json!([{ "name": "include", "in": "query", "schema": { "enum": members } }]);
+    let mut paths = others.clone();
+    paths["/orders"] = json!({
+        "get": { "x-o-scopes": ["orders:read"], "parameters": include },
+        "post": { "x-o-scopes": ["orders:write"], "parameters": include },
+    });
+    import(&paths)
+}
+
+#[test]
+fn without_types_the_operation_of_that_name_says_what_a_member_needs() {
+    let get = |scope: &str| json!({ "get": { "x-o-scopes": [scope] } });
+    for path in ["/customers", "/customers/{id}", "/Customer", "/crm/customers"] {
+        let imported = plain(&["customer", "customers"], &json!({ path: get("customers:read") }));
+        let lines = lines(&imported.policy);
+        assert!(lines.contains(&"customer: customers:read"), "{path} {}", imported.policy);
+        assert!(lines.contains(&"customers: customers:read"), "{path} {}", imported.policy);
+        let doubt = format!("# doubtful: by the name alone, from GET /v2{path}");
+        assert!(lines.contains(&doubt.as_str()), "{path} {}", imported.policy);
+    }
+    let names = ["payment-methods", "paymentMethod", "payment_method"];
+    let imported = plain(&names, &json!({ "/payment-methods": get("pay:read") }));
+    for name in names {
+        assert!(lines(&imported.policy).contains(&format!("{name}: pay:read").as_str()), "{}", imported.policy);
+    }
+}
+
+#[test]
+fn a_member_never_gets_the_callers_own_scopes_for_want_of_better() {
+    let others = json!({ "/clients": { "get": { "x-o-scopes": ["clients:read"] } } });
+    let imported = plain(&["client.address", "customer"], &others);
+    let lines = lines(&imported.policy);
+    assert!(lines.contains(&"GET /v2/orders: orders:read"), "{}", imported.policy);
+    assert!(lines.contains(&"POST /v2/orders: orders:write"), "{}", imported.policy);
+    assert!(imported.policy.contains("serves \"customer\"") && imported.policy.contains("serves \"client.address\""));
+}
+
+#[test]
+fn what_several_operations_ask_for_is_asked_together() {
+    let others = json!({
+        "/customers": { "get": { "x-o-scopes": ["customers:list"] } },
+        "/customers/{id}": { "get": { "x-o-scopes": ["customers:read"] } },
+        "/orders/{id}/customer": { "get": { "x-o-scopes": ["orders:read", "private"] } },
+        "/addresses": { "get": { "x-o-scopes": ["addresses:read"] } },
+    });
+    let imported = plain(&["customer", "customer.address"], &others);
+    assert!(imported.policy.contains("customer: [customers:list, customers:read, private]"), "{}", imported.policy);
+    assert!(imported.policy.contains("customer.address: [addresses:read, customers:list, customers:read, private]"));
+}
+
+#[test]
+fn a_member_is_open_with_a_doubt_where_the_document_states_no_scope_for_it() {
+    let imported = plain(&["customer"], &json!({ "/customers": { "get": {} } }));
+    assert!(lines(&imported.policy).contains(&"customer: allow"), "{}", imported.policy);
+    assert!(imported.policy.contains("# doubtful: the document states no scope for GET /v2/customers"));
 }
 
 #[test]
@@ -95,7 +170,7 @@ fn a_reference_that_leads_in_a_circle_ends() {
     let part = json!({ "$ref": "#/components/schemas/Loop" });
     document["components"] = json!({ "schemas": { "Loop": { "allOf": [part, part, part] } } });
     let imported = import_with(&document, &Options::default());
-    assert!(lines(&imported.policy).contains(&"# doubtful: no operation serves x"), "{}", imported.policy);
+    assert!(imported.policy.contains("no operation found that serves \"x\""), "{}", imported.policy);
 }
 
 #[test]

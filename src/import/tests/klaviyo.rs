@@ -5,11 +5,14 @@ use std::path::PathBuf;
 
 use super::*;
 
-/// The vendors' documents, where this machine has them: SCOPEGATE_DATA, or a folder beside the package.
+/// The vendors' documents, where this machine has them: SCOPEGATE_DATA, which must then have them, or a folder beside the package.
 fn data(name: &str) -> Option<String> {
-    let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
-    let folder = std::env::var_os("SCOPEGATE_DATA").map_or_else(beside, PathBuf::from);
-    std::fs::read_to_string(folder.join(name)).ok()
+    if let Some(folder) = std::env::var_os("SCOPEGATE_DATA") {
+        let path = PathBuf::from(folder).join(name);
+        return Some(std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())));
+    }
+    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
+    std::fs::read_to_string(beside.join(name)).ok()
 }
 
 #[test]
@@ -48,15 +51,21 @@ fn klaviyos_include_scopes_are_those_of_the_reference_map() {
         };
         derived.extend(names.iter().map(|name| ((draft.label(), name.clone()), &included.members[name])));
     }
-    let mut pairs = 0;
+    let (mut pairs, mut undecided) = (0, 0);
     for row in map.lines().skip(1) {
         let [method, path, name, _, scopes, _, _, _, note] = row.splitn(9, ',').collect::<Vec<_>>()[..] else {
             panic!("{row}")
         };
+        // The map takes the route's own scopes there, which no operation says.
+        if note.contains("has no operation; base scope") {
+            assert!(included.undecided[name].contains(&format!("{method} {path}")), "{row}");
+            undecided += 1;
+            continue;
+        }
         let member = derived.get(&(format!("{method} {path}"), name.to_owned())).unwrap_or_else(|| panic!("{row}"));
         assert_eq!(member.scopes.iter().map(String::as_str).collect::<Vec<_>>().join(" "), scopes, "{row}");
         assert!(note.is_empty() || !member.doubts.is_empty(), "doubtful in the map, certain here: {row}");
         pairs += 1;
     }
-    assert_eq!((pairs, derived.len()), (81, 81));
+    assert_eq!((pairs, derived.len(), undecided), (79, 79, 2));
 }

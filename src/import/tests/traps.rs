@@ -32,7 +32,10 @@ fn told_with(document: &str, options: &Options, beside: &Beside) -> String {
         let path = folder.path().join("policy.yaml");
         std::fs::write(&path, policy).unwrap();
         let loaded = policy::load(&path, &Vocabulary::default());
-        assert!(loaded.is_ok(), "{:?}\n{policy}", loaded.err());
+        match loaded {
+            Ok(loaded) => assert!(loaded.warnings.is_empty(), "{:?}\n{policy}", loaded.warnings),
+            Err(faults) => panic!("{faults:?}\n{policy}"),
+        }
     }
     first
 }
@@ -309,4 +312,45 @@ fn the_words_of_a_document_cannot_write_a_route() {
     assert!(!told.contains(['\r', '\u{1b}', '\u{2028}']), "{told}");
     let routes: Vec<&str> = told.lines().map(str::trim_start).filter(|line| line.starts_with("GET /admin")).collect();
     assert_eq!(routes, [""; 0], "{told}");
+}
+
+/// Documents whose policies `check` once refused or warned of.
+#[test]
+fn an_import_passes_its_own_check_without_a_warning() {
+    let deep = "/a".repeat(140);
+    let scopes = json!({ "x-o-scopes": ["a"] });
+    let include = |members: &[&str]| json!({ "x-o-scopes": ["a"], "parameters": [{ "name": "include", "in": "query", "schema": { "enum": members } }] });
+    let mut lines_of_carts = include(&["lines", "owner"]);
+    lines_of_carts["x-o-scopes"] = json!(["carts"]);
+    let document = document(&json!({
+        "/l/{id}/{id}": { "get": scopes },
+        "/a/.../b": { "get": scopes },
+        "/a/:id": { "get": scopes },
+        "/a/[id]": { "get": scopes },
+        "/a/<id>": { "get": scopes },
+        "/a/{*rest}": { "get": scopes },
+        deep: { "get": scopes },
+        "/orders/{id}": { "get": scopes, "put": scopes },
+        "/orders/search": { "post": scopes },
+        "/{kind}/{id}": { "delete": scopes },
+        // `owner` needs another scope on each: no route takes the declared lines over.
+        "/orders": { "get": include(&["lines", "owner"]) },
+        "/carts": { "get": lines_of_carts },
+        "/orders/{id}/owner": { "get": { "x-o-scopes": ["people"] } },
+        "/carts/{id}/owner": { "get": { "x-o-scopes": ["firms"] } },
+        "/lines": { "get": { "x-o-scopes": ["none"] } },
+    }));
+    let told = told(&document.to_string(), &plain());
+    assert!(told.contains("9 of 16 operations are routes"), "{told}");
+    assert!(told.contains("DELETE|GET|PUT /v2/orders/search: { auth: deny }"), "{told}");
+}
+
+#[test]
+fn a_scope_that_is_called_like_a_word_of_the_policy_stays_a_scope() {
+    let mut orders = json!({ "x-o-scopes": ["read"] });
+    orders["parameters"] = json!([{ "name": "include", "in": "query", "schema": { "enum": ["customer"] } }]);
+    let document =
+        document(&json!({ "/orders": { "get": orders }, "/customers": { "get": { "x-o-scopes": ["allow"] } } }));
+    let told = told(&document.to_string(), &plain());
+    assert!(told.contains("\n      customer: [allow]\n"), "{told}");
 }

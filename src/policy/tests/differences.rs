@@ -15,6 +15,12 @@ fn way(shift: Shift) -> String {
     format!("{}{}", if shift.loosened { "+" } else { "" }, if shift.tightened { "-" } else { "" })
 }
 
+/// What of a route changed, without how; the sides themselves where it is who may call it.
+fn about(what: &str) -> &str {
+    let is_access = ["auth: ", "denied", "scopes "].iter().any(|start| what.starts_with(start));
+    if is_access { what } else { what.split_once(": ").map_or(what, |(about, _)| about) }
+}
+
 /// Each difference as `+- GET /a: what`, marked where the route is in one policy alone.
 fn told(old: Write<'_>, new: Write<'_>) -> Vec<String> {
     let (old, new) = pair(old, new);
@@ -24,7 +30,12 @@ fn told(old: Write<'_>, new: Write<'_>) -> Vec<String> {
             Presence::Kept => "",
             Presence::Removed => "removed ",
         };
-        format!("{presence}{} {}: {}", way(difference.shift), difference.route, difference.what.join("; "))
+        format!(
+            "{presence}{} {}: {}",
+            way(difference.shift),
+            difference.route,
+            difference.what.iter().map(|what| about(what)).collect::<Vec<_>>().join("; ")
+        )
     };
     old.differences(&new).into_iter().map(one).collect()
 }
@@ -74,15 +85,15 @@ fn requirements_are_compared_by_what_meets_them() {
 fn who_may_call_is_compared_by_who_passes() {
     use AccessSpec::{Anyone, Deny, Key, PublicKey};
     let cases = [
-        (all_of(&["r"]), Key, "+ for scopes is auth: key now"),
-        (Key, all_of(&["r"]), "- auth: key is for scopes now"),
-        (Anyone, Key, "- auth: anyone is auth: key now"),
-        (Deny, all_of(&["r"]), "+ denied is for scopes now"),
-        (Deny, PublicKey, "+ denied is auth: public-key now"),
-        (PublicKey, Deny, "- auth: public-key is denied now"),
-        (all_of(&["r"]), PublicKey, "+- for scopes is auth: public-key now"),
-        (PublicKey, Anyone, "+ auth: public-key is auth: anyone now"),
-        (Anyone, PublicKey, "- auth: anyone is auth: public-key now"),
+        (all_of(&["r"]), Key, "+ scopes r → auth: key"),
+        (Key, all_of(&["r"]), "- auth: key → scopes r"),
+        (Anyone, Key, "- auth: anyone → auth: key"),
+        (Deny, all_of(&["r"]), "+ denied → scopes r"),
+        (Deny, PublicKey, "+ denied → auth: public-key"),
+        (PublicKey, Deny, "- auth: public-key → denied"),
+        (all_of(&["r"]), PublicKey, "+- scopes r → auth: public-key"),
+        (PublicKey, Anyone, "+ auth: public-key → auth: anyone"),
+        (Anyone, PublicKey, "- auth: anyone → auth: public-key"),
         (PublicKey, PublicKey, ""),
         (Anyone, Anyone, ""),
     ];
@@ -127,7 +138,7 @@ fn routes_are_matched_by_the_paths_they_take() {
     assert_eq!(told(&routes(&[("GET /caf\u{e9}", "r")]), &routes(&[("GET /caf%C3%A9", "r")])), none);
     assert_eq!(
         told(&routes(&[("GET /a", "r")]), &routes(&[("POST /a", "r")])),
-        ["removed - GET /a: for scopes is denied now", "added + POST /a: denied is for scopes now"]
+        ["removed - GET /a: scopes r → denied", "added + POST /a: denied → scopes r"]
     );
     assert_eq!(
         told(&routes(&[("GET /a", "r")]), &routes(&[("GET /a", "r"), ("HEAD /a", "x")])),
@@ -137,11 +148,11 @@ fn routes_are_matched_by_the_paths_they_take() {
     assert_eq!(
         told(&routes(&[("ANY /{*rest}", "r")]), &routes(&[("ANY /{*rest}", "r"), ("POST /a", "r")])),
         [
-            "- DELETE /a: for scopes is denied now",
-            "- GET /a: for scopes is denied now",
-            "- PATCH /a: for scopes is denied now",
+            "- DELETE /a: scopes r → denied",
+            "- GET /a: scopes r → denied",
+            "- PATCH /a: scopes r → denied",
             "added  POST /a: ",
-            "- PUT /a: for scopes is denied now",
+            "- PUT /a: scopes r → denied",
         ]
     );
     assert_eq!(
@@ -219,8 +230,8 @@ fn a_parameter_that_is_no_longer_ruled_passes_with_any_member() {
     let comma = ruled((List::Comma, false));
     assert_eq!(told(&comma, &free), ["+ GET /a: include, any other member; include=m"]);
     assert_eq!(told(&free, &comma), ["- GET /a: include, any other member; include=m"]);
-    assert_eq!(told(&comma, &ruled((List::Brackets, false))), ["+- GET /a: how include is read"]);
-    assert_eq!(told(&comma, &ruled((List::Comma, true))), ["+- GET /a: how include is read"]);
+    assert_eq!(told(&comma, &ruled((List::Brackets, false))), ["+- GET /a: include"]);
+    assert_eq!(told(&comma, &ruled((List::Comma, true))), ["+- GET /a: include"]);
     let bare = |shape| move |draft: Draft| draft.parameter("include", shape).route("GET /a", &[]);
     assert_eq!(told(&bare((List::Comma, false)), &bare((List::Comma, true))), Vec::<String>::new());
 }
@@ -265,10 +276,10 @@ fn where_anyone_may_call_nothing_but_that_is_compared() {
     let open = |draft: Draft| draft.bind("account", "account").open("GET /x/{account}", AccessSpec::Anyone);
     let key = |draft: Draft| draft.bind("account", "account").route("GET /x/{account}", &[]);
     let free = |draft: Draft| draft.route("GET /x/{account}", &[]);
-    assert_eq!(told(&open, &free), ["- GET /x/{account}: auth: anyone is auth: key now"]);
+    assert_eq!(told(&open, &free), ["- GET /x/{account}: auth: anyone → auth: key"]);
     assert_eq!(
         told(&key, &|draft| draft.open("GET /x/{account}", AccessSpec::Anyone)),
-        ["+ GET /x/{account}: auth: key is auth: anyone now"]
+        ["+ GET /x/{account}: auth: key → auth: anyone"]
     );
 }
 
@@ -288,7 +299,7 @@ fn what_holds_for_the_whole_policy_is_compared_apart() {
     let strict = build(PathCase::Sensitive, MethodOverride::Refuse);
     let lenient = build(PathCase::Insensitive, MethodOverride::Drop);
     let told = |old: &Policy, new: &Policy| -> Vec<String> {
-        old.option_differences(new).into_iter().map(|(name, shift)| format!("{} {name}", way(shift))).collect()
+        old.option_differences(new).into_iter().map(|one| format!("{} {}", way(one.shift), one.option)).collect()
     };
     assert_eq!(told(&strict, &lenient), ["+ paths.case", "+ method_override"]);
     assert_eq!(told(&lenient, &strict), ["- paths.case", "- method_override"]);
