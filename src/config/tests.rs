@@ -4,6 +4,7 @@ mod certificates;
 mod diagnostics;
 mod overrides;
 mod pictures;
+mod placing;
 mod policy_file;
 mod robustness;
 mod values;

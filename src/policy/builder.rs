@@ -3,6 +3,7 @@
 //! The order of the calls matters: scopes, parameters and bindings first, then routes, then [`Builder::finish`].
 
 mod access;
+mod reserved;
 mod rules;
 mod scopes;
 mod spec;
@@ -204,7 +205,7 @@ impl Builder {
         let mut faults = std::mem::take(&mut self.faults);
         for (name, info) in &self.scopes {
             for implied in info.implies.iter().filter(|implied| !self.scopes.contains_key(*implied)) {
-                faults.push(self.unknown_scope(implied, &format!("`{name}` implies")));
+                faults.push(self.unknown_scope(implied, &format!("`{name}` implies")).within([name.as_str()]));
             }
         }
         faults.extend(self.bindings.iter().filter_map(|binding| self.check_binding(binding)));

@@ -23,7 +23,7 @@ pub(super) fn routes(reader: &mut Reader<'_>, field: &Field<'_>, builder: &mut B
         let Some(spec) = route(reader, entry, &routes.field(entry)) else { continue };
         check_credential(reader, &routes.field(entry), &spec, credentials);
         for error in builder.route(spec).err().into_iter().flatten() {
-            place::note_in_entry(reader, entry, error);
+            place::note_in_route(reader, entry, error);
         }
     }
 }

@@ -204,6 +204,26 @@ fn an_unknown_scope_suggests_the_nearest_at_its_place() {
 }
 
 #[test]
+fn a_word_that_is_no_scope_is_refused_in_the_place_of_one_with_what_to_write() {
+    insta::assert_snapshot!(policy_faults(
+        "version: 1\nparameters:\n  include: { members: { a: none, b: allow, c: [x, deny], d: Full } }\nroutes:\n  \
+         GET /deny: deny\n  GET /a: anyone\n  GET /b: [key]\n  GET /c: { scopes: [x, public-key] }\n  \
+         GET /d: { any_of: [full, [x, read-only]] }\n  GET /e: true\n  GET /f: allow\n  GET /g: none\n  GET /h: Public\n  \
+         GET /i: { auth: key, query: { include: { a: public } } }\n"
+    ));
+    let with_a_vocabulary = policy_faults("version: 1\nscopes: { x: X }\nroutes:\n  GET /a: x\n  GET /b: deny\n");
+    assert!(with_a_vocabulary.contains("write `{ auth: deny }` to close the route"), "{with_a_vocabulary}");
+}
+
+#[test]
+fn a_scope_that_is_declared_may_have_any_name() {
+    let case = Case::new()
+        .file("scopegate.yaml", &with(""))
+        .file("policy.yaml", "version: 1\nscopes: { public: Read photos }\nroutes:\n  GET /photos: public\n");
+    assert_eq!(listed(&case), "no fault");
+}
+
+#[test]
 fn ruled_parameters_are_checked_at_their_place() {
     insta::assert_snapshot!(policy_faults(
         "version: 1\nparameters:\n  include: { list: comma, members: { lists: lists:read } }\n  Include: { list: semicolon }\n  \
