@@ -7,6 +7,7 @@ mod pictures;
 mod placing;
 mod policy_file;
 mod robustness;
+mod smells;
 mod values;
 
 use std::path::{Path, PathBuf};
