@@ -191,10 +191,12 @@ impl Builder {
         let method = method.as_str();
         let message = match other.template == route.template {
             true => format!("{method} {} is written twice", route.template),
-            false => format!("no path tells {method} {} from {}", route.template, other.label),
+            false => {
+                format!("`{}` and `{}` match the same paths, and both have {method}", route.template, other.template)
+            }
         };
         let error = duplicate(Part::Method, method, message).beside(other.line);
-        Some(error.help(format!("the other one stands on line {}: make one route of the two", other.line)))
+        Some(error.help(format!("keep one of them: the other one stands on line {}", other.line)))
     }
 
     /// Compiles the policy.

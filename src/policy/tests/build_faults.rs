@@ -71,7 +71,7 @@ fn templates_that_no_path_tells_apart_are_one_and_may_share_no_method() {
     draft.try_spec(written("POST /jobs/{job_id}")).unwrap();
     let fault = draft.try_spec(written("PUT|GET /jobs/{job_id}")).unwrap_err().remove(0);
     assert_eq!((fault.kind, fault.part, fault.other_line), (FaultKind::Duplicate, Part::Method, Some(1)));
-    assert_eq!(fault.message, "no path tells GET /jobs/{job_id} from GET /jobs/{id}");
+    assert_eq!(fault.message, "`/jobs/{job_id}` and `/jobs/{id}` match the same paths, and both have GET");
     let gate = draft.finish();
     assert_eq!(gate.label("POST /jobs/1").as_deref(), Some("POST /jobs/{job_id}"));
     assert_eq!(gate.ask("PUT /jobs/1", &[]), "route_not_allowed", "a refused entry adds none of its methods");
