@@ -349,3 +349,26 @@ fn an_unknown_field_is_shown_with_its_value_unless_that_may_be_a_secret() {
         assert!(!shown(secret).contains("geheim"), "{}", shown(secret));
     }
 }
+
+#[test]
+fn what_is_no_yaml_is_told_how_to_be_mended() {
+    let broken = [
+        "GET /a: a\n   GET /b: b",
+        "GET /a: a\n GET /b: b",
+        "GET /a: a\n\tGET /b: b",
+        "* /a/{*rest}: a",
+        "GET /a: *",
+        "GET /a: { scopes: a\n  GET /b: b",
+        "GET /a: { scopes: [a\n  GET /b: b\n  GET /c: c",
+        "GET /a:a\n  GET /b: b",
+        "GET /a: a\n  - GET /b: b",
+        "GET /a: { scopes: a, query: { fields[x]: [q] } }",
+    ];
+    let told: Vec<String> =
+        broken.iter().map(|routes| policy_faults(&format!("version: 1\nroutes:\n  {routes}\n"))).collect();
+    insta::assert_snapshot!(told.join("\n"));
+    let cut = policy_faults(
+        "version: 1\nroutes:\n  GET /a: a\ntests:\n  - { request: GET /a?include=a,b, scopes: [a], expect: allow }\n",
+    );
+    assert!(cut.contains("a value with `,` needs quotes within `{ … }`"), "{cut}");
+}
