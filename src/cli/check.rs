@@ -205,9 +205,10 @@ fn report(checked: &Checked, failures: &[Fault], console: &mut Console) -> Resul
         ("tests", tests),
         ("warnings", if warnings == 0 { "none".to_owned() } else { warnings.to_string() }),
     ];
-    let keys = |stored: &StoredKeys| match stored.expired {
-        0 => ("keys", stored.count.to_string()),
-        expired => ("keys", format!("{}, {expired} expired", stored.count)),
+    let keys = |stored: &StoredKeys| match (stored.expired, &stored.no_store) {
+        (_, Some(path)) => ("keys", format!("none yet (no store at {path})")),
+        (0, None) => ("keys", stored.count.to_string()),
+        (expired, None) => ("keys", format!("{}, {expired} expired", stored.count)),
     };
     rows.extend(checked.stored.as_ref().map(keys));
     rows.iter().try_for_each(|(name, value)| console.print(format_args!("{name:<10}{value}")))?;

@@ -112,3 +112,26 @@ fn a_batch_is_answered_line_by_line_with_what_was_asked_and_blank_lines_are_none
     assert_eq!(answers[0]["decision"], "allow");
     assert!(answers[1]["error"].as_str().is_some_and(|error| error.starts_with("line 3: ")), "{}", output.stdout);
 }
+
+#[test]
+fn whocan_says_what_a_request_takes_where_no_key_may_send_it() {
+    let folder = folder();
+    let none = run(&folder, &["whocan", "GET", "/tenants/third/bills"]).exits(3);
+    none.says(&[
+        "No key of the store may send GET /tenants/third/bills: it takes a key with billing:read and tenant=third.",
+    ]);
+    run(&folder, &["whocan", "GET", "/closed"]).exits(3).says(&["policy.yaml:7 closes ANY /closed to everybody."]);
+    fs::write(folder.path().join("other.yaml"), POLICY.replace("deny", "key")).expect("a policy");
+    let open = run(&folder, &["whocan", "GET", "/closed", "--policy", "other.yaml"]).exits(0);
+    assert!(open.stdout.contains("key_free"), "{}", open.stdout);
+}
+
+#[test]
+fn cando_says_that_a_revoked_key_is_gone_for_good() {
+    let folder = folder();
+    let store = "--store=sqlite:keys.db";
+    let made = run(&folder, &["keys", "create", "--name", "x", "--full", "--json", store]).exits(0).json();
+    let id = made["id"].as_str().expect("an id");
+    run(&folder, &["keys", "revoke", id, store]).exits(0);
+    run(&folder, &["cando", id, store]).exits(0).says(&["the key is revoked, which is final"]);
+}

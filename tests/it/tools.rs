@@ -142,6 +142,32 @@ fn the_stored_keys_are_looked_at_where_that_is_asked() {
 }
 
 #[test]
+fn a_store_that_is_not_there_yet_does_not_keep_the_policy_from_being_checked() {
+    let folder = folder(&POLICY.replace("tests:\n", ""));
+    let output = run(&folder, &["check", "--keys"]).exits(0);
+    assert!(output.stdout.contains("keys      none yet (no store at keys.db)\n"), "{}", output.stdout);
+}
+
+#[test]
+fn keys_with_the_same_unknown_scope_are_told_together() {
+    let folder = folder(&POLICY.replace("tests:\n", ""));
+    let key = |at: usize| {
+        format!("  - {{ name: k{at}, id: key_{at}, sha256: {at:064}, scopes: [gone], attrs: {{ a: b }} }}\n")
+    };
+    let keys: String = (1..=5).map(key).collect();
+    write(folder.path(), "keys.yaml", &format!("keys:\n{keys}"));
+    write(folder.path(), "scopegate.yaml", &CONFIG.replace("sqlite:keys.db", "file:keys.yaml"));
+    let output = run(&folder, &["check", "--keys"]).exits(0);
+    let output = output.says(&["keys key_1 (k1), key_2 (k2), key_3 (k3) and 2 more have the scope `gone`"]);
+    assert!(
+        output.stderr.contains("2 more have the attribute `a`, which the policy does not bind"),
+        "{}",
+        output.stderr
+    );
+    assert!(output.stdout.contains("warnings  2\n"), "{}", output.stdout);
+}
+
+#[test]
 fn a_key_that_has_expired_is_told() {
     let folder = folder(&POLICY.replace("tests:\n", ""));
     let keys = "keys:\n  - { name: old, id: key_old, sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08, scopes: [admin], expires: 2020-01-01 }\n";
@@ -230,7 +256,7 @@ fn whocan_exits_3_where_no_key_in_force_may() {
     let folder = with_keys(&POLICY.replace("tests:\n", "  ANY /closed: { auth: deny }\n"));
     let patch = run(&folder, &["whocan", "PATCH", "/api/profiles/1"]).exits(3);
     assert!(patch.stdout.contains("key_full") && patch.stdout.contains("disabled"), "{}", patch.stdout);
-    run(&folder, &["whocan", "GET", "/api/closed"]).exits(3).says(&["No key of the store may call ANY /api/closed."]);
+    run(&folder, &["whocan", "GET", "/api/closed"]).exits(3).says(&[":16 closes ANY /api/closed to everybody."]);
     run(&folder, &["whocan", "GET", "/nowhere"]).exits(3).says(&["no route of the policy takes the request"]);
     let json = run(&folder, &["whocan", "GET", "/api/../x", "--json"]).exits(3).json();
     assert_eq!(json["code"], "ambiguous_path");
