@@ -66,7 +66,7 @@ pub(in crate::cli) struct CreateArgs {
     #[arg(long, value_name = "STORE")]
     store: Option<String>,
     /// Policy that says which scopes there are [default: as configured]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     policy: Option<String>,
     /// Print JSON, the key in it
     #[arg(long)]
