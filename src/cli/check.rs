@@ -186,7 +186,7 @@ fn report(checked: &Checked, failures: &[Fault], console: &mut Console) -> Resul
     for (attribute, routes) in &bound {
         let all = counted(checked.policy.routes().len(), "route");
         console.print(format_args!(
-            "Keys bound by {attribute} may call {routes} of {all}; name others with unbound: [{attribute}]"
+            "Keys bound by {attribute} may call {routes} of {all}\n  open others to them with unbound: [{attribute}]"
         ))?;
     }
     if !bound.is_empty() {

@@ -135,3 +135,8 @@ fn cando_says_that_a_revoked_key_is_gone_for_good() {
     run(&folder, &["keys", "revoke", id, store]).exits(0);
     run(&folder, &["cando", id, store]).exits(0).says(&["the key is revoked, which is final"]);
 }
+
+#[test]
+fn a_file_without_its_flag_is_told_how_to_be_given() {
+    run(&folder(), &["check", "policy.yaml"]).exits(2).says(&["did you mean `--policy policy.yaml`?"]);
+}

@@ -250,8 +250,8 @@ fn what_is_wrong_with_a_segment_is_said() {
 #[test]
 fn only_a_policy_that_declares_scopes_misses_some() {
     let names = owned(&["a:read", "a:raed", "b"]);
-    assert_eq!(Draft::new().builder.undeclared(&names), []);
-    let faults = Draft::new().scope("a:read", &[]).builder.undeclared(&names);
+    assert_eq!(Draft::new().builder.check_declared_member("include", "x", &names), []);
+    let faults = Draft::new().scope("a:read", &[]).builder.check_declared_member("include", "x", &names);
     let told: Vec<(&str, Option<&str>)> = faults.iter().map(|fault| (&*fault.subject, fault.help.as_deref())).collect();
     assert_eq!(told, [("a:raed", Some("did you mean `a:read`?")), ("b", Some("declare it under `scopes`"))]);
 }
