@@ -49,7 +49,7 @@ pub use colon::ColonSegment;
 pub use decision::Decision;
 pub use denial::Denial;
 pub use difference::{OptionDifference, Presence, RouteDifference, Shift};
-pub use explanation::{Candidate, Explanation, Sufficient};
+pub use explanation::{Bound, Candidate, Explanation, Sufficient};
 pub use known::{Implied, ScopeInfo};
 pub use method::Method;
 pub use nearest::nearest;
@@ -125,6 +125,12 @@ impl Policy {
     #[must_use]
     pub fn decide<'a>(&'a self, caller: &Caller<'a>, target: &'a Target<'a>) -> Decision<'a> {
         Decision::make(self, caller, target)
+    }
+
+    /// What stands before every template; may be empty.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        &self.options.base
     }
 
     /// The routes, in the order in which they were built; a [`RouteId`] is a place here.

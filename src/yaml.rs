@@ -6,6 +6,7 @@
 //! reader to ask ([`Scalar`]). Errors that leave the tree usable are gathered beside it, so that one run tells all.
 
 mod build;
+mod mend;
 #[cfg(test)]
 mod tests;
 
@@ -83,7 +84,7 @@ pub struct YamlError {
     /// What is wrong.
     pub message: String,
     /// How to mend it.
-    pub help: Option<&'static str>,
+    pub help: Option<String>,
     /// The place that it collides with: the first of two equal keys.
     pub first: Option<Span>,
 }

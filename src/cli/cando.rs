@@ -3,13 +3,12 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::keys::{parse_id, view};
+use super::keys::{not_found, parse_id, view};
 use super::stored::{self, StoredArgs};
 use super::whocan::{is_in_force, state};
 use super::{Console, Exit, Failure};
-use crate::key::Timestamp;
+use crate::key::{KeyState, Timestamp};
 use crate::policy::{Access, Reach};
-use crate::store::StoreError;
 
 /// List the routes that a key may call, and the members of ruled parameters that it may use there
 ///
@@ -28,7 +27,8 @@ pub(super) struct CandoArgs {
 pub(super) fn run(arguments: &CandoArgs, console: &mut Console) -> Result<Exit, Failure> {
     let id = parse_id(&arguments.id)?;
     let (loaded, keys) = arguments.stored.load()?;
-    let key = keys.iter().find(|key| key.record.id == id).ok_or_else(|| Failure::failed(StoreError::Unknown(id)))?;
+    let names = || keys.iter().map(|key| (key.record.id.as_str(), &*key.record.name));
+    let key = keys.iter().find(|key| key.record.id == id).ok_or_else(|| not_found(&id, names()))?;
     let now = Timestamp::now();
     let reach = loaded.config.policy.reach(&key.principal);
     if arguments.json {
@@ -43,7 +43,11 @@ pub(super) fn run(arguments: &CandoArgs, console: &mut Console) -> Result<Exit, 
     let record = &key.record;
     console.note(format_args!("{} ({}): {}, {}", record.id, record.name, view::long_grant(record), state(key, now)));
     if !is_in_force(key, now) {
-        console.warn("the key is not in force: these are the routes that it could call if it were");
+        let more = match record.state {
+            KeyState::Revoked => "the key is revoked, which is final: these are the routes that it could call before",
+            _ => "the key is not in force: these are the routes that it could call if it were",
+        };
+        console.warn(more);
     }
     if reach.is_empty() {
         console.note("It may call no route.");

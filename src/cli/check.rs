@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use self::keys::StoredKeys;
 use self::thorough::Thorough;
+use super::console::Ink;
 use super::{ConfigArgs, Console, Exit, Failure, source};
 use crate::config::fault::{Fault, Severity};
 use crate::config::policy::PolicyTest;
@@ -29,6 +30,9 @@ pub(super) struct CheckArgs {
     /// Policy file, checked alone in place of a configuration
     #[arg(long, value_name = "FILE", conflicts_with_all = ["config", "keys"])]
     policy: Option<PathBuf>,
+    /// A file without its flag, told how to be given
+    #[arg(hide = true)]
+    stray: Option<PathBuf>,
     /// Also look for stored keys that have expired or have scopes that the policy does not know
     #[arg(long)]
     keys: bool,
@@ -55,6 +59,11 @@ struct Checked {
 }
 
 pub(super) fn run(arguments: &CheckArgs, console: &mut Console) -> Result<Exit, Failure> {
+    if let Some(file) = &arguments.stray {
+        let file = file.display();
+        let message = format!("did you mean `--policy {file}`? A configuration is given as `-c {file}`");
+        return Err(Failure::usage(message));
+    }
     arguments.config.see_file()?;
     arguments.policy.as_deref().map_or(Ok(()), source::see_file)?;
     let mut checked = match load(arguments) {
@@ -132,6 +141,11 @@ fn open_routes(policy: &Policy) -> [(&'static str, &'static str, Vec<&Route>); 3
     ]
 }
 
+/// Each attribute that is bound, with how many routes a key that has it may call at most.
+fn bound_keys(policy: &Policy) -> Vec<(&str, usize)> {
+    policy.bound_attributes().map(|attribute| (attribute, policy.routes_for_bound(attribute))).collect()
+}
+
 fn summary(checked: &Checked, failed: usize) -> Value {
     let mut open = serde_json::Map::new();
     for (name, _, routes) in open_routes(&checked.policy) {
@@ -148,6 +162,10 @@ fn summary(checked: &Checked, failed: usize) -> Value {
         "warnings": checked.warnings.len(),
         "keys": checked.stored.as_ref().map(|stored| json!({ "stored": stored.count, "expired": stored.expired })),
         "open": open,
+        "bound": bound_keys(&checked.policy)
+            .iter()
+            .map(|(attribute, routes)| json!({ "attribute": attribute, "routes": routes }))
+            .collect::<Vec<_>>(),
     })
 }
 
@@ -164,6 +182,16 @@ fn report(checked: &Checked, failures: &[Fault], console: &mut Console) -> Resul
         }
         console.print("")?;
     }
+    let bound = bound_keys(&checked.policy);
+    for (attribute, routes) in &bound {
+        let all = counted(checked.policy.routes().len(), "route");
+        console.print(format_args!(
+            "Keys bound by {attribute} may call {routes} of {all}\n  open others to them with unbound: [{attribute}]"
+        ))?;
+    }
+    if !bound.is_empty() {
+        console.print("")?;
+    }
     let tests = match (checked.tests.len(), failures.len()) {
         (0, _) => "none".to_owned(),
         (all, 0) => format!("{all} passed"),
@@ -177,12 +205,18 @@ fn report(checked: &Checked, failures: &[Fault], console: &mut Console) -> Resul
         ("tests", tests),
         ("warnings", if warnings == 0 { "none".to_owned() } else { warnings.to_string() }),
     ];
-    let keys = |stored: &StoredKeys| match stored.expired {
-        0 => ("keys", stored.count.to_string()),
-        expired => ("keys", format!("{}, {expired} expired", stored.count)),
+    let keys = |stored: &StoredKeys| match (stored.expired, &stored.no_store) {
+        (_, Some(path)) => ("keys", format!("none yet (no store at {path})")),
+        (0, None) => ("keys", stored.count.to_string()),
+        (expired, None) => ("keys", format!("{}, {expired} expired", stored.count)),
     };
     rows.extend(checked.stored.as_ref().map(keys));
-    rows.iter().try_for_each(|(name, value)| console.print(format_args!("{name:<10}{value}")))
+    rows.iter().try_for_each(|(name, value)| console.print(format_args!("{name:<10}{value}")))?;
+    let verdict = match failures.is_empty() {
+        true => console.paint().apply(Ink::Good, &format!("{} is in order.", checked.policy_file)),
+        false => console.paint().apply(Ink::Bad, &format!("{} fails its own tests.", checked.policy_file)),
+    };
+    console.print(format_args!("\n{verdict}"))
 }
 
 fn counted(count: usize, noun: &str) -> String {

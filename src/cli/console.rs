@@ -138,11 +138,12 @@ impl Console {
     pub(super) fn tell(&mut self, failure: &Failure) {
         match failure {
             Failure::Gone => {}
-            Failure::Faults(faults) => {
-                self.show_faults(faults);
-                let count = faults.len();
+            Failure::Faults(faults_told) => {
+                self.show_faults(faults_told);
+                let count = faults_told.len();
                 let faults = if count == 1 { "fault" } else { "faults" };
-                self.label("error", "31", &format_args!("the configuration has {count} {faults}"));
+                let what = the_one_file(faults_told).unwrap_or("the configuration");
+                self.label("error", "31", &format_args!("{what} has {count} {faults}"));
             }
             Failure::Told { message, .. } => self.label("error", "31", message),
         }
@@ -178,6 +179,12 @@ impl Console {
     fn say(&mut self, text: fmt::Arguments<'_>) {
         let _ = writeln!(self.errors, "{text}");
     }
+}
+
+/// The file that all faults are in; `None` where there are several, or where a flag or a variable is at fault.
+fn the_one_file(faults: &[Fault]) -> Option<&str> {
+    let file = faults.first()?.file.as_str();
+    (faults.iter().all(|fault| fault.file == file && fault.line > 0)).then_some(file)
 }
 
 /// A message as a terminal may get it. It may repeat an argument, or a name from a store or a file, byte for byte.

@@ -4,13 +4,14 @@ mod batch;
 mod caller;
 mod human;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
 use serde_json::{Value, json};
 
-use self::caller::{Callers, Claim, Explained};
+use self::caller::{Callers, Claim, Explained, Supposed};
+use super::keys::attributes;
 use super::{ConfigArgs, Console, Exit, Failure, source};
 use crate::config::policy::LoadedPolicy;
 use crate::config::{self, Config, Keys, Overrides};
@@ -28,7 +29,6 @@ pub(super) struct ExplainArgs {
     #[arg(required_unless_present = "batch")]
     method: Option<String>,
     /// Target of the request: its path and query, as they would be sent
-    #[arg(required_unless_present = "batch")]
     target: Option<String>,
     /// Explain for this key; - reads it from standard input, where the process list does not show it
     #[arg(long, group = "caller")]
@@ -45,6 +45,12 @@ pub(super) struct ExplainArgs {
     /// Explain for a key with the grant full
     #[arg(long, group = "caller")]
     full: bool,
+    /// Account of a key with these scopes or that grant
+    #[arg(long, value_name = "ID", conflicts_with_all = ["key", "key_id", "batch"])]
+    account: Option<String>,
+    /// Attribute of a key with these scopes or that grant, for `bind` in the policy; may be repeated
+    #[arg(long = "attr", value_name = "NAME=VALUE", conflicts_with_all = ["key", "key_id", "batch"])]
+    attributes: Vec<String>,
     /// Address that the request comes from, for keys that are bound to networks
     #[arg(long, value_name = "ADDRESS")]
     from: Option<std::net::IpAddr>,
@@ -68,14 +74,24 @@ pub(super) fn run(arguments: &ExplainArgs, console: &mut Console) -> Result<Exit
     let vocabulary = Vocabulary::new();
     let grounds = Grounds::load(arguments, &vocabulary)?;
     let mut callers = Callers::new(&grounds, vocabulary, arguments.from);
-    let (Some(method), Some(target)) = (&arguments.method, &arguments.target) else {
-        // The command line has one of the two: a request, or a file of many.
-        return batch::run(arguments.batch.as_deref().unwrap_or(Path::new("-")), &mut callers, console);
+    if let Some(path) = &arguments.batch {
+        return batch::run(path, &mut callers, console);
+    }
+    let (method, target) = match (&arguments.method, &arguments.target) {
+        (Some(method), Some(target)) => (method, target),
+        (Some(both), None) if both.contains(' ') => {
+            let message = format!("method and target are two arguments: scopegate explain {both}");
+            return Err(Failure::usage(message));
+        }
+        _ => return Err(Failure::usage("explain needs METHOD and TARGET, or --batch FILE")),
     };
     let claim = claim(arguments, console)?;
     for scope in claim.scopes().filter(|scope| !grounds.policy.knows(scope)) {
         let near = grounds.policy.nearest(scope).map(|near| format!("; did you mean `{near}`?"));
         console.warn(format_args!("the policy does not know the scope `{scope}`{}", near.unwrap_or_default()));
+    }
+    for name in claim.attributes() {
+        attributes::warn_of_unbound(&grounds.policy, name, console);
     }
     let request = Request { method: method.as_bytes(), target: target.as_bytes(), override_header: false };
     let explained = callers.explain(&request, &claim)?;
@@ -124,14 +140,20 @@ impl Grounds {
 
 /// Who is said to call.
 fn claim(arguments: &ExplainArgs, console: &mut Console) -> Result<Claim, Failure> {
-    if let Some(scopes) = &arguments.scopes {
-        return Ok(Claim::Grant(GrantSpec::custom(scopes.iter().filter(|scope| !scope.is_empty()))));
+    let grant = match (&arguments.scopes, arguments.read_only, arguments.full) {
+        (Some(scopes), ..) => Some(GrantSpec::custom(scopes.iter().filter(|scope| !scope.is_empty()))),
+        (None, true, _) => Some(GrantSpec::ReadOnly),
+        (None, false, true) => Some(GrantSpec::Full),
+        (None, false, false) => None,
+    };
+    if let Some(grant) = grant {
+        let attributes = arguments.attributes.iter().map(|text| attributes::parse(text)).collect::<Result<_, _>>()?;
+        return Ok(Claim::Supposed(Supposed { grant, account: arguments.account.clone(), attributes }));
     }
-    if arguments.read_only {
-        return Ok(Claim::Grant(GrantSpec::ReadOnly));
-    }
-    if arguments.full {
-        return Ok(Claim::Grant(GrantSpec::Full));
+    if arguments.account.is_some() || !arguments.attributes.is_empty() {
+        return Err(Failure::usage(
+            "--account and --attr say more of a key: give --scopes, --read-only or --full beside them",
+        ));
     }
     if let Some(id) = &arguments.key_id {
         return Ok(Claim::Id(super::keys::parse_id(id)?));
@@ -195,7 +217,21 @@ fn add_steps(fields: &mut serde_json::Map<String, Value>, steps: &Explanation, f
     let implied = steps.implied.iter().map(|held| json!({ "scope": held.scope, "by": held.by }));
     let implied: Vec<Value> = implied.collect();
     let sufficient = steps.sufficient.as_ref();
-    let sufficient = sufficient.map(|grants| json!({ "scopes": grants.scopes, "levels": grants.levels }));
+    let sufficient = sufficient.map(|grants| {
+        let attributes: serde_json::Map<String, Value> =
+            grants.attributes.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+        json!({ "scopes": grants.scopes, "levels": grants.levels, "attributes": attributes })
+    });
+    let bindings = steps.bound.iter().map(|bound| {
+        json!({
+            "attribute": bound.attribute,
+            "parameter": bound.parameter,
+            "value": bound.value,
+            "key": bound.values,
+            "kept": bound.kept,
+        })
+    });
+    let bindings: Vec<Value> = bindings.collect();
     for (name, value) in [
         ("file", json!(file)),
         ("line", json!(steps.line)),
@@ -204,6 +240,7 @@ fn add_steps(fields: &mut serde_json::Map<String, Value>, steps: &Explanation, f
         ("final_slash", json!(steps.final_slash)),
         ("templates", Value::Array(templates)),
         ("near_miss", json!(steps.near_miss.map(NearMiss::as_str))),
+        ("bindings", json!(bindings)),
         ("implied", json!(implied)),
         ("sufficient", json!(sufficient)),
     ] {

@@ -1,5 +1,6 @@
 //! `scopegate keys …`: the records in a store, from the command line. None of it ever shows a key but `create`, once.
 
+pub(super) mod attributes;
 mod create;
 pub(super) mod view;
 
@@ -119,7 +120,7 @@ fn show(arguments: &KeyArgs, console: &mut Console) -> Result<Exit, Failure> {
     let id = parse_id(&arguments.id)?;
     let mut store = arguments.store.open(console)?;
     let found = store.find(&id).map_err(Failure::failed)?;
-    let Some(record) = found else { return Err(unknown(&mut *store, id)) };
+    let Some(record) = found else { return Err(unknown(&mut *store, &id)) };
     print_record(&record, arguments.json, console)?;
     report_unknown(&record, &arguments.store, console);
     Ok(Exit::Done)
@@ -131,7 +132,7 @@ fn change(arguments: &KeyArgs, transition: Transition, console: &mut Console) ->
     let mut store = arguments.store.open(console)?;
     let outcome = match store.change(&id, transition, stamp) {
         Ok(outcome) => outcome,
-        Err(StoreError::Unknown(id)) => return Err(unknown(&mut *store, id)),
+        Err(StoreError::Unknown(id)) => return Err(unknown(&mut *store, &id)),
         Err(error) => return Err(Failure::failed(error)),
     };
     if outcome.revision.is_some() {
@@ -152,13 +153,18 @@ fn change(arguments: &KeyArgs, transition: Transition, console: &mut Console) ->
 }
 
 /// No key has this id; one may have it for its name.
-fn unknown(store: &mut dyn KeyStore, id: KeyId) -> Failure {
+fn unknown(store: &mut dyn KeyStore, id: &KeyId) -> Failure {
     let records = store.list().unwrap_or_default();
-    let named: Vec<&str> =
-        records.iter().filter(|record| *record.name == *id.as_str()).map(|record| record.id.as_str()).collect();
+    not_found(id, records.iter().map(|record| (record.id.as_str(), &*record.name)))
+}
+
+/// None of `keys`, each with its id and its name, has this id; one may have it for its name.
+pub(super) fn not_found<'k>(id: &KeyId, keys: impl Iterator<Item = (&'k str, &'k str)>) -> Failure {
+    let named: Vec<&str> = keys.filter(|(_, name)| *name == id.as_str()).map(|(id, _)| id).collect();
     match named.as_slice() {
-        [] => Failure::failed(StoreError::Unknown(id)),
-        ids => Failure::failed(format_args!("no key has the id {id}; of that name is {}", ids.join(" and "))),
+        [] => Failure::failed(StoreError::Unknown(id.clone())),
+        [only] => Failure::failed(format_args!("no key has the id {id}; of that name is {only}")),
+        ids => Failure::failed(format_args!("no key has the id {id}; of that name are {}", ids.join(" and "))),
     }
 }
 

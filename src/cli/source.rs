@@ -44,7 +44,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "URL")]
     pub upstream: Option<String>,
     /// Policy file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub policy: Option<String>,
     /// Key store, as in sqlite:scopegate.db
     #[arg(long, value_name = "STORE")]

@@ -21,6 +21,9 @@ pub(super) struct StoredArgs {
     /// Key store, as in sqlite:scopegate.db [default: as configured]
     #[arg(long, value_name = "STORE")]
     pub(super) store: Option<String>,
+    /// Policy file [default: as configured]
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub(super) policy: Option<String>,
 }
 
 /// A key with what the policy is asked with.
@@ -34,7 +37,10 @@ impl StoredArgs {
     /// The configuration, and every key of its store, ordered by name and id.
     pub(super) fn load(&self) -> Result<(Loaded, Vec<StoredKey>), Failure> {
         let vocabulary = Vocabulary::new();
-        let loaded = self.config.load_with(&vocabulary, |overrides| overrides.store.clone_from(&self.store))?;
+        let loaded = self.config.load_with(&vocabulary, |overrides| {
+            overrides.store.clone_from(&self.store);
+            overrides.policy.clone_from(&self.policy);
+        })?;
         let keys = read(&source::location(&loaded.config.keys), vocabulary)?;
         Ok((loaded, keys))
     }

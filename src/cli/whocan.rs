@@ -7,7 +7,7 @@ use super::keys::view;
 use super::stored::{self, StoredArgs, StoredKey};
 use super::{Console, Exit, Failure};
 use crate::key::{KeyState, Timestamp};
-use crate::policy::{Access, Caller, Request, Target};
+use crate::policy::{Access, Caller, Policy, Request, Route, Target};
 
 /// List the keys that may send a request
 ///
@@ -49,18 +49,56 @@ pub(super) fn run(arguments: &WhocanArgs, console: &mut Console) -> Result<Exit,
         let route = target.route().map(|route| route.label());
         console.print_json(&json!({ "route": route, "code": null, "anyone": is_open(&target), "keys": keys }))?;
     } else {
-        report(&able, (&target, now), console)?;
+        let asked = Asked { request: &arguments.request(), policy, file: &loaded.policy_file };
+        report(&able, &asked, (&target, now), console)?;
     }
     Ok(if may { Exit::Done } else { Exit::Denied })
 }
 
-fn report(able: &[&StoredKey], (target, now): (&Target<'_>, Timestamp), console: &mut Console) -> Result<(), Failure> {
+/// What was asked, and of which policy.
+struct Asked<'a> {
+    request: &'a str,
+    policy: &'a Policy,
+    file: &'a str,
+}
+
+impl WhocanArgs {
+    fn request(&self) -> String {
+        format!("{} {}", self.method, self.target)
+    }
+}
+
+impl Asked<'_> {
+    /// Why no key of the store may send the request.
+    fn why_none(&self, route: &Route, target: &Target<'_>) -> String {
+        if route.access() == Access::Deny {
+            return format!("No key: {}:{} closes {} to everybody.", self.file, route.line(), route.label());
+        }
+        let steps = self.policy.decide(&Caller::Anonymous, target).explain();
+        let needs = steps.sufficient.map(|sufficient| {
+            let ways = sufficient.scopes.iter().map(|scopes| match scopes.as_slice() {
+                [] => "any key".to_owned(),
+                scopes => format!("a key with {}", scopes.join(" and ")),
+            });
+            let attributes = sufficient.attributes.iter().map(|(name, value)| format!(" and {name}={value}"));
+            format!(": it takes {}{}", ways.collect::<Vec<_>>().join(", or "), attributes.collect::<String>())
+        });
+        format!("No key of the store may send {}{}.", self.request, needs.unwrap_or_default())
+    }
+}
+
+fn report(
+    able: &[&StoredKey],
+    asked: &Asked<'_>,
+    (target, now): (&Target<'_>, Timestamp),
+    console: &mut Console,
+) -> Result<(), Failure> {
     match target.route() {
         None => console.note("No key: no route of the policy takes the request."),
         Some(route) if is_open(target) => {
             console.note(format_args!("{} is open to anyone, without a key.", route.label()))
         }
-        Some(route) if able.is_empty() => console.note(format_args!("No key of the store may call {}.", route.label())),
+        Some(route) if able.is_empty() => console.note(asked.why_none(route, target)),
         Some(_) => {}
     }
     if able.is_empty() || is_open(target) {

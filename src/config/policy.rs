@@ -7,6 +7,7 @@ mod declare;
 mod hidden;
 mod place;
 mod route;
+mod smells;
 pub mod test;
 mod unused;
 
@@ -141,6 +142,8 @@ pub(super) fn compile(
     hidden::warn_of_bare_prefixes(reader, &policy);
     hidden::warn_of_colons(reader, &policy);
     unused::warn(reader, &fields, &policy);
+    smells::warn(reader, &fields, &policy);
+    smells::warn_of_tests(reader, &policy, &tests);
     Some((policy, tests))
 }
 

@@ -109,13 +109,7 @@ impl<'s> Reader<'s> {
             Some(first) => format!("{} (first on line {})", error.message, self.line(first)),
             None => error.message,
         };
-        self.drafts.push(Draft {
-            severity: Severity::Error,
-            span: error.span,
-            message,
-            help: error.help.map(str::to_owned),
-            other,
-        });
+        self.drafts.push(Draft { severity: Severity::Error, span: error.span, message, help: error.help, other });
     }
 
     /// Notes that what stands at `span` is wrong.
@@ -192,6 +186,10 @@ impl<'s> Reader<'s> {
     /// Keeps the value of an unknown field out of every excerpt, where it may be a secret: the field is one with a
     /// secret, misspelt, or its section has such and it is like none of its fields.
     fn mask_stranger(&mut self, entry: &Entry, near: Option<&str>, known: &[&str]) {
+        if self.substitution.is_none() {
+            // A policy file, which holds no secrets.
+            return;
+        }
         let holds = |name: &&str| SECRETS.contains(name);
         match near {
             Some(near) if holds(&near) => self.mask(&entry.value),
@@ -233,8 +231,13 @@ impl<'s> Reader<'s> {
                 let near = nearest(&entry.key, known.iter().copied());
                 fields.meant.extend(near.map(Into::into));
                 self.mask_stranger(entry, near, known);
+                // A value with a comma, cut in two: what follows the comma is a key that says nothing.
+                let is_rest = entry.value.scalar().is_some_and(|scalar| scalar.plain && scalar.text.is_empty());
                 let help = match near {
                     Some(near) => format!("did you mean `{near}`?"),
+                    None if is_rest && !self.is_on_its_own(entry.key_span) => {
+                        "a value with `,` needs quotes within `{ … }`, as in `\"GET /x?include=a,b\"`".to_owned()
+                    }
                     None => format!("known here: {}", list_of(known)),
                 };
                 let path = quoted(&join(&fields.path, &entry.key));
@@ -242,6 +245,11 @@ impl<'s> Reader<'s> {
             }
         }
         Some(fields)
+    }
+
+    /// Whether nothing stands before `span` on its line.
+    fn is_on_its_own(&self, span: Span) -> bool {
+        self.text.line_span(self.text.line(span)).is_some_and(|line| line.start == span.start)
     }
 
     /// The items of a list; anything else is a fault.

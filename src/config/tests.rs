@@ -4,8 +4,10 @@ mod certificates;
 mod diagnostics;
 mod overrides;
 mod pictures;
+mod placing;
 mod policy_file;
 mod robustness;
+mod smells;
 mod values;
 
 use std::path::{Path, PathBuf};

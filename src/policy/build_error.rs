@@ -11,6 +11,9 @@ pub struct BuildError {
     pub part: Part,
     /// The word at fault, as written: a method, a template, a scope.
     pub subject: String,
+    /// The names that lead to the word where the part alone does not: the ruled parameter and its member, or the scope
+    /// that implies it.
+    pub within: Vec<String>,
     /// What is wrong, in one sentence without a full stop.
     pub message: String,
     /// How to mend it.
@@ -64,7 +67,13 @@ pub enum Part {
 impl BuildError {
     /// A fault of `kind` in `part`, about the word `subject`.
     pub(super) fn new(kind: FaultKind, part: Part, subject: &str, message: String) -> Self {
-        Self { kind, part, subject: subject.to_owned(), message, help: None, other_line: None }
+        Self { kind, part, subject: subject.to_owned(), within: Vec::new(), message, help: None, other_line: None }
+    }
+
+    /// Says within what the word stands.
+    pub(super) fn within<'n>(mut self, names: impl IntoIterator<Item = &'n str>) -> Self {
+        self.within = names.into_iter().map(str::to_owned).collect();
+        self
     }
 
     /// Says how to mend it.

@@ -3,6 +3,7 @@
 //! The order of the calls matters: scopes, parameters and bindings first, then routes, then [`Builder::finish`].
 
 mod access;
+mod reserved;
 mod rules;
 mod scopes;
 mod spec;
@@ -190,10 +191,12 @@ impl Builder {
         let method = method.as_str();
         let message = match other.template == route.template {
             true => format!("{method} {} is written twice", route.template),
-            false => format!("no path tells {method} {} from {}", route.template, other.label),
+            false => {
+                format!("`{}` and `{}` match the same paths, and both have {method}", route.template, other.template)
+            }
         };
         let error = duplicate(Part::Method, method, message).beside(other.line);
-        Some(error.help(format!("the other one stands on line {}: make one route of the two", other.line)))
+        Some(error.help(format!("keep one of them: the other one stands on line {}", other.line)))
     }
 
     /// Compiles the policy.
@@ -204,7 +207,7 @@ impl Builder {
         let mut faults = std::mem::take(&mut self.faults);
         for (name, info) in &self.scopes {
             for implied in info.implies.iter().filter(|implied| !self.scopes.contains_key(*implied)) {
-                faults.push(self.unknown_scope(implied, &format!("`{name}` implies")));
+                faults.push(self.unknown_scope(implied, &format!("`{name}` implies")).within([name.as_str()]));
             }
         }
         faults.extend(self.bindings.iter().filter_map(|binding| self.check_binding(binding)));

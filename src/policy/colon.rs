@@ -1,4 +1,4 @@
-//! Segments that other routers read as parameters: `:id`. Here they are literal text, which `check` notes.
+//! Segments that other routers read as parameters: `:id`, `<id>`, `$id`, `[id]`. Here they are literal text, which `check` notes.
 
 use super::Policy;
 use super::route::RouteId;
@@ -13,7 +13,8 @@ pub struct ColonSegment {
 }
 
 impl Policy {
-    /// Every segment of a template, and of the base once, that begins with a colon and a letter.
+    /// Every segment of a template, and of the base once, that begins with a colon or a dollar sign and a letter, or stands in
+    /// angles or brackets.
     #[must_use]
     pub fn colon_segments(&self) -> Vec<ColonSegment> {
         let mut found: Vec<ColonSegment> = Vec::new();
@@ -33,6 +34,8 @@ impl Policy {
 }
 
 fn looks_like_parameter(segment: &str) -> bool {
-    let name = segment.strip_prefix(':').unwrap_or_default();
+    let within = |open: char, close: char| segment.strip_prefix(open)?.strip_suffix(close);
+    let name = segment.strip_prefix([':', '$']).or_else(|| within('<', '>')).or_else(|| within('[', ']'));
+    let name = name.unwrap_or_default();
     name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
 }

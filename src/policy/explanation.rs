@@ -1,5 +1,9 @@
 //! A decision with the steps that led to it, for `explain`.
 
+mod binding;
+
+pub use binding::Bound;
+
 use super::decision::Decision;
 use super::denial::Denial;
 use super::known::Implied;
@@ -26,6 +30,8 @@ pub struct Explanation {
     pub candidates: Vec<Candidate>,
     /// What alone parts the path from a more specific template than any it matches, so that no template matches it.
     pub near_miss: Option<NearMiss>,
+    /// The bindings that concern the request. Of a caller without a key, those that its key would have to keep to.
+    pub bound: Vec<Bound>,
     /// The scopes that the caller holds beside `trace.granted`, since one of those implies them; sorted.
     pub implied: Vec<Implied>,
     /// What a key would have to hold; `None` where no grant alone opens the route to this request.
@@ -50,6 +56,8 @@ pub struct Candidate {
 /// Grants that open a route to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sufficient {
+    /// The attributes that the key must have beside, each with the value that the path has.
+    pub attributes: Vec<(String, String)>,
     /// Lists of scopes, each of which does. An empty one: no scope is needed.
     pub scopes: Vec<Vec<String>>,
     /// The levels that do.
@@ -66,6 +74,7 @@ impl Explanation {
             final_slash: decision.target.judged().is_some_and(JudgedPath::final_slash),
             candidates: decision.policy.candidates(decision.target),
             near_miss: decision.target.near_miss().map(|(_, near)| near),
+            bound: binding::bound(decision),
             implied: decision.held().implied(),
             sufficient: Sufficient::of(decision),
         }
@@ -75,7 +84,8 @@ impl Explanation {
 impl Sufficient {
     fn of(decision: &Decision<'_>) -> Option<Self> {
         let route = decision.route().filter(|route| !matches!(route.access, Access::Anyone | Access::Deny))?;
-        let for_others = matches!(decision.denial, Some(Denial::KeyKindNotAllowed | Denial::OutsideBinding));
+        // Another grant changes nothing about the kind of a key, or about the address that it came from.
+        let for_others = matches!(decision.denial, Some(Denial::KeyKindNotAllowed | Denial::AddressNotAllowed));
         let unseen = decision.unseen_query();
         let reports = || decision.query.iter().chain(&unseen);
         if for_others || reports().any(|report| report.fault.is_some()) {
@@ -91,7 +101,9 @@ impl Sufficient {
         let known = &decision.policy.known;
         let does = |level: &Grant| lists.iter().any(|list| known.holding(known.expand(level)).has_all(list));
         let levels = [("read-only", Grant::ReadOnly), ("full", Grant::Full)];
+        let bound = binding::bound(decision).into_iter();
         Some(Self {
+            attributes: bound.filter_map(|bound| Some((bound.attribute, bound.value?))).collect(),
             scopes: lists.iter().map(|list| known.names(list)).collect(),
             levels: levels.iter().filter(|(_, level)| does(level)).map(|(name, _)| *name).collect(),
         })

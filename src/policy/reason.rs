@@ -4,7 +4,9 @@
 use super::binding::{self, BindingFault};
 use super::decision::{Decision, nearest_alternative};
 use super::denial::Denial;
+use super::nearest::nearest;
 use super::octets::shown;
+use super::parameter::{MemberRule, Reading};
 use super::principal::Kind;
 use super::query::{QueryFault, QueryFaultKind};
 use super::route::{Access, Route};
@@ -72,7 +74,7 @@ fn of_denial(decision: &Decision<'_>, (denial, route): (Denial, &Route), needs: 
     match denial {
         Denial::AmbiguousQuery | Denial::QueryNotAllowed => {
             let fault = decision.query.as_ref().and_then(|report| report.fault.as_ref());
-            fault.map_or_else(|| denial.detail().to_owned(), |fault| of_query(fault, route))
+            fault.map_or_else(|| denial.detail().to_owned(), |fault| of_query(decision, fault, route))
         }
         Denial::InsufficientScope => of_scopes(decision, route, needs),
         Denial::KeyKindNotAllowed => of_kind(decision, route),
@@ -81,20 +83,46 @@ fn of_denial(decision: &Decision<'_>, (denial, route): (Denial, &Route), needs: 
     }
 }
 
-fn of_query(fault: &QueryFault, route: &Route) -> String {
+fn of_query(decision: &Decision<'_>, fault: &QueryFault, route: &Route) -> String {
     let (parameter, label) = (&fault.parameter, route.label());
     let member = fault.member.as_deref().unwrap_or_default();
     match fault.kind {
-        QueryFaultKind::Ambiguous => format!(
-            "The query has a parameter that only some servers would read as {parameter}, or a value of it that they read differently; write {parameter} as it stands here and encode it once."
-        ),
-        QueryFaultKind::Member => {
-            format!("{label} does not allow {parameter}={member}; leave {member} out.")
-        }
+        QueryFaultKind::Ambiguous => match lookalike(decision) {
+            Some(name) => format!(
+                "The query has {name}, which only some servers would read as {parameter}; write {parameter} as it stands here."
+            ),
+            None => format!(
+                "The query has {parameter} behind a ; or with a value that servers read differently; part parameters with & and encode the value once."
+            ),
+        },
+        QueryFaultKind::Member => match near_member(decision, fault, route) {
+            Some(near) => {
+                format!("{label} does not allow {parameter}={member}; leave {member} out, or did you mean {near}?")
+            }
+            None => format!("{label} does not allow {parameter}={member}; leave {member} out."),
+        },
         QueryFaultKind::Parameter => {
             format!("{label} does not take {parameter}; leave the parameter out.")
         }
     }
+}
+
+/// The first name in the query that only lenient parsers would take for a ruled one, as it was sent.
+fn lookalike(decision: &Decision<'_>) -> Option<String> {
+    let pieces = decision.target.query()?.split(|byte| matches!(byte, b'&' | b';'));
+    let mut names = pieces.map(|piece| piece.split(|byte| *byte == b'=').next().unwrap_or_default());
+    let is_one = |name: &&[u8]| matches!(decision.policy.parameters.read(name), Reading::Lookalike(_));
+    names.find(is_one).map(shown)
+}
+
+/// The member that the route takes and that was meant, if one is near.
+fn near_member(decision: &Decision<'_>, fault: &QueryFault, route: &Route) -> Option<String> {
+    let (at, _) = decision.policy.parameters.find(&fault.parameter)?;
+    let taken = route.rule(at)?.members().filter(|(_, rule)| **rule != MemberRule::Deny);
+    let mut taken: Vec<String> = taken.map(|(member, _)| shown(member)).collect();
+    taken.sort_unstable();
+    let near = nearest(fault.member.as_deref()?, taken.iter().map(String::as_str).filter(|member| *member != "*"));
+    near.map(str::to_owned)
 }
 
 fn of_kind(decision: &Decision<'_>, route: &Route) -> String {
@@ -117,7 +145,7 @@ fn of_binding(decision: &Decision<'_>, route: &Route) -> String {
             binding.attribute
         ),
         Some(BindingFault::Lacks(binding)) => format!(
-            "{label} takes keys that are bound by {} alone, and this one is not; use a key that has it.",
+            "{label} takes only keys that carry the attribute {0}, and this key has none; use one made for that {0}.",
             binding.attribute
         ),
         Some(BindingFault::Unplaced(binding)) => format!(

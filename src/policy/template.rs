@@ -133,8 +133,14 @@ fn parse_literal(text: &str, piece: &str) -> Result<Box<[u8]>, BuildError> {
         return Err(reserved(text, piece));
     }
     if piece.contains('*') {
-        return Err(malformed(text, format!("`{piece}` in the template `{text}` has a `*`"))
-            .help("write `{name}` for one segment or `{*name}` at the end for all that follow"));
+        let error = malformed(text, format!("`{piece}` in the template `{text}` has a `*`, which is no wildcard"));
+        let before = text.strip_suffix(piece).filter(|_| piece.bytes().all(|byte| byte == b'*'));
+        return Err(error.help(match before {
+            Some(before) => {
+                format!("write `{before}{{*rest}}` for all that follow, or `{before}{{name}}` for one segment")
+            }
+            None => "write `{name}` for one segment or `{*name}` at the end for all that follow".to_owned(),
+        }));
     }
     if let Some(what) = unmatchable(piece) {
         return Err(malformed(text, format!("`{piece}` in the template `{text}` {what}")).help(

@@ -6,7 +6,7 @@ use serde_saphyr::granit_parser::{
     Event, Options, Parser, ScalarStyle, ScanError, Span as EventSpan, StrInput, options,
 };
 
-use super::{Entry, NESTING_LIMIT, Node, Parsed, Scalar, Span, Value, YamlError, saturate};
+use super::{Entry, NESTING_LIMIT, Node, Parsed, Scalar, Span, Value, YamlError, mend, saturate};
 
 /// The key of a map that is a list, a map or an alias, and so has been reported; the entry is left out.
 const NO_KEY: Option<(Box<str>, Span)> = None;
@@ -180,16 +180,17 @@ impl Builder {
         self.errors.extend(error);
     }
 
-    fn error(&mut self, span: Span, message: String, help: Option<&'static str>) {
-        self.errors.push(YamlError { span, message, help, first: None });
+    fn error(&mut self, span: Span, message: String, help: Option<&str>) {
+        self.errors.push(YamlError { span, message, help: help.map(str::to_owned), first: None });
     }
 
     fn syntax_error(&mut self, error: &ScanError, text: &str) {
         let start = error.marker().byte_offset().unwrap_or(text.len()).min(text.len());
         self.root = None;
         self.open.clear();
+        let (start, help) = mend::of(text, start, &error.info());
         let start = saturate(start);
-        self.error(Span { start, end: start }, format!("this is not YAML: {}", error.info()), None);
+        self.error(Span { start, end: start }, format!("this is not YAML: {}", error.info()), help.as_deref());
     }
 
     fn finish(self) -> Parsed {
@@ -206,8 +207,8 @@ fn extent(start: Span, last: Option<u32>, end: Span) -> Span {
 /// The key that `node` is, or what is wrong with it.
 fn accept_key(node: Node, seen: &mut HashMap<Box<str>, Span>) -> (Option<(Box<str>, Span)>, Option<YamlError>) {
     let span = node.span;
-    let refuse = |message: String, help, first| {
-        let error = YamlError { span, message, help: Some(help), first };
+    let refuse = |message: String, help: &str, first| {
+        let error = YamlError { span, message, help: Some(help.to_owned()), first };
         (NO_KEY, Some(error))
     };
     let Value::Scalar(scalar) = node.value else {

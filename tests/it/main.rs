@@ -37,6 +37,7 @@ mod logs; // The access log, and that no secret is in any log.
 mod metrics; // The admin listener: liveness, readiness, figures.
 mod mutants; // tests/survivors.txt: what no test of the policy core notices has a reason.
 mod promises; // The table of SECURITY.md: every test that it names is there.
+mod reasons;
 mod regression; // One test for each fault that a user or a reviewer met.
 mod reload; // SIGHUP and file changes; a bad change keeps what is in force.
 mod requests; // One request and its answer: who gets through, and what exactly a refusal says.

@@ -1,11 +1,14 @@
 //! `--keys`: what is the matter with the keys of the store.
 
+use std::collections::BTreeMap;
+
+use crate::cli::keys::attributes;
 use crate::cli::{Failure, source};
 use crate::config::Keys;
 use crate::config::fault::{Fault, Severity};
 use crate::key::{GrantSpec, KeyRecord, KeyState, Timestamp};
 use crate::policy::Policy;
-use crate::store::{self, OpenMode};
+use crate::store::{self, Location, OpenMode};
 
 /// What was found of the stored keys.
 #[derive(Debug, Default)]
@@ -14,17 +17,26 @@ pub(super) struct StoredKeys {
     pub(super) count: usize,
     /// How many of these have expired.
     pub(super) expired: usize,
-    /// One for each key that has expired, and for each scope that the policy does not know.
+    /// Where the store would be, if there is none yet.
+    pub(super) no_store: Option<String>,
+    /// One for each key that has expired, and for each scope or attribute that the policy does not know.
     pub(super) warnings: Vec<Fault>,
 }
 
 /// Looks at every key that is not revoked.
 pub(super) fn look(keys: &Keys, policy: &Policy) -> Result<StoredKeys, Failure> {
-    let mut store = store::open(&source::location(keys), OpenMode::Existing).map_err(Failure::failed)?;
+    let location = source::location(keys);
+    if let Location::Sqlite(path) = &location
+        && !path.exists()
+    {
+        return Ok(StoredKeys { no_store: Some(path.display().to_string()), ..StoredKeys::default() });
+    }
+    let mut store = store::open(&location, OpenMode::Existing).map_err(Failure::failed)?;
     let now = Timestamp::now();
     let mut found = StoredKeys::default();
     let place = store.place();
     let records = store.list().map_err(Failure::failed)?;
+    let (mut scopes, mut attributes): (Holders<'_>, Holders<'_>) = (BTreeMap::new(), BTreeMap::new());
     for record in records.iter().filter(|record| record.state != KeyState::Revoked) {
         found.count += 1;
         if let Some(end) = record.expires.filter(|_| record.is_expired(now)) {
@@ -33,28 +45,46 @@ pub(super) fn look(keys: &Keys, policy: &Policy) -> Result<StoredKeys, Failure> 
             let help = "callers that present it get 401 expired_key; revoke it where nobody needs it any more";
             found.warnings.push(warning(&place, message, help));
         }
-        found.warnings.extend(unknown_scopes(record, policy, &place));
+        if let GrantSpec::Custom(held) = &record.grant {
+            let unknown = held.iter().filter(|scope| !policy.knows(scope));
+            unknown.for_each(|scope| scopes.entry(scope).or_default().push(record));
+        }
+        for (name, _) in record.attributes.iter().filter(|(name, _)| attributes::unbound(policy, name).is_some()) {
+            attributes.entry(name).or_default().push(record);
+        }
     }
-    Ok(found)
-}
-
-/// A warning for each scope of a key that the policy does not know.
-fn unknown_scopes(record: &KeyRecord, policy: &Policy, place: &str) -> Vec<Fault> {
-    let GrantSpec::Custom(scopes) = &record.grant else {
-        return Vec::new();
-    };
-    let tell = |scope: &String| {
-        let message =
-            format!("key {} ({}) has the scope `{scope}`, which the policy does not know", record.id, record.name);
+    for (scope, holders) in scopes {
+        let message = format!("{} the scope `{scope}`, which the policy does not know", have(&holders));
         let help = match policy.nearest(scope) {
             Some(near) => format!("it grants nothing; where `{near}` was meant, make a key with that scope"),
             None => {
                 "it grants nothing; scopes of a key never change, so make another key where that matters".to_owned()
             }
         };
-        warning(place, message, &help)
-    };
-    scopes.iter().filter(|scope| !policy.knows(scope)).map(tell).collect()
+        found.warnings.push(warning(&place, message, &help));
+    }
+    for (name, mut holders) in attributes {
+        holders.dedup_by_key(|record| &record.id);
+        let message = format!("{} the attribute `{name}`, which the policy does not bind", have(&holders));
+        let mend = attributes::unbound(policy, name).unwrap_or_default();
+        found.warnings.push(warning(&place, message, &format!("it confines nothing{mend}")));
+    }
+    Ok(found)
+}
+
+/// Keys that have something, by its name.
+type Holders<'r> = BTreeMap<&'r str, Vec<&'r KeyRecord>>;
+
+/// Who has it, in words: all of a few, the first of many.
+fn have(holders: &[&KeyRecord]) -> String {
+    const NAMED: usize = 3;
+    let named: Vec<String> =
+        holders.iter().take(NAMED).map(|record| format!("{} ({})", record.id, record.name)).collect();
+    match holders.len() {
+        1 => format!("key {} has", named.concat()),
+        count if count <= NAMED => format!("keys {} have", named.join(", ")),
+        count => format!("keys {} and {} more have", named.join(", "), count - NAMED),
+    }
 }
 
 fn warning(place: &str, message: String, help: &str) -> Fault {

@@ -74,14 +74,44 @@ impl Thorough {
                 "Taken out in turn: {} scopes and alternatives, of which the tests noticed {noticed}",
                 mutation.tried
             ))?;
-            for ask in &mutation.survivors {
+            let (on_tested, elsewhere): (Vec<&Ask>, Vec<&Ask>) =
+                mutation.survivors.iter().partition(|ask| ask.routes.iter().any(|id| mutation.tested.contains(id)));
+            for ask in &on_tested {
                 let line = first(ask, policy).map_or(0, Route::line);
                 console.print(format_args!("  {file}:{line}  unnoticed: {}", in_words(ask, policy)))?;
+            }
+            if !elsewhere.is_empty() {
+                let and = if on_tested.is_empty() { "" } else { "and " };
+                console.print(format_args!(
+                    "  … {and}{} on routes that no test exercises; --coverage lists these",
+                    elsewhere.len()
+                ))?;
+            }
+            if let Some(ask) = on_tested.first().or(elsewhere.first()) {
+                suggest(ask, policy, console)?;
             }
             console.print("")?;
         }
         Ok(())
     }
+}
+
+/// A test that would notice that `ask` is gone, to be copied, where one can be told.
+fn suggest(ask: &Ask, policy: &Policy, console: &mut Console) -> Result<(), Failure> {
+    let AskPart::AllOf = ask.part else { return Ok(()) };
+    let route = first(ask, policy).filter(|route| route.requirement().any_of.is_empty());
+    // A test of a route that compares its path with the key needs an attribute, too.
+    let Some(route) = route.filter(|_| policy.bound_attributes().next().is_none()) else { return Ok(()) };
+    let method = if route.method().as_str() == "ANY" { "GET" } else { route.method().as_str() };
+    let segments = route.template().split('/').map(|segment| if segment.starts_with('{') { "1" } else { segment });
+    let path = segments.collect::<Vec<_>>().join("/");
+    let others = policy.names(&route.requirement().all_of);
+    let held: Vec<&str> = others.iter().filter(|scope| !ask.scopes.contains(scope)).map(String::as_str).collect();
+    let (held, missing) = (held.join(", "), ask.scopes.join(", "));
+    console.print("  a test that notices the first:")?;
+    console.print(format_args!(
+        "    - {{ request: {method} {path}, scopes: [{held}], expect: deny, missing: [{missing}] }}"
+    ))
 }
 
 fn first<'p>(ask: &Ask, policy: &'p Policy) -> Option<&'p Route> {

@@ -4,10 +4,9 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
-use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::caller::{Callers, Claim};
+use super::caller::{Callers, Claim, Supposed};
 use super::to_json;
 use crate::cli::console::read_line;
 use crate::cli::{Console, Exit, Failure};
@@ -16,16 +15,14 @@ use crate::key::secret::Secret;
 use crate::policy::Request;
 
 /// One line. Neither scopes nor key: an anonymous caller.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug)]
 struct Line {
     method: String,
     target: String,
-    scopes: Option<Vec<String>>,
-    key: Option<String>,
+    claim: Claim,
 }
 
-/// Answers every line. A line that is no request is answered with an `error`, and the exit then says so.
+/// Answers every line but blank ones. A line that is no request is answered with an `error`.
 pub(super) fn run(path: &Path, callers: &mut Callers<'_>, console: &mut Console) -> Result<Exit, Failure> {
     let mut file: Option<Box<dyn BufRead>> = None;
     if path != Path::new("-") {
@@ -33,7 +30,7 @@ pub(super) fn run(path: &Path, callers: &mut Callers<'_>, console: &mut Console)
             File::open(path).map_err(|error| Failure::io(format_args!("{} cannot be read", path.display()), &error))?;
         file = Some(Box::new(BufReader::new(opened)));
     }
-    let mut exit = Exit::Done;
+    let mut refused: u64 = 0;
     for number in 1_u64.. {
         let line = match &mut file {
             Some(file) => read_line(file.as_mut())
@@ -41,36 +38,77 @@ pub(super) fn run(path: &Path, callers: &mut Callers<'_>, console: &mut Console)
             None => console.read_line()?,
         };
         let Some(line) = line else { break };
+        if line.iter().all(u8::is_ascii_whitespace) {
+            continue;
+        }
         match parse(&line) {
-            Ok((line, claim)) => {
-                let request =
-                    Request { method: line.method.as_bytes(), target: line.target.as_bytes(), override_header: false };
-                console.print_json(&to_json(&callers.explain(&request, &claim)?))?;
-            }
+            Ok(line) => console.print_json(&answer(&line, callers)?)?,
             Err(what) => {
-                exit = Exit::Usage;
+                refused += 1;
                 console.print_json(&json!({ "error": format!("line {number}: {what}") }))?;
             }
         }
     }
-    Ok(exit)
+    if refused > 0 {
+        let lines = if refused == 1 { "line is" } else { "lines are" };
+        console.warn(format_args!("{refused} {lines} no request: see `error` in the answers"));
+    }
+    Ok(Exit::Done)
 }
 
-/// Reads a line. The error says where it is wrong and never what stands there: it may be a key.
-fn parse(line: &[u8]) -> Result<(Line, Claim), String> {
-    let mut line: Line = serde_json::from_slice(line).map_err(|error| {
-        format!(
-            "column {}: this is no request; write {{\"method\":\"GET\",\"target\":\"/path\",\"scopes\":[\"a:read\"]}}, or \"key\" in place of \"scopes\", or neither",
-            error.column()
-        )
-    })?;
-    let claim = match (line.scopes.take(), line.key.take()) {
+fn answer(line: &Line, callers: &mut Callers<'_>) -> Result<Value, Failure> {
+    let request = Request { method: line.method.as_bytes(), target: line.target.as_bytes(), override_header: false };
+    let mut answer = to_json(&callers.explain(&request, &line.claim)?);
+    if let Value::Object(fields) = &mut answer {
+        fields.insert("method".to_owned(), json!(line.method));
+        fields.insert("target".to_owned(), json!(line.target));
+    }
+    Ok(answer)
+}
+
+/// Reads a line. The error says what is wrong and never what stands there: it may be a key.
+fn parse(line: &[u8]) -> Result<Line, String> {
+    let line: Value = serde_json::from_slice(line)
+        .map_err(|error| format!("column {}: this is not JSON; {EXAMPLE}", error.column()))?;
+    let Value::Object(mut fields) = line else { return Err(format!("this is no object; {EXAMPLE}")) };
+    let mut text = |name: &str| match fields.remove(name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(format!("`{name}` is no string; {EXAMPLE}")),
+    };
+    let (method, target, key) = (text("method")?, text("target")?, text("key")?);
+    let scopes = fields.remove("scopes").map(scopes).transpose()?;
+    if !fields.is_empty() {
+        let known = fields.keys().find(|name| ["account", "attributes", "grant", "key_id"].contains(&name.as_str()));
+        let what = known.map_or("a field".to_owned(), |name| format!("`{name}`"));
+        return Err(format!("{what} is not taken here: a line has `method`, `target`, and `scopes` or `key`"));
+    }
+    let (Some(method), Some(target)) = (method, target) else {
+        return Err(format!("`method` or `target` is missing; {EXAMPLE}"));
+    };
+    let claim = match (scopes, key) {
         (None, None) => Claim::Anonymous,
-        (Some(scopes), None) => Claim::Grant(GrantSpec::custom(scopes)),
+        (Some(grant), None) => Claim::Supposed(Supposed { grant, account: None, attributes: Vec::new() }),
         (None, Some(key)) => Claim::Key(Secret::new(key)),
         (Some(_), Some(_)) => return Err("give `scopes` or `key`, not both".to_owned()),
     };
-    Ok((line, claim))
+    Ok(Line { method, target, claim })
+}
+
+/// What a line looks like.
+const EXAMPLE: &str = "write {\"method\":\"GET\",\"target\":\"/path\",\"scopes\":[\"a:read\"]}, or \"key\" in place of \"scopes\", or neither";
+
+fn scopes(value: Value) -> Result<GrantSpec, String> {
+    let wrong = || "`scopes` is no list of strings: write \"scopes\":[\"a:read\"]".to_owned();
+    let Value::Array(items) = value else { return Err(wrong()) };
+    let names: Option<Vec<String>> = items
+        .into_iter()
+        .map(|item| match item {
+            Value::String(name) => Some(name),
+            _ => None,
+        })
+        .collect();
+    names.map(GrantSpec::custom).ok_or_else(wrong)
 }
 
 #[cfg(test)]
@@ -79,10 +117,10 @@ mod tests {
 
     #[test]
     fn a_line_says_who_calls() {
-        let claim = |line: &str| parse(line.as_bytes()).map(|(_, claim)| claim);
+        let claim = |line: &str| parse(line.as_bytes()).map(|line| line.claim);
         assert!(matches!(claim(r#"{"method":"GET","target":"/"}"#), Ok(Claim::Anonymous)));
         assert!(
-            matches!(claim(r#"{"method":"GET","target":"/","scopes":[]}"#), Ok(Claim::Grant(GrantSpec::Custom(none))) if none.is_empty())
+            matches!(claim(r#"{"method":"GET","target":"/","scopes":[]}"#), Ok(Claim::Supposed(Supposed { grant: GrantSpec::Custom(none), .. })) if none.is_empty())
         );
         assert!(matches!(claim(r#"{"method":"GET","target":"/","key":"sg_x"}"#), Ok(Claim::Key(_))));
         assert!(claim(r#"{"method":"GET","target":"/","key":"sg_x","scopes":[]}"#).is_err());
@@ -98,7 +136,19 @@ mod tests {
             r#"{"method":"GET","target":"/","sg_secret":1}"#,
         ] {
             let Err(error) = parse(line.as_bytes()) else { panic!("{line} is no request") };
-            assert!(error.starts_with("column ") && !error.contains("sg_secret"), "{error}");
+            assert!(!error.contains("sg_secret"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_line_with_a_fault_is_told_which() {
+        let told = |line: &str| parse(line.as_bytes()).expect_err(line);
+        assert!(told("{\"method\"").starts_with("column 9: this is not JSON"));
+        assert!(told("[]").starts_with("this is no object"));
+        assert!(told("{}").starts_with("`method` or `target` is missing"));
+        assert!(told(r#"{"method":1,"target":"/"}"#).starts_with("`method` is no string"));
+        assert!(told(r#"{"method":"GET","target":"/","scopes":"a"}"#).starts_with("`scopes` is no list"));
+        assert!(told(r#"{"method":"GET","target":"/","grant":"full"}"#).starts_with("`grant` is not taken here"));
+        assert!(told(r#"{"method":"GET","target":"/","x":"y"}"#).starts_with("a field is not taken here"));
     }
 }

@@ -1,9 +1,11 @@
 //! Who is said to call, and what the policy decides about it.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::net::IpAddr;
 
 use super::Grounds;
+use crate::cli::keys::not_found;
 use crate::cli::{Failure, source};
 use crate::key::digest::{Digest, Hasher};
 use crate::key::secret::{self, Checked, Secret};
@@ -11,29 +13,47 @@ use crate::key::{GrantSpec, KeyId, Timestamp};
 use crate::policy::scope::Vocabulary;
 use crate::policy::{Caller, Denial, Explanation, Grant, Invalid, Kind, Principal, Request, Trace};
 use crate::store::index::Index;
-use crate::store::{self, OpenMode, Revision, StoreError};
+use crate::store::{self, OpenMode, Revision};
 
 /// Who is said to call.
 #[derive(Debug)]
 pub(super) enum Claim {
     /// Nobody with a key.
     Anonymous,
-    /// A key in force with this grant.
-    Grant(GrantSpec),
+    /// A key in force that need not exist.
+    Supposed(Supposed),
     /// The key with this id.
     Id(KeyId),
     /// This key.
     Key(Secret),
 }
 
+/// A key that need not exist: what it was granted, and what it is bound to.
+#[derive(Debug)]
+pub(super) struct Supposed {
+    pub(super) grant: GrantSpec,
+    pub(super) account: Option<String>,
+    /// Name and value; a name may stand more than once.
+    pub(super) attributes: Vec<(String, String)>,
+}
+
 impl Claim {
     /// The scopes that are named in it.
     pub(super) fn scopes(&self) -> impl Iterator<Item = &str> {
         let scopes: &[String] = match self {
-            Self::Grant(GrantSpec::Custom(scopes)) => scopes,
+            Self::Supposed(Supposed { grant: GrantSpec::Custom(scopes), .. }) => scopes,
             _ => &[],
         };
         scopes.iter().map(String::as_str)
+    }
+
+    /// The names of the attributes in it.
+    pub(super) fn attributes(&self) -> impl Iterator<Item = &str> {
+        let attributes: &[(String, String)] = match self {
+            Self::Supposed(supposed) => &supposed.attributes,
+            _ => &[],
+        };
+        attributes.iter().map(|(name, _)| name.as_str())
     }
 }
 
@@ -62,6 +82,8 @@ pub(super) struct Callers<'g> {
 struct Keys {
     index: Index,
     digests: HashMap<KeyId, Digest>,
+    /// What each key is called.
+    names: Vec<(KeyId, Box<str>)>,
 }
 
 impl<'g> Callers<'g> {
@@ -73,14 +95,15 @@ impl<'g> Callers<'g> {
     pub(super) fn explain(&mut self, request: &Request<'_>, claim: &Claim) -> Result<Explained, Failure> {
         match claim {
             Claim::Anonymous => Ok(self.decide(request, &Caller::Anonymous)),
-            Claim::Grant(grant) => {
-                let principal = self.principal(grant);
+            Claim::Supposed(supposed) => {
+                let principal = self.principal(supposed);
                 let explained = self.decide(request, &Caller::Known(&principal));
-                Ok(Explained { caller: supposed(grant), ..explained })
+                Ok(Explained { caller: supposed.to_string(), ..explained })
             }
             Claim::Id(id) => {
-                let digest = self.keys()?.digests.get(id).copied();
-                let digest = digest.ok_or_else(|| Failure::failed(StoreError::Unknown(id.clone())))?;
+                let keys = self.keys()?;
+                let named = || not_found(id, keys.names.iter().map(|(id, name)| (id.as_str(), &**name)));
+                let digest = keys.digests.get(id).copied().ok_or_else(named)?;
                 self.decide_for(request, &digest)
             }
             Claim::Key(key) => self.explain_key(request, key),
@@ -101,10 +124,29 @@ impl<'g> Callers<'g> {
         self.keys()?;
         let caller = |entry: Option<&store::index::Entry>| match entry {
             None => self.decide(request, &Caller::Invalid(Invalid::Unknown)),
-            Some(entry) => self.decide(request, &entry.caller(Timestamp::now(), from)),
+            Some(entry) => match entry.caller(Timestamp::now(), from) {
+                Caller::Invalid(why) => self.decide_for_unusable(request, &entry.principal, why),
+                caller => self.decide(request, &caller),
+            },
         };
         let keys = self.keys.as_ref();
         Ok(keys.map_or_else(|| caller(None), |keys| keys.index.look_up(digest, caller)))
+    }
+
+    /// The decision about a key that is not in force, with the steps that it would have led to if it were: what it holds
+    /// is known.
+    fn decide_for_unusable(&self, request: &Request<'_>, principal: &Principal, why: Invalid) -> Explained {
+        let decided = self.decide(request, &Caller::Invalid(why));
+        let (state, mend) = unusable(why, &principal.key_id);
+        let caller = format!("{} ({}), {state}", principal.key_id, principal.name);
+        if decided.trace.code != Some(Denial::InvalidKey(why).code()) {
+            return Explained { caller, ..decided };
+        }
+        let supposed = self.decide(request, &Caller::Known(principal));
+        let Trace { decision, status, code, .. } = decided.trace;
+        let reason = format!("The key is {state}; {mend}");
+        let trace = Trace { decision, status, code, reason, parameter: None, member: None, ..supposed.trace };
+        Explained { trace, caller, ..supposed }
     }
 
     fn decide(&self, request: &Request<'_>, caller: &Caller<'_>) -> Explained {
@@ -120,20 +162,21 @@ impl<'g> Callers<'g> {
         Explained { trace: steps.trace.clone(), steps: Some(steps), caller: caller_in_words, file }
     }
 
-    fn principal(&self, grant: &GrantSpec) -> Principal {
+    fn principal(&self, supposed: &Supposed) -> Principal {
+        let attributes = supposed.attributes.iter();
         Principal {
             key_id: "key_explain".into(),
             name: "explain".into(),
-            account: None,
+            account: supposed.account.as_deref().map(Into::into),
             kind: Kind::Secret,
-            grant: match grant {
+            grant: match &supposed.grant {
                 GrantSpec::Custom(scopes) => {
                     Grant::Custom(self.vocabulary.intern_all(scopes.iter().map(String::as_str)))
                 }
                 GrantSpec::Full => Grant::Full,
                 GrantSpec::ReadOnly => Grant::ReadOnly,
             },
-            attributes: Box::default(),
+            attributes: attributes.map(|(name, value)| (name.as_str().into(), value.as_str().into())).collect(),
         }
     }
 
@@ -149,14 +192,15 @@ impl<'g> Callers<'g> {
         let location = source::location(self.grounds.keys()?);
         let mut store = store::open(&location, OpenMode::Existing).map_err(Failure::failed)?;
         let index = Index::new(self.vocabulary.clone());
-        let mut digests = HashMap::new();
+        let (mut digests, mut names) = (HashMap::new(), Vec::new());
         store
             .load(Revision::START, &mut |change| {
                 digests.insert(change.record.id.clone(), change.record.digest);
+                names.push((change.record.id.clone(), change.record.name.clone()));
                 index.apply(&change);
             })
             .map_err(Failure::failed)?;
-        Ok(Keys { index, digests })
+        Ok(Keys { index, digests, names })
     }
 }
 
@@ -178,16 +222,31 @@ fn refusal(denial: Denial) -> Trace {
     }
 }
 
-/// A key that is only supposed, in words.
-fn supposed(grant: &GrantSpec) -> String {
-    match grant {
-        GrantSpec::Custom(scopes) if scopes.is_empty() => "a key without scopes".to_owned(),
-        GrantSpec::Custom(scopes) if scopes.len() == 1 => {
-            format!("a key with the scope {}", scopes.join(""))
+/// In words.
+impl fmt::Display for Supposed {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.grant {
+            GrantSpec::Custom(scopes) if scopes.is_empty() => out.write_str("a key without scopes")?,
+            GrantSpec::Custom(scopes) if scopes.len() == 1 => write!(out, "a key with the scope {}", scopes.join(""))?,
+            GrantSpec::Custom(scopes) => write!(out, "a key with the scopes {}", scopes.join(", "))?,
+            GrantSpec::Full => out.write_str("a key with the grant full")?,
+            GrantSpec::ReadOnly => out.write_str("a key with the grant read-only")?,
         }
-        GrantSpec::Custom(scopes) => format!("a key with the scopes {}", scopes.join(", ")),
-        GrantSpec::Full => "a key with the grant full".to_owned(),
-        GrantSpec::ReadOnly => "a key with the grant read-only".to_owned(),
+        let account = self.account.iter().map(|account| format!("account={account}"));
+        let attributes = self.attributes.iter().map(|(name, value)| format!("{name}={value}"));
+        let bound: Vec<String> = account.chain(attributes).collect();
+        if bound.is_empty() { Ok(()) } else { write!(out, ", of {}", bound.join(", ")) }
+    }
+}
+
+/// What a key that is not in force is, and how to mend that.
+fn unusable(why: Invalid, id: &str) -> (&'static str, String) {
+    match why {
+        Invalid::Disabled => ("disabled", format!("scopegate keys enable {id} switches it on again.")),
+        Invalid::Malformed => ("malformed", "check that it is whole.".to_owned()),
+        Invalid::NotYetValid => ("not yet valid", format!("scopegate keys show {id} tells when it begins.")),
+        Invalid::Revoked => ("revoked", "that is final: make another.".to_owned()),
+        Invalid::Unknown => ("unknown", "no record of the store is its.".to_owned()),
     }
 }
 
@@ -197,11 +256,9 @@ fn in_words(caller: &Caller<'_>, from: Option<IpAddr>) -> String {
         Caller::Ambiguous => "different keys in more than one place".to_owned(),
         Caller::Anonymous => "without a key".to_owned(),
         Caller::Expired(principal) => format!("{}, which has expired", key(principal)),
-        Caller::Invalid(Invalid::Disabled) => "a key that is disabled".to_owned(),
         Caller::Invalid(Invalid::Malformed) => "something that is no key: its form or its checksum is wrong".to_owned(),
-        Caller::Invalid(Invalid::NotYetValid) => "a key whose time has not begun".to_owned(),
-        Caller::Invalid(Invalid::Revoked) => "a key that is revoked".to_owned(),
         Caller::Invalid(Invalid::Unknown) => "a key that the store does not know".to_owned(),
+        Caller::Invalid(why) => format!("a key that is {}", unusable(*why, "").0),
         Caller::Known(principal) => key(principal),
         Caller::Misplaced(principal) if from.is_none() => {
             format!("{}, which is bound to networks: say with --from where the request comes from", key(principal))

@@ -3,7 +3,7 @@
 use super::caller::Explained;
 use crate::cli::console::{Ink, Paint};
 use crate::cli::{Console, Failure};
-use crate::policy::{Explanation, Sufficient, Trace};
+use crate::policy::{Bound, Explanation, Sufficient, Trace};
 
 /// Granted scopes that are named before the rest is counted.
 const SCOPES_SHOWN: usize = 6;
@@ -40,12 +40,14 @@ impl Page {
             None => self.step("path", "refused before any route was looked for", Ink::Plain),
         }
         self.step("caller", &explained.caller, Ink::Plain);
+        explained.steps.iter().for_each(|steps| self.bindings(&steps.bound));
         self.scopes(trace);
         for held in explained.steps.iter().flat_map(|steps| &steps.implied) {
             self.step("implied", &format!("{}  by {}", held.scope, held.by), Ink::Plain);
         }
-        if let Some(sufficient) = explained.steps.as_ref().and_then(|steps| steps.sufficient.as_ref()) {
-            self.sufficient(sufficient);
+        let steps = explained.steps.as_ref().filter(|_| trace.code.is_some());
+        if let Some((steps, sufficient)) = steps.and_then(|steps| Some((steps, steps.sufficient.as_ref()?))) {
+            self.sufficient(steps, sufficient);
         }
         self.lines.push(String::new());
         let (decision, ink) = match trace.code {
@@ -98,6 +100,24 @@ impl Page {
         }
     }
 
+    /// What the path must be for this key, and whether it is.
+    fn bindings(&mut self, bindings: &[Bound]) {
+        for (place, bound) in bindings.iter().enumerate() {
+            let Bound { attribute, parameter, value, values, kept } = bound;
+            let has = format!("{attribute}={}", values.join(" or "));
+            let (text, ink) = match (value, kept) {
+                (Some(value), true) => (format!("{{{parameter}}}={value}  held because of {has}"), Ink::Good),
+                (Some(value), false) if values.is_empty() => {
+                    (format!("{{{parameter}}}={value}  needs a key with {attribute}={value}"), Ink::Bad)
+                }
+                (Some(value), false) => (format!("{{{parameter}}}={value}  outside {has}"), Ink::Bad),
+                (None, true) => (format!("{has}  not asked: the route is unbound"), Ink::Good),
+                (None, false) => (format!("{has}  outside: the route has no {{{parameter}}}"), Ink::Bad),
+            };
+            self.step(if place == 0 { "binding" } else { "" }, &text, ink);
+        }
+    }
+
     /// What is needed and why, what is held, what is missing.
     fn scopes(&mut self, trace: &Trace) {
         let widest = trace.because.iter().map(|because| because.scope.chars().count()).max().unwrap_or(0);
@@ -120,7 +140,7 @@ impl Page {
         }
     }
 
-    fn sufficient(&mut self, sufficient: &Sufficient) {
+    fn sufficient(&mut self, steps: &Explanation, sufficient: &Sufficient) {
         let list = |scopes: &Vec<String>| match scopes.as_slice() {
             [] => "any key, whatever its scopes".to_owned(),
             scopes => scopes.join(" and "),
@@ -129,7 +149,12 @@ impl Page {
         if !sufficient.scopes.iter().any(Vec::is_empty) {
             ways.extend(sufficient.levels.iter().map(|level| format!("the grant {level}")));
         }
-        self.step("would do", &ways.join(", or "), Ink::Plain);
+        let with = sufficient.attributes.iter().map(|(name, value)| format!("with {name}={value}"));
+        let strays = steps.bound.iter().filter(|bound| bound.value.is_none() && !bound.kept);
+        let without = strays.map(|bound| format!("without {}", bound.attribute));
+        let bound: Vec<String> = with.chain(without).collect();
+        let comma = if bound.is_empty() { "" } else { ", " };
+        self.step("would do", &format!("{}{comma}{}", ways.join(", or "), bound.join(" and ")), Ink::Plain);
     }
 
     /// One step: its name, and what there is to say, in as many lines as that takes.

@@ -4,7 +4,7 @@ use clap::{ArgGroup, Args};
 use ipnet::IpNet;
 use serde_json::Value;
 
-use super::view;
+use super::{attributes, view};
 use crate::cli::source::IN_ITS_FOLDER;
 use crate::cli::{ConfigArgs, Console, Exit, Failure};
 use crate::config::Config;
@@ -66,7 +66,7 @@ pub(in crate::cli) struct CreateArgs {
     #[arg(long, value_name = "STORE")]
     store: Option<String>,
     /// Policy that says which scopes there are [default: as configured]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     policy: Option<String>,
     /// Print JSON, the key in it
     #[arg(long)]
@@ -82,6 +82,9 @@ pub(super) fn run(arguments: CreateArgs, console: &mut Console) -> Result<Exit, 
     let config = loaded.config;
     let json = arguments.json;
     let new = new_key(arguments, &config.policy, now)?;
+    for (name, _) in &new.attributes {
+        attributes::warn_of_unbound(&config.policy, name, console);
+    }
     let (secret, record) = mint(new, &config, now)?;
     let location = crate::cli::source::location(&config.keys);
     let mut store = super::open(&location, OpenMode::Create, console)?;
@@ -101,7 +104,8 @@ fn new_key(arguments: CreateArgs, policy: &Policy, now: Timestamp) -> Result<New
     let kind = KeyKind::parse(&arguments.kind).ok_or_else(|| {
         Failure::usage(format_args!("`{}` is no kind of key: leave --kind out to make a secret key", arguments.kind))
     })?;
-    let attributes = arguments.attributes.iter().map(|text| attribute(text)).collect::<Result<_, _>>()?;
+    let attributes: Vec<(Box<str>, Box<str>)> =
+        arguments.attributes.iter().map(|text| attributes::parse(text)).collect::<Result<_, _>>()?;
     let allow_from = arguments.networks.iter().map(|text| network(text)).collect::<Result<_, _>>()?;
     let expires = arguments.expires.map(|text| Timestamp::parse(&text, now)).transpose();
     let grant = if arguments.full {
@@ -123,13 +127,6 @@ fn new_key(arguments: CreateArgs, policy: &Policy, now: Timestamp) -> Result<New
         note: arguments.note.map(Into::into),
         ..NewKey::new(arguments.name, grant)
     })
-}
-
-fn attribute(text: &str) -> Result<(Box<str>, Box<str>), Failure> {
-    match text.split_once('=') {
-        Some((name, value)) => Ok((name.into(), value.into())),
-        None => Err(Failure::usage(format_args!("`--attr {text}` has no value: write NAME=VALUE"))),
-    }
 }
 
 /// A network without bits behind its prefix: whoever writes `10.0.0.1/8` may mean one address, or 16 million.

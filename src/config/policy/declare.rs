@@ -17,7 +17,7 @@ pub(super) fn scopes(reader: &mut Reader<'_>, fields: &Fields<'_>, builder: &mut
         let Some(mut info) = scope(reader, &scopes.field(entry)) else { continue };
         info.line = reader.line(entry.key_span);
         if let Err(error) = builder.declare_scope(&entry.key, info) {
-            place::note_in_entry(reader, entry, error);
+            place::note_in_declaration(reader, entry, error);
         }
     }
 }
@@ -51,17 +51,17 @@ pub(super) fn parameters(reader: &mut Reader<'_>, fields: &Fields<'_>, builder: 
     let Some(parameters) = reader.map(&field) else { return };
     for entry in parameters.entries() {
         let Some(mut spec) = parameter(reader, &parameters.field(entry)) else { continue };
-        for (_, rule) in &mut spec.members {
+        for (member, rule) in &mut spec.members {
             let MemberSpec::Scopes(names) = rule else { continue };
-            let unknown = builder.undeclared(names);
-            if !unknown.is_empty() {
+            let faults = builder.check_declared_member(&entry.key, member, names);
+            if !faults.is_empty() {
                 // Noted here, once; the routes that take the member over need not say it again.
                 *rule = MemberSpec::Deny;
             }
-            unknown.into_iter().for_each(|error| place::note_in_entry(reader, entry, error));
+            faults.into_iter().for_each(|error| place::note_in_declaration(reader, entry, error));
         }
         if let Err(error) = builder.declare_parameter(&entry.key, spec) {
-            place::note_in_entry(reader, entry, error);
+            place::note_in_declaration(reader, entry, error);
         }
     }
 }
@@ -111,7 +111,7 @@ pub(super) fn bindings(reader: &mut Reader<'_>, fields: &Fields<'_>, builder: &m
     for entry in bindings.entries() {
         let Some(parameter) = reader.string(&bindings.field(entry)) else { continue };
         if let Err(error) = builder.bind(&entry.key, &parameter.value) {
-            place::note_in_entry(reader, entry, error);
+            place::note_in_declaration(reader, entry, error);
         }
     }
 }

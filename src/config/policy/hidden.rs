@@ -56,11 +56,18 @@ pub(super) fn warn_of_colons(reader: &mut Reader<'_>, policy: &Policy) {
         let Some(route) = policy.route(colon.route) else { continue };
         let Some(span) = reader.line_span(route.line()) else { continue };
         let segment = &colon.segment;
-        let name = segment.trim_start_matches(':');
+        let name: String = segment.chars().filter(|letter| !":$<>[]".contains(*letter)).collect();
+        let escaped: String = segment
+            .chars()
+            .map(|letter| match u32::from(letter) {
+                code if ":$<>[]".contains(letter) => format!("%{code:02X}"),
+                _ => letter.to_string(),
+            })
+            .collect();
         reader.warning(
             span,
             format!("`{segment}` in `{}` is literal text here", route.template()),
-            &format!("write `{{{name}}}` for a parameter, or `%3A{name}` if the colon is meant"),
+            &format!("write `{{{name}}}` for a parameter, or `{escaped}` if these letters are meant"),
         );
     }
 }

@@ -2,10 +2,10 @@
 
 use super::declare::member_rules;
 use super::{is_blank, place, words};
-use crate::config::read::{Field, Fields, Reader};
+use crate::config::read::{Field, Fields, Reader, list_of};
 use crate::config::text::quoted;
 use crate::config::unit::Complaint;
-use crate::policy::{AccessSpec, Builder, RouteSpec, RuleSpec, Upgrade};
+use crate::policy::{AccessSpec, Builder, RouteSpec, RuleSpec, Upgrade, nearest};
 use crate::yaml::{Entry, Value};
 
 const WHO: &str = "write a scope, a list of scopes, or `auth: key`, `auth: anyone` or `auth: deny` in a map";
@@ -23,7 +23,7 @@ pub(super) fn routes(reader: &mut Reader<'_>, field: &Field<'_>, builder: &mut B
         let Some(spec) = route(reader, entry, &routes.field(entry)) else { continue };
         check_credential(reader, &routes.field(entry), &spec, credentials);
         for error in builder.route(spec).err().into_iter().flatten() {
-            place::note_in_entry(reader, entry, error);
+            place::note_in_route(reader, entry, error);
         }
     }
 }
@@ -35,7 +35,11 @@ fn route(reader: &mut Reader<'_>, entry: &Entry, field: &Field<'_>) -> Option<Ro
         }
         _ => {
             let message = format!("{} is not a route", quoted(&entry.key));
-            reader.fault(entry.key_span, message, "write `GET /path`, or `GET|POST /path` for more methods");
+            let help = match entry.key.as_ref() {
+                path if path.starts_with('/') && !path.contains(' ') => format!("write `GET {path}`"),
+                _ => "write `GET /path`, or `GET|POST /path` for more methods".to_owned(),
+            };
+            reader.fault(entry.key_span, message, help);
             None
         }
     };
@@ -109,8 +113,7 @@ fn access(reader: &mut Reader<'_>, entry: &Entry, fields: &Fields<'_>) -> Option
         };
         return Some(AccessSpec::Scopes { all_of: all_of?, any_of: any_of? });
     };
-    let choices = AUTH.map(|word| (word, word));
-    let word = reader.choice(&auth, &choices)?;
+    let word = reader.parse(&auth, |text| auth_word(&AUTH, text))?;
     if scopes.is_some() || any_of.is_some() {
         let message = format!("`auth: {word}` stands beside scopes, and they cannot both hold");
         reader.fault(auth.node.span, message, "keep the scopes, or `auth`");
@@ -128,6 +131,17 @@ fn access(reader: &mut Reader<'_>, entry: &Entry, fields: &Fields<'_>) -> Option
         "deny" => AccessSpec::Deny,
         "key" => AccessSpec::Key,
         _ => AccessSpec::PublicKey,
+    })
+}
+
+fn auth_word(known: &[&'static str], text: &str) -> Result<&'static str, Complaint> {
+    let found = known.iter().find(|word| **word == text);
+    found.copied().ok_or_else(|| {
+        let help = match nearest(text, known.iter().copied()).filter(|_| text != "public") {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "`anyone`: no key needed; `key`: any valid key; `deny`: nobody".to_owned(),
+        };
+        Complaint::new(format!("{} is not one of {}", quoted(text), list_of(known)), help)
     })
 }
 
@@ -172,7 +186,7 @@ fn check_credential(reader: &mut Reader<'_>, field: &Field<'_>, spec: &RouteSpec
         return;
     }
     let span = field.node.entry("credential").map_or(field.node.span, |entry| entry.value.span);
-    let help = match crate::policy::nearest(name, known.iter().copied()) {
+    let help = match nearest(name, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("write it under `upstream.credentials` in scopegate.yaml, as `{name}: …`"),
     };

@@ -7,6 +7,7 @@ pub(super) mod read;
 use crate::config::fault::Fault;
 use crate::config::text::{printable, quoted};
 use crate::policy::{Caller, Denial, Policy, Principal, Request, RouteId, Trace};
+use crate::yaml::Span;
 
 /// One test: a request, who makes it, and what is expected.
 #[derive(Debug)]
@@ -18,10 +19,12 @@ pub struct PolicyTest {
     expected: Expected,
     /// The place of the test; a failure says its piece there.
     place: Fault,
+    /// The same as bytes of the file.
+    span: Span,
 }
 
 /// What a test expects. What is `None` is not looked at.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 struct Expected {
     allow: bool,
     code: Option<String>,
@@ -69,8 +72,50 @@ impl PolicyTest {
         }
         let request = quoted(&self.request());
         let message = format!("the test {request} failed: {}", differences.join("; "));
-        let help = format!("the decision was: {}", actual.reason);
+        let meant = self.with_base(policy).filter(|_| actual.code.as_deref() == Some(Denial::RouteNotAllowed.code()));
+        let help = match meant {
+            Some(meant) => format!("did you mean `{meant}`? (the base is `{}`)", policy.base()),
+            None => format!("the decision was: {}", actual.reason),
+        };
         Err(Fault { message: printable(&message), help: Some(printable(&help)), ..self.place.clone() })
+    }
+
+    /// Where the request of the test stands.
+    pub(super) fn span(&self) -> Span {
+        self.span
+    }
+
+    /// Whether `other` is this test once more.
+    pub(super) fn repeats(&self, other: &Self) -> bool {
+        let same_request = self.method == other.method && self.target == other.target;
+        same_request && self.principal == other.principal && self.expected == other.expected
+    }
+
+    /// Whether a denial is expected that needs no rule at all, since no route has the path, and the test does not say so.
+    pub(super) fn misses_every_route(&self, policy: &Policy) -> bool {
+        if self.expected.allow || self.expected.code.is_some() {
+            return false;
+        }
+        let Ok(target) = policy.judge(&self.as_sent()) else { return false };
+        let steps = policy.decide(&self.caller(), &target).explain();
+        let is_unrouted = steps.trace.code == Some(Denial::RouteNotAllowed.code());
+        is_unrouted && steps.candidates.is_empty() && steps.near_miss.is_none()
+    }
+
+    /// The request with the base before its target, where a route then has its path.
+    pub(super) fn with_base(&self, policy: &Policy) -> Option<String> {
+        let target = format!("{}{}", policy.base(), self.target);
+        let request = Request { method: self.method.as_bytes(), target: target.as_bytes(), override_header: false };
+        let found = !policy.base().is_empty() && policy.judge(&request).ok()?.route().is_some();
+        found.then(|| format!("{} {target}", self.method))
+    }
+
+    /// The names of the attributes of the caller, each once.
+    pub(super) fn attributes(&self) -> impl Iterator<Item = &str> {
+        let attributes = self.principal.as_ref().map_or(&[][..], |principal| &principal.attributes);
+        let names = attributes.iter().enumerate();
+        names
+            .filter_map(|(at, (name, _))| attributes.iter().take(at).all(|(other, _)| other != name).then_some(&**name))
     }
 
     /// The route that the request belongs to, and the scopes that decided about it.
@@ -96,7 +141,7 @@ impl PolicyTest {
             Ok(target) => Actual::from(policy.decide(&caller, &target).explain().trace),
             Err(denial) => Actual {
                 code: Some(denial.code().to_owned()),
-                reason: format!("{} {}", denial.status(), denial.code()),
+                reason: format!("{} {}. {}", denial.status(), denial.code(), denial.detail()),
                 ..Actual::default()
             },
         }

@@ -204,6 +204,26 @@ fn an_unknown_scope_suggests_the_nearest_at_its_place() {
 }
 
 #[test]
+fn a_word_that_is_no_scope_is_refused_in_the_place_of_one_with_what_to_write() {
+    insta::assert_snapshot!(policy_faults(
+        "version: 1\nparameters:\n  include: { members: { a: none, b: allow, c: [x, deny], d: Full } }\nroutes:\n  \
+         GET /deny: deny\n  GET /a: anyone\n  GET /b: [key]\n  GET /c: { scopes: [x, public-key] }\n  \
+         GET /d: { any_of: [full, [x, read-only]] }\n  GET /e: true\n  GET /f: allow\n  GET /g: none\n  GET /h: Public\n  \
+         GET /i: { auth: key, query: { include: { a: public } } }\n"
+    ));
+    let with_a_vocabulary = policy_faults("version: 1\nscopes: { x: X }\nroutes:\n  GET /a: x\n  GET /b: deny\n");
+    assert!(with_a_vocabulary.contains("write `{ auth: deny }` to close the route"), "{with_a_vocabulary}");
+}
+
+#[test]
+fn a_scope_that_is_declared_may_have_any_name() {
+    let case = Case::new()
+        .file("scopegate.yaml", &with(""))
+        .file("policy.yaml", "version: 1\nscopes: { public: Read photos }\nroutes:\n  GET /photos: public\n");
+    assert_eq!(listed(&case), "no fault");
+}
+
+#[test]
 fn ruled_parameters_are_checked_at_their_place() {
     insta::assert_snapshot!(policy_faults(
         "version: 1\nparameters:\n  include: { list: comma, members: { lists: lists:read } }\n  Include: { list: semicolon }\n  \
@@ -328,4 +348,27 @@ fn an_unknown_field_is_shown_with_its_value_unless_that_may_be_a_secret() {
     ] {
         assert!(!shown(secret).contains("geheim"), "{}", shown(secret));
     }
+}
+
+#[test]
+fn what_is_no_yaml_is_told_how_to_be_mended() {
+    let broken = [
+        "GET /a: a\n   GET /b: b",
+        "GET /a: a\n GET /b: b",
+        "GET /a: a\n\tGET /b: b",
+        "* /a/{*rest}: a",
+        "GET /a: *",
+        "GET /a: { scopes: a\n  GET /b: b",
+        "GET /a: { scopes: [a\n  GET /b: b\n  GET /c: c",
+        "GET /a:a\n  GET /b: b",
+        "GET /a: a\n  - GET /b: b",
+        "GET /a: { scopes: a, query: { fields[x]: [q] } }",
+    ];
+    let told: Vec<String> =
+        broken.iter().map(|routes| policy_faults(&format!("version: 1\nroutes:\n  {routes}\n"))).collect();
+    insta::assert_snapshot!(told.join("\n"));
+    let cut = policy_faults(
+        "version: 1\nroutes:\n  GET /a: a\ntests:\n  - { request: GET /a?include=a,b, scopes: [a], expect: allow }\n",
+    );
+    assert!(cut.contains("a value with `,` needs quotes within `{ … }`"), "{cut}");
 }

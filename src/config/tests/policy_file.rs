@@ -129,11 +129,21 @@ fn a_wildcard_whose_prefix_goes_elsewhere_is_noted() {
 
 #[test]
 fn a_segment_in_the_form_of_other_routers_is_noted_as_literal_text() {
-    let loaded = loaded("version: 1\nroutes:\n  GET|POST /x/:id: x\n  GET /text:plain/{id}: x\n  GET /y/%3Aid: x\n");
+    let loaded = loaded(
+        "version: 1\nroutes:\n  GET|POST /x/:id: x\n  GET /text:plain/{id}: x\n  GET /y/%3Aid: x\n  GET /z/<id>: x\n  GET /z/$id: x\n  GET /z/[id]: x\n  GET /z/$: x\n",
+    );
     let told: Vec<(u32, &str, Option<&str>)> =
         loaded.warnings.iter().map(|fault| (fault.line, fault.message.as_str(), fault.help.as_deref())).collect();
-    let help = "write `{id}` for a parameter, or `%3Aid` if the colon is meant";
-    assert_eq!(told, [(3, "`:id` in `/x/:id` is literal text here", Some(help))]);
+    let help = |escaped: &str| format!("write `{{id}}` for a parameter, or `{escaped}` if these letters are meant");
+    let told: Vec<(u32, &str, String)> =
+        told.into_iter().map(|(line, message, help)| (line, message, help.unwrap_or_default().to_owned())).collect();
+    let expected = [
+        (3, "`:id` in `/x/:id` is literal text here", help("%3Aid")),
+        (6, "`<id>` in `/z/<id>` is literal text here", help("%3Cid%3E")),
+        (7, "`$id` in `/z/$id` is literal text here", help("%24id")),
+        (8, "`[id]` in `/z/[id]` is literal text here", help("%5Bid%5D")),
+    ];
+    assert_eq!(told, expected);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use super::super::method::Method;
 use super::super::nearest::nearest;
 use super::super::route::{Access, Requirement};
 use super::super::template::Template;
+use super::scopes::Asker;
 use super::{AccessSpec, Builder, RouteSpec};
 
 impl Builder {
@@ -17,9 +18,10 @@ impl Builder {
             AccessSpec::Scopes { all_of, any_of } => {
                 let mut requirement = Requirement::default();
                 if !all_of.is_empty() || any_of.is_empty() {
-                    requirement.all_of = self.compile_scopes(all_of, faults);
+                    requirement.all_of = self.compile_scopes(Asker::Route, all_of, faults);
                 }
-                requirement.any_of = any_of.iter().map(|names| self.compile_scopes(names, faults)).collect();
+                let mut compile = |names: &Vec<String>| self.compile_scopes(Asker::Route, names, faults);
+                requirement.any_of = any_of.iter().map(&mut compile).collect();
                 return (Access::Scopes, requirement);
             }
         };

@@ -3,6 +3,7 @@
 use super::super::build_error::{BuildError, FaultKind, Part};
 use super::super::nearest::nearest;
 use super::super::parameter::{List, MemberRule, RouteRule};
+use super::scopes::Asker;
 use super::words::duplicate;
 use super::{AccessSpec, Builder, MemberSpec, RouteSpec, RuleSpec};
 
@@ -56,7 +57,9 @@ impl Builder {
                 .suggest(nearest(name, self.parameters.names())));
         };
         let members = match rule {
-            RuleSpec::Declared(members) => self.declared_members(parameter, members)?,
+            RuleSpec::Declared(members) => {
+                self.declared_members(parameter, members).map_err(|fault| fault.within([name]))?
+            }
             RuleSpec::Own(members) => members.clone(),
         };
         if members.is_empty() {
@@ -64,9 +67,21 @@ impl Builder {
             return Err(BuildError::new(FaultKind::Empty, Part::Member, name, message)
                 .help("leave the parameter out of `query` to allow no member, or name members"));
         }
-        self.check_members(&members, list)?;
-        let compiled: Vec<(String, MemberRule)> =
-            members.into_iter().map(|(member, spec)| (member, self.compile_member(&spec, faults))).collect();
+        self.check_members(&members, list).map_err(|fault| fault.within([name]))?;
+        let mut compile = |member: &str, spec: &MemberSpec| match spec {
+            MemberSpec::Allow => MemberRule::Allow,
+            MemberSpec::Deny => MemberRule::Deny,
+            MemberSpec::Scopes(names) => {
+                MemberRule::Scopes(self.compile_scopes(Asker::Member(name, member), names, faults))
+            }
+        };
+        let compiled: Vec<(String, MemberRule)> = members
+            .into_iter()
+            .map(|(member, spec)| {
+                let rule = compile(&member, &spec);
+                (member, rule)
+            })
+            .collect();
         let declared = matches!(rule, RuleSpec::Declared(_));
         let mut rule = RouteRule::new(parameter, compiled);
         rule.declared = declared;
@@ -84,14 +99,6 @@ impl Builder {
             })
         };
         names.iter().map(take_over).collect()
-    }
-
-    fn compile_member(&mut self, spec: &MemberSpec, faults: &mut Vec<BuildError>) -> MemberRule {
-        match spec {
-            MemberSpec::Allow => MemberRule::Allow,
-            MemberSpec::Deny => MemberRule::Deny,
-            MemberSpec::Scopes(names) => MemberRule::Scopes(self.compile_scopes(names, faults)),
-        }
     }
 }
 

@@ -71,7 +71,7 @@ fn templates_that_no_path_tells_apart_are_one_and_may_share_no_method() {
     draft.try_spec(written("POST /jobs/{job_id}")).unwrap();
     let fault = draft.try_spec(written("PUT|GET /jobs/{job_id}")).unwrap_err().remove(0);
     assert_eq!((fault.kind, fault.part, fault.other_line), (FaultKind::Duplicate, Part::Method, Some(1)));
-    assert_eq!(fault.message, "no path tells GET /jobs/{job_id} from GET /jobs/{id}");
+    assert_eq!(fault.message, "`/jobs/{job_id}` and `/jobs/{id}` match the same paths, and both have GET");
     let gate = draft.finish();
     assert_eq!(gate.label("POST /jobs/1").as_deref(), Some("POST /jobs/{job_id}"));
     assert_eq!(gate.ask("PUT /jobs/1", &[]), "route_not_allowed", "a refused entry adds none of its methods");
@@ -250,8 +250,8 @@ fn what_is_wrong_with_a_segment_is_said() {
 #[test]
 fn only_a_policy_that_declares_scopes_misses_some() {
     let names = owned(&["a:read", "a:raed", "b"]);
-    assert_eq!(Draft::new().builder.undeclared(&names), []);
-    let faults = Draft::new().scope("a:read", &[]).builder.undeclared(&names);
+    assert_eq!(Draft::new().builder.check_declared_member("include", "x", &names), []);
+    let faults = Draft::new().scope("a:read", &[]).builder.check_declared_member("include", "x", &names);
     let told: Vec<(&str, Option<&str>)> = faults.iter().map(|fault| (&*fault.subject, fault.help.as_deref())).collect();
     assert_eq!(told, [("a:raed", Some("did you mean `a:read`?")), ("b", Some("declare it under `scopes`"))]);
 }

@@ -192,7 +192,7 @@ fn an_explanation_says_which_grants_would_do() {
     let gate = profiles();
     let sufficient = |request: &str| gate.explain(request, &[]).sufficient;
     let does = |scopes: &[&str], levels: &[&'static str]| {
-        Some(Sufficient { scopes: vec![owned(scopes)], levels: levels.to_vec() })
+        Some(Sufficient { attributes: Vec::new(), scopes: vec![owned(scopes)], levels: levels.to_vec() })
     };
     assert_eq!(
         sufficient("GET /api/profiles/1?include=lists"),

@@ -46,11 +46,11 @@ fn the_path_chooses_before_the_method() {
 #[test]
 fn a_named_method_beats_any_and_head_follows_get_unless_named() {
     let gate = Draft::new()
-        .route("ANY /a", &["any"])
+        .route("ANY /a", &["all"])
         .route("GET /a", &["get"])
         .route("HEAD /b", &["head"])
         .route("GET /b", &["get"])
-        .route("ANY /c", &["any"])
+        .route("ANY /c", &["all"])
         .finish();
     assert_eq!(gate.label("GET /a").as_deref(), Some("GET /a"));
     assert_eq!(gate.label("HEAD /a").as_deref(), Some("GET /a"));

@@ -1,6 +1,6 @@
 //! Tests of the tests: what can be taken out of a policy without any of its tests noticing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::PolicyTest;
 use crate::policy::{Ask, Policy, RouteId};
@@ -12,6 +12,8 @@ pub struct Mutation {
     pub tried: usize,
     /// Those that no test missed.
     pub survivors: Vec<Ask>,
+    /// The routes that the request of a test belongs to.
+    pub tested: HashSet<RouteId>,
 }
 
 /// Takes out each scope and each alternative in turn, and runs `tests`, all of which hold under the policy as it is.
@@ -29,5 +31,6 @@ pub fn mutate(policy: &mut Policy, tests: &[PolicyTest]) -> Mutation {
         let concerned = || ask.routes.iter().filter_map(|route| by_route.get(route)).flatten();
         !policy.without(ask, |mutant| concerned().any(|test| test.run(mutant).is_err()))
     };
-    Mutation { tried, survivors: asks.into_iter().filter(survives).collect() }
+    let survivors = asks.into_iter().filter(survives).collect();
+    Mutation { tried, survivors, tested: by_route.into_keys().collect() }
 }

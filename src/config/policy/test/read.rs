@@ -44,7 +44,7 @@ fn test(reader: &mut Reader<'_>, item: &Field<'_>, known: Known<'_>) -> Option<P
     let principal = principal(reader, item, (&fields, known));
     let expected = expected(reader, item, &fields);
     let ((method, target), span) = request?;
-    Some(PolicyTest { method, target, principal: principal?, expected: expected?, place: reader.prepare(span) })
+    Some(PolicyTest { method, target, principal: principal?, expected: expected?, place: reader.prepare(span), span })
 }
 
 fn method_and_target(text: &str) -> Result<(String, String), Complaint> {
