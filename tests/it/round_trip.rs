@@ -61,7 +61,7 @@ struct Written {
 }
 
 /// Scopes, some of which YAML would take for something other than text.
-const SCOPES: [&str; 8] = ["profiles:read", "no", "1e3", "null", "0x1f", "a#b", "~", "true"];
+const SCOPES: [&str; 8] = ["profiles:read", "no", "1e3", "null", "0x1f", "a#b", "~", "on"];
 const MEMBERS: [&str; 5] = ["lists", "yes", "12", "a.b", "- x"];
 const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "ANY"];
 
