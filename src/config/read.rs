@@ -1,8 +1,10 @@
 //! Typed readers over a spanned tree. A reader never stops at a fault: it notes it with its place, and gives `None`.
 
+mod masking;
+
 use super::fault::{Fault, Severity};
 use super::substitute::{self, Substitution};
-use super::text::{self, Draft, Text, quoted};
+use super::text::{Draft, Text, quoted};
 use super::unit::Complaint;
 use crate::key::secret::Secret;
 use crate::policy::nearest;
@@ -10,9 +12,6 @@ use crate::yaml::{self, Entry, Node, Span, Value};
 
 /// The most faults that one file is told of: after that many, more do not help.
 const MOST_FAULTS: usize = 100;
-
-/// The fields that hold secrets, or maps with secrets.
-const SECRETS: [&str; 7] = ["basic", "credential", "credentials", "password", "pepper", "username", "value"];
 
 /// What a file has been found to hold, and all that is wrong with it.
 #[derive(Debug)]
@@ -172,43 +171,6 @@ impl<'s> Reader<'s> {
     /// The name of the file, as messages call it.
     pub(super) fn name(&self) -> &str {
         self.text.name()
-    }
-
-    /// Keeps the scalars of `node` out of every excerpt.
-    pub(super) fn mask(&mut self, node: &Node) {
-        match &node.value {
-            Value::Scalar(_) => self.text.mask(node.span),
-            Value::List(items) => items.iter().for_each(|item| self.mask(item)),
-            Value::Map(entries) => entries.iter().for_each(|entry| self.mask(&entry.value)),
-        }
-    }
-
-    /// Keeps the value of an unknown field out of every excerpt, where it may be a secret: the field is one with a
-    /// secret, misspelt, or its section has such and it is like none of its fields.
-    fn mask_stranger(&mut self, entry: &Entry, near: Option<&str>, known: &[&str]) {
-        if self.substitution.is_none() {
-            // A policy file, which holds no secrets.
-            return;
-        }
-        let holds = |name: &&str| SECRETS.contains(name);
-        match near {
-            Some(near) if holds(&near) => self.mask(&entry.value),
-            None if known.iter().any(holds) => self.mask(&entry.value),
-            _ => self.mask_field(&entry.key, &entry.value),
-        }
-    }
-
-    /// Keeps what looks like a secret by its name, or like a URL with a password, out of every excerpt.
-    pub(super) fn mask_field(&mut self, name: &str, node: &Node) {
-        if text::is_suspect(name) {
-            return self.mask(node);
-        }
-        match &node.value {
-            Value::Scalar(scalar) if scalar.text.contains('@') => self.mask(node),
-            Value::Scalar(_) => {}
-            Value::List(items) => items.iter().for_each(|item| self.mask_field(name, item)),
-            Value::Map(entries) => entries.iter().for_each(|entry| self.mask_field(&entry.key, &entry.value)),
-        }
     }
 
     /// The fields of a map whose fields have any names.

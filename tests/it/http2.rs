@@ -4,7 +4,7 @@ mod callers; // Callers of HTTP/2 before an upstream of HTTP/1.1.
 mod limits; // What a connection of HTTP/2 may take.
 mod upstreams; // Upstreams of HTTP/2, and what they are told.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::support::PATIENCE;
 
@@ -13,6 +13,6 @@ async fn eventually(what: &str, mut found: impl FnMut() -> bool) {
     let start = Instant::now();
     while !found() {
         assert!(start.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        tokio::task::yield_now().await;
     }
 }
