@@ -4,6 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasherDefault;
 
 use super::lenient::{self, Bytes, is_dropped};
+use smallvec::SmallVec;
+
 use super::octets::{Hashed, decoded_form, folded_with_spaces};
 use super::scope::ScopeSet;
 
@@ -129,6 +131,9 @@ impl Parameters {
     }
 }
 
+/// How many signs a member may have that `*` opens; what has more is denied, since each costs look-ups.
+const MOST_SIGNS: usize = 16;
+
 /// How deep a dotted member may be; deeper ones are denied, since each dot costs a look-up of all that is before it.
 const MOST_DOTS: usize = 32;
 
@@ -161,6 +166,8 @@ pub(super) struct RouteRule {
     rest: Option<MemberRule>,
     /// The plain forms of the listed members, where there is a `*`.
     plain: HashSet<Box<[u8]>, BuildHasherDefault<Hashed>>,
+    /// The length of the longest of them, in bytes.
+    longest: usize,
     /// Whether the members are those of the parameter's declaration, which other routes may share.
     pub(super) declared: bool,
 }
@@ -182,11 +189,12 @@ impl RouteRule {
                 _ => drop(listed.insert(member.into_bytes().into_boxed_slice(), rule)),
             }
         }
-        let plain = match rest {
-            Some(_) => listed.keys().map(|member| plain_member(member)).collect(),
+        let plain: HashSet<Box<[u8]>, BuildHasherDefault<Hashed>> = match rest {
+            Some(_) => listed.keys().map(|member| without_spaces(&plain_member(member))).collect(),
             None => HashSet::default(),
         };
-        Self { parameter, listed, rest, plain, declared: false }
+        let longest = plain.iter().map(|name| name.len()).max().unwrap_or(0);
+        Self { parameter, listed, rest, plain, longest, declared: false }
     }
 
     /// Each member with its rule, in order; `*` is the rest.
@@ -227,22 +235,30 @@ impl RouteRule {
         self.scopes_below(member, dotted)
     }
 
-    /// Whether a lenient server would read a member as a listed one, in whole or up to a sign behind it (NUL, or as in
-    /// `lists:limit(5)`, `lists[x]`, `lists=x`), or would take it for all there are (`*`). What is not UTF-8 may be read
-    /// as anything. Where members are dotted, a dot is part of a name.
+    /// Whether a lenient server would find a listed member in one: in other letters, with `-` and `_` as it likes, between
+    /// signs (`lists:limit(5)`, `a,lists`, `x/lists`), or as one of all there are (`*`). What is not UTF-8, or has more
+    /// signs than a name ever has, may be read as anything. Where members are dotted, a dot is part of a name.
     fn reads_like_listed(&self, member: &[u8], dotted: bool) -> bool {
-        if std::str::from_utf8(member).is_err() {
+        if std::str::from_utf8(member).is_err() || *member == *b"*" {
             return true;
         }
         let plain = plain_member(member);
-        let is_sign = |byte: &u8| {
-            !(byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | 0x80..) || dotted && *byte == b'.')
-        };
-        let start = plain.iter().position(|byte| !is_sign(byte) && *byte != b'-').unwrap_or(0);
-        let cut = member.split(|byte| *byte == 0).next().unwrap_or_default();
-        let signs = plain.iter().enumerate().filter(|(_, byte)| is_sign(byte)).map(|(at, _)| at);
-        let mut names = signs.chain([plain.len()]).filter_map(|end| plain.get(start..end));
-        *member == *b"*" || self.plain.contains(&plain_member(cut)) || names.any(|name| self.plain.contains(name))
+        let is_sign =
+            |byte: &u8| !(byte.is_ascii_alphanumeric() || matches!(byte, 0x80..) || (dotted && *byte == b'.'));
+        let signs: SmallVec<[usize; MOST_SIGNS]> =
+            plain.iter().enumerate().filter(|(_, byte)| is_sign(byte)).map(|(at, _)| at).take(MOST_SIGNS + 1).collect();
+        if signs.len() > MOST_SIGNS {
+            return true;
+        }
+        let starts = || [0].into_iter().chain(signs.iter().map(|at| at + 1));
+        let ends = || signs.iter().copied().chain([plain.len()]);
+        starts().any(|start| {
+            ends().filter(|end| start < *end && end - start <= self.longest + MOST_SIGNS).any(|end| {
+                let piece = plain.get(start..end).unwrap_or_default();
+                let joined: Bytes = piece.iter().copied().filter(|byte| *byte != b' ').collect();
+                self.plain.contains(&*joined)
+            })
+        })
     }
 
     fn scopes_below(&self, member: &[u8], dotted: bool) -> Option<ScopeSet> {
@@ -272,7 +288,25 @@ impl MemberRule {
     }
 }
 
-/// What the most lenient server would make of a member: without letter case and blanks.
+fn without_spaces(plain: &[u8]) -> Box<[u8]> {
+    plain.iter().copied().filter(|byte| *byte != b' ').collect()
+}
+
+/// What the most lenient server would make of a member: without letter case, `-` and `_`, and with blanks and `__` as
+/// spaces.
 fn plain_member(member: &[u8]) -> Box<[u8]> {
-    folded_with_spaces(member).into_iter().filter(|byte| !is_dropped(*byte)).collect()
+    let folded = folded_with_spaces(member);
+    let mut plain = Vec::with_capacity(folded.len());
+    let mut rest = folded.as_slice();
+    while let Some((byte, after)) = rest.split_first() {
+        let parts = rest.starts_with(b"__");
+        match byte {
+            b'_' if parts => plain.push(b' '),
+            b'-' | b'_' => {}
+            byte if is_dropped(*byte) => plain.push(b' '),
+            byte => plain.push(*byte),
+        }
+        rest = if parts { after.get(1..).unwrap_or_default() } else { after };
+    }
+    plain.into()
 }

@@ -140,6 +140,11 @@ impl<'t> JudgedPath<'t> {
         })
     }
 
+    /// How many segments stand before the first with an encoded slash.
+    pub(super) fn segments_before_encoded_slash(&self) -> usize {
+        self.places.iter().take_while(|place| !place.encoded_slash).count()
+    }
+
     /// Whether a segment is needlessly encoded.
     pub(super) fn is_needlessly_encoded(&self) -> bool {
         self.places.iter().any(|place| place.needless)
@@ -292,9 +297,9 @@ fn judge_segment(rest: &[u8], start: usize) -> Result<(Place, &[u8]), PathFault>
     Ok((place, after))
 }
 
-/// Whether a decoded byte may stand in a segment as it is (`pchar`, RFC 3986, section 3.3).
+/// Whether a decoded byte is one that no client encodes: unreserved (RFC 3986, section 2.3), but for `~`, which old ones do.
 fn stands_for_itself(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@".contains(&byte)
+    byte.is_ascii_alphanumeric() || b"-._".contains(&byte)
 }
 
 /// Whether a byte of a path stands for itself whatever is beside it.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::octets::shown;
 use super::path::{JudgedPath, PathFault};
-use super::route::Route;
+use super::route::{Access, Route};
 use super::trie::{Found, LeafId, NearMiss};
 use super::{Denial, Policy, query};
 
@@ -100,7 +100,12 @@ impl<'t> Target<'t> {
                 let chosen = self.policy.trie.methods(leaf).choose(self.method);
                 self.route = chosen.and_then(|id| self.policy.route(id));
             }
-            Found::NearMiss(leaf, near) => self.near_miss = Some((leaf, near)),
+            // Encoding hides which of two templates is meant; the others say which the path is and which it nearly is.
+            Found::NearMiss(leaf, NearMiss::Encoding) => self.near_miss = Some((leaf, NearMiss::Encoding)),
+            Found::NearMiss(leaf, near) => match self.open_whatever_is_meant(path, leaf) {
+                Some(route) => self.route = Some(route),
+                None => self.near_miss = Some((leaf, near)),
+            },
             Found::Nothing => {}
         }
         self.stray_slash =
@@ -111,13 +116,27 @@ impl<'t> Target<'t> {
         Ok(())
     }
 
-    /// Whether no server that decodes a slash before it parts the path would find a template that says more than a
-    /// wildcard does.
+    /// The route that the path has apart from what some servers would take it for, where anyone may call both.
+    fn open_whatever_is_meant(&self, path: &JudgedPath<'t>, meant: LeafId) -> Option<&'t Route> {
+        let trie = &self.policy.trie;
+        let open = |leaf: LeafId| {
+            let id = trie.methods(leaf).choose(self.method)?;
+            self.policy.route(id).filter(|route| route.access() == Access::Anyone && route.credential().is_none())
+        };
+        open(meant)?;
+        open(trie.find_exactly(path)?)
+    }
+
+    /// Whether no server that decodes a slash before it parts the path would find a template that says more of it than a
+    /// wildcard which begins before that slash.
     fn is_one_segment(&self, path: &JudgedPath<'t>) -> bool {
         let parted = path.with_slashes_decoded();
         let Ok(parted) = JudgedPath::judge(&parted) else { return false };
         match self.policy.trie.find(&parted) {
-            Found::Leaf(leaf) | Found::NearMiss(leaf, _) => self.policy.template_at(leaf).contains("/{*"),
+            Found::Leaf(leaf) | Found::NearMiss(leaf, _) => {
+                let wildcard = self.policy.template_at(leaf).split_once("/{*");
+                wildcard.is_some_and(|(front, _)| front.matches('/').count() <= path.segments_before_encoded_slash())
+            }
             Found::Nothing => true,
         }
     }

@@ -18,6 +18,8 @@ mod hashes;
 mod model;
 /// Names of ruled parameters in every spelling, and the members behind them.
 mod names;
+/// What a path nearly is, and where that does not matter.
+mod near;
 /// Ruled query parameters.
 mod parameters;
 /// Paths: why each is refused, and what they may be taken for.

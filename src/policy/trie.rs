@@ -128,6 +128,8 @@ impl NearMiss {
 enum Reader {
     /// It decodes segments before it compares them, as policies do.
     Decoding,
+    /// As policies do, and it takes nothing for what it nearly is.
+    Exact,
     /// It compares literals with the bytes as sent, and decodes what parameters take.
     Raw,
 }
@@ -184,6 +186,11 @@ impl Trie {
         }
     }
 
+    /// The template that a path belongs to where every difference counts.
+    pub(super) fn find_exactly(&self, path: &JudgedPath<'_>) -> Option<LeafId> {
+        self.first_below((ROOT, Reader::Exact), path, 0).filter(|(_, near)| near.is_none()).map(|(leaf, _)| leaf)
+    }
+
     /// Whether servers that compare literals before they decode would find another template.
     fn has_other_reading(&self, path: &JudgedPath<'_>, leaf: LeafId) -> bool {
         path.is_needlessly_encoded()
@@ -195,10 +202,10 @@ impl Trie {
         let (node, reader) = place;
         let here = self.node(node)?;
         let Some(segment) = path.segment(at) else {
-            return here.ends(path);
+            return here.ends(path).filter(|(_, near)| reader != Reader::Exact || near.is_none());
         };
         let mut near = None;
-        let is_literal = reader == Reader::Decoding || !segment.is_needlessly_encoded();
+        let is_literal = reader != Reader::Raw || !segment.is_needlessly_encoded();
         if is_literal {
             // Those that are the segment come before those that some servers would take for it.
             let mut lookalikes: SmallVec<[NodeId; 2]> = SmallVec::new();
@@ -209,14 +216,14 @@ impl Trie {
                             return found;
                         }
                     }
-                    Some(false) => lookalikes.push(child),
-                    None => {}
+                    Some(false) if reader != Reader::Exact => lookalikes.push(child),
+                    Some(false) | None => {}
                 }
             }
             near = (!lookalikes.is_empty()).then_some(NearMiss::Spelling);
             let mut below = lookalikes.into_iter().map(|child| self.first_below((child, reader), path, at + 1));
             let spelled = below.find_map(|found| found.map(|(leaf, _)| (leaf, near)));
-            let suffixed = || self.with_other_suffix(node, path, at);
+            let suffixed = || self.with_other_suffix(node, path, at).filter(|_| reader != Reader::Exact);
             if let found @ Some(_) = spelled.or_else(suffixed) {
                 return found;
             }

@@ -114,7 +114,8 @@ impl<'d> Served<'d> {
         }
         let mut member = found.rule();
         member.doubts.insert(format!("by the name alone, from {}", join(&found.labels)));
-        (!found.labels.is_empty()).then_some(member)
+        // Operations that ask for nothing and share a name alone prove nothing.
+        (!found.labels.is_empty() && !member.scopes.is_empty()).then_some(member)
     }
 
     /// What the types ask for that a resource links to, where each of them is served; the route's own scopes besides.

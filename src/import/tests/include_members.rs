@@ -124,10 +124,10 @@ fn what_several_operations_ask_for_is_asked_together() {
 }
 
 #[test]
-fn a_member_is_open_with_a_doubt_where_the_document_states_no_scope_for_it() {
+fn a_member_is_not_open_where_what_has_its_name_asks_for_nothing() {
     let imported = plain(&["customer"], &json!({ "/customers": { "get": {} } }));
-    assert!(lines(&imported.policy).contains(&"customer: allow"), "{}", imported.policy);
-    assert!(imported.policy.contains("# doubtful: the document states no scope for GET /v2/customers"));
+    assert!(!imported.policy.contains("customer: allow"), "{}", imported.policy);
+    assert!(imported.policy.contains("serves \"customer\""), "{}", imported.policy);
 }
 
 #[test]

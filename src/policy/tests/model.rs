@@ -48,7 +48,7 @@ proptest! {
         let gate = policy.build();
         for asked in asked {
             let asked = asked.along(&policy);
-            let mut pairs: Vec<&str> = asked.query.trim_start_matches('?').split('&').collect();
+            let mut pairs: Vec<&str> = names_and_values(&asked.query).split('&').collect();
             let by = turn.index(pairs.len());
             pairs.rotate_left(by);
             let query = asked.query.strip_prefix('?').map_or(String::new(), |_| format!("?{}", pairs.join("&")));
@@ -213,7 +213,7 @@ const SPELLINGS: [&str; 11] = [
 fn readings(asked: &Asked) -> Vec<(&'static str, String, String)> {
     let decoded = decode(&asked.path);
     let (before, hidden) = decoded.split_once('?').unwrap_or((&decoded, ""));
-    let query = [asked.query.trim_start_matches('?'), hidden].join("&");
+    let query = [names_and_values(&asked.query), hidden].join("&");
     let per_segment = |change: fn(&str) -> &str| {
         let segments: Vec<String> = asked.path.split('/').map(|segment| plain(change(&decode(segment)))).collect();
         segments.join("/")

@@ -182,6 +182,12 @@ fn a_star_opens_the_rest_but_nothing_that_reads_like_a_listed_member() {
         "secret:limit(5)",
         "secret[x]",
         "-secret",
+        "a%7Csecret",
+        "x/secret",
+        "sec_ret",
+        "sec-ret",
+        "_secret",
+        "secret__x",
         "*",
     ] {
         assert_eq!(gate.ask_full(&format!("GET /p?include={member}")), "query_not_allowed", "{member}");

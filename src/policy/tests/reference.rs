@@ -103,7 +103,7 @@ fn differs_when_compared_raw(policy: &Written, route: &RouteSpec, asked: &Asked)
     let needless = |piece: &str| {
         let escapes = piece.match_indices('%').filter_map(|(at, _)| piece.get(at..at + 3));
         let mut values = escapes.flat_map(|escape| decode(escape.as_bytes(), false));
-        values.any(|value| value.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@".contains(&value))
+        values.any(|value| value.is_ascii_alphanumeric() || b"-._".contains(&value))
     };
     if !asked.path.split('/').any(needless) {
         return false;
@@ -124,7 +124,10 @@ fn is_one_segment(policy: &Written, asked: &Asked) -> bool {
     let Some(segments) = segments(&parted) else { return false };
     let matching = policy.routes.iter().filter_map(|route| Some((fits(policy, &route.template, &segments)?, route)));
     let best = matching.min_by(|left, right| left.0.cmp(&right.0));
-    best.is_none_or(|(_, route)| route.template.contains("{*"))
+    let before = asked.path.split('/').skip(1).take_while(|piece| !piece.to_lowercase().contains("%2f")).count();
+    best.is_none_or(|(_, route)| {
+        route.template.split_once("/{*").is_some_and(|(front, _)| front.matches('/').count() <= before)
+    })
 }
 
 /// The decoded segments; the last is empty where the path ends in `/`. `None`: it is ambiguous.
@@ -294,19 +297,34 @@ fn choose<'p>(policy: &'p Written, segments: &[Vec<u8>], asked: &Asked) -> Optio
     let matching = policy.routes.iter().filter_map(|route| Some((fits(policy, &route.template, segments)?, route)));
     let matching: Vec<(Match, &RouteSpec)> = matching.collect();
     let best = matching.iter().map(|(fits, _)| fits).min()?;
-    if best.1 {
-        return None;
-    }
-    let with = |method: &str| {
-        let mut routes = matching.iter().filter(|(fits, _)| fits == best).map(|(_, route)| *route);
-        routes.find(|route| route.methods.iter().any(|written| written == method))
+    let of_best = |among: &[(&[Fit], &'p RouteSpec)], best: &[Fit]| {
+        let with = |method: &str| {
+            let mut routes = among.iter().filter(|(fits, _)| *fits == best).map(|(_, route)| *route);
+            routes.find(|route| route.methods.iter().any(|written| written == method))
+        };
+        match asked.method {
+            "GET" | "POST" | "PUT" => with(asked.method).or_else(|| with("ANY")),
+            "HEAD" => with("HEAD").or_else(|| with("GET")).or_else(|| with("ANY")),
+            "OPTIONS" => with("OPTIONS"),
+            _ => None,
+        }
     };
-    match asked.method {
-        "GET" | "POST" | "PUT" => with(asked.method).or_else(|| with("ANY")),
-        "HEAD" => with("HEAD").or_else(|| with("GET")).or_else(|| with("ANY")),
-        "OPTIONS" => with("OPTIONS"),
-        _ => None,
+    let of = |near: bool| matching.iter().filter(move |(fits, _)| fits.1 == near);
+    if !best.1 {
+        let among: Vec<(&[Fit], &RouteSpec)> = of(false).map(|(fits, route)| (&*fits.0, *route)).collect();
+        return of_best(&among, &best.0);
     }
+    // Where anyone may call what is meant and what the path is, letter by letter, it does not matter which it is.
+    let nearly: Vec<(&[Fit], &RouteSpec)> = of(true).map(|(fits, route)| (&*fits.0, *route)).collect();
+    let is_exact = |fits: &Match, route: &RouteSpec| {
+        !fits.0.contains(&Fit::NearLiteral)
+            && (route.template.contains("{*") || pieces(&route.template).len() == segments.len())
+    };
+    let exact = matching.iter().filter(|(fits, route)| is_exact(fits, route));
+    let exact: Vec<(&[Fit], &RouteSpec)> = exact.map(|(fits, route)| (&*fits.0, *route)).collect();
+    let is_open = |route: &&RouteSpec| matches!(route.access, AccessSpec::Anyone) && route.credential.is_none();
+    of_best(&nearly, &best.0).filter(is_open)?;
+    of_best(&exact, exact.iter().map(|(fits, _)| *fits).min()?).filter(is_open)
 }
 
 fn outside_binding(policy: &Written, route: &RouteSpec, (segments, who): (&[Vec<u8>], &Who)) -> bool {

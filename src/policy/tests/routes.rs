@@ -133,9 +133,13 @@ fn an_encoded_slash_does_not_lead_past_a_route_that_servers_which_decode_it_woul
     let gate = Draft::new()
         .spec(RouteSpec { access: AccessSpec::Scopes { all_of: owned(&["files"]), any_of: vec![] }, ..files })
         .route("GET /files/{name}/acl", &["acl"])
+        .route("GET /files/admin/{*rest}", &["acl"])
+        .route("GET /files/{name}/secret/{*rest}", &["acl"])
         .route("GET /{*rest}", &["rest"])
         .finish();
-    assert_eq!(gate.ask("GET /files/a%2Facl", &["files", "acl"]), "ambiguous_path");
+    for path in ["/files/a%2Facl", "/files/admin%2Fx", "/files/a%2Fsecret%2Fx"] {
+        assert_eq!(gate.ask(&format!("GET {path}"), &["files", "acl"]), "ambiguous_path", "{path}");
+    }
     assert_eq!(gate.ask("GET /files/a%2Fb", &["files"]), "allow");
 }
 

@@ -105,16 +105,9 @@ fn member_scopes(rules: Option<&[(String, MemberSpec)]>, member: &str, dotted: b
         MemberSpec::Deny => None,
         MemberSpec::Scopes(names) => Some(names.clone()),
     };
-    let plain = |name: &str| name.to_lowercase().replace(is_blank, "");
-    let begins = |name: &str, listed: &str| {
-        let is_sign = |letter: char| letter.is_ascii() && !letter.is_ascii_alphanumeric() && !"_-".contains(letter);
-        let is_sign = |letter: char| is_sign(letter) && !(dotted && name.contains('.') && letter == '.');
-        let name = name.trim_start_matches(|letter| is_sign(letter) || letter == '-');
-        name.strip_prefix(listed).is_some_and(|rest| rest.chars().next().is_none_or(is_sign))
-    };
     let near = member == "*"
         || member.contains('\u{fffd}')
-        || rules.iter().any(|(listed, _)| listed != "*" && begins(&plain(member), &plain(listed)));
+        || rules.iter().any(|(listed, _)| listed != "*" && stands_in(member, listed, dotted));
     if member != "*"
         && let Some(rule) = rule_of(member)
     {
@@ -131,4 +124,22 @@ fn member_scopes(rules: Option<&[(String, MemberSpec)]>, member: &str, dotted: b
             Some(all)
         }
     }
+}
+
+/// Whether a server may find a listed member in another one: between any two signs, without `-`, `_` and letter case.
+fn stands_in(member: &str, listed: &str, dotted: bool) -> bool {
+    let plain = |name: &str| {
+        let spaced: String =
+            name.to_lowercase().chars().map(|letter| if is_blank(letter) { ' ' } else { letter }).collect();
+        spaced.replace("__", " ").replace(['-', '_'], "")
+    };
+    let is_sign = |letter: char| letter.is_ascii() && !letter.is_ascii_alphanumeric() && !(dotted && letter == '.');
+    let (member, listed) = (plain(member), plain(listed).replace(' ', ""));
+    let signs: Vec<usize> = member.match_indices(is_sign).map(|(at, _)| at).collect();
+    let starts = [0].into_iter().chain(signs.iter().map(|at| at + 1));
+    let mut spans = starts.flat_map(|start| signs.iter().copied().chain([member.len()]).map(move |end| (start, end)));
+    signs.len() > 16
+        || spans.any(|(start, end)| {
+            member.get(start..end).is_some_and(|part| part.replace(' ', "") == listed && !part.is_empty())
+        })
 }
