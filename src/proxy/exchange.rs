@@ -80,7 +80,8 @@ pub(crate) async fn run(mut ends: Ends<'_>, mut lease: Lease) -> (End, Instant) 
         deadlines: Deadlines::start(&ends),
         reading: Cell::new(None),
     };
-    if ends.plan.framing == Framing::Chunked && holder::is_held(ends.ticket, ends.view) {
+    // Whatever length is announced: how long it takes to send it is up to the caller.
+    if ends.plan.framing != Framing::None && holder::is_held(ends.ticket, ends.view) {
         ends.slot.outlast();
     }
     let end = poll_fn(|cx| relay.poll(&mut ends, &mut lease, cx)).await;
