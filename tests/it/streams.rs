@@ -114,9 +114,8 @@ fn an_upload_ends_with_its_key_whatever_it_announced_and_is_told_so() {
             connection.note(if whole { "whole" } else { "cut" });
         });
         let mut client = gateway.connect();
-        client.send(format!(
-            "POST /api/profiles HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\n{start_of_body}"
-        ));
+        client
+            .send(format!("POST /api/profiles HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\n{start_of_body}"));
         upstream.wait_for("begun");
         gateway.run(&["keys", "revoke", &id_of(&gateway, &key)]).exits(0);
         let answer = client.read();
