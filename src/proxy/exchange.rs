@@ -80,7 +80,8 @@ pub(crate) async fn run(mut ends: Ends<'_>, mut lease: Lease) -> (End, Instant) 
         deadlines: Deadlines::start(&ends),
         reading: Cell::new(None),
     };
-    if ends.plan.framing == Framing::Chunked && holder::is_held(ends.ticket, ends.view) {
+    // Whatever length is announced: how long it takes to send it is up to the caller.
+    if ends.plan.framing != Framing::None && holder::is_held(ends.ticket, ends.view) {
         ends.slot.outlast();
     }
     let end = poll_fn(|cx| relay.poll(&mut ends, &mut lease, cx)).await;
@@ -214,9 +215,10 @@ impl Relay {
         if late.write <= now {
             return Err(End::CallerGone);
         }
-        if ends.plan.grpc && ends.down.is_virtual() && self.upload.waits_for_caller() {
+        let begun = self.download.has_head();
+        if begun && ends.plan.grpc && ends.down.is_virtual() && self.upload.waits_for_caller() {
             // A stream of messages may be silent for as long as both sides like: gRPC has deadlines of its own, and HTTP/2
-            // finds out that a caller is gone.
+            // finds out that a caller is gone. Before the answer has begun, no side but the caller has said that it is one.
             self.deadlines.upload = Moment::NEVER;
         }
         let late = &self.deadlines;

@@ -1,6 +1,6 @@
 //! The key behind an exchange that lasts, asked for again for as long as it does.
 //!
-//! A request is decided once. A tunnel, and an answer or a body whose end nobody has announced, may go on for days: they
+//! A request is decided once. A tunnel, an upload, and an answer whose end nobody has announced may go on for days: they
 //! end with the key that opened them. The sweep of the worker tells such an exchange when there is something to ask (see
 //! [`super::watch::Slot::outlast`]); an ordinary request pays for none of it.
 

@@ -105,23 +105,24 @@ fn a_stream_ends_with_its_key_and_never_looks_whole() {
 }
 
 #[test]
-fn an_upload_without_an_announced_end_ends_with_its_key_and_is_told_so() {
-    let (upstream, gateway, key) = start(|connection| {
-        let Some(mut request) = connection.request_head() else { return };
-        connection.note("begun");
-        let whole = connection.rest(&mut request);
-        connection.note(if whole { "whole" } else { "cut" });
-    });
-    let mut client = gateway.connect();
-    client.send(format!(
-        "POST /api/profiles HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n"
-    ));
-    upstream.wait_for("begun");
-    gateway.run(&["keys", "revoke", &id_of(&gateway, &key)]).exits(0);
-    let answer = client.read();
-    assert_eq!((answer.status(), answer.code().as_str()), (401, "invalid_key"));
-    client.assert_closed();
-    upstream.wait_for("cut");
+fn an_upload_ends_with_its_key_whatever_it_announced_and_is_told_so() {
+    for start_of_body in ["Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n", "Content-Length: 1000000000000\r\n\r\na"] {
+        let (upstream, gateway, key) = start(|connection| {
+            let Some(mut request) = connection.request_head() else { return };
+            connection.note("begun");
+            let whole = connection.rest(&mut request);
+            connection.note(if whole { "whole" } else { "cut" });
+        });
+        let mut client = gateway.connect();
+        client
+            .send(format!("POST /api/profiles HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\n{start_of_body}"));
+        upstream.wait_for("begun");
+        gateway.run(&["keys", "revoke", &id_of(&gateway, &key)]).exits(0);
+        let answer = client.read();
+        assert_eq!((answer.status(), answer.code().as_str()), (401, "invalid_key"));
+        client.assert_closed();
+        upstream.wait_for("cut");
+    }
 }
 
 #[test]

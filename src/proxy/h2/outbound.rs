@@ -63,7 +63,7 @@ async fn exchange(
         if let Poll::Ready(done) = download.as_mut().poll(cx) {
             return Poll::Ready(done);
         }
-        if uploading { Poll::Pending } else { pipe.poll_gone(cx).map(|()| Err(Stopped)) }
+        if uploading { Poll::Pending } else { pipe.poll_abandoned(cx).map(|()| Err(Stopped)) }
     })
     .await
 }
@@ -73,6 +73,8 @@ async fn upload(body: (Body, Bytes), mut stream: SendStream<Bytes>, pipe: &Pipe)
     match relay(body, &mut stream, pipe, Patience::While(pipe)).await {
         Ok(Over::Whole) => {}
         Ok(Over::Cut) => stream.send_reset(Reason::CANCEL),
+        // Nobody waits for an answer: what was not sent must hold neither room nor memory.
+        Err(Stopped) if pipe.is_abandoned() => stream.send_reset(Reason::CANCEL),
         // The upstream wants no more of it, which is no reason to hear no more of it.
         Err(Stopped) => {}
     }

@@ -50,7 +50,7 @@ impl Patience<'_> {
                 slot.arm(deadline, cx);
                 if slot.now() >= deadline { Poll::Ready(()) } else { Poll::Pending }
             }
-            Self::While(pipe) => pipe.poll_gone(cx),
+            Self::While(pipe) => pipe.poll_abandoned(cx),
         }
     }
 }

@@ -32,12 +32,14 @@ struct Lane {
     closed: bool,
     reader: Option<Waker>,
     writer: Option<Waker>,
+    /// Waits for the end alone, whatever else is read and written meanwhile.
+    mourner: Option<Waker>,
 }
 
 impl Lane {
     fn close(&mut self) {
         self.closed = true;
-        for waker in [self.reader.take(), self.writer.take()].into_iter().flatten() {
+        for waker in [self.reader.take(), self.writer.take(), self.mourner.take()].into_iter().flatten() {
             waker.wake();
         }
     }
@@ -103,13 +105,17 @@ impl Pipe {
         Ok(())
     }
 
-    /// Ready once the other end is gone or will write no more, and all it wrote was read.
-    pub(crate) fn poll_gone(&self, cx: &Context<'_>) -> Poll<()> {
-        let mut lane = self.reads.borrow_mut();
-        if lane.closed && lane.bytes.is_empty() {
+    /// Nobody reads any more what this end writes: the other one was dropped. What it wrote may still be there.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.writes.borrow().closed
+    }
+
+    /// Ready once this end is abandoned.
+    pub(crate) fn poll_abandoned(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.is_abandoned() {
             return Poll::Ready(());
         }
-        wait(&mut lane.reader, cx);
+        wait(&mut self.writes.borrow_mut().mourner, cx);
         Poll::Pending
     }
 }
@@ -208,6 +214,19 @@ mod tests {
         assert_eq!(take(&other), Poll::Ready(None));
         other.write_all(b"still here").await.unwrap();
         assert_eq!(take(&one), Poll::Ready(Some(Bytes::from_static(b"still here"))));
+    }
+
+    #[tokio::test]
+    async fn an_end_is_abandoned_when_the_other_is_dropped_whatever_is_left_to_read() {
+        let (mut one, other) = Pipe::pair();
+        one.write_all(b"unread").await.unwrap();
+        one.shutdown().await.unwrap();
+        assert!(!other.is_abandoned(), "it still reads");
+        tokio::join!(biased; poll_fn(|cx| other.poll_abandoned(cx)), async {
+            tokio::task::yield_now().await;
+            drop(one);
+        });
+        assert!(other.is_abandoned());
     }
 
     #[tokio::test]

@@ -218,6 +218,36 @@ fn an_answer_passes_with_its_interim_heads_and_its_trailers() {
 }
 
 #[test]
+fn a_silent_grpc_upload_has_a_deadline_until_its_answer_has_begun() {
+    let upstream = Upstream::start(|connection| {
+        let Some(mut request) = connection.request_head() else { return };
+        if request.target().ends_with("answered") {
+            connection.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        }
+        if connection.rest(&mut request) {
+            connection.send("0\r\n\r\n");
+        }
+    });
+    let setup = Setup::new(&upstream).routes("  POST /x: { auth: anyone }\n");
+    let gateway = setup.config("limits: { body_stall: 1s }").start();
+    run(async {
+        let mut caller = Caller::connect(gateway.address()).await;
+        let head = |caller: &Caller, target| caller.head("POST", target, "").header("content-type", "application/grpc");
+        let begun = head(&caller, "/api/x?answered");
+        let (response, mut answered) = caller.begin(begun).await;
+        let mut body = response.await.expect("the head of an answer").into_body();
+        let silent = head(&caller, "/api/x");
+        let (response, mut stream) = caller.begin(silent).await;
+        stream.send_data(Bytes::from_static(b"half"), false).expect("data");
+        let answer = read(response).await.expect("an answer");
+        assert_eq!((answer.status, answer.field("grpc-status"), answer.alone), (200, "3", true), "408, as gRPC has it");
+        // By now the first one has been silent for longer than a body may be.
+        answered.send_data(Bytes::new(), true).expect("the end");
+        assert!(body.data().await.is_none_or(|data| data.is_ok_and(|data| data.is_empty())));
+    });
+}
+
+#[test]
 fn an_answer_that_breaks_off_ends_in_a_reset() {
     for start in ["Content-Length: 5\r\n\r\nabc", "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"] {
         let upstream = Upstream::start(move |connection| {

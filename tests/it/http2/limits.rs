@@ -6,8 +6,8 @@ use bytes::Bytes;
 use h2::Reason;
 
 use super::eventually;
-use crate::support::http2::{Caller, read, run};
-use crate::support::{Setup, Upstream};
+use crate::support::http2::{Caller, Upstream2, answer_ok, read, run};
+use crate::support::{Call, Setup, Upstream};
 
 const OPEN: &str = "  GET|POST /x: { auth: anyone }\n";
 
@@ -83,6 +83,29 @@ fn a_connection_whose_streams_are_given_up_too_often_is_closed() {
         let reason = ended.expect_err("a GOAWAY").reason();
         assert_eq!(reason, Some(Reason::ENHANCE_YOUR_CALM));
     });
+}
+
+#[test]
+fn an_upload_that_is_given_up_before_a_full_window_is_reset_and_makes_room_for_others() {
+    let upstream = Upstream2::start(|shared, request, mut respond| async move {
+        if request.uri().query() == Some("stalls") {
+            // What is not read takes up the window of the whole connection.
+            shared.note("stalled");
+            let reason = poll_fn(|cx| respond.poll_reset(cx)).await;
+            shared.note(if reason.is_ok_and(|reason| reason == Reason::CANCEL) { "cancelled" } else { "lost" });
+        } else if shared.whole(request).await.is_some() {
+            answer_ok(&mut respond);
+        }
+    });
+    let setup = Setup::for_url(&upstream.url()).upstream("  protocol: h2c").routes(OPEN);
+    let gateway = setup.config("workers: 1\nlimits: { body_stall: 1s }").start();
+    let mut client = gateway.connect();
+    client.send(Call::post("/api/x?stalls").body(vec![b'x'; 128 << 10]).bytes());
+    upstream.wait_for("stalled");
+    drop(client);
+    upstream.wait_for("cancelled");
+    let answer = gateway.answer(&Call::post("/api/x").body("small"));
+    assert_eq!((answer.status(), upstream.connections()), (200, 1), "{}", answer.text());
 }
 
 #[test]
