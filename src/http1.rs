@@ -8,7 +8,7 @@
 //! | request line | token, one space, a target of visible or UTF-8 bytes, one space, `HTTP/1.0` or `HTTP/1.1` |
 //! | field line | token, colon at once, a value without control bytes but tab; no folded lines |
 //! | `Host` | exactly one: a name of letters, digits, `-._~`, or an address, and an optional port |
-//! | `Content-Length` | at most one, digits alone, below 2^64, never beside `Transfer-Encoding` |
+//! | `Content-Length` | at most one, digits alone, below 2^63, never beside `Transfer-Encoding` |
 //! | `Transfer-Encoding` | at most one, exactly `chunked`, never in HTTP/1.0 |
 //! | `Expect` | `100-continue` once |
 //! | `Connection` | a list of at most 32 tokens and 1024 bytes; in a request it may not name framing, `Host` or a credential |

@@ -26,6 +26,9 @@ pub enum ResponseFraming {
     UntilClose,
 }
 
+/// The longest body that may be announced, in bytes: what servers that count with a sign can count.
+const MOST: u64 = i64::MAX as u64;
+
 /// The framing fields met so far in one head.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Framed {
@@ -38,10 +41,10 @@ impl Framed {
         if self.length.is_some() {
             return Err(HeadFault::BadRequest("Content-Length is given twice; send it once."));
         }
-        self.length = Some(
-            decimal(value)
-                .ok_or(HeadFault::BadRequest("Content-Length is not a number below 2^64; send the length in bytes."))?,
-        );
+        self.length =
+            Some(decimal(value).filter(|length| *length <= MOST).ok_or(HeadFault::BadRequest(
+                "Content-Length is not a number below 2^63; send the length in bytes.",
+            ))?);
         self.alone()
     }
 
