@@ -92,6 +92,8 @@ BAD = {
         "version: 1\nroutes: { GET /a: { any_of: [] } }",
         "version: 1\nroutes: { GET /a: { any_of: [[]] } }",
         "version: 1\nroutes: { GET /a: { auth: everybody } }",
+        "version: 1\nroutes: { TRACE /a: a }",
+        "version: 1\nroutes: { GET /a//b: a }",
         "version: 1\nroutes: { GET /a: { auth: key, scopes: a } }",
         "version: 1\nroutes: { GET /a: { credential: x } }",
         "version: 1\nroutes: { GET /a: { scopes: a, upgrades: x } }",
@@ -132,8 +134,6 @@ LOOSER = {
         "{}": "flags or variables may give what is missing",
     },
     "policy": {
-        "version: 1\nroutes: { TRACE /a: a }": "methods are checked by code, which says what is wrong with each",
-        "version: 1\nroutes: { GET /a//b: a }": "templates are taken apart by code",
         "version: 1\nroutes: { 'GET /a/{x}': a, 'GET /a/{y}': b }": "names are compared",
         "version: 1\nscopes: { a: A }\nroutes: { GET /a: b }": "names are looked up",
         "version: 1\nroutes: { GET /a: { scopes: a, query: { include: x } } }": "names are looked up",
