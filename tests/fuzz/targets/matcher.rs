@@ -51,7 +51,7 @@ fn route(template: &str) -> RouteSpec {
     RouteSpec {
         methods: vec!["GET".to_owned()],
         template: template.to_owned(),
-        access: AccessSpec::Anyone,
+        access: AccessSpec::Key,
         query: Vec::new(),
         credential: None,
         encoded_slash: false,
