@@ -42,7 +42,8 @@ pub use policy::test::{PolicyTest, run_tests};
 pub use source::{Environment, Overrides, Source};
 pub use tls::{Certificate, MinVersion, Roots, ServerTls};
 pub use upstream::{
-    Ca, HostRule, Protocol, Retries, Timeouts, Upstream, UpstreamAddress, UpstreamCredential, UpstreamTls,
+    Ca, Health, HostRule, Protocol, Retries, Timeouts, Upstream, UpstreamAddress, UpstreamCredential, UpstreamTls,
+    UpstreamUrl,
 };
 
 /// The JSON Schema of `scopegate.yaml`, for editors. A test holds it to what the readers here know.

@@ -5,14 +5,14 @@
 
 mod expiry;
 pub mod reload;
+mod server;
 mod tls;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ServerConfig};
+use rustls::ServerConfig;
 
 use crate::config::UpstreamCredential;
 use crate::key::digest::Hasher;
@@ -26,6 +26,7 @@ pub use crate::config::{
     Accept, Config, Cors, ErrorFormat, HostRule, Limits, Mode, Origins, Protocol, Timeouts, Underscores,
     UpstreamAddress,
 };
+pub use server::{Resolved, Server, Standing};
 
 /// One generation of the configuration, with what is worked out from it once.
 pub struct Snapshot {
@@ -35,8 +36,8 @@ pub struct Snapshot {
     pub config: Config,
     /// How a key becomes the digest that is looked up.
     pub hasher: Hasher,
-    /// TLS settings towards the upstream and the name its certificate must bear; absent for cleartext.
-    pub tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    /// The servers of the upstream; at least one.
+    pub servers: Vec<Server>,
     /// TLS settings towards callers; absent where no listener ends TLS.
     pub server_tls: Option<Arc<ServerConfig>>,
     credentials: Vec<CredentialLine>,
@@ -108,7 +109,7 @@ impl Snapshot {
         Ok(Self {
             generation,
             hasher: Hasher::new(config.keys.pepper.as_ref()),
-            tls: tls::client(&config.upstream)?,
+            servers: Server::all(&config.upstream)?,
             server_tls: config.tls.as_ref().map(tls::server).transpose()?,
             default_credential: default,
             credential_of: routes.iter().map(place_of).collect(),
@@ -121,9 +122,13 @@ impl Snapshot {
 
     /// Takes over from the snapshot before this one what has not changed since: TLS sessions can be resumed for as long
     /// as the certificate is the same. Where `tls` is gone, its listeners are still there, and never become cleartext.
+    /// A server that is out stays out.
     pub fn succeed(&mut self, before: &Self) {
         if self.config.tls.is_none() || self.config.tls == before.config.tls {
             self.server_tls.clone_from(&before.server_tls);
+        }
+        for server in &mut self.servers {
+            server.succeed(&before.servers);
         }
     }
 
@@ -135,16 +140,6 @@ impl Snapshot {
             None => self.default_credential,
         };
         place.and_then(|place| self.credentials.get(place))
-    }
-
-    /// True when the upstream is the same under `other`, so that connections to it may be kept. TLS settings are files
-    /// that may have been renewed, so connections with TLS are never taken over.
-    pub fn same_upstream(&self, other: &Self) -> bool {
-        let (one, other_upstream) = (&self.config.upstream, &other.config.upstream);
-        one.address == other_upstream.address
-            && one.protocol == other_upstream.protocol
-            && self.tls.is_none()
-            && other.tls.is_none()
     }
 
     /// Where requests of this route are counted.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::listen::Address;
 use super::text::quoted;
 use super::unit::Complaint;
-use super::upstream::UpstreamAddress;
+use super::upstream::{UpstreamAddress, UpstreamUrl};
 
 /// The longest path that a Unix socket can have, in bytes (`sun_path` without its final NUL).
 const UNIX_PATH: usize = 107;
@@ -76,9 +76,10 @@ fn unix(path: &str, folder: &Path) -> Result<PathBuf, Complaint> {
 }
 
 /// The URL of an upstream: its address, and its authority with a default port left out.
-pub(super) fn upstream(text: &str, folder: &Path) -> Result<(UpstreamAddress, Box<str>), Complaint> {
+pub(super) fn upstream(text: &str, folder: &Path) -> Result<UpstreamUrl, Complaint> {
     if let Some(path) = text.strip_prefix("unix:") {
-        return unix(path, folder).map(|path| (UpstreamAddress::Unix(path), "localhost".into()));
+        return unix(path, folder)
+            .map(|path| UpstreamUrl { address: UpstreamAddress::Unix(path), authority: "localhost".into() });
     }
     let Some((scheme, rest)) = text.split_once("://") else {
         return Err(Complaint::new(format!("{} is not a URL", quoted(text)), URL_HELP));
@@ -113,7 +114,7 @@ pub(super) fn upstream(text: &str, folder: &Path) -> Result<(UpstreamAddress, Bo
     let port = port.unwrap_or(default_port);
     let authority = if port == default_port { shown } else { format!("{shown}:{port}") };
     let host = host.into_boxed_str();
-    Ok((UpstreamAddress::Tcp { host, port, tls }, authority.into_boxed_str()))
+    Ok(UpstreamUrl { address: UpstreamAddress::Tcp { host, port, tls }, authority: authority.into_boxed_str() })
 }
 
 /// A `Host` value: a name or an IP address, perhaps with a port; lower-cased.
@@ -175,7 +176,7 @@ mod tests {
     use super::*;
 
     fn url(text: &str) -> Result<(UpstreamAddress, Box<str>), Complaint> {
-        upstream(text, Path::new("/etc/scopegate"))
+        upstream(text, Path::new("/etc/scopegate")).map(|url| (url.address, url.authority))
     }
 
     fn tcp(host: &str, port: u16, tls: bool) -> UpstreamAddress {

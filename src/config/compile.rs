@@ -17,7 +17,7 @@ use super::text::quoted;
 use super::tls::read::Place;
 use super::unit::Complaint;
 use super::upstream::read::Inputs;
-use super::{Config, Keys, Listen, Loaded, ServerTls, Upstream};
+use super::{Config, Keys, Listen, Loaded, ServerTls, Upstream, UpstreamUrl};
 use rest::Rest;
 
 use crate::policy::scope::Vocabulary;
@@ -62,7 +62,7 @@ struct Compile<'s> {
 /// The values that override the file, where there are any.
 struct Overridden {
     listen: Option<Vec<super::Address>>,
-    upstream: Option<Upstream>,
+    upstream: Option<UpstreamUrl>,
     policy: Option<PathBuf>,
     store: Option<super::StoreLocation>,
     admin: Option<std::net::SocketAddr>,
@@ -153,7 +153,7 @@ impl Compile<'_> {
             listen: self.replace(Override::Listen, |text| {
                 text.split(',').map(|item| address::listen(item.trim(), here)).collect()
             }),
-            upstream: self.replace(Override::Upstream, |text| address::upstream(text, here)).map(Upstream::at),
+            upstream: self.replace(Override::Upstream, |text| address::upstream(text, here)),
             policy: self.replace(Override::Policy, |text| match text {
                 "" => Err(Complaint::new("names no file", "name the policy file, as in `policy.yaml`")),
                 path => Ok(PathBuf::from(path)),
@@ -211,7 +211,7 @@ impl Compile<'_> {
         &mut self,
         reader: &mut Reader<'_>,
         fields: &Fields<'_>,
-        overridden: Option<Upstream>,
+        overridden: Option<UpstreamUrl>,
     ) -> Option<Upstream> {
         let Some(field) = fields.find("upstream") else {
             if overridden.is_none() && self.source.find(Override::Upstream).is_none() && !fields.means("upstream") {
@@ -221,12 +221,9 @@ impl Compile<'_> {
                     "write `upstream: { url: http://127.0.0.1:3000 }`",
                 );
             }
-            return overridden;
+            return overridden.map(|url| Upstream::at(vec![url]));
         };
-        let inputs = Inputs {
-            address: overridden.map(|upstream| (upstream.address, upstream.authority)),
-            place: Place { folder: &self.folder, files: &self.files },
-        };
+        let inputs = Inputs { address: overridden, place: Place { folder: &self.folder, files: &self.files } };
         Upstream::read(reader, &field, inputs)
     }
 

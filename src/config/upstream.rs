@@ -8,14 +8,13 @@ use super::tls::{Certificate, Roots};
 use crate::key::secret::Secret;
 
 pub(super) mod read;
+mod urls;
 
 /// The upstream and everything about speaking to it.
 #[derive(Debug)]
 pub struct Upstream {
-    /// Where to connect.
-    pub address: UpstreamAddress,
-    /// `host[:port]` as in the URL, lower-cased, a default port left out; `localhost` for a Unix socket.
-    pub authority: Box<str>,
+    /// Where to connect: one server of the API or several, each with the same answers. All have TLS or none has.
+    pub urls: Vec<UpstreamUrl>,
     /// What is spoken with it.
     pub protocol: Protocol,
     /// What `Host` says upstream.
@@ -30,8 +29,30 @@ pub struct Upstream {
     pub timeouts: Timeouts,
     /// What may be tried again, and how often.
     pub retries: Retries,
+    /// When one of several servers is left out.
+    pub health: Health,
     /// How many requests may wait for an upstream connection at once.
     pub max_pending: usize,
+}
+
+/// One server of the upstream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpstreamUrl {
+    /// Where to connect.
+    pub address: UpstreamAddress,
+    /// `host[:port]` as in the URL, lower-cased, a default port left out; `localhost` for a Unix socket.
+    pub authority: Box<str>,
+}
+
+/// When one of several servers is left out, and when it is asked again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// What is fetched to see how a server is; `None`: requests alone tell.
+    pub path: Option<Box<str>>,
+    /// How often it is fetched, and how long a server that failed is left out at first.
+    pub interval: Duration,
+    /// Failures in a row after which a server is left out.
+    pub eject_after: u32,
 }
 
 /// Where the upstream is.

@@ -20,7 +20,7 @@ use super::buffer::Buffer;
 use super::error::ProxyError;
 use super::stream::Stream;
 use super::ticket::Ticket;
-use super::upstream::{Lease, Pending};
+use super::upstream::{Lease, Pending, Pool};
 use super::watch::{Moment, Slot};
 use super::worker::{View, Worker};
 use super::{holder, tunnel};
@@ -35,6 +35,8 @@ const HOLD: Duration = Duration::from_secs(1);
 pub(crate) struct Ends<'c> {
     pub(crate) worker: &'c Worker,
     pub(crate) view: &'c View,
+    /// Where the connection goes back to.
+    pub(crate) pool: &'c Pool,
     pub(crate) plan: &'c Plan,
     pub(crate) slot: &'c Slot,
     pub(crate) down: &'c mut Stream,
@@ -103,9 +105,9 @@ pub(crate) async fn run(mut ends: Ends<'_>, mut lease: Lease) -> (End, Instant) 
     }
     if matches!(end, End::Complete { .. }) && relay.upload.is_sent() && relay.download.is_reusable() {
         if relay.download.bodyless {
-            ends.view.pool.put_to_rest(lease);
+            ends.pool.put_to_rest(lease);
         } else {
-            ends.view.pool.put(lease);
+            ends.pool.put(lease);
         }
     }
     relay.download.give_back(ends.worker);
@@ -168,7 +170,7 @@ impl Relay {
                 }
                 if !self.download.has_head() {
                     // From now on it is the upstream that is waited for.
-                    ends.pending.get_or_insert_with(|| ends.view.pool.count());
+                    ends.pending.get_or_insert_with(|| ends.worker.gate.count());
                     let response = ends.view.snapshot.config.upstream.timeouts.response;
                     self.deadlines.answer = ends.slot.now().after(response);
                 }

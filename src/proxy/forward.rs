@@ -51,7 +51,8 @@ pub(crate) fn write_head(head: &RequestHead<'_>, outgoing: &Outgoing<'_>, out: &
     out.extend_from_slice(match &config.upstream.host {
         HostRule::Name(name) => name.as_bytes(),
         HostRule::Preserve => head.host,
-        HostRule::Url => config.upstream.authority.as_bytes(),
+        // Where another server is asked than the first, its own name is put in the place of this one.
+        HostRule::Url => config.upstream.urls.first().map_or(&b""[..], |url| url.authority.as_bytes()),
     });
     out.extend_from_slice(b"\r\n");
     let told = client::told(head, &config.trusted_proxies, outgoing.peer.address);

@@ -4,27 +4,32 @@
 //! no byte was left over and both sides agreed to keep it; it is taken only while it is silent. Any doubt drops it.
 //! Otherwise one caller could be given another's answer.
 
+pub(crate) mod fleet;
+mod gate;
+pub(crate) mod health;
+mod names;
 mod sessions;
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Context;
 use std::time::Duration;
 
-use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
 use tokio::net::{TcpStream, UnixStream};
+use tokio::time::timeout;
 use tokio_rustls::{TlsConnector, TlsStream};
 
-use crate::snapshot::{Protocol, Timeouts, UpstreamAddress};
+use crate::snapshot::{Protocol, Server, Timeouts, UpstreamAddress};
 use crate::telemetry::label::Side;
 use crate::telemetry::metrics::WorkerCells;
 
 use super::stream::Stream;
 use super::watch::{Moment, TICK, Watch};
 
+pub(crate) use gate::{Gate, Pending};
 use sessions::Sessions;
 
 /// How long to wait before a refused connection is tried again.
@@ -33,28 +38,26 @@ const DIAL_PAUSE: Duration = Duration::from_millis(5);
 /// What the log says of an upstream that was asked for HTTP/2 and did not agree to it.
 const NO_H2: &str = "the upstream did not agree to HTTP/2 in the TLS handshake (ALPN); write `upstream.protocol: h1`";
 
-/// Where the upstream is and how it is reached: fixed for one generation of the configuration.
+/// Where a server of the upstream is and how it is reached: fixed for one generation of the configuration.
 #[derive(Clone)]
 pub(crate) struct Origin {
-    pub(crate) address: UpstreamAddress,
-    /// The TLS settings and the name that the certificate must bear; absent for cleartext.
-    pub(crate) tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    pub(crate) server: Server,
     pub(crate) protocol: Protocol,
 }
 
-/// One worker's idle connections to the upstream.
+/// One worker's idle connections to one server of the upstream.
 pub(crate) struct Pool {
     watch: Rc<Watch>,
     cells: Arc<WorkerCells>,
     idle: RefCell<Vec<Idle>>,
     /// Connections that carry many requests at once, where the upstream speaks HTTP/2.
     sessions: Sessions,
-    /// Requests that wait for a connection or for the head of their answer.
-    pending: Cell<usize>,
-    /// What is left to spend on retries of requests that failed; each request earns a part of one.
-    budget: Cell<f32>,
     /// The last attempt to connect failed.
     unreachable: Cell<bool>,
+    /// Whose turn it is of the addresses.
+    turn: Cell<usize>,
+    /// What the name of the server stands for; empty until it was looked up.
+    addresses: RefCell<Arc<Vec<SocketAddr>>>,
     /// Requests of an older generation still use this pool, and nobody prunes it.
     retired: Cell<bool>,
 }
@@ -79,6 +82,8 @@ pub(crate) struct Lease {
     pub(crate) stream: Stream,
     /// It carried another request before: the upstream may have closed it meanwhile.
     pub(crate) reused: bool,
+    /// Where it leads to; `None` for a Unix socket and for a stream of a connection.
+    peer: Option<SocketAddr>,
     /// Counts it among the open ones; `None` for a stream of a connection that counts itself.
     _open: Option<Open>,
 }
@@ -87,7 +92,7 @@ pub(crate) struct Lease {
 impl Lease {
     /// A connection that a test made.
     pub(crate) fn of_test(stream: Stream, reused: bool, cells: &Arc<WorkerCells>) -> Self {
-        Self { stream, reused, _open: Some(Open::new(cells, Side::Upstream)) }
+        Self { stream, reused, peer: None, _open: Some(Open::new(cells, Side::Upstream)) }
     }
 }
 
@@ -110,20 +115,6 @@ impl Drop for Open {
     }
 }
 
-/// Counts a request as pending until it is dropped.
-pub(crate) struct Pending(Rc<Pool>);
-
-impl Drop for Pending {
-    fn drop(&mut self) {
-        self.0.pending.set(self.0.pending.get().saturating_sub(1));
-    }
-}
-
-/// Retries that may be made before requests have earned any.
-const BUDGET_START: f32 = 3.0;
-/// The most that can be saved up.
-const BUDGET_MOST: f32 = 20.0;
-
 impl Pool {
     pub(crate) fn new(watch: Rc<Watch>, cells: &Arc<WorkerCells>) -> Rc<Self> {
         Rc::new(Self {
@@ -131,41 +122,17 @@ impl Pool {
             cells: Arc::clone(cells),
             idle: RefCell::default(),
             sessions: Sessions::default(),
-            pending: Cell::new(0),
-            budget: Cell::new(BUDGET_START),
             unreachable: Cell::new(false),
+            turn: Cell::new(0),
+            addresses: RefCell::default(),
             retired: Cell::new(false),
         })
-    }
-
-    /// Enters a request; `None` when `most` requests wait already.
-    pub(crate) fn enter(self: &Rc<Self>, most: usize, earned: f32) -> Option<Pending> {
-        if self.pending.get() >= most {
-            return None;
-        }
-        self.budget.set((self.budget.get() + earned).min(BUDGET_MOST));
-        Some(self.count())
-    }
-
-    /// Counts a request as pending that was let in before.
-    pub(crate) fn count(self: &Rc<Self>) -> Pending {
-        self.pending.set(self.pending.get() + 1);
-        Pending(Rc::clone(self))
     }
 
     /// How many connections are kept.
     #[cfg(test)]
     pub(crate) fn idle(&self) -> usize {
         self.idle.borrow().len()
-    }
-
-    /// Spends one retry, if there is one to spend.
-    pub(crate) fn spend_retry(&self) -> bool {
-        let left = self.budget.get() - 1.0;
-        if left >= 0.0 {
-            self.budget.set(left);
-        }
-        left >= 0.0
     }
 
     /// The connection that was put back last, if it is still silent. One that is to carry a request which cannot be
@@ -202,56 +169,103 @@ impl Pool {
     }
 
     fn keep(&self, mut lease: Lease, rest: Rest) {
-        if self.retired.get() || !lease.stream.is_drained() {
+        if self.retired.get() || !lease.stream.is_drained() || self.is_gone(lease.peer) {
             return;
         }
         lease.reused = true;
         self.idle.borrow_mut().push(Idle { lease, since: self.watch.now(), rest });
     }
 
-    /// Drops the connections that the upstream has closed and those that were idle for longer than `most`.
-    pub(crate) fn prune(&self, most: Duration, cx: &mut Context<'_>) {
+    /// Drops the connections that the upstream has closed, those to where it is no more, and those that were idle for longer than `most`.
+    pub(crate) fn prune(&self, server: &Server, most: Duration, cx: &mut Context<'_>) {
+        self.learn(&server.resolved.addresses());
         let now = self.watch.now();
         self.idle.borrow_mut().retain(|idle| idle.since.after(most) > now && !idle.lease.stream.has_news(cx));
     }
 
-    /// Dials the upstream, again if it refuses, for at most `timeouts.connect` each time. The log says when it became
-    /// unreachable and when it is back, not each failure in between.
+    /// Dials the upstream: each of its addresses once, and again if they refuse, for at most `timeouts.connect` each
+    /// time. The log says when it became unreachable and when it is back, not each failure in between.
     pub(crate) async fn dial(&self, origin: &Origin, timeouts: &Timeouts, retries: u32) -> io::Result<Lease> {
-        let mut left = retries;
+        let dialled = match self.dial_known(origin, timeouts, retries).await {
+            // The name may stand for other addresses by now.
+            Err(_) if names::is_news(&origin.server, timeouts.connect).await => {
+                self.dial_known(origin, timeouts, 0).await
+            }
+            dialled => dialled,
+        };
+        match &dialled {
+            Ok(_) if self.unreachable.replace(false) => {
+                tracing::info!(server = &*origin.server.authority, "the upstream is reachable again");
+            }
+            Err(error) if !self.unreachable.replace(true) => tell_unreachable(&origin.server, error),
+            _ => {}
+        }
+        dialled
+    }
+
+    async fn dial_known(&self, origin: &Origin, timeouts: &Timeouts, retries: u32) -> io::Result<Lease> {
+        let addresses = names::addresses(&origin.server, timeouts.connect).await?;
+        self.learn(&addresses);
+        let mut turn = self.turn.get();
+        self.turn.set(turn.wrapping_add(1));
+        let (mut untried, mut left) = (addresses.len().saturating_sub(1), retries);
         loop {
-            let attempt = tokio::time::timeout(timeouts.connect, connect(origin)).await;
-            let error = match attempt {
+            let peer = turn.checked_rem(addresses.len()).and_then(|place| addresses.get(place)).copied();
+            let error = match timeout(timeouts.connect, connect(origin, peer)).await {
                 Ok(Ok(stream)) => {
-                    if self.unreachable.replace(false) {
-                        tracing::info!("the upstream is reachable again");
-                    }
                     let open = Open::new(&self.cells, Side::Upstream);
-                    return Ok(Lease { stream, reused: false, _open: Some(open) });
+                    return Ok(Lease { stream, reused: false, peer, _open: Some(open) });
                 }
                 Ok(Err(error)) => error,
                 Err(_) => io::Error::from(io::ErrorKind::TimedOut),
             };
+            turn = turn.wrapping_add(1);
+            if untried > 0 {
+                untried -= 1;
+                continue;
+            }
             if left == 0 || error.kind() == io::ErrorKind::TimedOut {
-                if !self.unreachable.replace(true) {
-                    tracing::warn!(%error, "the upstream cannot be reached; requests are answered 503 until it is back");
-                }
                 return Err(error);
             }
             left -= 1;
             tokio::time::sleep(DIAL_PAUSE).await;
         }
     }
+
+    /// Takes note of what the name of the server stands for. Connections to other addresses carry no further request.
+    fn learn(&self, addresses: &Arc<Vec<SocketAddr>>) {
+        if Arc::ptr_eq(&self.addresses.borrow(), addresses) {
+            return;
+        }
+        *self.addresses.borrow_mut() = Arc::clone(addresses);
+        self.idle.borrow_mut().retain(|idle| !self.is_gone(idle.lease.peer));
+        self.sessions.leave(|peer| self.is_gone(peer));
+    }
+
+    /// True for an address that the name of the server stands for no more.
+    fn is_gone(&self, peer: Option<SocketAddr>) -> bool {
+        let addresses = self.addresses.borrow();
+        peer.is_some_and(|peer| !addresses.is_empty() && !addresses.contains(&peer))
+    }
 }
 
-async fn connect(origin: &Origin) -> io::Result<Stream> {
-    match &origin.address {
+fn tell_unreachable(server: &Server, error: &io::Error) {
+    let name = &*server.authority;
+    if server.standing.is_some() {
+        tracing::warn!(server = name, %error, "a server of the upstream cannot be reached; requests go to the others");
+    } else {
+        tracing::warn!(server = name, %error, "the upstream cannot be reached; requests are answered 503 until it is back");
+    }
+}
+
+async fn connect(origin: &Origin, peer: Option<SocketAddr>) -> io::Result<Stream> {
+    match &origin.server.address {
         UpstreamAddress::Unix(path) => UnixStream::connect(path).await.map(Stream::Unix),
-        UpstreamAddress::Tcp { host, port, .. } => {
-            let host = host.trim_start_matches('[').trim_end_matches(']');
-            let stream = TcpStream::connect((host, *port)).await?;
+        UpstreamAddress::Tcp { .. } => {
+            let peer = peer.ok_or(io::ErrorKind::HostUnreachable)?;
+            let stream = TcpStream::connect(peer).await?;
             stream.set_nodelay(true)?;
-            match &origin.tls {
+            match &origin.server.tls {
                 None => Ok(Stream::Tcp(stream)),
                 Some((settings, name)) => {
                     let connector = TlsConnector::from(Arc::clone(settings));
@@ -292,5 +306,26 @@ mod tests {
         pool.put_to_rest(lease());
         assert_eq!(pool.idle(), 0);
         assert!(pool.take(true, &mut cx).is_none());
+    }
+
+    #[test]
+    fn a_connection_to_an_address_that_the_name_has_lost_carries_no_further_request() {
+        let cells = Metrics::new(1).worker(0).unwrap();
+        let pool = Pool::new(Watch::new(), &cells);
+        let address = |last| SocketAddr::from(([10, 0, 0, last], 80));
+        let lease = |last| {
+            let (stream, _) = Scripted::new(script(b"", &[1], (1, 0)));
+            Lease { peer: Some(address(last)), ..Lease::of_test(Stream::Scripted(stream), false, &cells) }
+        };
+        pool.learn(&Arc::new(vec![address(1), address(2)]));
+        pool.put(lease(1));
+        pool.put(lease(2));
+        pool.learn(&Arc::new(vec![address(2), address(3)]));
+        assert_eq!(pool.idle(), 1);
+        // One that carried a request meanwhile is not kept either.
+        pool.put(lease(1));
+        assert_eq!(pool.idle(), 1);
+        pool.put(lease(3));
+        assert_eq!(pool.idle(), 2);
     }
 }

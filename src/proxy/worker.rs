@@ -18,7 +18,8 @@ use crate::telemetry::metrics::{Outcome, WorkerCells};
 use super::buffer::Buffers;
 use super::request_id::RequestIds;
 use super::ticket::Ticket;
-use super::upstream::{Origin, Pool};
+use super::upstream::Gate;
+use super::upstream::fleet::{Fleet, Means};
 use super::watch::Watch;
 
 /// Everything that the requests of one worker touch.
@@ -30,6 +31,10 @@ pub(crate) struct Worker {
     pub(crate) buffers: Buffers,
     pub(crate) request_ids: RequestIds,
     pub(crate) cells: Arc<WorkerCells>,
+    /// How many requests wait for the upstream.
+    pub(crate) gate: Rc<Gate>,
+    /// Starts what is drawn at random.
+    seed: u64,
     /// How many workers share the limits that hold for the process.
     workers: usize,
     view: RefCell<Rc<View>>,
@@ -58,8 +63,8 @@ pub(crate) struct Share {
 pub(crate) struct View {
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) head_limits: head::Limits,
-    pub(crate) origin: Origin,
-    pub(crate) pool: Rc<Pool>,
+    /// The servers of the upstream.
+    pub(crate) fleet: Fleet,
     /// This worker's part of `upstream.max_pending`.
     pub(crate) max_pending: usize,
     /// What each request adds to the retry budget.
@@ -67,17 +72,12 @@ pub(crate) struct View {
 }
 
 impl View {
-    fn of(snapshot: Arc<Snapshot>, pool: Rc<Pool>, workers: usize) -> Self {
+    fn of(snapshot: Arc<Snapshot>, fleet: Fleet, workers: usize) -> Self {
         let Limits { header_bytes, headers, target_bytes, .. } = snapshot.config.limits;
         let upstream = &snapshot.config.upstream;
         Self {
             head_limits: head::Limits { header_bytes, headers, target_bytes },
-            origin: Origin {
-                address: upstream.address.clone(),
-                tls: snapshot.tls.clone(),
-                protocol: upstream.protocol,
-            },
-            pool,
+            fleet,
             max_pending: upstream.max_pending.div_ceil(workers.max(1)),
             earned: f32::from(upstream.retries.budget_percent) / 100.0,
             snapshot,
@@ -88,7 +88,9 @@ impl View {
 impl Worker {
     pub(crate) fn new(share: Share) -> Rc<Self> {
         let watch = Watch::new();
-        let view = View::of(share.handle.load(), Pool::new(Rc::clone(&watch), &share.cells), share.workers);
+        let snapshot = share.handle.load();
+        let fleet = Fleet::of(&snapshot, None, &Means { watch: &watch, cells: &share.cells, seed: share.seed });
+        let view = View::of(snapshot, fleet, share.workers);
         Rc::new(Self {
             handle: share.handle,
             keys: share.keys,
@@ -96,6 +98,8 @@ impl Worker {
             buffers: Buffers::default(),
             request_ids: RequestIds::new(share.seed),
             cells: share.cells,
+            gate: Gate::new(),
+            seed: share.seed,
             workers: share.workers,
             view: RefCell::new(Rc::new(view)),
             access: RefCell::new(share.access),
@@ -113,12 +117,9 @@ impl Worker {
         }
         let snapshot = self.handle.load();
         // Connections to the upstream outlive a reload unless it changed where the upstream is, or how it is trusted.
-        let same = known.snapshot.same_upstream(&snapshot);
-        let pool = if same { Rc::clone(&known.pool) } else { Pool::new(Rc::clone(&self.watch), &self.cells) };
-        if !same {
-            known.pool.retire();
-        }
-        let view = Rc::new(View::of(snapshot, pool, self.workers));
+        let means = Means { watch: &self.watch, cells: &self.cells, seed: self.seed ^ snapshot.generation };
+        let fleet = Fleet::of(&snapshot, Some(&known.fleet), &means);
+        let view = Rc::new(View::of(snapshot, fleet, self.workers));
         *self.view.borrow_mut() = Rc::clone(&view);
         view
     }
@@ -139,7 +140,9 @@ impl Worker {
         self.watch.sweep(self.keys.changes());
         let view = self.view();
         let most = view.snapshot.config.upstream.timeouts.idle;
-        view.pool.prune(most, &mut Context::from_waker(Waker::noop()));
+        for server in view.fleet.servers() {
+            server.pool.prune(&server.origin.server, most, &mut Context::from_waker(Waker::noop()));
+        }
         if let Some(access) = &mut *self.access.borrow_mut() {
             access.flush();
         }

@@ -13,6 +13,7 @@ use tokio::runtime::Builder;
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout_at};
 
+use crate::proxy::upstream::health;
 use crate::proxy::watch::TICK;
 use crate::proxy::worker::{Share, Worker};
 
@@ -60,6 +61,8 @@ async fn serve(number: usize, worker: Rc<Worker>, floor: Floor) {
         own.tick();
         beats.beat(number);
     }));
+    // One worker looks after the servers of the upstream for all.
+    let health = (number == 0).then(|| spawn_local(health::watch(Rc::clone(&worker))));
     let hall = Rc::new(Hall { worker: Rc::clone(&worker), addresses, refusals: Refusals::default() });
     let accepting: Vec<_> = listeners
         .into_iter()
@@ -79,6 +82,9 @@ async fn serve(number: usize, worker: Rc<Worker>, floor: Floor) {
         tracing::warn!(connections = open.get(), "the drain timeout has passed; open connections are cut");
     }
     ticks.abort();
+    if let Some(health) = health {
+        health.abort();
+    }
 }
 
 /// The sweep of this worker, for as long as it runs.

@@ -84,10 +84,6 @@ diagnose!(
     )
 );
 diagnose!(
-    what_an_upstream_lacks_in_this_version_is_refused,
-    "policy: policy.yaml\nupstream: { urls: ['http://a'], health: { path: /up, eject_after: 3 } }\n"
-);
-diagnose!(
     http_2_needs_what_its_kind_needs,
     "policy: policy.yaml\nupstream: { url: 'http://x', protocol: h2 }\nlimits: { h2_streams: 0, h2_resets: 100 }\n"
 );

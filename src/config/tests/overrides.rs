@@ -35,7 +35,7 @@ fn an_overridden_upstream_keeps_the_rest_of_its_section() {
     let text = "policy: policy.yaml\nupstream: { credential: { header: A, value: b }, max_pending: 7 }\n";
     let case = Case::new().file("scopegate.yaml", text).variable("SCOPEGATE_UPSTREAM", "https://api.example.com");
     let upstream = case.load().unwrap().config.upstream;
-    assert_eq!(&*upstream.authority, "api.example.com");
+    assert_eq!(&*upstream.urls[0].authority, "api.example.com");
     assert!(upstream.credential.is_some());
     assert_eq!(upstream.max_pending, 7);
 }

@@ -22,7 +22,7 @@ fn the_smallest_configuration_has_the_defaults_of_the_contract() {
     let config = compiled("");
     assert_eq!(listens(&config), ["127.0.0.1:8080"]);
     assert_eq!(config.upstream.host, HostRule::Preserve);
-    assert_eq!(&*config.upstream.authority, "127.0.0.1:3000");
+    assert_eq!(&*config.upstream.urls[0].authority, "127.0.0.1:3000");
     assert!(config.upstream.credential.is_none() && config.upstream.credentials.is_empty());
     assert_eq!(config.upstream.tls.ca, Ca::System);
     assert_eq!(
@@ -127,7 +127,10 @@ fn an_https_upstream_gets_its_own_host_unless_told_otherwise() {
     assert_eq!(upstream("").host, HostRule::Url);
     assert_eq!(upstream(", host: preserve").host, HostRule::Preserve);
     assert_eq!(upstream(", host: API.example.com").host, HostRule::Name("api.example.com".into()));
-    assert_eq!(upstream("").address, UpstreamAddress::Tcp { host: "a.klaviyo.com".into(), port: 443, tls: true });
+    assert_eq!(
+        upstream("").urls[0].address,
+        UpstreamAddress::Tcp { host: "a.klaviyo.com".into(), port: 443, tls: true }
+    );
 }
 
 #[test]

@@ -1,23 +1,20 @@
 //! Reads the `upstream` section.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Ca, HostRule, Protocol, Retries, Timeouts, Upstream, UpstreamAddress, UpstreamTls};
-use crate::config::read::{Field, Fields, Reader};
-use crate::config::section::{count, fix, refuse, value};
+use super::{Ca, Health, HostRule, Protocol, Retries, Timeouts, Upstream, UpstreamTls, UpstreamUrl, urls};
+use crate::config::read::{Field, Reader};
+use crate::config::section::{count, value};
+use crate::config::text::quoted;
 use crate::config::tls::read::{self as tls, Place};
 use crate::config::unit::{self, Complaint};
 use crate::config::{address, credential};
 
-/// The address of an upstream and its authority.
-type Located = (UpstreamAddress, Box<str>);
-
 /// What the section is read with.
 #[derive(Debug)]
 pub(in crate::config) struct Inputs<'i> {
-    /// An address that overrides the URL of the file.
-    pub(in crate::config) address: Option<Located>,
+    /// An address that overrides those of the file.
+    pub(in crate::config) address: Option<UpstreamUrl>,
     /// Where files are, and what reads them.
     pub(in crate::config) place: Place<'i>,
 }
@@ -39,6 +36,12 @@ impl Default for Retries {
     }
 }
 
+impl Default for Health {
+    fn default() -> Self {
+        Self { path: None, interval: Duration::from_secs(5), eject_after: 5 }
+    }
+}
+
 impl Default for UpstreamTls {
     fn default() -> Self {
         Self { ca: Ca::System, client: None, server_name: None }
@@ -46,12 +49,11 @@ impl Default for UpstreamTls {
 }
 
 impl Upstream {
-    /// An upstream at `address`, of which nothing else is known.
-    pub(in crate::config) fn at((address, authority): Located) -> Self {
-        let tls = matches!(address, UpstreamAddress::Tcp { tls: true, .. });
+    /// An upstream of which nothing but the addresses is known.
+    pub(in crate::config) fn at(urls: Vec<UpstreamUrl>) -> Self {
+        let tls = urls.first().is_some_and(UpstreamUrl::has_tls);
         Self {
-            address,
-            authority,
+            urls,
             protocol: Protocol::H1,
             host: if tls { HostRule::Url } else { HostRule::Preserve },
             credential: None,
@@ -59,6 +61,7 @@ impl Upstream {
             tls: UpstreamTls::default(),
             timeouts: Timeouts::default(),
             retries: Retries::default(),
+            health: Health::default(),
             max_pending: 1024,
         }
     }
@@ -79,17 +82,19 @@ impl Upstream {
             "max_pending",
         ];
         let fields = reader.fields(field, &KNOWN)?;
-        refuse(reader, &fields, "urls", "write one `url`, and let a load balancer stand behind it");
-        if let Some(field) = fields.find("health") {
-            health(reader, &field);
-        }
-        let located = url(reader, field, &fields, &mut inputs);
+        let located = urls::read(reader, field, &fields, &mut inputs);
         // Where the address is at fault, the rest is still read for its own faults.
         let missing = located.is_none();
-        let nowhere = || (UpstreamAddress::Unix(PathBuf::new()), "localhost".into());
-        let mut upstream = Self::at(located.unwrap_or_else(nowhere));
+        let mut upstream = Self::at(located.unwrap_or_default());
         if let Some(field) = fields.find("protocol") {
-            upstream.protocol = protocol(reader, &field, Some(&upstream.address).filter(|_| !missing));
+            upstream.protocol = protocol(reader, &field, upstream.urls.first());
+        }
+        if let Some(field) = fields.find("health") {
+            upstream.health = Health::read(reader, &field);
+            if upstream.health.path.is_some() && upstream.urls.len() == 1 {
+                let help = "leave it out, or name several servers in `upstream.urls`";
+                reader.warning(field.node.span, "`upstream.health.path` is asked of nobody: there is one server", help);
+            }
         }
         if let Some(field) = fields.find("host")
             && let Some(rule) = reader.parse(&field, host)
@@ -116,28 +121,6 @@ impl Upstream {
     }
 }
 
-/// The address: what overrides the file, or else the file's `url`.
-fn url(reader: &mut Reader<'_>, section: &Field<'_>, fields: &Fields<'_>, inputs: &mut Inputs<'_>) -> Option<Located> {
-    let written = fields.find("url");
-    if let Some(url) = &written
-        && url.node.scalar().is_some_and(|scalar| scalar.text.contains('@'))
-    {
-        reader.mask(url.node);
-    }
-    match (inputs.address.take(), written) {
-        (Some(address), _) => Some(address),
-        (None, Some(url)) if !reader.has_value(&url, "write `url: http://127.0.0.1:3000`") => None,
-        (None, Some(url)) => reader.parse(&url, |text| address::upstream(text, inputs.place.folder)),
-        (None, None) => {
-            if fields.find("urls").is_none() && !fields.means("url") {
-                let complaint = Complaint::new("has no `url`", "write `url: http://127.0.0.1:3000`");
-                reader.complain(section, complaint);
-            }
-            None
-        }
-    }
-}
-
 fn host(text: &str) -> Result<HostRule, Complaint> {
     match text {
         "preserve" => Ok(HostRule::Preserve),
@@ -151,14 +134,32 @@ fn host(text: &str) -> Result<HostRule, Complaint> {
     }
 }
 
-/// Health checks are not there yet; what the reference shows as default is accepted.
-fn health(reader: &mut Reader<'_>, field: &Field<'_>) {
-    let Some(fields) = reader.fields(field, &["path", "interval", "eject_after"]) else {
-        return;
-    };
-    refuse(reader, &fields, "path", "leave it out: with one upstream nothing could be chosen instead");
-    fix(reader, &fields, "interval", "5s");
-    fix(reader, &fields, "eject_after", "5");
+impl Health {
+    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Self {
+        let usual = Self::default();
+        let Some(fields) = reader.fields(field, &["path", "interval", "eject_after"]) else {
+            return usual;
+        };
+        let path = fields.find("path").filter(|field| !Reader::is_none(field));
+        Self {
+            path: path.and_then(|field| reader.parse(&field, probed)),
+            interval: value(reader, &fields, ("interval", usual.interval), unit::positive_duration),
+            eject_after: value(reader, &fields, ("eject_after", usual.eject_after), |text| {
+                unit::number(1, 1000)(text).map(|n| u32::try_from(n).unwrap_or(u32::MAX))
+            }),
+        }
+    }
+}
+
+/// A path, perhaps with a query, that is asked for as it is written.
+fn probed(text: &str) -> Result<Box<str>, Complaint> {
+    if text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
+        return Ok(text.into());
+    }
+    Err(Complaint::new(
+        format!("{} is not a path", quoted(text)),
+        "write it as in `/healthz`; what is no visible ASCII character is percent-encoded",
+    ))
 }
 
 impl Timeouts {
@@ -220,11 +221,10 @@ impl UpstreamTls {
 }
 
 /// What is spoken with the upstream: `h2` needs TLS, in whose handshake it is agreed upon, and `h2c` is without.
-fn protocol(reader: &mut Reader<'_>, field: &Field<'_>, address: Option<&UpstreamAddress>) -> Protocol {
+fn protocol(reader: &mut Reader<'_>, field: &Field<'_>, url: Option<&UpstreamUrl>) -> Protocol {
     const KNOWN: [(&str, Protocol); 3] = [("h1", Protocol::H1), ("h2", Protocol::H2), ("h2c", Protocol::H2c)];
     let Some(protocol) = reader.choice(field, &KNOWN) else { return Protocol::H1 };
-    let Some(address) = address else { return protocol };
-    let tls = matches!(address, UpstreamAddress::Tcp { tls: true, .. });
+    let Some(tls) = url.map(UpstreamUrl::has_tls) else { return protocol };
     let complaint = match protocol {
         Protocol::H2 if !tls => Complaint::new(
             "`h2` is agreed upon in a TLS handshake, and the upstream is cleartext",

@@ -1,6 +1,7 @@
 //! From a request that was allowed to the end of its exchange: a connection to the upstream, and another try where that is
 //! safe.
 
+use std::borrow::Cow;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
@@ -11,6 +12,7 @@ use tokio::task::coop::unconstrained;
 use crate::proxy::error::ProxyError;
 use crate::proxy::exchange::{self, End, Ends, UNANSWERED};
 use crate::proxy::ticket::{CALLER_GONE, SWITCHED};
+use crate::proxy::upstream::fleet::Server;
 use crate::proxy::upstream::{Lease, Pending};
 use crate::proxy::watch::Moment;
 use crate::proxy::worker::View;
@@ -23,11 +25,15 @@ use super::{Connection, Next};
 /// What a caller is told whose target the upstream's protocol cannot carry.
 const UNSENDABLE: &str = "The target has a byte that HTTP/2, which the API speaks, cannot carry: percent-encode it.";
 
+/// What becomes of a request for which there is no server at all.
+const UNREACHABLE: End = End::Failed(ProxyError::UpstreamUnreachable);
+
 impl Connection {
     /// Forwards a request that was allowed, again where that is safe, and relays or makes the answer.
     pub(super) async fn forward(&mut self, view: &Rc<View>, plan: &Plan, head: &[u8]) -> Next {
-        let (end, now) = match view.pool.enter(view.max_pending, view.earned) {
-            Some(_) if view.origin.protocol != snapshot::Protocol::H1 && !h2::outbound::is_sendable(head) => {
+        let protocol = view.snapshot.config.upstream.protocol;
+        let (end, now) = match self.worker.gate.enter(view.max_pending, view.earned) {
+            Some(_) if protocol != snapshot::Protocol::H1 && !h2::outbound::is_sendable(head) => {
                 (End::Failed(ProxyError::BadRequest(UNSENDABLE)), self.worker.clocks().0)
             }
             pending @ Some(_) => self.exchange(view, plan, (head, pending)).await,
@@ -70,14 +76,27 @@ impl Connection {
         let until = upstream.timeouts.request.map_or(Moment::NEVER, |most| self.slot.now().after(most));
         let mut fresh = false;
         let mut retries = if plan.replayable { upstream.retries.idempotent } else { 0 };
+        let mut connects = upstream.retries.connect;
+        let Some(mut server) = view.fleet.choose() else { return (UNREACHABLE, self.worker.clocks().0) };
         loop {
-            let lease = match self.lease(view, (plan, fresh), until).await {
+            let _active = server.begin();
+            let lease = match self.lease((view, server), (plan, fresh), until).await {
                 Ok(lease) => lease,
-                Err(error) => return (End::Failed(error), self.worker.clocks().0),
+                Err(error) => {
+                    view.fleet.note_failure(server);
+                    match view.fleet.other(server).filter(|_| connects > 0 && error != ProxyError::UpstreamTimeout) {
+                        // Nothing was sent: another server is as good.
+                        Some(other) => (connects, server) = (connects - 1, other),
+                        None => return (End::Failed(error), self.worker.clocks().0),
+                    }
+                    continue;
+                }
             };
+            let head = &*addressed(head, view, server);
             let ends = Ends {
                 worker: &self.worker,
                 view,
+                pool: &server.pool,
                 plan,
                 slot: &self.slot,
                 down: &mut self.stream,
@@ -88,31 +107,54 @@ impl Connection {
                 until,
             };
             let (end, now) = exchange::run(ends, lease).await;
+            self.note(view, server, &end);
             match end {
                 // A connection that went stale in the pool is nobody's fault: it costs no budget, but it is a retry.
                 End::Unanswered { reused: true } if plan.replayable && !fresh => retries = retries.saturating_sub(1),
-                End::Unanswered { .. } if retries > 0 && view.pool.spend_retry() => retries -= 1,
+                End::Unanswered { .. } if retries > 0 && self.worker.gate.spend_retry() => {
+                    retries -= 1;
+                    server = view.fleet.other(server).unwrap_or(server);
+                }
                 _ => return (end, now),
             }
             fresh = true;
         }
     }
 
+    /// Lets the fleet know how `server` did, as far as an exchange that ended so can tell.
+    fn note(&self, view: &View, server: &Server, end: &End) {
+        match end {
+            End::Complete { .. } => view.fleet.note_answer(server, self.ticket.status),
+            End::Unanswered { reused: false }
+            | End::Cut(ProxyError::UpstreamFailed(_) | ProxyError::UpstreamTimeout)
+            | End::Failed(ProxyError::UpstreamFailed(_) | ProxyError::UpstreamTimeout) => {
+                view.fleet.note_failure(server);
+            }
+            _ => {}
+        }
+    }
+
     /// A connection to the upstream: one that is kept, unless a fresh one is wanted, or a new one.
-    async fn lease(&self, view: &Rc<View>, (plan, fresh): (&Plan, bool), until: Moment) -> Result<Lease, ProxyError> {
+    async fn lease(
+        &self,
+        (view, server): (&Rc<View>, &Server),
+        (plan, fresh): (&Plan, bool),
+        until: Moment,
+    ) -> Result<Lease, ProxyError> {
+        let Server { pool, origin, .. } = server;
         // Unconstrained: a task that has used up its turn would be told that every connection is silent.
-        let take = unconstrained(poll_fn(|cx| Poll::Ready(view.pool.take(plan.replayable, cx))));
+        let take = unconstrained(poll_fn(|cx| Poll::Ready(pool.take(plan.replayable, cx))));
         if !fresh && let Some(lease) = take.await {
             return Ok(lease);
         }
         let upstream = &view.snapshot.config.upstream;
-        let (timeouts, retries) = (&upstream.timeouts, upstream.retries.connect);
+        // Where there are others, they are tried instead of this one again.
+        let retries = if origin.server.standing.is_some() { 0 } else { upstream.retries.connect };
+        let timeouts = &upstream.timeouts;
         let dial = async {
-            match view.origin.protocol {
-                snapshot::Protocol::H1 => view.pool.dial(&view.origin, timeouts, retries).await,
-                snapshot::Protocol::H2 | snapshot::Protocol::H2c => {
-                    view.pool.stream(&view.origin, timeouts, retries).await
-                }
+            match origin.protocol {
+                snapshot::Protocol::H1 => pool.dial(origin, timeouts, retries).await,
+                snapshot::Protocol::H2 | snapshot::Protocol::H2c => pool.stream(origin, timeouts, retries).await,
             }
         };
         if until == Moment::NEVER {
@@ -123,4 +165,15 @@ impl Connection {
             Err(_) => Err(ProxyError::UpstreamTimeout),
         }
     }
+}
+
+/// The head for `server`: with its own name as `Host`, which is always the first field, where it was written for another.
+fn addressed<'h>(head: &'h [u8], view: &View, server: &Server) -> Cow<'h, [u8]> {
+    if !server.is_named_in_host(view) {
+        return Cow::Borrowed(head);
+    }
+    let authority = &server.origin.server.authority;
+    let mut lines = head.splitn(3, |byte| *byte == b'\n');
+    let (start, _, rest) = (lines.next(), lines.next(), lines.next());
+    [start.unwrap_or_default(), b"\nhost: ", authority.as_bytes(), b"\r\n", rest.unwrap_or_default()].concat().into()
 }

@@ -6,6 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::future::{Future as _, poll_fn};
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -62,6 +63,8 @@ struct Session {
     used: Cell<bool>,
     /// The upstream answered on it.
     answered: Cell<bool>,
+    /// Where it leads to.
+    peer: Option<SocketAddr>,
 }
 
 impl Session {
@@ -114,6 +117,17 @@ impl Sessions {
         }
     }
 
+    /// Opens no further stream on those whose address `is_gone`.
+    pub(super) fn leave(&self, is_gone: impl Fn(Option<SocketAddr>) -> bool) {
+        self.open.borrow_mut().retain(|session| {
+            let stays = !is_gone(session.peer);
+            if !stays {
+                session.sender.take();
+            }
+            stays
+        });
+    }
+
     fn remove(&self, session: &Rc<Session>) {
         session.sender.take();
         self.open.borrow_mut().retain(|other| !Rc::ptr_eq(other, session));
@@ -159,7 +173,7 @@ impl Pool {
             };
             outbound::carry(&far, sender, &session.scheme, answered).await;
         });
-        Lease { stream: Stream::Pipe(near), reused, _open: None }
+        Lease { stream: Stream::Pipe(near), reused, peer: None, _open: None }
     }
 
     /// Dials in a task of its own, which serves the connection from then on: a caller that goes away ends neither.
@@ -190,7 +204,7 @@ impl Pool {
         timeouts: &Timeouts,
         retries: u32,
     ) -> io::Result<(Rc<Session>, Connection<Stream, Bytes>, Option<Open>)> {
-        let Lease { stream, _open: open, .. } = self.dial(origin, timeouts, retries).await?;
+        let Lease { stream, peer, _open: open, .. } = self.dial(origin, timeouts, retries).await?;
         let mut builder = Builder::new();
         builder
             .enable_push(false)
@@ -202,11 +216,12 @@ impl Pool {
         let (sender, connection) = builder.handshake(stream).await.map_err(io::Error::other)?;
         let session = Rc::new(Session {
             sender: RefCell::new(Some(sender)),
-            scheme: if origin.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP },
+            scheme: if origin.server.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP },
             streams: Cell::new(0),
             quiet_since: Cell::new(self.watch.now()),
             used: Cell::new(false),
             answered: Cell::new(false),
+            peer,
         });
         Ok((session, connection, open))
     }

@@ -9,13 +9,14 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ConfigBuilder};
 use rustls_platform_verifier::Verifier;
 
-use crate::config::{Ca, Protocol, Upstream, UpstreamAddress, UpstreamTls};
+use crate::config::{Ca, Protocol, Upstream, UpstreamAddress, UpstreamTls, UpstreamUrl};
 
-/// The settings and the name that the upstream's certificate must bear; `None` where the upstream is cleartext.
+/// The settings and the name that the certificate of one of the upstream's servers must bear; `None` where it is cleartext.
 pub(in crate::snapshot) fn client(
     upstream: &Upstream,
+    url: &UpstreamUrl,
 ) -> Result<Option<(Arc<ClientConfig>, ServerName<'static>)>, String> {
-    let UpstreamAddress::Tcp { host, tls: true, .. } = &upstream.address else {
+    let UpstreamAddress::Tcp { host, tls: true, .. } = &url.address else {
         return Ok(None);
     };
     let name = upstream.tls.server_name.as_deref().unwrap_or(host).to_owned();

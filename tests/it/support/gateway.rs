@@ -53,6 +53,12 @@ impl Setup {
         Setup::for_url(&upstream.url())
     }
 
+    /// In front of several servers of one upstream.
+    pub fn for_servers(urls: &[String]) -> Setup {
+        let setup = Setup::for_url("");
+        Setup { upstream: format!("  urls: [{}]\n", urls.join(", ")), ..setup }
+    }
+
     pub fn for_url(url: &str) -> Setup {
         Setup {
             folder: tempfile::tempdir().expect("a temporary folder"),

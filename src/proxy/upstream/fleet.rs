@@ -1,0 +1,166 @@
+//! The servers of the upstream as one worker sees them, and which of them a request goes to.
+//!
+//! Of two servers drawn at random the one with fewer requests under way is asked: nearly as even as asking the least
+//! loaded of all, and no herd runs to one that has just come back (Mitzenmacher, "The Power of Two Choices", 2001).
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::proxy::watch::Watch;
+use crate::proxy::worker::View;
+use crate::snapshot::{self, HostRule, Protocol, Snapshot};
+use crate::telemetry::metrics::WorkerCells;
+
+use super::{Origin, Pool};
+
+/// The servers of one generation of the configuration; at least one.
+pub(crate) struct Fleet {
+    servers: Vec<Rc<Server>>,
+    /// Failures in a row after which a server is left out.
+    eject_after: u32,
+    /// The state of the dice.
+    dice: Cell<u64>,
+}
+
+/// One server, with this worker's connections to it.
+pub(crate) struct Server {
+    pub(crate) origin: Origin,
+    pub(crate) pool: Rc<Pool>,
+    /// Requests of this worker that are under way there.
+    active: Cell<usize>,
+}
+
+/// Counts a request as under way until it is dropped.
+pub(crate) struct Active<'s>(&'s Server);
+
+impl Drop for Active<'_> {
+    fn drop(&mut self) {
+        self.0.active.set(self.0.active.get().saturating_sub(1));
+    }
+}
+
+impl Server {
+    /// Enters a request.
+    pub(crate) fn begin(&self) -> Active<'_> {
+        self.active.set(self.active.get() + 1);
+        Active(self)
+    }
+
+    /// True where `Host` is to be the name of whichever server is asked, and this is not the one it was written for.
+    pub(crate) fn is_named_in_host(&self, view: &View) -> bool {
+        let upstream = &view.snapshot.config.upstream;
+        self.origin.server.standing.is_some()
+            && upstream.host == HostRule::Url
+            && upstream.urls.first().is_some_and(|first| first.authority != self.origin.server.authority)
+    }
+
+    fn is_out(&self) -> bool {
+        self.origin.server.standing.as_ref().is_some_and(|standing| standing.is_out())
+    }
+}
+
+/// What a worker gives its pools.
+pub(crate) struct Means<'w> {
+    pub(crate) watch: &'w Rc<Watch>,
+    pub(crate) cells: &'w Arc<WorkerCells>,
+    /// Starts the dice.
+    pub(crate) seed: u64,
+}
+
+impl Fleet {
+    /// The servers of `snapshot`. Connections to those that `before` had are kept.
+    pub(crate) fn of(snapshot: &Snapshot, before: Option<&Self>, means: &Means<'_>) -> Self {
+        let protocol = snapshot.config.upstream.protocol;
+        let servers: Vec<_> = snapshot
+            .servers
+            .iter()
+            .map(|server| {
+                let known = before.and_then(|before| before.known(server, protocol));
+                let pool = known
+                    .map_or_else(|| Pool::new(Rc::clone(means.watch), means.cells), |known| Rc::clone(&known.pool));
+                let origin = Origin { server: server.clone(), protocol };
+                Rc::new(Server { origin, pool, active: Cell::new(0) })
+            })
+            .collect();
+        for gone in before.iter().flat_map(|before| &before.servers) {
+            if !servers.iter().any(|server| Rc::ptr_eq(&server.pool, &gone.pool)) {
+                gone.pool.retire();
+            }
+        }
+        Self {
+            servers,
+            eject_after: snapshot.config.upstream.health.eject_after,
+            // Xorshift never leaves 0.
+            dice: Cell::new(means.seed | 1),
+        }
+    }
+
+    fn known(&self, server: &snapshot::Server, protocol: Protocol) -> Option<&Rc<Server>> {
+        self.servers.iter().find(|known| known.origin.protocol == protocol && known.origin.server.is(server))
+    }
+
+    pub(crate) fn servers(&self) -> &[Rc<Server>] {
+        &self.servers
+    }
+
+    /// The server to ask; `None` only where there is none at all.
+    pub(crate) fn choose(&self) -> Option<&Rc<Server>> {
+        match self.servers.as_slice() {
+            [only] => Some(only),
+            _ => self.choose_but(None),
+        }
+    }
+
+    /// Another server than `asked`.
+    pub(crate) fn other(&self, asked: &Rc<Server>) -> Option<&Rc<Server>> {
+        self.choose_but(Some(asked)).filter(|other| !Rc::ptr_eq(other, asked))
+    }
+
+    /// One of those that are in; of all where more than half are out: so few would break down under the load of all, and
+    /// when that many fail it may be their judge who errs.
+    fn choose_but(&self, asked: Option<&Rc<Server>>) -> Option<&Rc<Server>> {
+        let out = self.servers.iter().filter(|server| server.is_out()).count();
+        let panics = out * 2 > self.servers.len();
+        let may =
+            |server: &&Rc<Server>| (panics || !server.is_out()) && asked.is_none_or(|asked| !Rc::ptr_eq(server, asked));
+        let among = self.servers.iter().filter(may).count();
+        let first = self.servers.iter().filter(may).nth(self.roll(among))?;
+        // Drawn from those behind the first, so that it is another one.
+        let second =
+            self.servers.iter().filter(may).filter(|other| !Rc::ptr_eq(other, first)).nth(self.roll(among - 1));
+        Some(second.filter(|second| second.active.get() < first.active.get()).unwrap_or(first))
+    }
+
+    /// A number below `sides`.
+    fn roll(&self, sides: usize) -> usize {
+        let mut state = self.dice.get();
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        self.dice.set(state);
+        usize::try_from(state >> 33).unwrap_or(0).checked_rem(sides).unwrap_or(0)
+    }
+
+    /// Notes that `server` answered so.
+    pub(crate) fn note_answer(&self, server: &Server, status: u16) {
+        match (&server.origin.server.standing, status) {
+            (None, _) => {}
+            // What a server says whose own upstream is gone, or that is overloaded.
+            (Some(_), 502..=504) => self.note_failure(server),
+            (Some(standing), _) => standing.succeed(),
+        }
+    }
+
+    /// Notes that `server` did not answer as it should.
+    pub(crate) fn note_failure(&self, server: &Server) {
+        let Some(standing) = &server.origin.server.standing else { return };
+        if standing.fail(self.eject_after) {
+            tracing::warn!(
+                server = &*server.origin.server.authority,
+                failures = self.eject_after,
+                "a server of the upstream failed several times in a row; requests go to the others"
+            );
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! An upstream of several servers: who is asked, who is left out, who comes back.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::support::upstream::Connection;
+use crate::support::{Call, Gateway, OK, Setup, Upstream, until};
+
+/// One worker, and nobody who was left out comes back during a test.
+const FOR_GOOD: &str = "  health: { interval: 1h, eject_after: 3 }";
+
+const UNAVAILABLE: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n";
+
+fn start(urls: &[String], lines: &str) -> (Gateway, String) {
+    let gateway = Setup::for_servers(urls).upstream(lines).config("workers: 1").start();
+    let key = gateway.create_key(&["--full"]);
+    until("the key", || (gateway.get("/api/no-such-route", &key).status() == 403).then_some(()));
+    (gateway, key)
+}
+
+/// A place where nobody listens.
+fn nobody() -> String {
+    let address = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address");
+    format!("http://{address}")
+}
+
+/// A server that is well or not, as the switch says.
+fn switched() -> (Upstream, Arc<AtomicBool>) {
+    let well = Arc::new(AtomicBool::new(true));
+    let switch = Arc::clone(&well);
+    let script = move |connection: &mut Connection| {
+        while connection.request().is_some() {
+            connection.send(if well.load(Ordering::SeqCst) { OK } else { UNAVAILABLE });
+        }
+    };
+    (Upstream::start(script), switch)
+}
+
+fn statuses(gateway: &Gateway, key: &str, count: usize) -> Vec<u16> {
+    (0..count).map(|_| gateway.get("/api/profiles", key).status()).collect()
+}
+
+#[test]
+fn requests_are_shared_out_among_the_servers() {
+    let servers = [Upstream::ok(), Upstream::ok(), Upstream::ok()];
+    let (gateway, key) = start(&servers.each_ref().map(Upstream::url), "");
+    assert!(statuses(&gateway, &key, 300).iter().all(|status| *status == 200));
+    for server in &servers {
+        assert!(server.requests().len() > 40, "{}", server.requests().len());
+    }
+}
+
+#[test]
+fn a_server_that_is_busy_is_asked_less_than_one_that_is_not() {
+    // The first never answers: what it was given stays under way.
+    let slow = Upstream::start(|connection| {
+        connection.request();
+        connection.wait_for_close();
+    });
+    let quick = Upstream::ok();
+    let (gateway, key) = start(&[slow.url(), quick.url()], "");
+    let call = Call::get("/api/profiles").key(&key);
+    let mut waiting = Vec::new();
+    // Whoever is drawn first when nobody is busy: sooner or later it is the slow one.
+    while slow.requests().is_empty() {
+        let mut client = gateway.connect();
+        client.send(call.bytes());
+        let before = quick.requests().len();
+        until("a request", || (!slow.requests().is_empty() || quick.requests().len() > before).then_some(()));
+        waiting.push(client);
+    }
+    assert!(statuses(&gateway, &key, 50).iter().all(|status| *status == 200));
+    assert_eq!(slow.requests().len(), 1);
+}
+
+#[test]
+fn a_server_that_takes_no_connection_is_seen_by_no_caller_and_left_out() {
+    let well = Upstream::ok();
+    let (gateway, key) = start(&[nobody(), well.url()], FOR_GOOD);
+    let posts = || gateway.answer(&Call::post("/api/profiles").key(&key).body("{}")).status();
+    assert!((0..40).all(|_| posts() == 200));
+    gateway.process.wait_for("the word of it", |said| said.contains("requests go to the others").then_some(()));
+    gateway.process.wait_for("its end", |said| said.contains("failed several times in a row").then_some(()));
+}
+
+#[test]
+fn a_server_that_says_503_is_left_out_after_as_many_as_are_configured() {
+    let (well, ill) = (Upstream::ok(), Upstream::answering(UNAVAILABLE));
+    let (gateway, key) = start(&[ill.url(), well.url()], FOR_GOOD);
+    let seen = statuses(&gateway, &key, 200);
+    assert_eq!(seen.iter().filter(|status| **status == 503).count(), 3);
+    assert_eq!(ill.requests().len(), 3);
+}
+
+#[test]
+fn a_success_in_between_keeps_a_server_in() {
+    let turns = Upstream::start(|connection| {
+        while connection.request().is_some() {
+            connection.send(UNAVAILABLE);
+            connection.request();
+            connection.send(OK);
+        }
+    });
+    let (gateway, key) = start(&[turns.url(), nobody()], FOR_GOOD);
+    let seen = statuses(&gateway, &key, 40);
+    assert_eq!(seen.iter().filter(|status| **status == 503).count(), 20, "{seen:?}");
+}
+
+#[test]
+fn a_server_that_was_left_out_comes_back_when_its_time_is_over() {
+    let ((ill, switch), well) = (switched(), Upstream::ok());
+    let (gateway, key) = start(&[ill.url(), well.url()], "  health: { interval: 500ms, eject_after: 3 }");
+    switch.store(false, Ordering::SeqCst);
+    until("it is out", || {
+        gateway.get("/api/profiles", &key);
+        gateway.process.said().contains("failed several times in a row").then_some(())
+    });
+    switch.store(true, Ordering::SeqCst);
+    gateway.process.wait_for("its return", |said| said.contains("is asked again").then_some(()));
+    let before = ill.requests().len();
+    until("a request", || {
+        assert_eq!(gateway.get("/api/profiles", &key).status(), 200);
+        (ill.requests().len() > before).then_some(())
+    });
+}
+
+#[test]
+fn a_check_leaves_a_server_out_before_any_request_fails_and_brings_it_back() {
+    let ((ill, switch), well) = (switched(), Upstream::ok());
+    let checked = "  health: { path: /healthz?deep=1, interval: 100ms, eject_after: 2 }\n  credential: { header: X-Real, value: geheim }";
+    let (gateway, key) = start(&[ill.url(), well.url()], checked);
+    switch.store(false, Ordering::SeqCst);
+    gateway.process.wait_for("it is out", |said| said.contains("failed several times in a row").then_some(()));
+    assert!(statuses(&gateway, &key, 50).iter().all(|status| *status == 200));
+    switch.store(true, Ordering::SeqCst);
+    gateway.process.wait_for("its return", |said| said.contains("is asked again").then_some(()));
+    let checks: Vec<_> = ill.requests().into_iter().filter(|request| request.target() == "/healthz?deep=1").collect();
+    let check = checks.first().expect("a check");
+    assert_eq!((check.field("host"), check.field("x-real")), (Some(&*ill.address().to_string()), None));
+}
+
+#[test]
+fn where_more_than_half_are_out_all_are_asked() {
+    let ((one, first), (two, second)) = (switched(), switched());
+    let (gateway, key) = start(&[one.url(), two.url()], FOR_GOOD);
+    for switch in [&first, &second] {
+        switch.store(false, Ordering::SeqCst);
+    }
+    statuses(&gateway, &key, 20);
+    for switch in [&first, &second] {
+        switch.store(true, Ordering::SeqCst);
+    }
+    // Nobody waits for the hour to pass.
+    assert!(statuses(&gateway, &key, 50).iter().all(|status| *status == 200));
+    assert!(one.requests().len() > 10 && two.requests().len() > 10);
+}
+
+#[test]
+fn a_request_without_a_body_that_met_a_dying_server_is_answered_by_another() {
+    let dying = Upstream::start(|connection| {
+        connection.request();
+    });
+    let well = Upstream::ok();
+    let (gateway, key) = start(&[dying.url(), well.url()], FOR_GOOD);
+    assert!(statuses(&gateway, &key, 20).iter().all(|status| *status == 200));
+    assert!(!dying.requests().is_empty());
+}
+
+#[test]
+fn a_post_that_met_a_dying_server_is_sent_to_no_other() {
+    let dying = Upstream::start(|connection| {
+        connection.request();
+    });
+    let well = Upstream::ok();
+    let (gateway, key) = start(&[dying.url(), well.url()], FOR_GOOD);
+    let post = || gateway.answer(&Call::post("/api/profiles").key(&key).body("{}")).status();
+    let failed = (0..30).filter(|_| post() == 502).count();
+    assert_eq!((failed, dying.requests().len()), (3, 3));
+    assert_eq!(well.requests().len(), 27);
+}
+
+#[test]
+fn each_server_is_called_by_its_own_name_where_the_url_says_it() {
+    let servers = [Upstream::ok(), Upstream::ok()];
+    let (gateway, key) = start(&servers.each_ref().map(Upstream::url), "  host: url");
+    statuses(&gateway, &key, 40);
+    for server in &servers {
+        let (own, requests) = (server.address().to_string(), server.requests());
+        assert!(!requests.is_empty());
+        for request in requests {
+            assert_eq!(request.field("host"), Some(&*own));
+            assert_eq!(request.field("x-request-id").map(str::len), Some(32), "the rest of the head is whole");
+        }
+    }
+}
+
+#[test]
+fn servers_may_come_and_go_by_a_reload() {
+    let (one, two) = (Upstream::ok(), Upstream::ok());
+    let (gateway, key) = start(&[one.url()], "");
+    statuses(&gateway, &key, 5);
+    let file = gateway.file("scopegate.yaml");
+    let text = std::fs::read_to_string(&file).expect("the configuration");
+    let swap = |from: String, to: String| {
+        std::fs::write(&file, text.replace(&from, &to)).expect("the change");
+        gateway.process.signal("HUP");
+    };
+    swap(one.url(), format!("{}, {}", one.url(), two.url()));
+    until("the second server", || {
+        assert_eq!(gateway.get("/api/profiles", &key).status(), 200);
+        (!two.requests().is_empty()).then_some(())
+    });
+    assert_eq!(one.connections(), 1, "the connection to the first was kept");
+    swap(one.url(), two.url());
+    until("the first is left", || {
+        let before = one.requests().len();
+        statuses(&gateway, &key, 20);
+        (one.requests().len() == before).then_some(())
+    });
+}
