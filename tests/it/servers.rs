@@ -64,9 +64,9 @@ fn a_server_that_is_busy_is_asked_less_than_one_that_is_not() {
     let mut waiting = Vec::new();
     // Whoever is drawn first when nobody is busy: sooner or later it is the slow one.
     while slow.requests().is_empty() {
+        let before = quick.requests().len();
         let mut client = gateway.connect();
         client.send(call.bytes());
-        let before = quick.requests().len();
         until("a request", || (!slow.requests().is_empty() || quick.requests().len() > before).then_some(()));
         waiting.push(client);
     }

@@ -1,26 +1,13 @@
 //! A service manager: sockets that it passes, and what it is told. The tests play systemd.
 
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::Path;
-use std::process::{Command, Stdio};
 
-use crate::support::{Call, Client, Gateway, PATIENCE, Setup, Upstream};
+use crate::support::{Call, Client, Gateway, PATIENCE, Setup, Upstream, activated};
 
 fn open() -> Call {
     Call::get("/api/health")
-}
-
-/// Starts the binary as a service manager does: the socket is descriptor 3, and the variables name this very process.
-fn activated(command: &mut Command, socket: OwnedFd) {
-    let binary = command.get_program().to_owned();
-    let mut shell = Command::new("sh");
-    // The shell gets the socket as its standard input; its process becomes that of the binary.
-    shell.args(["-c", "LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" serve 3<&0 </dev/null"]).arg(binary);
-    shell.current_dir(command.get_current_dir().expect("a folder"));
-    shell.stdin(Stdio::from(socket)).stdout(Stdio::piped()).stderr(Stdio::piped());
-    *command = shell;
 }
 
 fn start(setup: Setup, listener: &TcpListener) -> Gateway {

@@ -14,7 +14,7 @@ pub mod wire;
 
 pub use client::{Call, Client, Ending};
 pub use command::{Output, scopegate};
-pub use gateway::{Gateway, Port, Setup};
+pub use gateway::{Gateway, Port, Setup, activated};
 pub use upstream::{OK, Upstream};
 pub use wire::{Message, base64};
 

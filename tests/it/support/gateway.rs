@@ -3,8 +3,9 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -351,4 +352,15 @@ impl Gateway {
             seen.iter().filter(|request| request.start != "GET /api/whoami HTTP/1.1").map(Message::text).collect();
         assert!(strange.is_empty(), "the upstream saw {strange:?}");
     }
+}
+
+/// Starts the binary as a service manager does: the socket is descriptor 3, and the variables name this very process.
+pub fn activated(command: &mut Command, socket: OwnedFd) {
+    let binary = command.get_program().to_owned();
+    let mut shell = Command::new("sh");
+    // The shell gets the socket as its standard input; its process becomes that of the binary.
+    shell.args(["-c", "LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" serve 3<&0 </dev/null"]).arg(binary);
+    shell.current_dir(command.get_current_dir().expect("a folder"));
+    shell.stdin(Stdio::from(socket)).stdout(Stdio::piped()).stderr(Stdio::piped());
+    *command = shell;
 }
