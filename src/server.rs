@@ -102,12 +102,12 @@ impl App {
         let shortage = descriptors::raise(&config.limits);
         let bound = Bound::bind(&config, workers)?;
         let access = match config.log.access {
-            true => Some(AccessLog::start(
+            Some(share) => Some(AccessLog::start(
                 &log::output(&config.log.output),
                 log::format(config.log.format),
-                metrics.access_log_dropped(),
+                (share, metrics.access_log_dropped()),
             )?),
-            false => None,
+            None => None,
         };
         let keys = Arc::new(Index::new(vocabulary.clone()));
         let location = match &config.keys.store {

@@ -54,8 +54,9 @@ pub struct Log {
     pub level: LogLevel,
     /// The form of a line.
     pub format: LogFormat,
-    /// Whether every request is logged.
-    pub access: bool,
+    /// How many of the requests that went well are logged, in percent; denials and failures always are. `None`: no request
+    /// is.
+    pub access: Option<u8>,
     /// Where lines go.
     pub output: LogOutput,
 }

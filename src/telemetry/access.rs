@@ -2,7 +2,7 @@
 //!
 //! A worker encodes its records into a buffer of its own and hands whole buffers to one writer thread over a bounded
 //! channel. Nothing here ever makes a request wait: where the log cannot keep up, or its disk is full, records are
-//! dropped and counted. A record has no field for a query or a header, so that no key can get into one.
+//! dropped and counted. Of the requests that went well a share may be enough; denials and failures are always there. A record has no field for a query or a header, so that no key can get into one.
 
 use std::io::Write;
 use std::net::IpAddr;
@@ -67,21 +67,28 @@ struct Batch {
 pub struct AccessLog {
     sender: SyncSender<Batch>,
     form: Form,
+    /// How many of the requests that went well are logged, in percent.
+    share: u8,
     dropped: Arc<AtomicU64>,
     /// Says nothing; closed when the writer thread has ended.
     ended: Receiver<()>,
 }
 
 impl AccessLog {
-    /// Opens the output and starts the writer. Records that are lost are added to `dropped`.
+    /// Opens the output and starts the writer. Of the requests that went well `share` percent are logged; records that are
+    /// lost are added to `dropped`.
     ///
     /// # Errors
     /// The file cannot be opened, or the thread not be started.
-    pub fn start(output: &Output, format: Format, dropped: Arc<AtomicU64>) -> Result<Self, LogFault> {
-        Self::start_writer(output.open()?, format.form(output), dropped).map_err(LogFault::Thread)
+    pub fn start(output: &Output, format: Format, (share, dropped): (u8, Arc<AtomicU64>)) -> Result<Self, LogFault> {
+        Self::start_writer(output.open()?, format.form(output), (share, dropped)).map_err(LogFault::Thread)
     }
 
-    fn start_writer(output: Box<dyn Write + Send>, form: Form, dropped: Arc<AtomicU64>) -> std::io::Result<Self> {
+    fn start_writer(
+        output: Box<dyn Write + Send>,
+        form: Form,
+        (share, dropped): (u8, Arc<AtomicU64>),
+    ) -> std::io::Result<Self> {
         let (sender, batches) = sync_channel(WAITING);
         let (end, ended) = channel();
         let lost = Arc::clone(&dropped);
@@ -89,13 +96,16 @@ impl AccessLog {
             write_batches(&batches, output, &lost);
             drop(end);
         })?;
-        Ok(Self { sender, form, dropped, ended })
+        Ok(Self { sender, form, share, dropped, ended })
     }
 
     /// A handle for one worker.
     pub fn writer(&self) -> AccessWriter {
         AccessWriter {
             form: self.form,
+            share: self.share,
+            // The first is logged, unless none is.
+            due: 100_u8.saturating_sub(self.share) % 100,
             buffer: Vec::new(),
             records: 0,
             sender: self.sender.clone(),
@@ -135,6 +145,9 @@ fn write_batches(batches: &Receiver<Batch>, mut output: Box<dyn Write + Send>, d
 #[derive(Debug)]
 pub struct AccessWriter {
     form: Form,
+    share: u8,
+    /// What the requests that went well have earned towards the next line, in percent of one.
+    due: u8,
     buffer: Vec<u8>,
     records: u64,
     sender: SyncSender<Batch>,
@@ -147,6 +160,9 @@ pub struct AccessWriter {
 impl AccessWriter {
     /// Adds a record. Never waits.
     pub fn record(&mut self, record: &Record<'_>) {
+        if self.is_left_out(record) {
+            return;
+        }
         self.stamp_second(record.unix_millis.div_euclid(1_000));
         let mut line = Line::begin(&mut self.buffer, self.form);
         line.time(&self.stamp, record.unix_millis.rem_euclid(1_000).unsigned_abs());
@@ -170,6 +186,20 @@ impl AccessWriter {
             self.buffer = batch.lines;
             self.buffer.clear();
         }
+    }
+
+    /// True for a request that went well and is not among those that are logged.
+    fn is_left_out(&mut self, record: &Record<'_>) -> bool {
+        if self.share >= 100 || record.decision != DecisionLabel::Allow || record.code.is_some() || record.status >= 500
+        {
+            return false;
+        }
+        self.due += self.share;
+        let is_left_out = self.due < 100;
+        if !is_left_out {
+            self.due -= 100;
+        }
+        is_left_out
     }
 
     fn stamp_second(&mut self, second: i64) {

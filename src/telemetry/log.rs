@@ -1,7 +1,8 @@
 //! Events: what happens to the gateway itself, as opposed to one request. Lines look like those of the access log.
 
+mod file;
+
 use std::fmt;
-use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 
@@ -17,6 +18,8 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::line::{Form, Line};
+
+use file::LogFile;
 
 /// Where log lines go.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -84,17 +87,11 @@ impl Output {
 
     pub(super) fn open(&self) -> Result<Box<dyn Write + Send>, LogFault> {
         Ok(match self {
-            Self::File(path) => Box::new(open_file(path)?),
+            Self::File(path) => Box::new(LogFile::open(path)?),
             Self::Stderr => Box::new(io::stderr()),
             Self::Stdout => Box::new(io::stdout()),
         })
     }
-}
-
-fn open_file(path: &PathBuf) -> Result<File, LogFault> {
-    // Appending keeps the lines of several writers, and a file that is cut short by logrotate, whole.
-    let opened = OpenOptions::new().create(true).append(true).open(path);
-    opened.map_err(|source| LogFault::Open { path: path.clone(), source })
 }
 
 impl Format {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Call, Gateway, Setup, Upstream, base64};
+use crate::support::{Call, Gateway, Setup, Upstream, base64, until};
 
 /// The access log's line about the request with that id.
 fn line(gateway: &Gateway, id: &str) -> Value {
@@ -151,4 +151,22 @@ fn no_key_and_no_credential_is_in_any_log_or_figure() {
         said.contains("\"decision\":\"allow\"") && said.contains("\"decision\":\"deny\""),
         "there was something to look at"
     );
+}
+
+#[test]
+fn a_log_file_may_be_rotated_by_renaming_it() {
+    let upstream = Upstream::ok();
+    let gateway = Setup::new(&upstream).config("log: { output: gate.log, format: logfmt }").start();
+    let call = |id: &str| {
+        gateway.answer(&Call::get("/api/health").field("X-Request-Id", id));
+    };
+    let has = |file: &str, id: &str| std::fs::read_to_string(gateway.file(file)).is_ok_and(|text| text.contains(id));
+    call("before-1");
+    until("the first line", || has("gate.log", "before-1").then_some(()));
+    std::fs::rename(gateway.file("gate.log"), gateway.file("gate.log.1")).expect("a rotation");
+    until("a line in a new file", || {
+        call("after-1");
+        has("gate.log", "after-1").then_some(())
+    });
+    assert!(has("gate.log.1", "before-1") && !has("gate.log", "before-1"));
 }

@@ -127,7 +127,7 @@ fn bounded_size(least: u64, most: u64) -> impl Fn(&str) -> Result<usize, Complai
 
 impl Default for Log {
     fn default() -> Self {
-        Self { level: LogLevel::Info, format: LogFormat::Auto, access: true, output: LogOutput::Stdout }
+        Self { level: LogLevel::Info, format: LogFormat::Auto, access: Some(100), output: LogOutput::Stdout }
     }
 }
 
@@ -140,8 +140,12 @@ impl Log {
             ("warn", LogLevel::Warn),
             ("error", LogLevel::Error),
         ];
-        const FORMATS: [(&str, LogFormat); 3] =
-            [("auto", LogFormat::Auto), ("json", LogFormat::Json), ("text", LogFormat::Text)];
+        const FORMATS: [(&str, LogFormat); 4] = [
+            ("auto", LogFormat::Auto),
+            ("json", LogFormat::Json),
+            ("logfmt", LogFormat::Text),
+            ("text", LogFormat::Text),
+        ];
         let mut log = Self::default();
         let Some(fields) = reader.fields(field, &["level", "format", "access", "output"]) else {
             return log;
@@ -152,9 +156,13 @@ impl Log {
         if let Some(format) = fields.find("format").and_then(|field| reader.choice(&field, &FORMATS)) {
             log.format = format;
         }
-        if let Some(access) = fields.find("access").and_then(|field| reader.boolean(&field)) {
-            log.access = access;
-        }
+        log.access = value(reader, &fields, ("access", log.access), |text| match text {
+            "true" => Ok(Some(100)),
+            "false" => Ok(None),
+            share => unit::percent(share).map(Some).map_err(|complaint| {
+                Complaint::new(complaint.message, "write `true`, `false`, or the share of what went well, as in `10%`")
+            }),
+        });
         log.output = value(reader, &fields, ("output", log.output), |text| match text {
             "stdout" => Ok(LogOutput::Stdout),
             "stderr" => Ok(LogOutput::Stderr),

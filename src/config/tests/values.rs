@@ -94,7 +94,7 @@ fn every_field_may_be_changed() {
     assert_eq!(config.errors, ErrorFormat::JsonApi);
     assert_eq!(config.admin.port(), 1);
     assert_eq!(config.metrics.map(|address| address.port()), Some(2));
-    assert_eq!((config.log.level, config.log.format, config.log.access), (LogLevel::Debug, LogFormat::Text, false));
+    assert_eq!((config.log.level, config.log.format, config.log.access), (LogLevel::Debug, LogFormat::Text, None));
     assert!(matches!(&config.log.output, LogOutput::File(path) if path.is_absolute() && path.ends_with("gate.log")));
     assert_eq!(config.drain, Drain { delay: Duration::from_secs(5), timeout: Duration::from_secs(60) });
     assert_eq!(config.workers, Some(3));

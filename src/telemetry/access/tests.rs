@@ -64,8 +64,12 @@ fn denied() -> Record<'static> {
 }
 
 fn logged(form: Form, records: &[Record<'_>]) -> String {
+    sampled((form, 100), records)
+}
+
+fn sampled((form, share): (Form, u8), records: &[Record<'_>]) -> String {
     let output = Shared::default();
-    let log = AccessLog::start_writer(Box::new(output.clone()), form, Arc::default()).unwrap();
+    let log = AccessLog::start_writer(Box::new(output.clone()), form, (share, Arc::default())).unwrap();
     let mut writer = log.writer();
     records.iter().for_each(|record| writer.record(record));
     drop(writer);
@@ -88,6 +92,21 @@ fn a_record_is_one_json_object_with_the_contract_s_fields() {
             "duration_ms": 1.234, "bytes_in": 0, "bytes_out": 217,
         })
     );
+}
+
+#[test]
+fn of_what_went_well_a_share_is_logged_and_of_the_rest_everything() {
+    let well = Record { status: 200, decision: DecisionLabel::Allow, code: None, ..denied() };
+    let records = [
+        [well; 30].as_slice(),
+        &[denied(); 7],
+        &[Record { status: 500, ..well }; 5],
+        &[Record { status: 502, code: Some(Code::UpstreamFailed), ..well }; 3],
+    ]
+    .concat();
+    for (share, lines) in [(100, 45), (50, 30), (10, 18), (1, 16), (0, 15)] {
+        assert_eq!(sampled((Form::Json, share), &records).lines().count(), lines, "{share}%");
+    }
 }
 
 #[test]
@@ -148,7 +167,7 @@ fn many_records_arrive_whole_and_in_order() {
 fn an_output_that_is_stuck_costs_records_and_never_waits() {
     let (gate, stuck) = channel();
     let dropped = Arc::new(AtomicU64::new(0));
-    let log = AccessLog::start_writer(Box::new(Stuck(stuck)), Form::Json, Arc::clone(&dropped)).unwrap();
+    let log = AccessLog::start_writer(Box::new(Stuck(stuck)), Form::Json, (100, Arc::clone(&dropped))).unwrap();
     let mut writer = log.writer();
     // One batch may be with the writer thread, WAITING in the channel; every further one is dropped.
     for _ in 0..WAITING + 11 {
@@ -165,7 +184,7 @@ fn an_output_that_is_stuck_costs_records_and_never_waits() {
 #[test]
 fn records_that_cannot_be_written_are_counted() {
     let dropped = Arc::new(AtomicU64::new(0));
-    let log = AccessLog::start_writer(Box::new(Full), Form::Json, Arc::clone(&dropped)).unwrap();
+    let log = AccessLog::start_writer(Box::new(Full), Form::Json, (100, Arc::clone(&dropped))).unwrap();
     let mut writer = log.writer();
     (0..5).for_each(|_| writer.record(&denied()));
     drop(writer);
