@@ -13,6 +13,7 @@
 
 pub mod digest;
 pub mod lifecycle;
+pub mod mask;
 pub mod secret;
 pub mod timestamp;
 pub mod visible;

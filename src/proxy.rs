@@ -43,7 +43,7 @@ use downstream::{Peer, Protocol};
 use error::ProxyError;
 use forward::Outgoing;
 use holder::Holder;
-use reply::{Connection, Reply, Setting};
+use reply::{Connection, Reply, Setting, Told};
 use request_id::RequestId;
 use ticket::Ticket;
 use worker::{View, Worker};
@@ -88,7 +88,7 @@ pub(crate) fn handle(worker: &Worker, view: &View, exchange: &mut Incoming<'_>) 
         Err(fault) => return exchange.refuse_unread(worker, view, fault.into()),
     };
     let config = &view.snapshot.config;
-    exchange.ticket.read(&head, worker, config.cors.as_ref());
+    exchange.ticket.read(&head, worker, config);
     exchange.ticket.peer = client::client(&head, &config.trusted_proxies, exchange.peer.address);
     let mut scene = Scene { worker, view, head: &head, exchange };
     // 2. Judge: one target, or 400. What is judged here is what is forwarded.
@@ -117,7 +117,7 @@ pub(crate) fn handle(worker: &Worker, view: &View, exchange: &mut Incoming<'_>) 
         let shadowed = config.mode == Mode::Shadow && scene.may_shadow(&target, &caller, decision.denial());
         scene.exchange.ticket.decide(&decision, &caller, shadowed);
         match decision.denial() {
-            Some(denial) if !shadowed => scene.deny(denial, Some(&decision.trace())),
+            Some(denial) if !shadowed => scene.deny(denial, Some(decision.trace())),
             _ => scene.forward(&target, entry.filter(|_| matches!(caller, Caller::Known(_)))),
         }
     })
@@ -257,9 +257,10 @@ impl Scene<'_, '_, '_, '_> {
     }
 
     /// Answers a request that the policy denies.
-    fn deny(&mut self, denial: Denial, trace: Option<&Trace>) -> Verdict {
+    fn deny(&mut self, denial: Denial, trace: Option<Trace>) -> Verdict {
         self.exchange.ticket.deny(denial);
-        let reply = Reply::denial(denial, trace);
+        let told = trace.map(|trace| Told::new(trace, self.view.snapshot.config.keys.mask()));
+        let reply = Reply::denial(denial, told.as_ref());
         self.write(|setting, out| reply.write(setting, out))
     }
 
@@ -329,9 +330,11 @@ fn is_grpc(head: &RequestHead<'_>) -> bool {
 }
 
 /// The request id of a head: the caller's if it gave one that is sane, otherwise a new one.
-fn request_id(head: &RequestHead<'_>, worker: &Worker) -> RequestId {
+fn request_id(head: &RequestHead<'_>, worker: &Worker, config: &Config) -> RequestId {
     let given = head.fields.iter().find(|field| field.kind == Kind::RequestId);
-    given.and_then(|field| RequestId::accept(field.value)).unwrap_or_else(|| worker.request_ids.next())
+    given
+        .and_then(|field| RequestId::accept(field.value, config.keys.mask()))
+        .unwrap_or_else(|| worker.request_ids.next())
 }
 
 /// What was decided, as a metric label.

@@ -6,6 +6,7 @@ use super::read::{Field, Reader};
 use super::section::{fix, value};
 use super::text::quoted;
 use super::unit::Complaint;
+use crate::key::mask::Mask;
 use crate::key::secret::{Secret, is_prefix};
 
 /// The `keys` section.
@@ -48,6 +49,11 @@ pub struct Accept {
 }
 
 impl Keys {
+    /// Takes the keys out of what is shown.
+    pub fn mask(&self) -> Mask<'_> {
+        Mask::new(&self.prefix)
+    }
+
     /// What holds where the section says nothing. The store is in `folder`.
     pub(super) fn at(folder: &Path) -> Self {
         Self {

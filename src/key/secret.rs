@@ -19,6 +19,8 @@ const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmn
 const RANDOM: usize = 30;
 /// Checksum characters of a minted key.
 const CHECKSUM: usize = 6;
+/// Characters of a minted key behind its prefix and `_`.
+pub(super) const TAIL: usize = RANDOM + CHECKSUM;
 /// The longest credential that can be a key, in bytes. Longer ones are refused before they are hashed.
 pub const LONGEST: usize = 256;
 
@@ -43,7 +45,7 @@ impl Secret {
         if !is_prefix(prefix) {
             return Err(MintError::Prefix(prefix.into()));
         }
-        let mut key = Zeroizing::new(Vec::with_capacity(prefix.len() + 1 + RANDOM + CHECKSUM));
+        let mut key = Zeroizing::new(Vec::with_capacity(prefix.len() + 1 + TAIL));
         key.extend_from_slice(prefix.as_bytes());
         key.push(b'_');
         append_random(&mut key, RANDOM)?;
@@ -105,7 +107,7 @@ pub fn check(prefix: &str, credential: &[u8]) -> Checked {
     let Some(tail) = tail else {
         return Checked::Foreign;
     };
-    if tail.len() != RANDOM + CHECKSUM || !tail.iter().all(u8::is_ascii_alphanumeric) {
+    if tail.len() != TAIL || !tail.iter().all(u8::is_ascii_alphanumeric) {
         return Checked::BadChecksum;
     }
     match credential.split_last_chunk::<CHECKSUM>() {

@@ -7,6 +7,7 @@ mod body;
 
 use crate::http1::head::Version;
 use crate::http1::write;
+use crate::key::mask::Mask;
 use crate::policy::{Denial, Trace};
 use crate::snapshot::{Accept, ErrorFormat};
 
@@ -22,8 +23,22 @@ pub(crate) struct Reply<'a> {
     pub(crate) proxy_status: &'static str,
     pub(crate) challenge: Challenge,
     /// What the decision saw, as far as the caller may know it.
-    pub(crate) trace: Option<&'a Trace>,
+    trace: Option<&'a Trace>,
     pub(crate) source: Option<Source<'a>>,
+}
+
+/// A trace whose words show no key, wherever the caller put one.
+pub(crate) struct Told(Trace);
+
+impl Told {
+    pub(crate) fn new(mut trace: Trace, mask: Mask<'_>) -> Self {
+        let because = trace.because.iter_mut().map(|because| &mut because.from);
+        for words in [&mut trace.reason].into_iter().chain(&mut trace.parameter).chain(&mut trace.member).chain(because)
+        {
+            mask.cover(words);
+        }
+        Self(trace)
+    }
 }
 
 /// Which part of the request is at fault, as JSON:API's `source` says it.
@@ -90,7 +105,8 @@ impl Connection {
 
 impl<'a> Reply<'a> {
     /// The answer to a request that the policy denies.
-    pub(crate) fn denial(denial: Denial, trace: Option<&'a Trace>) -> Self {
+    pub(crate) fn denial(denial: Denial, told: Option<&'a Told>) -> Self {
+        let trace = told.map(|told| &told.0);
         let status = denial.status();
         let challenge = match (status, denial) {
             (_, Denial::MissingKey) => Challenge::MissingKey,

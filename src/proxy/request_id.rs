@@ -2,10 +2,12 @@
 
 use std::cell::Cell;
 
+use crate::key::mask::Mask;
+
 /// The longest id that is taken over from a caller, in bytes.
 const LONGEST: usize = 64;
 
-/// The id of one request: visible ASCII without quotes, at most 64 bytes.
+/// The id of one request: visible ASCII without quotes, at most 64 bytes, and no key in it: it stands in answers and logs.
 #[derive(Clone, Copy)]
 pub(crate) struct RequestId {
     bytes: [u8; LONGEST],
@@ -24,13 +26,16 @@ impl RequestId {
     }
 
     /// The caller's id, if it can stand in a header, a log line and JSON as it is.
-    pub(crate) fn accept(given: &[u8]) -> Option<Self> {
+    pub(crate) fn accept(given: &[u8], mask: Mask<'_>) -> Option<Self> {
         let sane = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:/+=~@".contains(byte);
         if given.is_empty() || !given.iter().all(sane) {
             return None;
         }
         let mut bytes = [0; LONGEST];
         bytes.get_mut(..given.len())?.copy_from_slice(given);
+        if mask.finds_in(given) {
+            return None;
+        }
         Some(Self { bytes, len: given.len() })
     }
 }
@@ -87,9 +92,18 @@ mod tests {
 
     #[test]
     fn an_id_of_the_caller_is_kept_only_if_it_is_sane() {
-        assert_eq!(RequestId::accept(b"req-1:a/b").map(|id| text(&id)).as_deref(), Some("req-1:a/b"));
+        let mask = Mask::new("sg");
+        assert_eq!(RequestId::accept(b"req-1:a/b", mask).map(|id| text(&id)).as_deref(), Some("req-1:a/b"));
         for given in [&b""[..], b"a b", b"a\"b", "é".as_bytes(), &[b'a'; LONGEST + 1]] {
-            assert!(RequestId::accept(given).is_none());
+            assert!(RequestId::accept(given, mask).is_none());
         }
+    }
+
+    #[test]
+    fn a_key_is_no_id() {
+        let key = crate::key::secret::Secret::mint("sg").unwrap();
+        assert!(RequestId::accept(key.expose(), Mask::new("sg")).is_none());
+        assert!(RequestId::accept(&[b"id:", key.expose(), b"/1"].concat(), Mask::new("sg")).is_none());
+        assert!(RequestId::accept(key.expose(), Mask::new("other")).is_some());
     }
 }

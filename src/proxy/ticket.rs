@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::http1::head::RequestHead;
 use crate::key::Timestamp;
 use crate::policy::{Caller, Decision, Denial};
-use crate::snapshot::Cors;
+use crate::snapshot::Config;
 use crate::telemetry::label::{Code, DecisionLabel, MethodLabel};
 use crate::telemetry::metrics::Outcome;
 
@@ -99,11 +99,11 @@ impl Ticket {
     }
 
     /// Takes down what the head says.
-    pub(crate) fn read(&mut self, head: &RequestHead<'_>, worker: &Worker, cors: Option<&Cors>) {
-        if let Some(origin) = cors::origin(cors, head) {
+    pub(crate) fn read(&mut self, head: &RequestHead<'_>, worker: &Worker, config: &Config) {
+        if let Some(origin) = cors::origin(config.cors.as_ref(), head) {
             self.origin.extend_from_slice(origin);
         }
-        self.id = super::request_id(head, worker);
+        self.id = super::request_id(head, worker, config);
         self.method = super::method_label(head);
         if worker.logs_access() {
             let end = head.target.iter().position(|byte| *byte == b'?').unwrap_or(head.target.len());
@@ -160,6 +160,6 @@ impl Ticket {
             upstream,
         };
         worker.cells.record(cells, &outcome);
-        worker.log_access(self, cells.label(), &outcome);
+        worker.log_access(self, view, &outcome);
     }
 }

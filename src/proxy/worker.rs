@@ -160,17 +160,18 @@ impl Worker {
     }
 
     /// Writes the access log's record of a request that has ended.
-    pub(crate) fn log_access(&self, ticket: &Ticket, route: &str, outcome: &Outcome) {
+    pub(crate) fn log_access(&self, ticket: &Ticket, view: &View, outcome: &Outcome) {
         let mut access = self.access.borrow_mut();
         let Some(access) = &mut *access else { return };
         let (method, target) = ticket.line.split_at_checked(ticket.method_length).unwrap_or_default();
+        let mask = view.snapshot.config.keys.mask();
         access.record(&Record {
             unix_millis: ticket.wall.as_millis() + i64::try_from(outcome.duration.as_millis()).unwrap_or(i64::MAX),
-            request_id: ticket.id.as_bytes(),
+            request_id: mask.over(ticket.id.as_bytes()),
             client: ticket.peer,
-            method,
-            route: ticket.route.map(|_| route),
-            target,
+            method: mask.over(method),
+            route: ticket.route.map(|route| view.snapshot.cells(Some(route)).label()),
+            target: mask.over(target),
             status: outcome.status,
             decision: outcome.decision,
             code: outcome.code,

@@ -2,7 +2,9 @@
 //!
 //! A worker encodes its records into a buffer of its own and hands whole buffers to one writer thread over a bounded
 //! channel. Nothing here ever makes a request wait: where the log cannot keep up, or its disk is full, records are
-//! dropped and counted. Of the requests that went well a share may be enough; denials and failures are always there. A record has no field for a query or a header, so that no key can get into one.
+//! dropped and counted. Of the requests that went well a share may be enough; denials and failures are always there. A
+//! record has no field for a query or a header, and takes what a caller wrote only from behind a mask
+//! ([`crate::key::mask`]), so that no key can get into one.
 
 use std::io::Write;
 use std::net::IpAddr;
@@ -11,6 +13,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, channel, sync_channel};
 use std::thread;
 use std::time::Duration;
+
+use crate::key::mask::Shown;
 
 use super::label::{Code, DecisionLabel};
 use super::line::{Form, Line};
@@ -27,15 +31,15 @@ pub struct Record<'r> {
     /// When the request ended, in milliseconds since 1970.
     pub unix_millis: i64,
     /// The value of `X-Request-Id`.
-    pub request_id: &'r [u8],
+    pub request_id: Shown<'r>,
     /// The address of the caller; `None` on a Unix socket.
     pub client: Option<IpAddr>,
     /// The method as it was sent; empty where no head could be read.
-    pub method: &'r [u8],
+    pub method: Shown<'r>,
     /// The label of the route, where one took the request.
     pub route: Option<&'r str>,
     /// The target as it was sent. Only its path is logged: a query or the user part of an authority may hold a key.
-    pub target: &'r [u8],
+    pub target: Shown<'r>,
     /// The status that the caller got.
     pub status: u16,
     /// What was decided.
@@ -313,9 +317,9 @@ fn write(line: &mut Line<'_>, record: &Record<'_>, part: Part) {
         Part::Duration => line.millis("duration_ms", record.duration),
         Part::Level => line.text("level", b"info"),
         Part::Message => line.text("message", b"request"),
-        Part::Method => line.text("method", record.method),
-        Part::Path => line.text("path", path_of(record.target)),
-        Part::RequestId => line.text("request_id", record.request_id),
+        Part::Method => line.text("method", &record.method.bytes()),
+        Part::Path => line.text("path", &record.target.part(path_of).bytes()),
+        Part::RequestId => line.text("request_id", &record.request_id.bytes()),
         Part::Status => line.number("status", u64::from(record.status)),
         Part::Upstream => {
             if let Some(upstream) = record.upstream {

@@ -170,3 +170,50 @@ fn a_log_file_may_be_rotated_by_renaming_it() {
     });
     assert!(has("gate.log.1", "before-1") && !has("gate.log", "before-1"));
 }
+
+#[test]
+fn a_whole_key_is_shown_nowhere_even_where_no_key_belongs() {
+    let upstream = Upstream::ok();
+    let gateway = Gateway::in_front_of(&upstream);
+    let reader = gateway.key(&["--scopes", "profiles:read"]);
+    let key = gateway.key(&["--scopes", "files:read"]);
+    let encoded: String = key.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let twice = encoded.replace('%', "%25");
+    let calls = [
+        Call::get(&format!("/api/files/{key}")),
+        Call::get(&format!("/api/{encoded}/a")),
+        Call::get(&format!("/api/files/{twice}")),
+        Call::get(&format!("http://api.test/api/Bearer{key}")),
+        Call::new(&key, "/api/profiles"),
+        Call::get("/api/profiles").field("X-Request-Id", &key),
+        Call::get("/api/profiles").field("X-Request-Id", &format!("job:{key}/1")),
+        Call::get(&format!("/api/profiles/1?include={key}")),
+        Call::get(&format!("/api/profiles/1?include={encoded}")),
+        Call::get(&format!("/api/profiles/1?include=lists,{}-{key}", "x".repeat(40))),
+        Call::get(&format!("/api/profiles/1?include[{key}]=a")),
+        Call::get(&format!("/api/profiles/1?include={key}")).field("Content-Type", "application/grpc"),
+    ];
+    // All but the two last bytes: what is shown of a key must not lead to the rest of it.
+    let piece = key.get(..key.len() - 2).expect("a key");
+    for call in calls {
+        for call in [call.clone().key(&reader), call] {
+            let answer = gateway.answer(&call);
+            assert!(!answer.text().contains(piece), "a key in {}", answer.text());
+        }
+    }
+    let passed = gateway.answer(&Call::get(&format!("/api/files/{key}")).key(&key).field("X-Request-Id", &key));
+    assert!(passed.status() == 200 && !passed.text().contains(piece), "{}", passed.text());
+    let path = format!("/api/files/{key}");
+    let forwarded = upstream.requests().into_iter().find(|request| request.target() == path);
+    let forwarded = forwarded.expect("what is forwarded stays as it was").text();
+    assert_eq!(forwarded.matches(&key).count(), 1, "no id is a key: {forwarded}");
+    gateway.process.signal("TERM");
+    assert_eq!(gateway.process.exit_code(), 0);
+    let said = gateway.process.last_words();
+    for word in [piece, encoded.as_str(), twice.as_str()] {
+        assert!(!said.contains(word), "{word} is in the log:\n{said}");
+    }
+    for shown in ["/api/files/sg_***", "/api/sg_***/a", "/api/Bearersg_***", "\"method\":\"sg_***\""] {
+        assert!(said.contains(shown), "{shown} is not in the log:\n{said}");
+    }
+}

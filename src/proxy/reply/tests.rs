@@ -98,8 +98,8 @@ fn picture(reply: &Reply<'_>, format: ErrorFormat) -> String {
 /// Every answer in one format.
 fn gallery(format: ErrorFormat) -> String {
     let denials = DENIALS.iter().map(|denial| {
-        let trace = trace(*denial);
-        picture(&Reply::denial(*denial, trace.as_ref()), format)
+        let told = trace(*denial).map(|trace| Told::new(trace, Mask::new("sg")));
+        picture(&Reply::denial(*denial, told.as_ref()), format)
     });
     let errors = ERRORS.iter().map(|error| picture(&Reply::error(*error), format));
     denials.chain(errors).collect::<Vec<_>>().join("\n\n")

@@ -2,6 +2,8 @@ use std::io;
 use std::sync::Mutex;
 
 use super::*;
+use crate::key::mask::Mask;
+use crate::key::secret::Secret;
 
 /// An output that tests read back.
 #[derive(Clone, Default)]
@@ -43,14 +45,18 @@ impl Write for Full {
 
 const WAIT: Duration = Duration::from_secs(20);
 
+fn shown(text: &[u8]) -> Shown<'_> {
+    Mask::new("sg").over(text)
+}
+
 fn denied() -> Record<'static> {
     Record {
         unix_millis: 1_795_300_000_007,
-        request_id: b"0199",
+        request_id: shown(b"0199"),
         client: Some(IpAddr::from([192, 0, 2, 41])),
-        method: b"GET",
+        method: shown(b"GET"),
         route: Some("GET /api/profiles/{id}"),
-        target: b"/api/profiles/1?include=lists&api_key=secret",
+        target: shown(b"/api/profiles/1?include=lists&api_key=secret"),
         status: 403,
         decision: DecisionLabel::Deny,
         code: Some(Code::InsufficientScope),
@@ -134,6 +140,23 @@ fn neither_query_nor_authority_of_a_target_is_logged() {
     ] {
         assert_eq!(path_of(target.as_bytes()), path.as_bytes(), "{target}");
     }
+}
+
+#[test]
+fn no_part_of_a_record_shows_a_key() {
+    let key = String::from_utf8(Secret::mint("sg").unwrap().expose().to_vec()).unwrap();
+    let (path, method) = (format!("/{key}/a"), format!("X{key}"));
+    let record = Record {
+        request_id: shown(key.as_bytes()),
+        method: shown(method.as_bytes()),
+        target: shown(path.as_bytes()),
+        ..denied()
+    };
+    for form in [Form::Json, Form::Logfmt] {
+        let line = logged(form, &[record]);
+        assert!(!line.contains(&key) && line.matches("sg_***").count() == 3, "{line}");
+    }
+    assert!(!format!("{record:?}").contains(&key));
 }
 
 #[test]

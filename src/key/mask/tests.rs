@@ -1,0 +1,78 @@
+use super::*;
+use crate::key::secret::Secret;
+
+fn mask() -> Mask<'static> {
+    Mask::new("sg")
+}
+
+fn minted() -> String {
+    String::from_utf8(Secret::mint("sg").unwrap().expose().to_vec()).unwrap()
+}
+
+fn shown(text: &str) -> String {
+    String::from_utf8(mask().over(text.as_bytes()).bytes().into_owned()).unwrap()
+}
+
+/// Every byte as its escape, encoded so many times.
+fn encoded(text: &str, times: usize) -> String {
+    let percent = format!("%{}", "25".repeat(times - 1));
+    text.bytes().map(|byte| format!("{percent}{byte:02x}")).collect()
+}
+
+#[test]
+fn a_key_is_not_shown_wherever_it_stands() {
+    let key = minted();
+    assert_eq!(shown(&key), "sg_***");
+    assert_eq!(shown(&format!("/api/{key}/a?b={key}")), "/api/sg_***/a?b=sg_***");
+    assert_eq!(shown(&format!("Bearer{key}more")), "Bearersg_***more");
+    assert_eq!(shown(&format!("/sg_a/s%g/{key}")), "/sg_a/s%g/sg_***");
+}
+
+#[test]
+fn a_key_is_not_shown_however_it_is_encoded() {
+    let key = minted();
+    for text in [key.replace('_', "%5F"), encoded(&key, 1), encoded(&key, 2), encoded(&key, 3)] {
+        assert_eq!(shown(&format!("/a/{text}/b")), "/a/sg_***/b", "{text}");
+    }
+}
+
+#[test]
+fn what_is_no_key_is_shown_as_it_is() {
+    let key = minted();
+    let wrong = format!("{}{}", key.get(..38).unwrap(), if key.ends_with('0') { '1' } else { '0' });
+    for text in ["", "/api/profiles/1", "sg_", "/msg_01XFDUDYJgAACzvnptvVoYEL", "%", "%2", "%zz_", "/a%20b_c", &wrong] {
+        assert!(
+            matches!(mask().over(text.as_bytes()).bytes(), Cow::Borrowed(bytes) if bytes == text.as_bytes()),
+            "{text}"
+        );
+    }
+    assert!(!Mask::new("acme").finds_in(key.as_bytes()), "another prefix makes another key");
+    assert!(mask().finds_in(format!("id:{key}").as_bytes()));
+}
+
+#[test]
+fn words_that_were_cut_show_no_piece_of_a_key() {
+    let key = minted();
+    for kept in 3..key.len() {
+        let mut words = format!("It has xx{}..., which is long...", key.get(..kept).unwrap());
+        mask().cover(&mut words);
+        assert_eq!(words, "It has xxsg_***..., which is long...", "{kept} bytes");
+    }
+    let mut words = format!("The route does not allow include={key}; leave it out…");
+    mask().cover(&mut words);
+    assert_eq!(words, "The route does not allow include=sg_***; leave it out…");
+}
+
+#[test]
+fn debugging_shows_no_key() {
+    let key = minted();
+    let shown = format!("{:?}", mask().over(format!("/\n{key}").as_bytes()));
+    assert_eq!(shown, "\"/\\nsg_***\"");
+}
+
+#[test]
+fn a_part_of_a_text_is_masked_as_the_whole_is() {
+    let text = format!("/{}?a", minted());
+    let path = mask().over(text.as_bytes()).part(|text| &text[..text.len() - 2]);
+    assert_eq!(*path.bytes(), *b"/sg_***");
+}
