@@ -48,6 +48,7 @@ pub use builder::{AccessSpec, Builder, MemberSpec, ParameterSpec, RouteSpec, Rul
 pub use colon::ColonSegment;
 pub use decision::Decision;
 pub use denial::Denial;
+pub(crate) use denial::refusals;
 pub use difference::{OptionDifference, Presence, RouteDifference, Shift};
 pub use explanation::{Bound, Candidate, Explanation, Sufficient};
 pub use known::{Implied, ScopeInfo};

@@ -3,96 +3,93 @@
 use super::path::PathFault;
 use super::principal::Invalid;
 
-/// Why a request is refused: one variant for each row of the contract that the policy decides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Denial {
-    /// The key may not be used from this address.
-    AddressNotAllowed,
-    /// Different keys in more than one place, or a key header given twice.
-    AmbiguousKey,
-    /// The target has two readings.
-    AmbiguousPath(PathFault),
-    /// Only some parsers would read a parameter as a ruled one.
-    AmbiguousQuery,
-    /// The key's time is over.
-    ExpiredKey,
-    /// The key lacks scopes.
-    InsufficientScope,
-    /// The credential is no usable key.
-    InvalidKey(Invalid),
-    /// A secret key on a route for public keys, or the reverse.
-    KeyKindNotAllowed,
-    /// The key store cannot be asked, and the key is not in memory.
-    KeyStoreUnavailable,
-    /// The request asks to be taken for one of another method.
-    MethodOverride,
-    /// The route needs a key and none came.
-    MissingKey,
-    /// The key is bound to other values of a path parameter.
-    OutsideBinding,
-    /// A ruled parameter has a member that the route does not list.
-    QueryNotAllowed,
-    /// No route, not with this method, or one that is closed.
-    RouteNotAllowed,
+/// Declares the reasons for which requests are refused: an enum, the list of all of them, and what stands in every answer.
+/// A reason that says more than its name has an example of that for the list.
+macro_rules! refusals {
+    ($(#[$doc:meta])* $name:ident {
+        $($(#[$about:meta])* $variant:ident $(($more:ty: $example:expr))? => $status:literal, $code:literal, $title:literal;)+
+    }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name {
+            $($(#[$about])* $variant $(($more))?),+
+        }
+
+        impl $name {
+            /// Each of them once, in alphabetical order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant $(($example))?),+];
+
+            /// The stable code.
+            #[must_use]
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$variant { .. } => $code),+ }
+            }
+
+            /// The HTTP status.
+            #[must_use]
+            pub const fn status(self) -> u16 {
+                match self { $(Self::$variant { .. } => $status),+ }
+            }
+
+            /// A few words that are the same for every occurrence (RFC 9457, section 3.1.3).
+            #[must_use]
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$variant { .. } => $title),+ }
+            }
+        }
+    };
+}
+
+pub(crate) use refusals;
+
+refusals! {
+    /// Why a request is refused: one variant for each row of the contract that the policy decides. 400: no key and no
+    /// policy could make the request acceptable; 403: one could.
+    Denial {
+        /// The key may not be used from this address.
+        AddressNotAllowed => 403, "address_not_allowed", "Address not allowed";
+        /// Different keys in more than one place, or a key header given twice.
+        AmbiguousKey => 400, "ambiguous_key", "Ambiguous key";
+        /// The target has two readings.
+        AmbiguousPath(PathFault: PathFault::DotSegment) => 400, "ambiguous_path", "Ambiguous path";
+        /// Only some parsers would read a parameter as a ruled one.
+        AmbiguousQuery => 400, "ambiguous_query", "Ambiguous query";
+        /// The key's time is over.
+        ExpiredKey => 401, "expired_key", "Expired key";
+        /// The key lacks scopes.
+        InsufficientScope => 403, "insufficient_scope", "Insufficient scope";
+        /// The credential is no usable key.
+        InvalidKey(Invalid: Invalid::Unknown) => 401, "invalid_key", "Invalid key";
+        /// A secret key on a route for public keys, or the reverse.
+        KeyKindNotAllowed => 403, "key_kind_not_allowed", "Key kind not allowed";
+        /// The key store cannot be asked, and the key is not in memory.
+        KeyStoreUnavailable => 503, "key_store_unavailable", "Key store unavailable";
+        /// The request asks to be taken for one of another method.
+        MethodOverride => 400, "method_override", "Method override";
+        /// The route needs a key and none came.
+        MissingKey => 401, "missing_key", "Missing key";
+        /// The key is bound to other values of a path parameter.
+        OutsideBinding => 403, "outside_binding", "Outside binding";
+        /// A ruled parameter has a member that the route does not list.
+        QueryNotAllowed => 403, "query_not_allowed", "Query not allowed";
+        /// No route, not with this method, or one that is closed.
+        RouteNotAllowed => 403, "route_not_allowed", "Route not allowed";
+    }
 }
 
 impl Denial {
-    /// The stable code.
+    /// Whether a policy comes to it by itself, of a caller without a key or with one that is in force. The others are about
+    /// the key, and the front that looks keys up tells the policy of them.
     #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::AddressNotAllowed => "address_not_allowed",
-            Self::AmbiguousKey => "ambiguous_key",
-            Self::AmbiguousPath(_) => "ambiguous_path",
-            Self::AmbiguousQuery => "ambiguous_query",
-            Self::ExpiredKey => "expired_key",
-            Self::InsufficientScope => "insufficient_scope",
-            Self::InvalidKey(_) => "invalid_key",
-            Self::KeyKindNotAllowed => "key_kind_not_allowed",
-            Self::KeyStoreUnavailable => "key_store_unavailable",
-            Self::MethodOverride => "method_override",
-            Self::MissingKey => "missing_key",
-            Self::OutsideBinding => "outside_binding",
-            Self::QueryNotAllowed => "query_not_allowed",
-            Self::RouteNotAllowed => "route_not_allowed",
-        }
-    }
-
-    /// The HTTP status. 400: no key and no policy could make the request acceptable; 403: one could.
-    #[must_use]
-    pub const fn status(self) -> u16 {
-        match self {
-            Self::AmbiguousKey | Self::AmbiguousPath(_) | Self::AmbiguousQuery | Self::MethodOverride => 400,
-            Self::ExpiredKey | Self::InvalidKey(_) | Self::MissingKey => 401,
+    pub const fn is_of_policy(self) -> bool {
+        !matches!(
+            self,
             Self::AddressNotAllowed
-            | Self::InsufficientScope
-            | Self::KeyKindNotAllowed
-            | Self::OutsideBinding
-            | Self::QueryNotAllowed
-            | Self::RouteNotAllowed => 403,
-            Self::KeyStoreUnavailable => 503,
-        }
-    }
-
-    /// A few words that are the same for every occurrence (RFC 9457, section 3.1.3).
-    #[must_use]
-    pub const fn title(self) -> &'static str {
-        match self {
-            Self::AddressNotAllowed => "Address not allowed",
-            Self::AmbiguousKey => "Ambiguous key",
-            Self::AmbiguousPath(_) => "Ambiguous path",
-            Self::AmbiguousQuery => "Ambiguous query",
-            Self::ExpiredKey => "Expired key",
-            Self::InsufficientScope => "Insufficient scope",
-            Self::InvalidKey(_) => "Invalid key",
-            Self::KeyKindNotAllowed => "Key kind not allowed",
-            Self::KeyStoreUnavailable => "Key store unavailable",
-            Self::MethodOverride => "Method override",
-            Self::MissingKey => "Missing key",
-            Self::OutsideBinding => "Outside binding",
-            Self::QueryNotAllowed => "Query not allowed",
-            Self::RouteNotAllowed => "Route not allowed",
-        }
+                | Self::AmbiguousKey
+                | Self::ExpiredKey
+                | Self::InvalidKey(_)
+                | Self::KeyStoreUnavailable
+        )
     }
 
     /// Whether it was decided before the key was known to be good. Such answers say nothing of routes: without a valid

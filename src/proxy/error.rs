@@ -1,88 +1,38 @@
 //! What can go wrong around a request that is not the policy's to decide.
 
-/// A request that could not be served, and why. Each has one row in the answers (see `proxy::reply`).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum ProxyError {
-    /// The message framing or the Host field is not acceptable (RFC 9112); the text says what.
-    BadRequest(&'static str),
-    /// The body is larger than `limits.body_bytes`.
-    BodyTooLarge,
-    /// `Expect` asks for something other than `100-continue` (RFC 9110 10.1.1).
-    ExpectationFailed,
-    /// The head is larger than `limits.header_bytes`, or has more than `limits.headers` fields.
-    HeadersTooLarge,
-    /// A fault of the gateway itself.
-    Internal,
-    /// Host or authority is not one of `hosts`.
-    MisdirectedRequest,
-    /// Too many connections or pending requests.
-    Overloaded,
-    /// The head or the body did not arrive in time.
-    RequestTimeout,
-    /// The request target is longer than `limits.target_bytes`.
-    TargetTooLong,
-    /// The upstream reset the connection or broke the protocol; the text says how.
-    UpstreamFailed(&'static str),
-    /// The upstream did not answer in time.
-    UpstreamTimeout,
-    /// No connection to the upstream could be made.
-    UpstreamUnreachable,
+use crate::policy::refusals;
+
+refusals! {
+    /// A request that could not be served, and why. Each has one row in the answers (see `proxy::reply`).
+    ProxyError {
+        /// The message framing or the Host field is not acceptable (RFC 9112); the text says what.
+        BadRequest(&'static str: "What is wrong with the request.") => 400, "bad_request", "Bad request";
+        /// The body is larger than `limits.body_bytes`.
+        BodyTooLarge => 413, "body_too_large", "Body too large";
+        /// `Expect` asks for something other than `100-continue` (RFC 9110 10.1.1).
+        ExpectationFailed => 417, "expectation_failed", "Expectation failed";
+        /// The head is larger than `limits.header_bytes`, or has more than `limits.headers` fields.
+        HeadersTooLarge => 431, "headers_too_large", "Headers too large";
+        /// A fault of the gateway itself.
+        Internal => 500, "internal_error", "Internal error";
+        /// Host or authority is not one of `hosts`.
+        MisdirectedRequest => 421, "misdirected_request", "Misdirected request";
+        /// Too many connections or pending requests.
+        Overloaded => 503, "overloaded", "Overloaded";
+        /// The head or the body did not arrive in time.
+        RequestTimeout => 408, "request_timeout", "Request timeout";
+        /// The request target is longer than `limits.target_bytes`.
+        TargetTooLong => 414, "target_too_long", "Target too long";
+        /// The upstream reset the connection or broke the protocol; the text says how.
+        UpstreamFailed(&'static str: "What is wrong with the answer.") => 502, "upstream_failed", "Upstream failed";
+        /// The upstream did not answer in time.
+        UpstreamTimeout => 504, "upstream_timeout", "Upstream timeout";
+        /// No connection to the upstream could be made.
+        UpstreamUnreachable => 503, "upstream_unreachable", "Upstream unreachable";
+    }
 }
 
 impl ProxyError {
-    /// The stable code of the contract.
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::BadRequest(_) => "bad_request",
-            Self::BodyTooLarge => "body_too_large",
-            Self::ExpectationFailed => "expectation_failed",
-            Self::HeadersTooLarge => "headers_too_large",
-            Self::Internal => "internal_error",
-            Self::MisdirectedRequest => "misdirected_request",
-            Self::Overloaded => "overloaded",
-            Self::RequestTimeout => "request_timeout",
-            Self::TargetTooLong => "target_too_long",
-            Self::UpstreamFailed(_) => "upstream_failed",
-            Self::UpstreamTimeout => "upstream_timeout",
-            Self::UpstreamUnreachable => "upstream_unreachable",
-        }
-    }
-
-    /// The HTTP status.
-    pub fn status(self) -> u16 {
-        match self {
-            Self::BadRequest(_) => 400,
-            Self::BodyTooLarge => 413,
-            Self::ExpectationFailed => 417,
-            Self::HeadersTooLarge => 431,
-            Self::Internal => 500,
-            Self::MisdirectedRequest => 421,
-            Self::Overloaded | Self::UpstreamUnreachable => 503,
-            Self::RequestTimeout => 408,
-            Self::TargetTooLong => 414,
-            Self::UpstreamFailed(_) => 502,
-            Self::UpstreamTimeout => 504,
-        }
-    }
-
-    /// The same title for every occurrence.
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::BadRequest(_) => "Bad request",
-            Self::BodyTooLarge => "Body too large",
-            Self::ExpectationFailed => "Expectation failed",
-            Self::HeadersTooLarge => "Headers too large",
-            Self::Internal => "Internal error",
-            Self::MisdirectedRequest => "Misdirected request",
-            Self::Overloaded => "Overloaded",
-            Self::RequestTimeout => "Request timeout",
-            Self::TargetTooLong => "Target too long",
-            Self::UpstreamFailed(_) => "Upstream failed",
-            Self::UpstreamTimeout => "Upstream timeout",
-            Self::UpstreamUnreachable => "Upstream unreachable",
-        }
-    }
-
     /// One sentence for the caller: what happened and what to do.
     pub fn detail(self) -> &'static str {
         match self {

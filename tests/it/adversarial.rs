@@ -11,6 +11,9 @@ mod queries; // Spellings of a ruled parameter or of one of its members.
 mod routes; // Which of several templates a path belongs to.
 mod sound; // Requests that look odd and are not: they pass untouched.
 
+use scopegate::policy::Denial;
+use scopegate::proxy::error::ProxyError;
+
 use crate::support::{Gateway, Message, Setup, Upstream};
 
 /// A request, and `allow` or the code of its refusal.
@@ -47,19 +50,12 @@ routes:
   GET|PUT /{*rest}: things:read
 ";
 
-/// The codes that cases name, with their statuses.
-const STATUSES: &[(&str, u16)] = &[
-    ("ambiguous_key", 400),
-    ("ambiguous_path", 400),
-    ("ambiguous_query", 400),
-    ("bad_request", 400),
-    ("expectation_failed", 417),
-    ("insufficient_scope", 403),
-    ("method_override", 400),
-    ("query_not_allowed", 403),
-    ("route_not_allowed", 403),
-    ("target_too_long", 414),
-];
+/// The status that goes with a code.
+fn status_of(code: &str) -> Option<u16> {
+    let denials = Denial::ALL.iter().map(|denial| (denial.code(), denial.status()));
+    let errors = ProxyError::ALL.iter().map(|error| (error.code(), error.status()));
+    denials.chain(errors).find_map(|(known, status)| (known == code).then_some(status))
+}
 
 #[test]
 fn no_spelling_of_a_path_reaches_what_the_key_does_not_open() {
@@ -152,8 +148,7 @@ fn outcome(answer: &Message) -> String {
         return "allow".to_owned();
     }
     let code = answer.code();
-    let status = STATUSES.iter().find(|(known, _)| *known == code).map(|(_, status)| *status);
-    assert_eq!(Some(answer.status()), status, "{}", answer.text());
+    assert_eq!(Some(answer.status()), status_of(&code), "{}", answer.text());
     code
 }
 

@@ -6,7 +6,7 @@ use crate::config::read::{Field, Fields, Reader};
 use crate::config::text::quoted;
 use crate::config::unit::Complaint;
 use crate::policy::nearest;
-use crate::policy::{Grant, Kind, Policy, Principal, Vocabulary};
+use crate::policy::{Denial, Grant, Kind, Policy, Principal, Vocabulary};
 use crate::yaml::Value;
 
 /// The policy, where it is sound, and where its scopes have their numbers.
@@ -151,10 +151,11 @@ fn expected(reader: &mut Reader<'_>, item: &Field<'_>, fields: &Fields<'_>) -> O
         }
         None => None,
     };
-    if let Some(code) = code.as_deref().filter(|code| !DENIALS.contains(code)) {
-        let help = match nearest(code, DENIALS) {
+    let codes = codes();
+    if let Some(code) = code.as_deref().filter(|code| !codes.contains(code)) {
+        let help = match nearest(code, codes.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => format!("a policy can deny with {}", crate::config::read::list_of(&DENIALS)),
+            None => format!("a policy can deny with {}", crate::config::read::list_of(&codes)),
         };
         let field = fields.find("code")?;
         reader.complain(&field, Complaint::new(format!("{} is no code", quoted(code)), help));
@@ -164,14 +165,18 @@ fn expected(reader: &mut Reader<'_>, item: &Field<'_>, fields: &Fields<'_>) -> O
 }
 
 /// The codes with which a policy can deny the request of a test.
-const DENIALS: [&str; 9] = [
-    "ambiguous_path",
-    "ambiguous_query",
-    "insufficient_scope",
-    "key_kind_not_allowed",
-    "method_override",
-    "missing_key",
-    "outside_binding",
-    "query_not_allowed",
-    "route_not_allowed",
-];
+fn codes() -> Vec<&'static str> {
+    Denial::ALL.iter().filter(|denial| denial.is_of_policy()).map(|denial| denial.code()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schema_offers_the_codes_that_a_test_may_expect() {
+        let schema: serde_json::Value = serde_json::from_str(include_str!("../schema.json")).unwrap();
+        let offered = schema.pointer("/$defs/test/properties/code/enum").unwrap();
+        assert_eq!(*offered, serde_json::json!(codes()));
+    }
+}
