@@ -259,7 +259,13 @@ impl Scene<'_, '_, '_, '_> {
     /// Answers a request that the policy denies.
     fn deny(&mut self, denial: Denial, trace: Option<Trace>) -> Verdict {
         self.exchange.ticket.deny(denial);
-        let told = trace.map(|trace| Told::new(trace, self.view.snapshot.config.keys.mask()));
+        let keys = &self.view.snapshot.config.keys;
+        let told = trace.map(|mut trace| {
+            if denial == Denial::MissingKey {
+                trace.reason = keys.accept.advice();
+            }
+            Told::new(trace, keys.mask())
+        });
         let reply = Reply::denial(denial, told.as_ref());
         self.write(|setting, out| reply.write(setting, out))
     }

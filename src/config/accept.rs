@@ -35,6 +35,23 @@ impl Accept {
         Self { bearer: true, headers: vec!["X-Api-Key".into()], ..Self::default() }
     }
 
+    /// What a caller without a key is told: where one may stand.
+    pub fn advice(&self) -> String {
+        let mut places = Vec::new();
+        let schemes = self.bearer.then_some("Bearer").into_iter().chain(self.schemes.iter().map(AsRef::as_ref));
+        places.extend(schemes.map(|scheme| format!("as Authorization: {scheme} KEY")));
+        places.extend(self.headers.iter().map(|name| format!("as {name}: KEY")));
+        places.extend(self.basic.then(|| "as Authorization: Basic base64(KEY:)".to_owned()));
+        places.extend(self.query.iter().map(|name| format!("in the query as {name}=KEY")));
+        places.extend(self.cookies.iter().map(|name| format!("in the cookie {name}")));
+        let places = match places.split_last() {
+            Some((last, [])) => last.clone(),
+            Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
+            None => return "The request has no key, and none is accepted here.".to_owned(),
+        };
+        format!("The request has no key; send one {places}.")
+    }
+
     pub(super) fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Self {
         let mut accept = Self::default();
         let mut seen: Vec<(String, Span)> = Vec::new();

@@ -324,12 +324,16 @@ impl<'s> Reader<'s> {
         Some(Secret::new(written.value.into_bytes()))
     }
 
-    /// Whether a field says that there is none: `none`, or `null` written out.
+    /// Whether a field says that there is none, by the word `none`. An empty or a written null is not that: what a template
+    /// left out must not switch off a pepper or a credential.
     pub(super) fn is_none(field: &Field<'_>) -> bool {
-        field
-            .node
-            .scalar()
-            .is_some_and(|scalar| &*scalar.text == "none" || (scalar.is_null() && !scalar.text.is_empty()))
+        field.node.scalar().is_some_and(|scalar| &*scalar.text == "none")
+    }
+
+    /// The same for a field whose default the reference shows as `null`: there, null written out is that default.
+    pub(super) fn is_null(field: &Field<'_>) -> bool {
+        let is_written = |scalar: &yaml::Scalar| scalar.is_null() && !scalar.text.is_empty();
+        Self::is_none(field) || field.node.scalar().is_some_and(is_written)
     }
 
     /// All that was noted, in the order of the file; of each kind at most [`MOST_FAULTS`].

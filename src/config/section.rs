@@ -20,7 +20,7 @@ const fn local(port: u16) -> SocketAddr {
 
 /// Refuses a field that this version does not have; `help` says what to do instead.
 pub(super) fn refuse(reader: &mut Reader<'_>, fields: &Fields<'_>, name: &str, help: &str) {
-    if let Some(field) = fields.find(name).filter(|field| !Reader::is_none(field)) {
+    if let Some(field) = fields.find(name).filter(|field| !Reader::is_null(field)) {
         reader.mask_field(name, field.node);
         let message = format!("`{}` is not available in this version", field.path);
         reader.fault(field.node.span, message, help);

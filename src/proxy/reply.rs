@@ -44,7 +44,8 @@ impl Told {
 /// Which part of the request is at fault, as JSON:API's `source` says it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Source<'a> {
-    Header(&'static str),
+    /// Where a key belongs by the configuration in force.
+    Key,
     Parameter(&'a str),
 }
 
@@ -116,7 +117,7 @@ impl<'a> Reply<'a> {
         };
         let source = match trace.and_then(|trace| trace.parameter.as_deref()) {
             Some(parameter) => Some(Source::Parameter(parameter)),
-            None if status == 401 => Some(Source::Header("Authorization")),
+            None if status == 401 => Some(Source::Key),
             None => None,
         };
         Self {

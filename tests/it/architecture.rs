@@ -215,6 +215,18 @@ fn no_source_file_is_longer_than_a_person_reads_in_one_go() {
 }
 
 #[test]
+fn there_is_no_unsafe_code() {
+    let manifest = read(Path::new("Cargo.toml"));
+    // The compiler holds it, in every target of the package; `forbid` knows no exception.
+    assert!(manifest.lines().any(|line| line == "unsafe_code = \"forbid\""), "the lint stands in Cargo.toml");
+    assert!(manifest.contains("[lints.rust]"), "in the table that this package is held to");
+    for file in sources() {
+        let found = tokens(&read(&file)).into_iter().find(|(word, _)| word == "unsafe");
+        assert!(found.is_none(), "{}: {found:?}", file.display());
+    }
+}
+
+#[test]
 fn no_module_is_a_drawer_for_odds_and_ends() {
     let named = |file: &PathBuf| file.file_stem().is_some_and(|stem| NO_NAMES.iter().any(|name| stem == *name));
     let faults: Vec<_> = sources().into_iter().filter(named).collect();

@@ -124,6 +124,26 @@ fn each_accepted_scheme_has_its_challenge() {
 }
 
 #[test]
+fn a_caller_without_a_key_is_told_where_one_may_stand() {
+    let upstream = Upstream::ok();
+    for (accept, detail, source) in [
+        ("[bearer]", "send one as Authorization: Bearer KEY.", "{\"header\":\"Authorization\"}"),
+        ("[{header: X-Key}]", "send one as X-Key: KEY.", "{\"header\":\"X-Key\"}"),
+        ("[{query: api_key}]", "send one in the query as api_key=KEY.", "{\"parameter\":\"api_key\"}"),
+        ("[{cookie: sg_key}]", "send one in the cookie sg_key.", "{\"header\":\"Cookie\"}"),
+    ] {
+        let gateway = Setup::new(&upstream).keys(&format!("  accept: {accept}")).config("errors: json-api").start();
+        let answer = gateway.answer(&Call::get("/api/profiles"));
+        assert_eq!(answer.status(), 401);
+        let text = answer.body_text();
+        assert!(text.contains(detail) && text.contains(&format!("\"source\":{source}")), "{accept}: {text}");
+        let nowhere = gateway.answer(&Call::get("/api/nowhere").field("X-Request-Id", "a")).body_text();
+        let known = gateway.answer(&Call::get("/api/profiles").field("X-Request-Id", "a")).body_text();
+        assert_eq!(nowhere, known, "and nothing of routes");
+    }
+}
+
+#[test]
 fn an_authorization_of_another_scheme_passes_untouched() {
     let upstream = Upstream::ok();
     let gateway = Gateway::in_front_of(&upstream);

@@ -37,8 +37,8 @@ mod listeners; // Several at once: IPv4, IPv6, Unix sockets; limits of connectio
 mod logs; // The access log, and that no secret is in any log.
 mod metrics; // The admin listener: liveness, readiness, figures.
 mod mutants; // tests/survivors.txt: what no test of the policy core notices has a reason.
-mod promises; // The table of SECURITY.md: every test that it names is there.
-mod reasons;
+mod promises; // SECURITY.md and the codes of README.md: what they name is there, and nothing is missing.
+mod reasons; // What explain, whocan and cando say of keys that are bound, switched off or elsewhere.
 mod regression; // One test for each fault that a user or a reviewer met.
 mod reload; // SIGHUP and file changes; a bad change keeps what is in force.
 mod requests; // One request and its answer: who gets through, and what exactly a refusal says.
@@ -48,6 +48,7 @@ mod scopes; // Which scopes open which routes: lists, alternatives, levels, impl
 mod screens;
 mod servers; // What each command shows, whole: one picture a group, as a terminal of 80 columns has it.
 mod shipped; // The files of config/ and what the importer writes: they load, and their own tests hold.
+mod start; // What keeps a gateway from starting: whatever it cannot read, it does not guess.
 mod stop; // SIGTERM: answers in flight are finished, then the process ends well.
 mod streams; // Answers that go on and on: each event at once, no timeout, an end with the key that opened them.
 mod supervisor; // A service manager: sockets that it passes, and what it is told.

@@ -209,7 +209,7 @@ fn cases() -> Vec<(&'static str, String, bool)> {
         &[
             "workers: 2",
             "workers: \"1\"",
-            "keys: { accept: [bearer, { header: X-Key }], prefix: 12, pepper: null }",
+            "keys: { accept: [bearer, { header: X-Key }], prefix: 12, pepper: none }",
             "limits: { body_bytes: none, connections: 5, header_bytes: 32KiB, target_bytes: 4096, idle: 1m, headers: 256 }",
             "log: { access: \"true\" }",
             "limits: { connections_per_address: none, requests_per_connection: 5, connection_age: none, h2_streams: 5 }",
@@ -220,6 +220,9 @@ fn cases() -> Vec<(&'static str, String, bool)> {
         &[
             "mode: enforced",
             "keys: { accept: [] }",
+            "keys: { pepper: null }",
+            "tls: null",
+            "cors: null",
             "workers: 0",
             "limits: { headers: 257 }",
             "limits: { idle: 5 }",
@@ -242,11 +245,13 @@ fn cases() -> Vec<(&'static str, String, bool)> {
             "credential: { header: A, value: b }",
             "credential: { query: a, value: 12 }",
             "credential: { basic: { username: a, password: 12 } }",
-            "tls: { ca: null, server_name: null }",
+            "tls: { ca: system, server_name: null, client_cert: null }",
             "timeouts: { connect: 250ms, request: none }, retries: { budget: 20%, connect: \"2\" }",
         ],
         &[
             "credential: { header: A }",
+            "credential: null",
+            "tls: { ca: null }",
             "credential: { value: b }",
             "credential: { header: A, query: b, value: c }",
             "credential: { header: A, value: b, basic: { username: a, password: b } }",

@@ -1,6 +1,6 @@
 //! The path that is checked is the path that is sent; what could be read in two ways is refused.
 
-use crate::support::{Call, Gateway, Setup, Upstream};
+use crate::support::{Call, Gateway, OK, Setup, Upstream};
 
 #[test]
 fn a_path_that_could_be_read_in_two_ways_is_refused() {
@@ -112,4 +112,50 @@ fn a_method_override_is_refused_or_dropped_as_the_policy_says() {
         200
     );
     assert!(!upstream.requests().pop().expect("a request").has("x-http-method-override"));
+}
+
+#[test]
+fn nothing_that_a_caller_or_the_upstream_says_chooses_the_upstream() {
+    let upstream = Upstream::start(|connection| {
+        while let Some(request) = connection.request() {
+            // Where a client would go next.
+            let onward = "HTTP/1.1 307 Temporary Redirect\r\nLocation: http://127.0.0.1:9/\r\nAlt-Svc: h2=\":9\"\r\nContent-Length: 0\r\n\r\n";
+            connection.send(if request.target() == "/api/whoami" { OK } else { onward });
+        }
+    });
+    let elsewhere = Upstream::ok();
+    let other = elsewhere.address().to_string();
+    let gateway = Gateway::in_front_of(&upstream);
+    let key = gateway.key(&["--scopes", "profiles:read"]);
+    let before = upstream.requests().len();
+    let named = [
+        "Forwarded",
+        "X-Forwarded-Host",
+        "X-Forwarded-Server",
+        "X-Forwarded-For",
+        "X-Host",
+        "X-Original-Host",
+        "X-Original-URL",
+        "X-Rewrite-URL",
+        "X-Upstream",
+        "Destination",
+        "Proxy-Connection",
+    ];
+    let mut calls: Vec<String> =
+        named.map(|name| format!("GET /api/profiles HTTP/1.1\r\nHost: api.test\r\n{name}: http://{other}/\r\n")).into();
+    calls.push(format!("GET /api/profiles HTTP/1.1\r\nHost: {other}\r\n"));
+    calls.push(format!("GET http://{other}/api/profiles HTTP/1.1\r\nHost: {other}\r\n"));
+    calls.push(format!("GET /api/profiles?url=http://{other}/ HTTP/1.1\r\nHost: api.test\r\n"));
+    for call in &calls {
+        let answer = gateway.connect().send(format!("{call}Authorization: Bearer {key}\r\n\r\n")).read();
+        assert_eq!(answer.status(), 307, "a redirect is the caller's to follow: {call}{}", answer.text());
+    }
+    for target in [format!("//{other}/api/profiles"), format!("@{other}/api/profiles"), other.clone()] {
+        for method in ["GET", "CONNECT"] {
+            let answer = gateway.answer(&Call::new(method, &target).key(&key));
+            assert!([400, 403].contains(&answer.status()), "{method} {target}: {}", answer.text());
+        }
+    }
+    assert_eq!(upstream.requests().len() - before, calls.len(), "each went where the configuration says");
+    assert_eq!(elsewhere.connections(), 0, "nobody asked for anything else");
 }

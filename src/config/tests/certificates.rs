@@ -129,7 +129,7 @@ fn a_listener_ends_tls_where_there_is_a_certificate_unless_it_says_otherwise() {
     let tls = "tls: { cert: cert.pem, key: key.pem }\n";
     assert_eq!(carriers(listen, tls), [Carrier::Tls, Carrier::Cleartext, Carrier::Tls, Carrier::Cleartext]);
     assert_eq!(carriers("", tls), [Carrier::Tls]);
-    assert_eq!(carriers("", "tls: null\n"), [Carrier::Cleartext]);
+    assert_eq!(carriers("", "tls: none\n"), [Carrier::Cleartext]);
 }
 
 #[test]

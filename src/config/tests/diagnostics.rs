@@ -29,6 +29,16 @@ diagnose!(
 diagnose!(a_second_document_is_refused, format!("{}---\na: b\n", with("")));
 diagnose!(null_is_never_a_default, with("mode:\nlimits: { idle: null }\nhosts: ~\n"));
 diagnose!(
+    null_switches_nothing_off,
+    "policy: policy.yaml\nupstream:\n  url: http://127.0.0.1:3000\n  credential: null\n  tls: { ca: null }\nkeys: { pepper: null, snapshot: ~ }\n\
+     cors: null\ntls: ~\nmetrics: { listen: null }\n"
+);
+diagnose!(
+    an_empty_value_switches_nothing_off,
+    "policy: policy.yaml\nupstream:\n  url: http://127.0.0.1:3000\n  credential:\n  tls:\n    ca:\n    server_name:\nkeys:\n  pepper:\ncors:\n\
+     tls:\nadmin:\n  public_url:\n"
+);
+diagnose!(
     a_listener_that_cannot_be_is_told_why,
     with("listen: [8080, ':80', 'http://x', 'api:80', '1.2.3.4:99999', '127.0.0.1:1', '127.0.0.1:1', {tls: false}]\n")
 );

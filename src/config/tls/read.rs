@@ -37,7 +37,7 @@ impl ServerTls {
             Some(field) => reader.choice(&field, &VERSIONS),
             None => Some(MinVersion::Tls12),
         };
-        let client_ca = match fields.find("client_ca").filter(|field| !Reader::is_none(field)) {
+        let client_ca = match fields.find("client_ca").filter(|field| !Reader::is_null(field)) {
             Some(field) => roots(reader, &field, place).map(Some),
             None => Some(None),
         };

@@ -197,12 +197,12 @@ impl UpstreamTls {
         let mut settings = Self::default();
         let known = ["ca", "client_cert", "client_key", "server_name"];
         let Some(fields) = reader.fields(field, &known) else { return settings };
-        let some = |name: &str| fields.find(name).filter(|field| !Reader::is_none(field));
+        let some = |name: &str| fields.find(name).filter(|field| !Reader::is_null(field));
         if let Some(field) = some("server_name") {
             settings.server_name = reader.parse(&field, address::authority);
         }
         let is_system = |field: &Field<'_>| field.node.scalar().is_some_and(|scalar| &*scalar.text == "system");
-        if let Some(field) = some("ca").filter(|field| !is_system(field))
+        if let Some(field) = fields.find("ca").filter(|field| !is_system(field))
             && let Some(roots) = tls::roots(reader, &field, place)
         {
             settings.ca = Ca::File(roots);

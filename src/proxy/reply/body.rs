@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::policy::Trace;
-use crate::snapshot::ErrorFormat;
+use crate::snapshot::{Accept, ErrorFormat};
 
 use super::{Reply, Setting, Source};
 
@@ -110,7 +110,9 @@ pub(super) fn write(reply: &Reply<'_>, setting: &Setting<'_>, out: &mut Vec<u8>)
     // Request ids are checked to be visible ASCII when they are taken over, so this is never the empty string.
     let request_id = std::str::from_utf8(setting.request_id).unwrap_or_default();
     let (media_type, written) = match setting.format {
-        ErrorFormat::JsonApi => ("application/vnd.api+json", serde_json::to_writer(out, &json_api(reply, request_id))),
+        ErrorFormat::JsonApi => {
+            ("application/vnd.api+json", serde_json::to_writer(out, &json_api(reply, request_id, setting.accept)))
+        }
         ErrorFormat::Mailjet => ("application/json", serde_json::to_writer(out, &mailjet(reply, request_id))),
         ErrorFormat::Problem => ("application/problem+json", serde_json::to_writer(out, &problem(reply, request_id))),
     };
@@ -130,7 +132,17 @@ fn problem<'a>(reply: &Reply<'a>, request_id: &'a str) -> Problem<'a> {
     }
 }
 
-fn json_api<'a>(reply: &Reply<'a>, request_id: &'a str) -> JsonApi<'a> {
+/// The first place where a key is looked for.
+fn place_of_key(accept: &Accept) -> JsonApiSource<'_> {
+    if accept.bearer || accept.basic || !accept.schemes.is_empty() {
+        return JsonApiSource::Header("Authorization");
+    }
+    let header = accept.headers.first().map(|name| JsonApiSource::Header(name));
+    let parameter = || accept.query.first().map(|name| JsonApiSource::Parameter(name));
+    header.or_else(parameter).unwrap_or(JsonApiSource::Header("Cookie"))
+}
+
+fn json_api<'a>(reply: &Reply<'a>, request_id: &'a str, accept: &'a Accept) -> JsonApi<'a> {
     JsonApi {
         errors: [JsonApiError {
             id: request_id,
@@ -139,7 +151,7 @@ fn json_api<'a>(reply: &Reply<'a>, request_id: &'a str) -> JsonApi<'a> {
             title: reply.title,
             detail: reply.detail,
             source: reply.source.map(|source| match source {
-                Source::Header(name) => JsonApiSource::Header(name),
+                Source::Key => place_of_key(accept),
                 Source::Parameter(name) => JsonApiSource::Parameter(name),
             }),
             meta: Facts::of(reply.trace),
