@@ -163,22 +163,10 @@ impl Policy {
         self.known.nearest(scope)
     }
 
-    /// The names of the scopes that a grant stands for under this policy, sorted.
-    #[must_use]
-    pub fn granted(&self, grant: &Grant) -> Vec<String> {
-        self.known.names(self.known.expand(grant))
-    }
-
     /// The names of a set of scopes, sorted.
     #[must_use]
     pub fn names(&self, scopes: &ScopeSet) -> Vec<String> {
         self.known.names(scopes)
-    }
-
-    /// What becomes of method override headers.
-    #[must_use]
-    pub const fn method_override(&self) -> MethodOverride {
-        self.options.method_override
     }
 
     fn refuses_override_header(&self) -> bool {

@@ -20,7 +20,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::admin::{AdminState, Readiness};
-use crate::config::{Address, Fault, Loaded, Source, StoreLocation};
+use crate::config::{Address, Loaded, Source, StoreLocation};
 use crate::policy::Vocabulary;
 use crate::proxy::worker::Share;
 use crate::snapshot::reload::{Aim, Reloader, Trigger};
@@ -54,9 +54,6 @@ pub enum StartError {
         /// Why not.
         reason: String,
     },
-    /// The configuration is invalid.
-    #[error("the configuration is invalid")]
-    Faults(Vec<Fault>),
     /// The log cannot be written.
     #[error(transparent)]
     Log(#[from] crate::telemetry::log::LogFault),

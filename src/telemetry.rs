@@ -10,6 +10,4 @@ mod line;
 pub mod log;
 pub mod metrics;
 
-pub use access::{AccessLog, AccessWriter, Record};
-pub use label::{Code, DecisionLabel, Lookup, MethodLabel, Reload, Side};
-pub use metrics::{Metrics, Outcome, RouteCells, WorkerCells};
+pub use metrics::Metrics;

@@ -33,11 +33,6 @@ impl Readiness {
         self.draining.store(true, Ordering::Release);
     }
 
-    /// Whether requests can be served and more of them are welcome.
-    pub fn is_ready(&self) -> bool {
-        self.reason().is_none()
-    }
-
     /// Why the gateway is not ready.
     fn reason(&self) -> Option<&'static str> {
         if self.draining.load(Ordering::Acquire) {

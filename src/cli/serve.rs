@@ -28,7 +28,6 @@ pub(super) fn run(args: &ServeArgs, console: &mut Console) -> Result<Exit, Failu
 /// What keeps a gateway from starting, as the command line says it.
 pub(super) fn failure(error: StartError) -> Failure {
     match error {
-        StartError::Faults(faults) => Failure::Faults(faults),
         StartError::Bind { field, ref address, .. } => {
             Failure::failed(format_args!("{error}; {}", elsewhere(field, address)))
         }

@@ -6,15 +6,6 @@
 use super::body::Outgoing;
 use super::head::is_token_byte;
 
-/// Appends `METHOD target HTTP/1.1` and the line end.
-pub fn request_line(out: &mut Vec<u8>, method: &[u8], target: &[u8]) {
-    debug_assert!(is_token(method) && !target.is_empty() && target.iter().all(|byte| *byte > b' ' && *byte != 0x7F));
-    out.extend_from_slice(method);
-    out.push(b' ');
-    out.extend_from_slice(target);
-    out.extend_from_slice(b" HTTP/1.1\r\n");
-}
-
 /// Appends `HTTP/1.1 status reason` and the line end. The space before an empty reason stays, as RFC 9112 (4) asks.
 pub fn status_line(out: &mut Vec<u8>, status: u16, reason: &[u8]) {
     debug_assert!((100..=999).contains(&status) && is_value(reason));
@@ -136,7 +127,6 @@ mod tests {
 
     #[test]
     fn lines_are_written_as_rfc_9112_has_them() {
-        assert_eq!(written(|out| request_line(out, b"GET", b"/a?b")), "GET /a?b HTTP/1.1\r\n");
         assert_eq!(written(|out| status_line(out, 404, b"Not Found")), "HTTP/1.1 404 Not Found\r\n");
         assert_eq!(written(|out| status_line(out, 200, b"")), "HTTP/1.1 200 \r\n");
         assert_eq!(written(|out| field(out, b"Host", b"a:1")), "Host: a:1\r\n");

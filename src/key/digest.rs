@@ -9,14 +9,12 @@ use std::hash::{Hash, Hasher as StdHasher};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
-use subtle::ConstantTimeEq as _;
 
 use super::secret::Secret;
 
 /// SHA-256 or HMAC-SHA-256 of a key.
 ///
 /// `==` is an ordinary comparison: a caller cannot steer a digest towards a stored one, so its timing tells nothing.
-/// Where a digest is compared with one chosen by a visible id, use [`Digest::matches`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Digest([u8; Digest::LENGTH]);
 
@@ -51,11 +49,6 @@ impl Digest {
     pub fn to_hex(&self) -> String {
         let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0');
         self.0.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
-    }
-
-    /// Whether both are the same, in a time that does not depend on where they differ.
-    pub fn matches(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
     }
 }
 
@@ -149,13 +142,6 @@ mod tests {
         {
             assert_eq!(Digest::from_hex(wrong), None, "{wrong}");
         }
-    }
-
-    #[test]
-    fn digests_match_only_themselves() {
-        let [one, other] = [b"one".as_slice(), b"other"].map(|key| Hasher::new(None).digest(key));
-        assert!(one.matches(&one));
-        assert!(!one.matches(&other));
     }
 
     #[test]

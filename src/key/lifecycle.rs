@@ -170,7 +170,8 @@ pub enum Transition {
 
 impl Transition {
     /// Every transition.
-    pub const ALL: [Self; 3] = [Self::Disable, Self::Enable, Self::Revoke];
+    #[cfg(test)]
+    pub(crate) const ALL: [Self; 3] = [Self::Disable, Self::Enable, Self::Revoke];
 
     /// The word for it, as on the command line and in the audit.
     pub const fn as_str(self) -> &'static str {

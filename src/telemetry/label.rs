@@ -21,11 +21,6 @@ macro_rules! labels {
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text),+ }
             }
-
-            /// The value of this name.
-            pub fn named(name: &str) -> Option<Self> {
-                match name { $($text => Some(Self::$variant),)+ _ => None }
-            }
         }
     };
 }
@@ -128,6 +123,13 @@ labels! {
     Side {
         Downstream = "downstream",
         Upstream = "upstream",
+    }
+}
+
+impl Code {
+    /// The code of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.as_str() == name)
     }
 }
 

@@ -55,7 +55,7 @@ fn stands_below_the_code(name: &str) -> bool {
 /// Whether the function of that name carries the attribute of a test.
 fn is_a_test(text: &str, name: &str) -> bool {
     let Some((before, _)) = text.split_once(&format!("fn {name}(")) else { return false };
-    let above = before.lines().rev().skip_while(|line| line.trim().is_empty());
+    let above = before.rsplit_once('\n').map_or("", |(above, _)| above).lines().rev();
     let mut above = above.take_while(|line| ["#[", "//"].iter().any(|start| line.trim_start().starts_with(start)));
     above.any(|line| ["#[test]", "#[tokio::test"].iter().any(|start| line.trim_start().starts_with(start)))
 }

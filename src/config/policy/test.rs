@@ -55,11 +55,6 @@ impl PolicyTest {
         format!("{} {}", self.method, self.target)
     }
 
-    /// The line of the test in its file.
-    pub fn line(&self) -> u32 {
-        self.place.line
-    }
-
     /// Runs the test.
     ///
     /// # Errors

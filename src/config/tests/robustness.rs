@@ -62,15 +62,31 @@ fn pieces() -> impl Strategy<Value = String> {
     prop::collection::vec(prop::sample::select(words.to_vec()), 0..60).prop_map(|pieces| pieces.concat())
 }
 
-/// Loads and renders; the answer is not looked at.
+/// Loads and renders. The answer is the same each time, and every fault is within its file.
 fn survive(config: &str, policy: &str) {
     let case = Case::new().file("scopegate.yaml", config).file("policy.yaml", policy);
     if let Err(faults) = case.load() {
         assert!(!faults.is_empty());
-        for fault in faults {
+        for fault in &faults {
             assert!(!fault.render(Style::Plain).is_empty());
+            match fault.file.as_str() {
+                "scopegate.yaml" => assert_placed(fault, config),
+                "policy.yaml" => assert_placed(fault, policy),
+                _ => {}
+            }
         }
+        assert_eq!(case.load().unwrap_err(), faults, "the same text has the same faults");
     }
+}
+
+/// Line, column and length are those of something in the text; 0 and 0 are the whole of it.
+fn assert_placed(fault: &Fault, text: &str) {
+    if (fault.line, fault.column) == (0, 0) {
+        return;
+    }
+    let line = text.split('\n').nth(fault.line as usize - 1).unwrap_or_else(|| panic!("no line has {fault:?}"));
+    let (first, width) = (fault.column as usize - 1, line.chars().count());
+    assert!(first <= width && first + fault.length as usize <= width, "{fault:?} is not within {line:?}");
 }
 
 proptest! {

@@ -95,7 +95,9 @@ fn full_is_every_scope_and_read_only_those_that_read_and_what_they_imply() {
     ] {
         assert_eq!(gate.ask_as(request, &Caller::Known(&reader)), answer, "{request}");
     }
-    assert_eq!(gate.policy.granted(&Grant::ReadOnly), ["EXPORT", "meta:see", "p:read"]);
+    let target = gate.policy.judge(&parsed("GET /p")).unwrap();
+    let trace = gate.policy.decide(&Caller::Known(&reader), &target).trace();
+    assert_eq!(trace.granted, ["EXPORT", "meta:see", "p:read"]);
     assert_eq!(gate.ask_full("POST /p"), "allow");
     assert_eq!(gate.ask_full("GET /closed"), "route_not_allowed");
 }

@@ -8,23 +8,35 @@ use scopegate_fuzz::paths::{End, Piece, Template, choose};
 
 #[derive(Arbitrary, Debug)]
 struct Input {
-    templates: Vec<(Vec<u8>, u8)>,
+    routes: Vec<(Vec<u8>, u8, u8)>,
     paths: Vec<(Vec<u8>, bool)>,
 }
 
 const PIECES: [Piece; 5] =
     [Piece::Literal("a"), Piece::Literal("b"), Piece::Literal("ab"), Piece::Parameter, Piece::Parameter];
 const ENDS: [End; 5] = [End::Plain, End::Plain, End::Plain, End::Slash, End::Wildcard];
+const METHODS: [&str; 8] = ["GET", "GET", "ANY", "HEAD", "POST", "OPTIONS", "PUT|DELETE", "POST|ANY"];
+const ASKED: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "get"];
 const SEGMENTS: [&str; 10] = ["a", "b", "ab", "c", "A", "aB", "a", "abc", "a.json", "AB.x.y"];
 
 fuzz_target!(|input: Input| {
     let mut builder = Policy::builder(Options::default(), &Vocabulary::new());
     let mut templates: Vec<Template> = Vec::new();
-    for (pieces, end) in input.templates.iter().take(12) {
+    // By their number: which template a route has, and for which method it stands. Several methods are several routes.
+    let mut routes: Vec<(usize, &str)> = Vec::new();
+    for (pieces, end, methods) in input.routes.iter().take(16) {
         let pieces = pieces.iter().take(6).map(|byte| PIECES[usize::from(*byte) % PIECES.len()]).collect();
         let template = Template { pieces, end: ENDS[usize::from(*end) % ENDS.len()] };
-        if builder.route(route(&template.text())).is_ok() {
-            templates.push(template);
+        let methods = METHODS[usize::from(*methods) % METHODS.len()];
+        let known = templates.iter().position(|known| known.text() == template.text());
+        let taken = |method: &str| routes.iter().any(|(at, other)| Some(*at) == known && *other == method);
+        let fits = !methods.split('|').any(taken);
+        assert_eq!(builder.route(route(&template.text(), methods)).is_ok(), fits, "{methods} {template:?} of {routes:?}");
+        if fits {
+            routes.extend(methods.split('|').map(|method| (known.unwrap_or(templates.len()), method)));
+            if known.is_none() {
+                templates.push(template);
+            }
         }
     }
     let Ok(policy) = builder.finish() else { return };
@@ -36,20 +48,35 @@ fuzz_target!(|input: Input| {
             segments.iter().take(8).map(|byte| SEGMENTS[usize::from(*byte) % SEGMENTS.len()]).collect();
         let slash = *slash && !segments.is_empty();
         let path = format!("/{}{}", segments.join("/"), if slash { "/" } else { "" });
-        let request = Request { method: b"GET", target: path.as_bytes(), override_header: false };
-        let judged = policy.judge(&request).expect("a plain path has one reading");
-        let ours = judged.route().map(|route| route.id().index());
         let expected = choose(&templates, &segments, slash);
-        assert_eq!(ours, expected.ok().flatten(), "{path} of {templates:?}");
+        for method in ASKED {
+            let request = Request { method: method.as_bytes(), target: path.as_bytes(), override_header: false };
+            let judged = policy.judge(&request).expect("a plain path has one reading");
+            let ours = judged.route().map(|route| route.id().index());
+            let template = expected.ok().flatten();
+            let route = template.and_then(|template| by_method(&routes, template, method));
+            assert_eq!(ours, route, "{method} {path} of {routes:?} with {templates:?}");
+        }
         if let (true, Ok(expected)) = (is_expressed, expected) {
             assert_eq!(other.at(&path).ok().map(|found| *found.value), expected, "matchit: {path} of {templates:?}");
         }
     }
 });
 
-fn route(template: &str) -> RouteSpec {
+/// The route of a template for a method: the path has been chosen, and nothing leads back to another.
+fn by_method(routes: &[(usize, &str)], template: usize, method: &str) -> Option<usize> {
+    let named = |method: &str| routes.iter().position(|route| *route == (template, method));
+    match method {
+        "GET" | "POST" | "PUT" | "PATCH" | "DELETE" => named(method).or_else(|| named("ANY")),
+        "HEAD" => named("HEAD").or_else(|| named("GET")).or_else(|| named("ANY")),
+        "OPTIONS" => named("OPTIONS"),
+        _ => None,
+    }
+}
+
+fn route(template: &str, methods: &str) -> RouteSpec {
     RouteSpec {
-        methods: vec!["GET".to_owned()],
+        methods: methods.split('|').map(str::to_owned).collect(),
         template: template.to_owned(),
         access: AccessSpec::Key,
         query: Vec::new(),

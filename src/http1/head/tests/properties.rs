@@ -179,8 +179,7 @@ proptest! {
     #[test]
     fn what_is_accepted_reads_the_same_to_httparse_when_written_again(buf in heads(STARTS)) {
         let Ok(Some(head)) = request(&buf, &LIMITS) else { return Ok(()) };
-        let mut out = Vec::new();
-        write::request_line(&mut out, head.method, head.target);
+        let mut out = [head.method, b" ", head.target, b" HTTP/1.1\r\n"].concat();
         for field in head.fields.iter().filter(|field| !field.kind.is_hop_by_hop() && field.kind != Kind::ContentLength) {
             write::field(&mut out, field.name, field.value);
         }
