@@ -34,17 +34,10 @@ fn policy(routes: usize, vocabulary: &Vocabulary) -> Result<Policy, Box<dyn std:
     for route in 0..routes {
         let (method, template) = shape(route);
         let include = vec![("lists".to_owned(), MemberSpec::Scopes(vec![scope(route + 1)]))];
-        let added = builder.route(RouteSpec {
-            methods: vec![method.to_owned()],
-            template,
-            access: AccessSpec::Scopes { all_of: vec![scope(route)], any_of: Vec::new() },
-            query: vec![("include".to_owned(), RuleSpec::Own(include))],
-            credential: None,
-            encoded_slash: false,
-            upgrade: None,
-            unbound: Vec::new(),
-            line: 1,
-        });
+        let access = AccessSpec::Scopes { all_of: vec![scope(route)], any_of: Vec::new() };
+        let mut spec = RouteSpec::new(vec![method.to_owned()], template, access);
+        spec.query = vec![("include".to_owned(), RuleSpec::Own(include))];
+        let added = builder.route(spec);
         added.map_err(|faults| format!("{faults:?}"))?;
     }
     builder.finish().map_err(|faults| format!("{faults:?}").into())

@@ -19,6 +19,7 @@ mod serve;
 mod source;
 mod stored;
 mod whocan;
+mod width;
 
 use std::process::ExitCode;
 

@@ -56,7 +56,7 @@ pub(super) fn run(arguments: &CandoArgs, console: &mut Console) -> Result<Exit, 
     let rows = reach.iter().map(|reach| {
         [reach.route.label().to_owned(), format!("{}:{}", loaded.policy_file, reach.route.line()), remarks(reach)]
     });
-    console.print(stored::table(["ROUTE", "WRITTEN AT", "WITH"], rows))?;
+    console.print(stored::table(["ROUTE", "WRITTEN AT", "WITH"], rows, console.width()))?;
     Ok(Exit::Done)
 }
 

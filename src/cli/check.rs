@@ -27,8 +27,8 @@ use crate::policy::{Access, Policy, Route};
 pub(super) struct CheckArgs {
     #[command(flatten)]
     config: ConfigArgs,
-    /// Policy file, checked alone in place of a configuration
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["config", "keys"])]
+    /// Policy file, checked alone in place of a configuration; with --keys, in place of the configured one
+    #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
     /// A file without its flag, told how to be given
     #[arg(hide = true)]
@@ -62,6 +62,10 @@ pub(super) fn run(arguments: &CheckArgs, console: &mut Console) -> Result<Exit, 
     if let Some(file) = &arguments.stray {
         let file = file.display();
         let message = format!("did you mean `--policy {file}`? A configuration is given as `-c {file}`");
+        return Err(Failure::usage(message));
+    }
+    if arguments.policy.is_some() && !arguments.keys && arguments.config.source().file.is_some() {
+        let message = "`--policy` checks a policy alone: leave `-c` out, or add `--keys` to look at the keys of that configuration";
         return Err(Failure::usage(message));
     }
     arguments.config.see_file()?;
@@ -109,7 +113,7 @@ pub(super) fn run(arguments: &CheckArgs, console: &mut Console) -> Result<Exit, 
 
 fn load(arguments: &CheckArgs) -> Result<Checked, Vec<Fault>> {
     let vocabulary = Vocabulary::new();
-    if let Some(path) = &arguments.policy {
+    if let Some(path) = arguments.policy.as_ref().filter(|_| !arguments.keys) {
         let loaded = config::policy::load(path, &vocabulary)?;
         return Ok(Checked {
             policy: loaded.policy,
@@ -120,7 +124,9 @@ fn load(arguments: &CheckArgs) -> Result<Checked, Vec<Fault>> {
             stored: None,
         });
     }
-    let loaded = config::load(&arguments.config.source(), &vocabulary)?;
+    let mut source = arguments.config.source();
+    source.overrides.policy = arguments.policy.as_ref().map(|path| path.to_string_lossy().into_owned());
+    let loaded = config::load(&source, &vocabulary)?;
     Ok(Checked {
         policy: loaded.config.policy,
         policy_file: loaded.policy_file,

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, IsTerminal, Read, Write};
 
 use serde::Serialize;
 
-use super::Failure;
+use super::{Failure, width};
 use crate::config::Fault;
 use crate::config::fault::Style;
 use crate::key::visible::escaped;
@@ -19,6 +19,8 @@ pub struct Console {
     style: Style,
     /// How data for a reader is shown.
     paint: Paint,
+    /// The columns of the output and of the errors, where these are terminals.
+    widths: (Option<usize>, Option<usize>),
 }
 
 /// What a piece of text is, for the eye.
@@ -71,6 +73,7 @@ impl Console {
             errors: Box::new(io::stderr()),
             style: style(io::stderr().is_terminal()),
             paint: Paint(style(io::stdout().is_terminal())),
+            widths: (width::of_stream(io::stdout().is_terminal()), width::of_stream(io::stderr().is_terminal())),
         }
     }
 
@@ -83,12 +86,18 @@ impl Console {
             errors: Box::new(errors),
             style: Style::Plain,
             paint: Paint(Style::Plain),
+            widths: (None, None),
         }
     }
 
     /// How data for a reader is coloured.
     pub(super) fn paint(&self) -> Paint {
         self.paint
+    }
+
+    /// The columns that data for a reader has; `None` where it goes into a pipe or a file, which has no end of a line.
+    pub(super) fn width(&self) -> Option<usize> {
+        self.widths.0
     }
 
     /// Writes a line of data to standard output.
@@ -130,6 +139,7 @@ impl Console {
     pub fn show_faults<'f>(&mut self, faults: impl IntoIterator<Item = &'f Fault>) {
         for fault in faults {
             let text = fault.render(self.style);
+            let text = self.widths.1.map_or_else(|| text.clone(), |width| width::folded(&text, width));
             self.say(format_args!("{text}\n"));
         }
     }

@@ -111,7 +111,7 @@ fn list(arguments: &ListArgs, console: &mut Console) -> Result<Exit, Failure> {
     } else if records.is_empty() {
         console.note("The store has no keys. `scopegate keys create` makes one.");
     } else {
-        console.print(view::table(&records, now))?;
+        console.print(view::table(&records, now, console.width()))?;
     }
     Ok(Exit::Done)
 }

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use clap::Args;
-use comfy_table::{Table, presets};
+use comfy_table::{ContentArrangement, Table, presets};
 
 use super::{ConfigArgs, Failure, source};
 use crate::config::Loaded;
@@ -65,10 +65,18 @@ pub(super) fn read(location: &Location, vocabulary: Vocabulary) -> Result<Vec<St
     Ok(keys)
 }
 
-/// A table with a line for each row.
-pub(super) fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> impl Display {
+/// A table with a line for each row; within `width` columns, where it has one, cells that are too long are folded.
+pub(super) fn table<const N: usize>(
+    header: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+    width: Option<usize>,
+) -> impl Display {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
+    if let Some(width) = width {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+        table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
+    }
     table.set_header(header);
     for row in rows {
         table.add_row(row);
@@ -77,4 +85,27 @@ pub(super) fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<I
         column.set_padding((0, 2));
     });
     table.trim_fmt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(width: Option<usize>) -> String {
+        let row = |route: &str| {
+            [route.to_owned(), "policy.yaml:12".to_owned(), "include=lists,segments,tags,images".to_owned()]
+        };
+        let rows = [row("GET /api/profiles"), row("GET /api/profiles/{id}/relationships/subscriptions/{name}")];
+        format!("{}", table(["ROUTE", "WRITTEN AT", "WITH"], rows, width))
+    }
+
+    #[test]
+    fn a_table_is_folded_to_its_terminal_and_never_in_a_pipe() {
+        let narrow = shown(Some(80));
+        assert!(narrow.lines().all(|line| line.chars().count() <= 80), "{narrow}");
+        assert!(narrow.lines().count() > 3 && narrow.contains("policy.yaml:12"), "{narrow}");
+        let whole = shown(None);
+        assert_eq!(whole.lines().count(), 3, "{whole}");
+        assert!(whole.contains("subscriptions/{name}") && whole.contains("tags,images"), "{whole}");
+    }
 }

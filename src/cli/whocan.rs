@@ -114,7 +114,7 @@ fn report(
             if networks.is_empty() { "anywhere".to_owned() } else { networks.join(", ") },
         ]
     });
-    console.print(stored::table(["ID", "NAME", "GRANT", "STATE", "FROM"], rows))
+    console.print(stored::table(["ID", "NAME", "GRANT", "STATE", "FROM"], rows, console.width()))
 }
 
 /// The key as `keys list --json` has it, and whether it may send the request now, from an address that it allows.

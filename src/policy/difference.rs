@@ -176,18 +176,8 @@ mod tests {
         let vocabulary = Vocabulary::new();
         let policy = |upgrade| {
             let mut builder = Policy::builder(Options::default(), &vocabulary);
-            let spec = RouteSpec {
-                methods: vec!["GET".to_owned()],
-                template: "/live".to_owned(),
-                access: AccessSpec::Key,
-                query: Vec::new(),
-                credential: None,
-                encoded_slash: false,
-                upgrade,
-                unbound: Vec::new(),
-                line: 1,
-            };
-            builder.route(spec).unwrap();
+            let spec = RouteSpec::new(vec!["GET".to_owned()], "/live", AccessSpec::Key);
+            builder.route(RouteSpec { upgrade, ..spec }).unwrap();
             builder.finish().unwrap()
         };
         let (plain, live) = (policy(None), policy(Some(Upgrade::WebSocket)));

@@ -9,6 +9,7 @@ pub mod command;
 pub mod gateway;
 pub mod http2;
 pub mod process;
+pub mod sample;
 pub mod upstream;
 pub mod wire;
 

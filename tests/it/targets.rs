@@ -150,7 +150,7 @@ fn nothing_that_a_caller_or_the_upstream_says_chooses_the_upstream() {
         let answer = gateway.connect().send(format!("{call}Authorization: Bearer {key}\r\n\r\n")).read();
         assert_eq!(answer.status(), 307, "a redirect is the caller's to follow: {call}{}", answer.text());
     }
-    for target in [format!("//{other}/api/profiles"), format!("@{other}/api/profiles"), other.clone()] {
+    for target in [format!("//{other}/api/profiles"), format!("@{other}/api/profiles"), other] {
         for method in ["GET", "CONNECT"] {
             let answer = gateway.answer(&Call::new(method, &target).key(&key));
             assert!([400, 403].contains(&answer.status()), "{method} {target}: {}", answer.text());

@@ -5,28 +5,8 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
+use crate::support::sample::{CONFIG, POLICY};
 use crate::support::{Output, scopegate, strings};
-
-const CONFIG: &str =
-    "upstream: { url: http://127.0.0.1:3000 }\npolicy: policy.yaml\nkeys: { store: \"sqlite:keys.db\" }\n";
-
-const POLICY: &str = "version: 1
-base: /api
-scopes:
-  profiles:read: Read profiles
-  profiles:write: { description: Change profiles, implies: [profiles:read] }
-  lists:read: Read lists
-  admin: Everything else
-parameters:
-  include: { list: comma, members: { lists: lists:read } }
-routes:
-  GET /profiles: { scopes: profiles:read, query: { include: [lists] } }
-  GET /profiles/{id}: { scopes: [profiles:read], query: { include: [lists] } }
-  PATCH /profiles/{id}: [profiles:read, profiles:write]
-  DELETE /profiles/{id}: { any_of: [admin, [profiles:write, lists:read]] }
-  GET /health: { auth: anyone }
-tests:
-";
 
 /// A folder with the configuration and a policy.
 fn folder(policy: &str) -> TempDir {
@@ -48,7 +28,7 @@ fn run(folder: &TempDir, arguments: &[&str]) -> Output {
 fn coverage_lists_the_routes_and_scopes_that_no_test_exercises() {
     let tests = "  - { request: GET /api/profiles, scopes: [profiles:read], expect: allow }
   - { request: GET /api/profiles/1, key: none, expect: deny, code: missing_key }\n";
-    let folder = folder(&format!("{POLICY}{tests}"));
+    let folder = folder(&format!("{POLICY}tests:\n{tests}"));
     insta::assert_snapshot!(run(&folder, &["check", "--coverage"]).exits(0).stdout);
     let json = run(&folder, &["check", "--coverage", "--json"]).exits(0).json();
     let coverage = &json["coverage"];
@@ -70,11 +50,11 @@ fn coverage_without_a_vocabulary_places_a_scope_where_it_is_first_asked_for() {
 fn mutation_lists_what_can_go_without_a_test_noticing() {
     let tests = "  - { request: GET /api/profiles, scopes: [], expect: deny, missing: [profiles:read] }
   - { request: GET /api/profiles?include=lists, scopes: [profiles:read], expect: allow }\n";
-    let failing = folder(&format!("{POLICY}{tests}"));
+    let failing = folder(&format!("{POLICY}tests:\n{tests}"));
     let output = run(&failing, &["check", "--mutate", "--json"]).exits(3).says(&["Nothing was taken out"]);
     assert_eq!(output.json()["mutation"], serde_json::Value::Null);
 
-    let folder = folder(&format!("{POLICY}{}", tests.replace("allow", "deny")));
+    let folder = folder(&format!("{POLICY}tests:\n{}", tests.replace("allow", "deny")));
     insta::assert_snapshot!(run(&folder, &["check", "--mutate"]).exits(3).stdout);
     let json = run(&folder, &["check", "--mutate", "--json"]).exits(3).json();
     let survivors = json["mutation"]["survivors"].as_array().expect("a list");
@@ -94,7 +74,7 @@ fn mutation_is_content_where_tests_pin_every_scope_and_alternative() {
   - { request: DELETE /api/profiles/1, scopes: [profiles:write], expect: deny }
   - { request: DELETE /api/profiles/1, scopes: [lists:read], expect: deny }
   - { request: DELETE /api/profiles/1, scopes: [profiles:write, lists:read], expect: allow }\n";
-    let folder = folder(&format!("{POLICY}{tests}"));
+    let folder = folder(&format!("{POLICY}tests:\n{tests}"));
     let output = run(&folder, &["check", "--mutate"]).exits(0);
     assert!(output.stdout.contains("Taken out in turn: 9 scopes and alternatives, of which the tests noticed 9\n"));
     assert!(!output.stdout.contains("unnoticed"), "{}", output.stdout);
@@ -106,7 +86,7 @@ fn what_is_declared_for_nothing_is_warned_of() {
         .replace("  admin: Everything else\n", "  admin: Everything else\n  old:read: Of an older version\n  all: { description: All, implies: [admin] }\n")
         .replace("lists: lists:read }", "lists: lists:read, tags: tags:read }")
         .replace("  lists:read:", "  tags:read: Read tags\n  lists:read:");
-    let folder = folder(&policy.replace("tests:\n", ""));
+    let folder = folder(&policy);
     let output = run(&folder, &["check"]).exits(0);
     insta::assert_snapshot!(format!("{}{}", output.stderr, output.stdout));
     let json = run(&folder, &["check", "--json"]).exits(0).json();
@@ -126,12 +106,12 @@ fn a_member_that_a_route_writes_itself_does_not_use_the_declared_one() {
 
 #[test]
 fn the_stored_keys_are_looked_at_where_that_is_asked() {
-    let folder = folder(&POLICY.replace("tests:\n", ""));
+    let folder = folder(POLICY);
     run(&folder, &["keys", "create", "--name", "old", "--scopes", "profiles:read"]).exits(0);
     run(&folder, &["keys", "create", "--name", "admin", "--scopes", "admin"]).exits(0);
     let gone = run(&folder, &["keys", "create", "--name", "gone", "--scopes", "admin", "--json"]).exits(0).json();
     run(&folder, &["keys", "revoke", gone["id"].as_str().expect("an id")]).exits(0);
-    write(folder.path(), "policy.yaml", &POLICY.replace("admin", "master").replace("tests:\n", ""));
+    write(folder.path(), "policy.yaml", &POLICY.replace("admin", "master"));
     let output = run(&folder, &["check", "--keys"])
         .exits(0)
         .says(&["(admin) has the scope `admin`, which the policy does not know"]);
@@ -142,15 +122,55 @@ fn the_stored_keys_are_looked_at_where_that_is_asked() {
 }
 
 #[test]
+fn the_stored_keys_are_looked_at_under_another_policy_before_it_is_in_force() {
+    let folder = folder(POLICY);
+    run(&folder, &["keys", "create", "--name", "admin", "--scopes", "admin"]).exits(0);
+    write(folder.path(), "new.yaml", &POLICY.replace("admin", "master"));
+    for arguments in [
+        &["check", "--keys", "--policy", "new.yaml"][..],
+        &["check", "--keys", "--policy", "new.yaml", "-c", "scopegate.yaml"],
+    ] {
+        let output =
+            run(&folder, arguments).exits(0).says(&["(admin) has the scope `admin`, which the policy does not know"]);
+        assert!(
+            output.stdout.contains("policy    new.yaml\n") && output.stdout.contains("keys      1\n"),
+            "{}",
+            output.stdout
+        );
+    }
+    assert!(!run(&folder, &["check", "--keys"]).exits(0).stderr.contains("does not know"), "the one in force knows it");
+    run(&folder, &["check", "--policy", "new.yaml", "-c", "scopegate.yaml"]).exits(2).says(&["add `--keys`"]);
+}
+
+#[test]
+fn what_no_test_notices_is_told_in_the_order_of_the_file() {
+    let tests =
+        "tests:\n  - { request: GET /api/profiles?include=lists, scopes: [profiles:read, lists:read], expect: allow }
+  - { request: GET /api/profiles/1, scopes: [profiles:read], expect: allow }
+  - { request: PATCH /api/profiles/1, scopes: [profiles:write], expect: allow }
+  - { request: DELETE /api/profiles/1, scopes: [admin], expect: allow }\n";
+    let folder = folder(&[POLICY, tests].concat());
+    let output = run(&folder, &["check", "--mutate"]).exits(3);
+    let unnoticed = output.stdout.lines().filter(|line| line.contains("unnoticed"));
+    let lines: Vec<u32> = unnoticed
+        .map(|line| {
+            line.trim_start().strip_prefix("policy.yaml:").and_then(|rest| rest.split(' ').next()).expect("a place")
+        })
+        .map(|line| line.parse().expect("a line"))
+        .collect();
+    assert!(lines.len() > 3 && lines.is_sorted(), "{}", output.stdout);
+}
+
+#[test]
 fn a_store_that_is_not_there_yet_does_not_keep_the_policy_from_being_checked() {
-    let folder = folder(&POLICY.replace("tests:\n", ""));
+    let folder = folder(POLICY);
     let output = run(&folder, &["check", "--keys"]).exits(0);
     assert!(output.stdout.contains("keys      none yet (no store at keys.db)\n"), "{}", output.stdout);
 }
 
 #[test]
 fn keys_with_the_same_unknown_scope_are_told_together() {
-    let folder = folder(&POLICY.replace("tests:\n", ""));
+    let folder = folder(POLICY);
     let key = |at: usize| {
         format!("  - {{ name: k{at}, id: key_{at}, sha256: {at:064}, scopes: [gone], attrs: {{ a: b }} }}\n")
     };
@@ -169,7 +189,7 @@ fn keys_with_the_same_unknown_scope_are_told_together() {
 
 #[test]
 fn a_key_that_has_expired_is_told() {
-    let folder = folder(&POLICY.replace("tests:\n", ""));
+    let folder = folder(POLICY);
     let keys = "keys:\n  - { name: old, id: key_old, sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08, scopes: [admin], expires: 2020-01-01 }\n";
     write(folder.path(), "keys.yaml", keys);
     write(folder.path(), "scopegate.yaml", &CONFIG.replace("sqlite:keys.db", "file:keys.yaml"));
@@ -179,7 +199,7 @@ fn a_key_that_has_expired_is_told() {
 
 #[test]
 fn an_explanation_shows_each_step() {
-    let policy = POLICY.replace("tests:\n", "  ANY /{*rest}: admin\n");
+    let policy = [POLICY, "  ANY /{*rest}: admin\n"].concat();
     let folder = folder(&policy);
     let target = "/api/profiles/%24custom?include=lists";
     let allowed = run(&folder, &["explain", "GET", "/api/profiles", "--read-only"]).exits(0).stdout;
@@ -194,7 +214,7 @@ fn an_explanation_shows_each_step() {
 
 #[test]
 fn an_explanation_as_json_has_the_same_facts() {
-    let folder = folder(&POLICY.replace("tests:\n", "  ANY /{*rest}: admin\n"));
+    let folder = folder(&[POLICY, "  ANY /{*rest}: admin\n"].concat());
     let target = "/api/profiles/%24custom?include=lists";
     let json = run(&folder, &["explain", "GET", target, "--scopes", "profiles:read", "--json"]).exits(3).json();
     assert_eq!(strings(&json["segments"]), ["api", "profiles", "$custom"]);
@@ -241,7 +261,7 @@ fn ids(json: &serde_json::Value) -> Vec<(&str, &str, bool)> {
 
 #[test]
 fn whocan_lists_the_keys_that_may_send_a_request() {
-    let folder = with_keys(&POLICY.replace("tests:\n", ""));
+    let folder = with_keys(POLICY);
     let target = "/api/profiles/1?include=lists";
     insta::assert_snapshot!(run(&folder, &["whocan", "GET", target]).exits(0).stdout);
     let json = run(&folder, &["whocan", "GET", target, "--json"]).exits(0).json();
@@ -253,7 +273,7 @@ fn whocan_lists_the_keys_that_may_send_a_request() {
 
 #[test]
 fn whocan_exits_3_where_no_key_in_force_may() {
-    let folder = with_keys(&POLICY.replace("tests:\n", "  ANY /closed: { auth: deny }\n"));
+    let folder = with_keys(&[POLICY, "  ANY /closed: { auth: deny }\n"].concat());
     let patch = run(&folder, &["whocan", "PATCH", "/api/profiles/1"]).exits(3);
     assert!(patch.stdout.contains("key_full") && patch.stdout.contains("disabled"), "{}", patch.stdout);
     run(&folder, &["whocan", "GET", "/api/closed"]).exits(3).says(&[":16 closes ANY /api/closed to everybody."]);
@@ -265,10 +285,9 @@ fn whocan_exits_3_where_no_key_in_force_may() {
 
 #[test]
 fn cando_lists_the_routes_of_a_key_with_the_members_it_may_use() {
-    let policy = POLICY.replace(
-        "tests:\n",
-        "  GET /accounts/{account}: { scopes: profiles:read }\n  GET /me: { auth: key, unbound: [account] }\n",
-    );
+    let of_accounts =
+        "  GET /accounts/{account}: { scopes: profiles:read }\n  GET /me: { auth: key, unbound: [account] }\n";
+    let policy = [POLICY, of_accounts].concat();
     let policy = policy.replace("base: /api\n", "base: /api\nbind: { account: account }\n");
     let folder = with_keys(&policy);
     let told = ["key_lists", "key_reader", "key_acme", "key_full"].map(|id| {

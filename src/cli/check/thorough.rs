@@ -22,7 +22,10 @@ impl Thorough {
     }
 
     pub(super) fn mutate(&mut self, policy: &mut Policy, tests: &[PolicyTest]) {
-        self.mutation = Some(mutate::mutate(policy, tests));
+        let mut mutation = mutate::mutate(policy, tests);
+        // As the file has them: whoever mends them goes through it from the top.
+        mutation.survivors.sort_by_key(|ask| first(ask, policy).map(Route::line));
+        self.mutation = Some(mutation);
     }
 
     /// Whether something could be taken out of the policy without a test noticing.

@@ -8,8 +8,6 @@ use crate::key::{GrantSpec, KeyRecord, KeyState, Timestamp};
 
 /// Scopes that a line names before it counts the rest.
 const SCOPES_IN_A_ROW: usize = 3;
-/// How wide the table ought to be: a terminal that nobody has widened.
-const COLUMNS: usize = 80;
 /// Spaces between columns.
 const GAP: usize = 2;
 /// The most characters of a name in the table.
@@ -43,15 +41,17 @@ pub(in crate::cli) fn to_json(record: &KeyRecord, now: Timestamp) -> Value {
     })
 }
 
-/// The records as a table with a line each, for a terminal of 80 columns. What is the same in every row because nobody
-/// has it is left out, and so is what can best be done without where there is no room; `keys show` has all of a record.
-pub(super) fn table(records: &[KeyRecord], now: Timestamp) -> String {
+/// The records as a table with a line each. What is the same in every row because nobody has it is left out. On a terminal
+/// of so many columns long names are cut, and what can best be done without goes where there is no room; `keys show` has
+/// all of a record, and so has the table in a pipe.
+pub(super) fn table(records: &[KeyRecord], now: Timestamp, width: Option<usize>) -> String {
+    let longest_name = if width.is_some() { LONGEST_NAME } else { usize::MAX };
     let mut columns: Vec<(&str, Vec<String>)> = vec![
         ("ID", column(records, |record| record.id.to_string())),
-        ("NAME", column(records, |record| cut(&escaped(&record.name), LONGEST_NAME))),
+        ("NAME", column(records, |record| cut(&escaped(&record.name), longest_name))),
         ("KEY", column(records, shape)),
         ("GRANT", Vec::new()),
-        ("ACCOUNT", column(records, |record| cut(record.account.as_deref().unwrap_or("-"), LONGEST_NAME))),
+        ("ACCOUNT", column(records, |record| cut(record.account.as_deref().unwrap_or("-"), longest_name))),
         ("STATE", column(records, |record| state(record, now).to_owned())),
         ("CREATED", column(records, |record| day(Some(record.created), "-"))),
         ("EXPIRES", column(records, |record| day(record.expires, "never"))),
@@ -60,17 +60,17 @@ pub(super) fn table(records: &[KeyRecord], now: Timestamp) -> String {
     let widest = |(name, cells): &(&str, Vec<String>)| {
         cells.iter().map(|cell| cell.chars().count()).chain([name.len()]).max().unwrap_or(0) + GAP
     };
-    let width = |columns: &[(&str, Vec<String>)]| -> usize {
+    let taken = |columns: &[(&str, Vec<String>)]| -> usize {
         columns.iter().filter(|(name, _)| *name != "GRANT").map(widest).sum()
     };
     for least in ["CREATED", "KEY", "ACCOUNT"] {
-        if width(&columns) + SHORTEST_GRANT > COLUMNS {
+        if width.is_some_and(|width| taken(&columns) + SHORTEST_GRANT > width) {
             columns.retain(|(name, _)| *name != least);
         }
     }
     // The grant has what the others leave.
-    let others = width(&columns);
-    let left = COLUMNS.saturating_sub(others).max(SHORTEST_GRANT);
+    let others = taken(&columns);
+    let left = width.map_or(usize::MAX, |width| width.saturating_sub(others).max(SHORTEST_GRANT));
     for (_, cells) in columns.iter_mut().filter(|(name, _)| *name == "GRANT") {
         *cells = column(records, |record| cut(&long_grant(record), left));
     }
@@ -199,7 +199,7 @@ mod tests {
         let key = std::str::from_utf8(secret.expose()).unwrap().to_owned();
         let shown = [
             to_json(&record, NOW).to_string(),
-            table(std::slice::from_ref(&record), NOW),
+            table(std::slice::from_ref(&record), NOW, Some(80)),
             format!("{:?}", lines(&record, NOW)),
         ];
         for text in shown {
@@ -214,7 +214,8 @@ mod tests {
         record.name = "a\u{1b}[2J".into();
         record.note = Some("b\u{202e}".into());
         record.attributes = vec![("c".into(), "\u{200b}".into())];
-        let shown = [table(std::slice::from_ref(&record), NOW), format!("{:?}", lines(&record, NOW))].concat();
+        let shown =
+            [table(std::slice::from_ref(&record), NOW, Some(80)), format!("{:?}", lines(&record, NOW))].concat();
         assert!(shown.contains("\\u{1b}[2J") && !shown.contains(['\u{1b}', '\u{202e}', '\u{200b}']), "{shown}");
     }
 
@@ -231,16 +232,29 @@ mod tests {
     fn the_table_fits_80_columns_and_leaves_empty_ones_out() {
         let scopes = ["profiles:read", "profiles:write", "lists:read", "lists:write"];
         let (_, made) = record(GrantSpec::custom(scopes));
-        let text = table(std::slice::from_ref(&made), NOW);
+        let text = table(std::slice::from_ref(&made), NOW, Some(80));
         let header = text.lines().next().unwrap();
         assert_eq!(header.split_whitespace().collect::<Vec<_>>(), ["ID", "NAME", "KEY", "GRANT", "STATE", "CREATED"]);
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
         assert!(text.contains("…  active") && text.contains("2026-11-21"), "{text}");
         let (_, mut ending) = record(GrantSpec::Full);
         (ending.expires, ending.account) = (Some(NOW), Some("acme".into()));
-        let text = table(&[made, ending], NOW);
+        let text = table(&[made, ending], NOW, Some(80));
         assert!(text.contains("ACCOUNT") && text.contains("EXPIRES") && text.contains("never"), "{text}");
         assert!(!text.contains("CREATED") && text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    }
+
+    #[test]
+    fn nothing_is_cut_in_a_pipe() {
+        let scopes: Vec<String> = (0..20).map(|number| format!("resource{number}:read")).collect();
+        let (_, mut long) = record(GrantSpec::custom(scopes.iter().map(String::as_str)));
+        long.name = "a name that is longer than the column of a terminal".into();
+        (long.account, long.expires) = (Some("an account of some length, too".into()), Some(NOW));
+        let text = table(std::slice::from_ref(&long), NOW, None);
+        for whole in scopes.iter().map(String::as_str).chain([&*long.name, "of some length, too", "CREATED", "KEY"]) {
+            assert!(text.contains(whole), "{whole} in {text}");
+        }
+        assert_eq!(text.lines().count(), 2, "{text}");
     }
 
     #[test]

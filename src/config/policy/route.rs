@@ -43,17 +43,8 @@ fn route(reader: &mut Reader<'_>, entry: &Entry, field: &Field<'_>) -> Option<Ro
             None
         }
     };
-    let mut spec = RouteSpec {
-        methods: Vec::new(),
-        template: String::new(),
-        access: AccessSpec::Deny,
-        query: Vec::new(),
-        credential: None,
-        encoded_slash: false,
-        upgrade: None,
-        unbound: Vec::new(),
-        line: reader.line(entry.key_span),
-    };
+    let mut spec = RouteSpec::new(Vec::new(), "", AccessSpec::Deny);
+    spec.line = reader.line(entry.key_span);
     // The value is read in any case, for its own faults.
     let access = read_value(reader, entry, field, &mut spec);
     let (methods, template) = named?;

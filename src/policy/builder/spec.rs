@@ -76,3 +76,20 @@ pub struct RouteSpec {
     /// Where it stands.
     pub line: u32,
 }
+
+impl RouteSpec {
+    /// A route with nothing to it but who may call it, on line 1.
+    pub fn new(methods: Vec<String>, template: impl Into<String>, access: AccessSpec) -> Self {
+        Self {
+            methods,
+            template: template.into(),
+            access,
+            query: Vec::new(),
+            credential: None,
+            encoded_slash: false,
+            upgrade: None,
+            unbound: Vec::new(),
+            line: 1,
+        }
+    }
+}

@@ -150,17 +150,7 @@ pub(super) fn parsed(request: &str) -> Request<'_> {
 /// `POST|PATCH /path` as a route for any secret key.
 pub(super) fn written(route: &str) -> RouteSpec {
     let (methods, template) = route.split_once(' ').unwrap();
-    RouteSpec {
-        methods: methods.split('|').map(str::to_owned).collect(),
-        template: template.to_owned(),
-        access: AccessSpec::Key,
-        query: Vec::new(),
-        credential: None,
-        encoded_slash: false,
-        upgrade: None,
-        unbound: Vec::new(),
-        line: 1,
-    }
+    RouteSpec::new(methods.split('|').map(str::to_owned).collect(), template, AccessSpec::Key)
 }
 
 pub(super) fn owned(words: &[&str]) -> Vec<String> {

@@ -75,15 +75,5 @@ fn by_method(routes: &[(usize, &str)], template: usize, method: &str) -> Option<
 }
 
 fn route(template: &str, methods: &str) -> RouteSpec {
-    RouteSpec {
-        methods: methods.split('|').map(str::to_owned).collect(),
-        template: template.to_owned(),
-        access: AccessSpec::Key,
-        query: Vec::new(),
-        credential: None,
-        encoded_slash: false,
-        upgrade: None,
-        unbound: Vec::new(),
-        line: 1,
-    }
+    RouteSpec::new(methods.split('|').map(str::to_owned).collect(), template, AccessSpec::Key)
 }

@@ -4,7 +4,7 @@ use super::*;
 
 /// The policy with more routes, and with these tests.
 fn with_tests(routes: &str, tests: &str) -> Folder {
-    Folder::empty().with("scopegate.yaml", CONFIG).with("policy.yaml", format!("{POLICY}{routes}tests:\n{tests}"))
+    Folder::empty().with("scopegate.yaml", CONFIG).with("policy.yaml", format!("{}{routes}tests:\n{tests}", policy()))
 }
 
 const TESTS: &str = "  - { request: GET /api/profiles, scopes: [profiles:read], expect: allow }
@@ -36,7 +36,7 @@ fn a_policy_that_is_worth_a_look() {
 fn faults_in_both_files() {
     let folder = Folder::empty()
         .with("scopegate.yaml", CONFIG.replace("upstream:", "listen: 8080\nupstream:").replace("keys:", "kyes:"))
-        .with("policy.yaml", POLICY.replace("lists:read }", "list:read }"));
+        .with("policy.yaml", policy().replace("lists:read }", "list:read }"));
     insta::assert_snapshot!(folder.screens(["check", "check --json", "serve", "keys list", "explain GET /api/me"]));
 }
 
@@ -89,7 +89,7 @@ fn keys_of_the_store_that_are_worth_a_look() {
 
 #[test]
 fn differences_of_two_policies() {
-    let new = POLICY
+    let new = policy()
         .replace("GET /profiles: { scopes: profiles:read", "GET /profiles: { scopes: [profiles:read, lists:read]")
         .replace("PATCH /profiles/{id}: [profiles:read, profiles:write]", "PATCH /profiles/{id}: profiles:read")
         .replace("  GET /me: { auth: key, unbound: [account] }\n", "")
@@ -110,7 +110,7 @@ fn differences_of_two_policies() {
 #[test]
 fn a_log_without_a_store() {
     let log = "{\"method\":\"GET\",\"path\":\"/api/profiles\",\"status\":200,\"key_id\":\"key_a\"}\nno line of a log\n{\"method\":\"GET\",\"path\":\"/api/health\",\"status\":200}\n";
-    let new = POLICY.replace("GET /health: { auth: anyone }", "GET /health: { auth: key, unbound: [account] }");
+    let new = policy().replace("GET /health: { auth: anyone }", "GET /health: { auth: key, unbound: [account] }");
     let folder = Folder::new().with("new.yaml", new).with("access.log", log);
     insta::assert_snapshot!(
         folder.screens([

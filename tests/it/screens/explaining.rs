@@ -94,7 +94,7 @@ fn explanations_as_json() {
 
 #[test]
 fn explanations_without_a_configuration() {
-    let folder = Folder::empty().with("policy.yaml", POLICY);
+    let folder = Folder::empty().with("policy.yaml", policy());
     insta::assert_snapshot!(folder.screens([
         "explain GET /api/health --policy policy.yaml",
         "explain GET /api/health --policy policy.yaml --key-id key_reader",
@@ -118,7 +118,7 @@ no json
 
 #[test]
 fn who_can_send_a_request() {
-    let routes = format!("{POLICY}  GET /closed: {{ auth: deny }}\n  GET /rare: {{ scopes: lists:read }}\n");
+    let routes = policy() + "  GET /closed: { auth: deny }\n  GET /rare: { scopes: lists:read }\n";
     let folder = folder().with("policy.yaml", routes);
     insta::assert_snapshot!(folder.screens([
         "whocan GET /api/profiles",

@@ -48,7 +48,7 @@ fn a_command_line_that_makes_no_sense() {
         "diff old.yaml",
         "import openapi api.yaml --force",
         "import openapi api.yaml --scopes-from x-scopes --scheme oauth",
-        "check --policy policy.yaml --keys",
+        "check --policy policy.yaml -c scopegate.yaml",
         "schema server",
         "completions tcsh",
     ]));

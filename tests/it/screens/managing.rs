@@ -106,6 +106,6 @@ fn a_key_given_for_an_id_and_a_store_without_keys() {
 fn scopes_that_the_policy_has_no_more() {
     let folder = Folder::new();
     let made = id(&folder.run("keys create --name a --scopes admin --json").exits(0).json());
-    let folder = folder.with("policy.yaml", POLICY.replace("admin", "master"));
+    let folder = folder.with("policy.yaml", policy().replace("admin", "master"));
     insta::assert_snapshot!(folder.screen(&format!("keys show {made}")));
 }
