@@ -140,7 +140,7 @@ impl Health {
         let Some(fields) = reader.fields(field, &["path", "interval", "eject_after"]) else {
             return usual;
         };
-        let path = fields.find("path").filter(|field| !Reader::is_none(field));
+        let path = fields.find("path").filter(|field| !Reader::is_null(field));
         Self {
             path: path.and_then(|field| reader.parse(&field, probed)),
             interval: value(reader, &fields, ("interval", usual.interval), unit::positive_duration),
