@@ -79,6 +79,11 @@ impl Stream {
         }
     }
 
+    /// True for a stream of HTTP/2 that ended in a reset, not in order. A socket says so when it is read.
+    pub(crate) fn is_cut(&self) -> bool {
+        matches!(self, Self::Pipe(pipe) if pipe.is_cut())
+    }
+
     /// True for one stream of HTTP/2.
     pub(crate) fn is_virtual(&self) -> bool {
         matches!(self, Self::Pipe(_))

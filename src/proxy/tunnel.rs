@@ -249,6 +249,7 @@ impl Way {
                 return Poll::Ready(if self.over { Ok(()) } else { Err(Gone::Receiver) });
             }
             match link.buffers.poll_fill(link.from, link.buffer, cx) {
+                Poll::Ready(Ok(0)) if link.from.is_cut() => return Poll::Ready(Err(Gone::Sender)),
                 Poll::Ready(Ok(0)) => self.ended = true,
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(_)) => return Poll::Ready(Err(Gone::Sender)),

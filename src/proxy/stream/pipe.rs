@@ -30,6 +30,8 @@ struct Lane {
     bytes: BytesMut,
     /// Nothing more is written, or nothing more is read.
     closed: bool,
+    /// Its writer has said that what was written is all.
+    ended: bool,
     reader: Option<Waker>,
     writer: Option<Waker>,
     /// Waits for the end alone, whatever else is read and written meanwhile.
@@ -105,6 +107,29 @@ impl Pipe {
         Ok(())
     }
 
+    /// Says that what was written is all there is; the other direction goes on.
+    pub(crate) fn end(&self) {
+        let mut lane = self.writes.borrow_mut();
+        // Nobody can say so of what was cut off before.
+        lane.ended |= !lane.closed;
+        lane.close();
+    }
+
+    /// The other end was dropped, and never said that what it wrote is all. What it wrote may still be there.
+    pub(crate) fn is_cut(&self) -> bool {
+        let lane = self.reads.borrow();
+        lane.closed && !lane.ended
+    }
+
+    /// Ready once this end is cut off.
+    pub(crate) fn poll_cut(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.is_cut() {
+            return Poll::Ready(());
+        }
+        wait(&mut self.reads.borrow_mut().mourner, cx);
+        Poll::Pending
+    }
+
     /// Nobody reads any more what this end writes: the other one was dropped. What it wrote may still be there.
     pub(crate) fn is_abandoned(&self) -> bool {
         self.writes.borrow().closed
@@ -177,7 +202,7 @@ impl AsyncWrite for Pipe {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.writes.borrow_mut().close();
+        self.end();
         Poll::Ready(Ok(()))
     }
 }
@@ -214,6 +239,24 @@ mod tests {
         assert_eq!(take(&other), Poll::Ready(None));
         other.write_all(b"still here").await.unwrap();
         assert_eq!(take(&one), Poll::Ready(Some(Bytes::from_static(b"still here"))));
+    }
+
+    #[tokio::test]
+    async fn an_end_that_was_said_is_told_from_one_that_was_not() {
+        let (one, other) = Pipe::pair();
+        one.put(b"all of it").await.unwrap();
+        one.end();
+        assert!(!other.is_cut());
+        drop(one);
+        assert!(!other.is_cut(), "it was said before");
+        let (mut one, other) = Pipe::pair();
+        one.write_all(b"not all").await.unwrap();
+        tokio::join!(biased; poll_fn(|cx| other.poll_cut(cx)), async {
+            tokio::task::yield_now().await;
+            drop(one);
+        });
+        assert_eq!(take(&other), Poll::Ready(Some(Bytes::from_static(b"not all"))));
+        assert!(other.is_cut());
     }
 
     #[tokio::test]
