@@ -46,6 +46,7 @@ use holder::Holder;
 use reply::{Connection, Reply, Setting, Told};
 use request_id::RequestId;
 use ticket::Ticket;
+use upgrade::Nonce;
 use worker::{View, Worker};
 
 /// What comes of the bytes of a request.
@@ -77,6 +78,9 @@ pub(crate) struct Plan {
     pub(crate) grpc: bool,
     /// The connection may become a tunnel: the upstream was offered it, because the caller asked and the route allows it.
     pub(crate) upgrade: bool,
+    /// The caller asked by CONNECT, where every answer of success says that there is a tunnel. The nonce of the handshake is
+    /// the gateway's own, so that it is the gateway who checks the answer to it.
+    pub(crate) connect: Option<Nonce>,
 }
 
 /// Reads, judges, authenticates and decides one request, and writes what follows: the upstream's head or an answer.
@@ -118,6 +122,10 @@ pub(crate) fn handle(worker: &Worker, view: &View, exchange: &mut Incoming<'_>) 
         scene.exchange.ticket.decide(&decision, &caller, shadowed);
         match decision.denial() {
             Some(denial) if !shadowed => scene.deny(denial, Some(decision.trace())),
+            // CONNECT passes for a WebSocket where the route says so, and never as the GET that it counts as.
+            _ if scene.is_connect() && !offers_tunnel(&target) => {
+                scene.deny(Denial::RouteNotAllowed, Some(decision.trace()))
+            }
             _ => scene.forward(&target, entry.filter(|_| matches!(caller, Caller::Known(_)))),
         }
     })
@@ -211,6 +219,11 @@ impl Scene<'_, '_, '_, '_> {
             && denial.is_some_and(|denial| denial.status() == 403)
     }
 
+    /// True for an extended CONNECT of HTTP/2, written down as a handshake: no other request of HTTP/2 can have `Upgrade`.
+    fn is_connect(&self) -> bool {
+        self.exchange.protocol == Protocol::Http2 && self.head.connection.upgrade
+    }
+
     fn forward(&mut self, target: &Target<'_>, entry: Option<&Entry>) -> Verdict {
         let head = self.head;
         let snapshot = &self.view.snapshot;
@@ -222,7 +235,10 @@ impl Scene<'_, '_, '_, '_> {
         let has_body = head.framing != Framing::None;
         // A body that is already on its way is not worth a question to the upstream.
         let expects = head.expect_continue && has_body && self.exchange.input.len() == head.size;
-        let upgrade = target.route().is_some_and(|route| route.upgrade().is_some()) && upgrade::is_offered(head);
+        let upgrade = offers_tunnel(target) && upgrade::is_offered(head);
+        if self.is_connect() && !upgrade {
+            return self.refuse(ProxyError::BadRequest(upgrade::MALFORMED));
+        }
         let outgoing = Outgoing {
             config: &snapshot.config,
             target,
@@ -240,6 +256,14 @@ impl Scene<'_, '_, '_, '_> {
         Verdict::Forward(Plan { expects, upgrade, ..self.plan() })
     }
 
+    /// A call of gRPC is refused with status 200, which to a CONNECT would be success.
+    fn is_grpc(&self) -> bool {
+        let of_grpc =
+            |value: &[u8]| value.get(..16).is_some_and(|start| start.eq_ignore_ascii_case(b"application/grpc"));
+        let mut fields = self.head.fields.iter();
+        !self.is_connect() && fields.any(|field| field.kind == Kind::ContentType && of_grpc(field.value))
+    }
+
     fn plan(&self) -> Plan {
         let head = self.head;
         let idempotent = matches!(head.method, b"GET" | b"HEAD" | b"OPTIONS" | b"PUT" | b"DELETE");
@@ -251,8 +275,9 @@ impl Scene<'_, '_, '_, '_> {
             expects: false,
             keep_alive: head.keep_alive && !self.exchange.last,
             replayable: idempotent && head.framing == Framing::None,
-            grpc: is_grpc(head),
+            grpc: self.is_grpc(),
             upgrade: false,
+            connect: self.is_connect().then(|| Nonce::of(head)).flatten(),
         }
     }
 
@@ -301,7 +326,7 @@ impl Scene<'_, '_, '_, '_> {
             origin: &self.exchange.ticket.origin,
             head: self.head.method == b"HEAD",
             connection: Connection::of(self.head.version, close),
-            grpc: is_grpc(self.head),
+            grpc: self.is_grpc(),
         };
         let written = compose(&setting, self.exchange.out);
         self.exchange.ticket.bytes_out = written as u64;
@@ -330,9 +355,9 @@ fn is_served(config: &Config, authority: &[u8]) -> bool {
     config.hosts.is_empty() || config.hosts.iter().any(|host| served(host))
 }
 
-fn is_grpc(head: &RequestHead<'_>) -> bool {
-    let of_grpc = |value: &[u8]| value.get(..16).is_some_and(|start| start.eq_ignore_ascii_case(b"application/grpc"));
-    head.fields.iter().any(|field| field.kind == Kind::ContentType && of_grpc(field.value))
+/// True on a route whose connections may become tunnels.
+fn offers_tunnel(target: &Target<'_>) -> bool {
+    target.route().is_some_and(|route| route.upgrade().is_some())
 }
 
 /// The request id of a head: the caller's if it gave one that is sane, otherwise a new one.

@@ -1,4 +1,5 @@
-//! The forwarded head for fuzz targets, which see this crate from outside. No other build has it.
+//! Heads that are forwarded and heads that came by HTTP/2, for fuzz targets, which see this crate from outside. No other
+//! build has it.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -9,7 +10,26 @@ use crate::snapshot::{Carrier, Config, CredentialLine};
 
 use super::downstream::{Peer, Protocol};
 use super::forward::{self, Outgoing};
-use super::upgrade;
+use super::h2::head::{Rest, handshake, write_request};
+use super::upgrade::{self, Nonce};
+
+/// The nonce of every handshake that [`translated`] writes.
+pub const NONCE: &[u8] = b"dGhlIHNhbXBsZSBub25jZQ==";
+
+/// The head of HTTP/1.1 that is judged where a caller sends this one by HTTP/2: nothing where its stream is reset instead.
+/// The request's body says whether any follows.
+pub fn translated(request: http::Request<bool>) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    let is_handshake = handshake::is_asked(&request);
+    let (parts, follows) = request.into_parts();
+    if is_handshake {
+        handshake::write(&parts, Nonce::read(NONCE)?, &mut out)?;
+    } else {
+        let rest = if follows { Rest::Body } else { Rest::Nothing };
+        write_request(&parts, rest, &mut out)?;
+    }
+    Some(out)
+}
 
 /// What the upstream gets for the head at the start of `bytes`, sent without a key: nothing where it is refused or denied.
 /// The upstream credential is `Authorization: Bearer REAL`, the request id `id-1`, the caller 192.0.2.1.

@@ -8,16 +8,18 @@
 //! - Malformed as HTTP/1.1, by the strict reading of [`crate::http1`]: an answer like over HTTP/1.1, mostly 400.
 //! - A stream that is reset is a caller that is gone: its pipe breaks, and the request to the upstream with it.
 //! - An answer that is cut off ends in RST_STREAM, never as if it were complete.
+//! - An extended CONNECT for a WebSocket becomes the handshake of HTTP/1.1, and the 101 its 200 ([`websocket`]).
 //! - The `h2` crate cuts `#` and what follows off a path before anybody sees it. So what is judged is what is forwarded.
 //!
 //! The `h2` crate is used without hyper on top: hyper cannot pass interim answers on, nor say why a connection ends.
 
 pub(super) mod beat;
-mod head;
+pub(super) mod head;
 mod inbound;
 pub(super) mod outbound;
 mod send;
 mod trailers;
+mod websocket;
 pub(crate) mod wire;
 
 use std::cell::Cell;
@@ -91,7 +93,9 @@ fn builder(limits: &Limits) -> Builder {
         .max_header_list_size(fields)
         .max_pending_accept_reset_streams(limits.h2_resets.count)
         .max_local_error_reset_streams(Some(limits.h2_resets.count))
-        .max_send_buffer_size(SEND_BUFFER);
+        .max_send_buffer_size(SEND_BUFFER)
+        // Whether a route has WebSockets may change while the connection is open, and this may not be taken back.
+        .enable_connect_protocol();
     builder
 }
 

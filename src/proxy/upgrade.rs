@@ -1,11 +1,72 @@
 //! The WebSocket handshake, told apart from everything else that asks for another protocol (RFC 6455, 4).
 //!
+//! Over HTTP/2 it is an extended CONNECT (RFC 8441). Inside the gateway that is the handshake of HTTP/1.1, too, whose nonce
+//! is the gateway's own where the caller has none, so that what is judged and what is agreed to has one form.
+//!
 //! What is not exactly one is an ordinary request: its `Upgrade` ends at this hop, as RFC 9110 (7.8) has it, and the
 //! upstream never learns of it. So there is no way to HTTP/2 in cleartext, or to any other protocol, through here.
 
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::http1::head::{Field, Framing, Kind, RequestHead, ResponseHead, Version};
+use crate::http1::write;
 
 const PROTOCOL: &[u8] = b"websocket";
+
+/// What a server puts behind the nonce of its caller (RFC 6455, 4.2.2).
+const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// What the caller of a CONNECT is told that is no handshake.
+pub(crate) const MALFORMED: &str =
+    "A WebSocket is asked for with `Sec-WebSocket-Version: 13`, said once, and without `Content-Length`.";
+
+/// What the caller of a CONNECT is told where the upstream answered with another success than a tunnel.
+pub(crate) const NOT_SWITCHED: &str = "The API did not switch protocols.";
+
+/// The value of `Sec-WebSocket-Key`: 16 bytes in base64.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Nonce([u8; 24]);
+
+impl Nonce {
+    /// A new one. `None` where the system has no randomness.
+    pub(crate) fn draw() -> Option<Self> {
+        let (mut bytes, mut text) = ([0; 16], [0; 24]);
+        getrandom::fill(&mut bytes).ok()?;
+        STANDARD.encode_slice(bytes, &mut text).ok()?;
+        Some(Self(text))
+    }
+
+    /// The nonce of a handshake: of a head for which [`is_offered`] is true.
+    pub(crate) fn of(head: &RequestHead<'_>) -> Option<Self> {
+        the_one(&head.fields, b"sec-websocket-key").and_then(Self::read)
+    }
+
+    /// `None` where it is none.
+    pub(crate) fn read(value: &[u8]) -> Option<Self> {
+        is_nonce(value).then(|| value.try_into().ok().map(Self)).flatten()
+    }
+
+    /// Appends it as a field.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        write::field(out, b"sec-websocket-key", &self.0);
+    }
+
+    /// Appends the field of a server that has read it.
+    pub(crate) fn write_proof(&self, out: &mut Vec<u8>) {
+        write::field(out, b"sec-websocket-accept", self.proof().as_bytes());
+    }
+
+    /// Whether an answer is one to this nonce.
+    pub(crate) fn is_proved(&self, head: &ResponseHead<'_>) -> bool {
+        the_one(&head.fields, b"sec-websocket-accept").is_some_and(|proof| proof == self.proof().as_bytes())
+    }
+
+    fn proof(&self) -> String {
+        STANDARD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, &[&self.0, GUID].concat()))
+    }
+}
 
 /// Whether a request is a well-formed handshake of the client (RFC 6455, 4.2.1), and nothing more than that: it offers no
 /// other protocol and has no body.
@@ -19,8 +80,8 @@ pub(crate) fn is_offered(head: &RequestHead<'_>) -> bool {
         && the_one(&head.fields, b"sec-websocket-key").is_some_and(is_nonce)
 }
 
-/// Whether an answer agrees to the handshake, and to no other protocol. Whether the upstream has read the caller's nonce
-/// is the caller's to see.
+/// Whether an answer agrees to the handshake, and to no other protocol. Whether the upstream has read the nonce is to be
+/// seen by whoever drew it.
 pub(crate) fn is_agreed(head: &ResponseHead<'_>) -> bool {
     head.status == 101
         && head.version == Version::Http11
@@ -99,6 +160,29 @@ mod tests {
             assert_ne!(changed, OFFER, "{what}");
             assert!(!offered(&changed), "{what} -> {with}");
         }
+    }
+
+    #[test]
+    fn the_proof_is_the_one_of_the_rfc_and_no_other_will_do() {
+        let head = |bytes: &str| Nonce::of(&request(bytes.as_bytes(), &Limits::default()).unwrap().unwrap());
+        let nonce = head(OFFER).unwrap();
+        let mut out = Vec::new();
+        nonce.write_proof(&mut out);
+        assert_eq!(out, b"sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n");
+        let line = "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
+        for (with, proved) in [
+            (line.to_owned(), true),
+            (String::new(), false),
+            (line.repeat(2), false),
+            (line.replace("s3p", "s3q"), false),
+        ] {
+            let answer = AGREEMENT.replace(line, &with);
+            let answer = response(answer.as_bytes(), &Limits::default(), AnswerTo::Other).unwrap().unwrap();
+            assert_eq!(nonce.is_proved(&answer), proved, "{with}");
+        }
+        let (one, other) = (Nonce::draw().unwrap(), Nonce::draw().unwrap());
+        assert_ne!(one, other);
+        assert_eq!(Nonce::read(&one.0), Some(one));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::future::poll_fn;
+use std::io;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Instant;
@@ -16,7 +17,7 @@ use crate::proxy::upstream::fleet::Server;
 use crate::proxy::upstream::{Lease, Pending};
 use crate::proxy::watch::Moment;
 use crate::proxy::worker::View;
-use crate::proxy::{Plan, h2};
+use crate::proxy::{Plan, h2, upgrade};
 use crate::snapshot;
 use crate::telemetry::label::Code;
 
@@ -24,6 +25,9 @@ use super::{Connection, Next};
 
 /// What a caller is told whose target the upstream's protocol cannot carry.
 const UNSENDABLE: &str = "The target has a byte that HTTP/2, which the API speaks, cannot carry: percent-encode it.";
+
+/// What a caller is told who asks an upstream of HTTP/2 for a WebSocket that takes none.
+const NO_WEBSOCKETS: &str = "The API takes no WebSockets over HTTP/2 (RFC 8441), by which it is spoken to.";
 
 /// What becomes of a request for which there is no server at all.
 const UNREACHABLE: End = End::Failed(ProxyError::UpstreamUnreachable);
@@ -82,6 +86,8 @@ impl Connection {
             let _active = server.begin();
             let lease = match self.lease((view, server), (plan, fresh), until).await {
                 Ok(lease) => lease,
+                // It is well, and it takes no WebSockets.
+                Err(error @ ProxyError::UpstreamFailed(_)) => return (End::Failed(error), self.worker.clocks().0),
                 Err(error) => {
                     view.fleet.note_failure(server);
                     match view.fleet.other(server).filter(|_| connects > 0 && error != ProxyError::UpstreamTimeout) {
@@ -125,6 +131,8 @@ impl Connection {
     fn note(&self, view: &View, server: &Server, end: &End) {
         match end {
             End::Complete { .. } => view.fleet.note_answer(server, self.ticket.status),
+            // It answered, if not in a way that a CONNECT can be told: no caller can make a server look ill.
+            End::Failed(ProxyError::UpstreamFailed(upgrade::NOT_SWITCHED)) => {}
             End::Unanswered { reused: false }
             | End::Cut(ProxyError::UpstreamFailed(_) | ProxyError::UpstreamTimeout)
             | End::Failed(ProxyError::UpstreamFailed(_) | ProxyError::UpstreamTimeout) => {
@@ -154,14 +162,21 @@ impl Connection {
         let dial = async {
             match origin.protocol {
                 snapshot::Protocol::H1 => pool.dial(origin, timeouts, retries).await,
+                snapshot::Protocol::H2 | snapshot::Protocol::H2c if plan.upgrade => {
+                    pool.stream_for_websocket(origin, timeouts, retries).await
+                }
                 snapshot::Protocol::H2 | snapshot::Protocol::H2c => pool.stream(origin, timeouts, retries).await,
             }
         };
+        let failed = |error: io::Error| match error.kind() {
+            io::ErrorKind::Unsupported if plan.upgrade => ProxyError::UpstreamFailed(NO_WEBSOCKETS),
+            _ => ProxyError::UpstreamUnreachable,
+        };
         if until == Moment::NEVER {
-            return dial.await.map_err(|_| ProxyError::UpstreamUnreachable);
+            return dial.await.map_err(failed);
         }
         match tokio::time::timeout(until.since(self.slot.now()), dial).await {
-            Ok(dialled) => dialled.map_err(|_| ProxyError::UpstreamUnreachable),
+            Ok(dialled) => dialled.map_err(failed),
             Err(_) => Err(ProxyError::UpstreamTimeout),
         }
     }

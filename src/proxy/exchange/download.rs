@@ -216,6 +216,8 @@ impl Relay {
             Ok(None) => Ok(0),
             Ok(Some(head)) if head.status == 101 => self.switch(&head, ends).map(|()| head.size),
             Ok(Some(head)) if head.status < 200 => self.interim(&head, ends).map(|()| head.size),
+            // To a CONNECT it would say that there is a tunnel.
+            Ok(Some(head)) if head.status < 300 && ends.plan.connect.is_some() => Err(upgrade::NOT_SWITCHED),
             Ok(Some(head)) => {
                 self.begin(&head, ends);
                 Ok(head.size)
@@ -238,6 +240,9 @@ impl Relay {
         }
         if !upgrade::is_agreed(head) || !self.upload.is_sent() {
             return Err("The API switched to another protocol than it was asked for.");
+        }
+        if ends.plan.connect.is_some_and(|nonce| !nonce.is_proved(head)) {
+            return Err("The API agreed to another WebSocket than it was asked for.");
         }
         answer::write_switch(head, ends.ticket.id.as_bytes(), &mut self.download.out);
         self.download.phase = Phase::Tunnel;

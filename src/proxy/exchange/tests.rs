@@ -78,6 +78,7 @@ pub(in crate::proxy) fn plan(framing: Framing) -> Plan {
         replayable: false,
         grpc: false,
         upgrade: false,
+        connect: None,
     }
 }
 

@@ -3,7 +3,9 @@
 //! What comes in by HTTP/2 is written down as HTTP/1.1 and not judged here: the strict reading of [`crate::http1`] judges
 //! the bytes, whatever they came by. What goes out by HTTP/2 is taken from bytes that the gateway wrote itself.
 
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, TE, TRAILER};
+pub(in crate::proxy) mod handshake;
+
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, request, response};
 use memchr::memmem;
@@ -13,23 +15,42 @@ use crate::http1::write;
 
 /// Whether anything follows a head.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Rest {
+pub(in crate::proxy) enum Rest {
     Body,
     Nothing,
 }
 
-/// Appends a caller's request head. `None` where its path is none that a request may have (RFC 9113 8.3.1).
-pub(super) fn write_request(parts: &request::Parts, rest: Rest, out: &mut Vec<u8>) -> Option<()> {
-    let authority = parts.uri.authority().map(|authority| authority.as_str().as_bytes());
+/// Appends a caller's request head. `None` where its path is none that a request may have (RFC 9113 8.3.1), or where it has
+/// a field that HTTP/2 has not (8.2.2).
+pub(in crate::proxy) fn write_request(parts: &request::Parts, rest: Rest, out: &mut Vec<u8>) -> Option<()> {
     let path = parts.uri.path_and_query().map(|path| path.as_str().as_bytes());
     let target = match path {
-        _ if parts.method == Method::CONNECT => authority?,
+        _ if parts.method == Method::CONNECT => parts.uri.authority()?.as_str().as_bytes(),
         Some(path) if path.starts_with(b"/") || path == b"*" => path,
         _ => return None,
     };
-    let hosts = || parts.headers.get_all(HOST).iter().map(HeaderValue::as_bytes);
+    write_lines(parts, (parts.method.as_str().as_bytes(), target), &[], out)?;
+    if rest == Rest::Body && !parts.headers.contains_key(CONTENT_LENGTH) {
+        out.extend_from_slice(b"transfer-encoding: chunked\r\n");
+    }
+    write::end_of_head(out);
+    Some(())
+}
+
+/// Appends a request head but for its framing, its end, and the fields of these names.
+fn write_lines(
+    parts: &request::Parts,
+    (method, target): (&[u8], &[u8]),
+    omitted: &[HeaderName],
+    out: &mut Vec<u8>,
+) -> Option<()> {
+    if parts.headers.keys().any(is_of_one_hop) {
+        return None;
+    }
+    let authority = parts.uri.authority().map(|authority| authority.as_str().as_bytes());
+    let hosts = || parts.headers.get_all(HOST).iter().map(|host| host.as_bytes().trim_ascii());
     let differs = authority.is_some_and(|authority| hosts().any(|host| !host.eq_ignore_ascii_case(authority)));
-    out.extend_from_slice(parts.method.as_str().as_bytes());
+    out.extend_from_slice(method);
     out.push(b' ');
     if let (true, Some(authority)) = (differs, authority) {
         // Host and `:authority` contradict each other. Both are written, as an absolute target has it, to be refused.
@@ -42,15 +63,18 @@ pub(super) fn write_request(parts: &request::Parts, rest: Rest, out: &mut Vec<u8
         Some(authority) if !differs && hosts().count() <= 1 => write::field(out, b"host", authority),
         _ => hosts().for_each(|host| write::field(out, b"host", host)),
     }
-    for (name, value) in parts.headers.iter().filter(|(name, _)| !matches!(**name, HOST | COOKIE)) {
+    let apart = |name: &HeaderName| matches!(*name, HOST | COOKIE) || omitted.contains(name);
+    for (name, value) in parts.headers.iter().filter(|(name, _)| !apart(name)) {
         write::field(out, name.as_str().as_bytes(), value.as_bytes());
     }
     write_cookies(&parts.headers, out);
-    if rest == Rest::Body && !parts.headers.contains_key(CONTENT_LENGTH) {
-        out.extend_from_slice(b"transfer-encoding: chunked\r\n");
-    }
-    write::end_of_head(out);
     Some(())
+}
+
+/// True for a field about the connection, which a message of HTTP/2 must not have. The `h2` crate refuses them before.
+fn is_of_one_hop(name: &HeaderName) -> bool {
+    matches!(*name, CONNECTION | TRANSFER_ENCODING | UPGRADE)
+        || matches!(name.as_str(), "keep-alive" | "proxy-connection")
 }
 
 /// The cookies of a request, which HTTP/2 may send in pieces, as the one field that HTTP/1.1 has (RFC 9113 8.2.3).
@@ -200,16 +224,21 @@ impl<'b> Written<'b> {
     ///
     /// `None` where it cannot be said in HTTP/2. `TE: trailers` is ours to say: an answer's trailers are passed on.
     pub(super) fn request(self, scheme: &Scheme) -> Option<http::Request<()>> {
-        let (method, path) = (self.words().next()?, self.path()?);
+        let mut request = self.request_by(Method::from_bytes(self.words().next()?).ok()?, scheme)?;
+        request.headers_mut().insert(TE, HeaderValue::from_static("trailers"));
+        Some(request)
+    }
+
+    /// The same request by this method, without `TE`.
+    fn request_by(self, method: Method, scheme: &Scheme) -> Option<http::Request<()>> {
         let uri = Uri::builder()
             .scheme(scheme.clone())
             .authority(Authority::try_from(self.value(Kind::Host)?).ok()?)
-            .path_and_query(path);
+            .path_and_query(self.path()?);
         let mut request = http::Request::new(());
-        *request.method_mut() = Method::from_bytes(method).ok()?;
+        *request.method_mut() = method;
         *request.uri_mut() = uri.build().ok()?;
         *request.headers_mut() = self.to_map()?;
-        request.headers_mut().insert(TE, HeaderValue::from_static("trailers"));
         Some(request)
     }
 

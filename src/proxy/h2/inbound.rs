@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
-use http::{Method, Request, request};
+use http::{Method, Request, StatusCode, request};
 use tokio::task::yield_now;
 
 use crate::http1::body::Body;
@@ -17,9 +17,10 @@ use crate::http1::write;
 use crate::proxy::stream::pipe::Pipe;
 use crate::proxy::watch::Slot;
 
-use super::head::{self, Rest, Written};
+use super::head::{self, Rest, Written, handshake};
 use super::send::{CUT, Over, Patience, Stopped, relay};
 use super::trailers::Filter;
+use super::websocket;
 
 /// One request of a caller, and the way back to it.
 pub(super) struct Inbound {
@@ -37,6 +38,10 @@ pub(super) struct Inbound {
 /// # Errors
 /// When the caller gave the stream up, or broke its rules.
 pub(super) async fn carry(stream: Inbound, pipe: &Pipe) -> Result<(), Stopped> {
+    if handshake::is_asked(&stream.request) {
+        // Apart, so that an ordinary request has no room for it.
+        return Box::pin(websocket::carry(stream, pipe)).await;
+    }
     let Inbound { request, mut respond, filter, stall, slot } = stream;
     let (parts, body) = request.into_parts();
     let to = if parts.method == Method::HEAD { AnswerTo::Head } else { AnswerTo::Other };
@@ -48,19 +53,15 @@ pub(super) async fn carry(stream: Inbound, pipe: &Pipe) -> Result<(), Stopped> {
     }
     let mut upload = pin!(upload((parts, head), body, &filter, pipe));
     let mut download = pin!(async {
-        let Some((body, mut stream)) = begin(&mut respond, to, pipe).await? else { return Ok(()) };
-        let sent = relay(body, &mut stream, pipe, Patience::Stall(&slot, stall)).await;
-        match sent {
-            Ok(Over::Whole) => {}
-            Ok(Over::Cut) => {
-                // An answer that is not whole must not look so. A reset overtakes what was not written to the connection
-                // yet, so the connection has its turn before.
-                yield_now().await;
+        match begin(&mut respond, to, pipe).await? {
+            Begun::Content(content, stream) => answer((content, stream), pipe, Patience::Stall(&slot, stall)).await,
+            Begun::Over => Ok(()),
+            Begun::Switched(_, mut stream) => {
+                // Nobody asked for it, and the gateway passes on none that was not asked for.
                 stream.send_reset(CUT);
+                Ok(())
             }
-            Err(Stopped) => stream.send_reset(Reason::CANCEL),
         }
-        sent.map(|_| ())
     });
     let mut uploading = true;
     poll_fn(|cx| {
@@ -116,13 +117,36 @@ async fn upload(
     Ok(())
 }
 
-/// Sends the head of the answer, after the interim ones. `None` where there is nothing more to send; otherwise the body and
-/// what of it came with the head.
-async fn begin(
-    respond: &mut SendResponse<Bytes>,
-    to: AnswerTo,
+/// An answer whose head was sent.
+pub(super) enum Begun {
+    /// Its body follows, of which these bytes came with the head.
+    Content((Body, Bytes), SendStream<Bytes>),
+    Over,
+    /// It is a tunnel, in which these bytes came with the head.
+    Switched(Bytes, SendStream<Bytes>),
+}
+
+/// Sends the body of an answer, so that one that is not whole does not look so.
+pub(super) async fn answer(
+    (content, mut stream): ((Body, Bytes), SendStream<Bytes>),
     pipe: &Pipe,
-) -> Result<Option<((Body, Bytes), SendStream<Bytes>)>, Stopped> {
+    patience: Patience<'_>,
+) -> Result<(), Stopped> {
+    let sent = relay(content, &mut stream, pipe, patience).await;
+    match sent {
+        Ok(Over::Whole) => {}
+        Ok(Over::Cut) => {
+            // A reset overtakes what was not written to the connection yet, so the connection has its turn before.
+            yield_now().await;
+            stream.send_reset(CUT);
+        }
+        Err(Stopped) => stream.send_reset(Reason::CANCEL),
+    }
+    sent.map(|_| ())
+}
+
+/// Sends the head of the answer, after the interim ones.
+pub(super) async fn begin(respond: &mut SendResponse<Bytes>, to: AnswerTo, pipe: &Pipe) -> Result<Begun, Stopped> {
     let mut held = BytesMut::new();
     loop {
         let Some(head) = Written::read(&held) else {
@@ -130,19 +154,24 @@ async fn begin(
                 Some(bytes) => held.extend_from_slice(&bytes),
                 None => {
                     respond.send_reset(CUT);
-                    return Ok(None);
+                    return Ok(Begun::Over);
                 }
             }
             continue;
         };
         let size = head.size;
         let framing = head.answer_framing(to);
-        let Some(answer) = head.answer() else {
+        let switched = head.status() == Some(StatusCode::SWITCHING_PROTOCOLS);
+        let Some(answer) = (if switched { handshake::agreement(head) } else { head.answer() }) else {
             respond.send_reset(CUT);
-            return Ok(None);
+            return Ok(Begun::Over);
         };
         let start = held.split_off(size).freeze();
         held = BytesMut::new();
+        if switched {
+            let stream = respond.send_response(answer, false).map_err(|_| Stopped)?;
+            return Ok(Begun::Switched(start, stream));
+        }
         if answer.status().is_informational() {
             // Nobody waits for an interim answer: where it cannot be sent, the final one is.
             let _ = respond.send_informational(answer);
@@ -152,7 +181,7 @@ async fn begin(
         let body = Body::of_response(framing, Version::Http11);
         let over = body.is_done();
         let stream = respond.send_response(answer, over).map_err(|_| Stopped)?;
-        return Ok((!over).then_some(((body, start), stream)));
+        return Ok(if over { Begun::Over } else { Begun::Content((body, start), stream) });
     }
 }
 

@@ -2,20 +2,24 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
+use std::rc::Rc;
 use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
 use h2::client::{ResponseFuture, SendRequest};
 use h2::{Reason, RecvStream, SendStream};
+use http::response;
 use http::uri::Scheme;
 
 use crate::http1::body::Body;
 use crate::http1::head::AnswerTo;
 use crate::http1::write;
 use crate::proxy::stream::pipe::Pipe;
+use crate::proxy::watch::Watch;
 
-use super::head::{self, Content, Rest, Written};
+use super::head::{self, Content, Rest, Written, handshake};
 use super::send::{Over, Patience, Stopped, relay};
+use super::websocket;
 
 /// Whether the target of a request that the gateway wrote can be sent over HTTP/2: the `http` crate takes fewer bytes than
 /// HTTP/1.1 lets pass (no `<`, for one).
@@ -27,28 +31,35 @@ pub(crate) fn is_sendable(head: &[u8]) -> bool {
 /// to the end; `answered` is told when an answer begins.
 ///
 /// Whoever holds the other end of the pipe and drops it ends the stream.
-pub(crate) async fn carry(pipe: &Pipe, sender: SendRequest<Bytes>, scheme: &Scheme, answered: impl FnOnce()) {
+pub(crate) async fn carry(pipe: &Pipe, opener: Opener<'_>, answered: impl FnOnce()) {
     // What became of it, the other end learns from the pipe.
-    let _ = exchange(pipe, sender, scheme, answered).await;
+    let _ = exchange(pipe, opener, answered).await;
 }
 
-async fn exchange(
-    pipe: &Pipe,
-    mut sender: SendRequest<Bytes>,
-    scheme: &Scheme,
-    answered: impl FnOnce(),
-) -> Result<(), Stopped> {
+/// What a stream is opened with.
+pub(crate) struct Opener<'s> {
+    pub(crate) sender: SendRequest<Bytes>,
+    pub(crate) scheme: &'s Scheme,
+    pub(crate) watch: &'s Rc<Watch>,
+}
+
+async fn exchange(pipe: &Pipe, opener: Opener<'_>, answered: impl FnOnce()) -> Result<(), Stopped> {
     let mut held = BytesMut::new();
     let (request, framing, to) = loop {
         if let Some(head) = Written::read(&held) {
+            if handshake::nonce(head).is_some() {
+                // Apart, so that an ordinary request has no room for it.
+                return Box::pin(websocket::exchange(head, pipe, opener, answered)).await;
+            }
             let (framing, to, size) = (head.request_framing(), head.answer_to(), head.size);
-            let request = head.request(scheme).ok_or(Stopped)?;
+            let request = head.request(opener.scheme).ok_or(Stopped)?;
             held = held.split_off(size);
             break (request, framing, to);
         }
         held.extend_from_slice(&poll_fn(|cx| pipe.poll_take(cx)).await.ok_or(Stopped)?);
     };
     let body = Body::of_request_with_trailers(framing);
+    let mut sender = opener.sender;
     poll_fn(|cx| sender.poll_ready(cx)).await.map_err(|_| Stopped)?;
     let (response, stream) = sender.send_request(request, body.is_done()).map_err(|_| Stopped)?;
     drop(sender);
@@ -81,21 +92,34 @@ async fn upload(body: (Body, Bytes), mut stream: SendStream<Bytes>, pipe: &Pipe)
 }
 
 /// Writes the answer into the pipe: its head after the interim ones, its data as it comes, its trailers.
-async fn download(
+async fn download(response: ResponseFuture, to: AnswerTo, pipe: &Pipe, answered: impl FnOnce()) -> Result<(), Stopped> {
+    let answer = answer(response, to, pipe).await?;
+    answered();
+    deliver(answer, to, pipe).await
+}
+
+/// Waits for the answer, and writes the interim ones before it.
+pub(super) async fn answer(
     mut response: ResponseFuture,
     to: AnswerTo,
     pipe: &Pipe,
-    answered: impl FnOnce(),
-) -> Result<(), Stopped> {
-    let mut out = Vec::with_capacity(512);
+) -> Result<(response::Parts, RecvStream), Stopped> {
+    let mut out = Vec::new();
     while let Some(interim) = poll_fn(|cx| response.poll_informational(cx)).await {
         out.clear();
         head::write_answer(&interim.map_err(|_| Stopped)?.into_parts().0, Rest::Nothing, to, &mut out);
         pipe.put(&out).await.map_err(|_| Stopped)?;
     }
-    let (parts, body) = response.await.map_err(|_| Stopped)?.into_parts();
-    answered();
-    out.clear();
+    Ok(response.await.map_err(|_| Stopped)?.into_parts())
+}
+
+/// Writes an answer with all that follows its head.
+pub(super) async fn deliver(
+    (parts, body): (response::Parts, RecvStream),
+    to: AnswerTo,
+    pipe: &Pipe,
+) -> Result<(), Stopped> {
+    let mut out = Vec::with_capacity(512);
     let rest = if body.is_end_stream() { Rest::Nothing } else { Rest::Body };
     let content = head::write_answer(&parts, rest, to, &mut out);
     pipe.put(&out).await.map_err(|_| Stopped)?;

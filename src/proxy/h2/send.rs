@@ -22,7 +22,7 @@ pub(super) struct Stopped;
 
 /// What follows a piece of data.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Then {
+pub(super) enum Then {
     End,
     More,
 }
@@ -32,6 +32,8 @@ enum Then {
 pub(super) enum Patience<'a> {
     /// As long as there is some now and then.
     Stall(&'a Slot, Duration),
+    /// As long as there is some now and then, and what comes out of this pipe is not cut off.
+    Tunnel(&'a Pipe, &'a Slot, Duration),
     /// As long as the other end of this pipe is there: the gateway's own deadlines count.
     While(&'a Pipe),
 }
@@ -39,14 +41,15 @@ pub(super) enum Patience<'a> {
 impl Patience<'_> {
     fn deadline(self) -> Moment {
         match self {
-            Self::Stall(slot, most) => slot.now().after(most),
+            Self::Stall(slot, most) | Self::Tunnel(_, slot, most) => slot.now().after(most),
             Self::While(_) => Moment::NEVER,
         }
     }
 
     fn poll_over(self, deadline: Moment, cx: &Context<'_>) -> Poll<()> {
         match self {
-            Self::Stall(slot, _) => {
+            Self::Tunnel(pipe, ..) if pipe.poll_cut(cx).is_ready() => Poll::Ready(()),
+            Self::Stall(slot, _) | Self::Tunnel(_, slot, _) => {
                 slot.arm(deadline, cx);
                 if slot.now() >= deadline { Poll::Ready(()) } else { Poll::Pending }
             }
@@ -96,19 +99,24 @@ pub(super) async fn relay(
             return Ok(Over::Whole);
         }
         send(stream, held, Then::More, patience).await?;
-        let taken = poll_fn(|cx| match stream.poll_reset(cx) {
-            Poll::Ready(_) => Poll::Ready(Err(Stopped)),
-            Poll::Pending => pipe.poll_take(cx).map(Ok),
-        });
-        match taken.await? {
+        match take(stream, pipe).await? {
             Some(bytes) => block = bytes,
             None => return Ok(Over::Cut),
         }
     }
 }
 
+/// What comes next out of `pipe`, while the other side of the stream waits for it; `None` at the end.
+pub(super) async fn take(stream: &mut SendStream<Bytes>, pipe: &Pipe) -> Result<Option<Bytes>, Stopped> {
+    poll_fn(|cx| match stream.poll_reset(cx) {
+        Poll::Ready(_) => Poll::Ready(Err(Stopped)),
+        Poll::Pending => pipe.poll_take(cx).map(Ok),
+    })
+    .await
+}
+
 /// Sends `data` as there is room for it.
-async fn send(
+pub(super) async fn send(
     stream: &mut SendStream<Bytes>,
     mut data: Bytes,
     then: Then,

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use tokio::task::spawn_local;
 
 use crate::proxy::h2::beat::Beat;
-use crate::proxy::h2::outbound;
+use crate::proxy::h2::outbound::{self, Opener};
 use crate::proxy::stream::Stream;
 use crate::proxy::stream::pipe::Pipe;
 use crate::proxy::watch::Moment;
@@ -29,6 +29,8 @@ use super::{Lease, Open, Origin, Pool};
 
 /// Requests at once on one connection, however many more the upstream would take.
 const STREAMS: usize = 100;
+/// What an upstream is taken to say of its streams before it has said anything: a number by which that is told.
+const UNSAID: usize = 0x5C09_E6A7;
 /// Bytes of an answer that may be on their way on one stream. A connection has room for that on all of its streams, so that
 /// callers who take nothing of their answers keep nobody else waiting.
 const STREAM_WINDOW: u32 = 128 << 10;
@@ -65,6 +67,8 @@ struct Session {
     answered: Cell<bool>,
     /// Where it leads to.
     peer: Option<SocketAddr>,
+    /// The upstream's settings have come, or never will.
+    settled: watch::Sender<bool>,
 }
 
 impl Session {
@@ -72,6 +76,19 @@ impl Session {
     fn has_room(&self) -> bool {
         let sender = self.sender.borrow();
         sender.as_ref().is_some_and(|sender| self.streams.get() < sender.current_max_send_streams().clamp(1, STREAMS))
+    }
+
+    /// Tells those who wait for the upstream's settings that they are there.
+    fn settle(&self) {
+        let is_said = |sender: &SendRequest<Bytes>| sender.current_max_send_streams() != UNSAID;
+        if !*self.settled.borrow() && self.sender.borrow().as_ref().is_none_or(is_said) {
+            self.settled.send_replace(true);
+        }
+    }
+
+    /// Whether the upstream takes WebSockets on it (RFC 8441 3); `None` where it takes nothing more.
+    fn takes_websockets(&self) -> Option<bool> {
+        self.sender.borrow().as_ref().map(SendRequest::is_extended_connect_protocol_enabled)
     }
 
     /// The upstream may still be asked on it: it did not say goodbye.
@@ -142,9 +159,35 @@ impl Pool {
         timeouts: &Timeouts,
         retries: u32,
     ) -> io::Result<Lease> {
+        self.session(origin, timeouts, retries).await.map(|session| self.start(session))
+    }
+
+    /// As [`Self::stream`], for a WebSocket.
+    ///
+    /// # Errors
+    /// `Unsupported` where the upstream takes none.
+    pub(crate) async fn stream_for_websocket(
+        self: &Rc<Self>,
+        origin: &Origin,
+        timeouts: &Timeouts,
+        retries: u32,
+    ) -> io::Result<Lease> {
+        let session = self.session(origin, timeouts, retries).await?;
+        // One that says nothing of it in this time takes none.
+        let mut settled = session.settled.subscribe();
+        let _ = tokio::time::timeout(timeouts.connect, settled.wait_for(|settled| *settled)).await;
+        match session.takes_websockets() {
+            Some(true) => Ok(self.start(session)),
+            Some(false) => Err(io::ErrorKind::Unsupported.into()),
+            None => Err(io::ErrorKind::ConnectionReset.into()),
+        }
+    }
+
+    /// A connection with room for a stream: one that is there or a new one.
+    async fn session(self: &Rc<Self>, origin: &Origin, timeouts: &Timeouts, retries: u32) -> io::Result<Rc<Session>> {
         loop {
             if let Some(session) = self.sessions.find() {
-                return Ok(self.start(session));
+                return Ok(session);
             }
             let dialling = self.sessions.dialling.borrow().clone();
             let mut dialling = match dialling {
@@ -171,7 +214,8 @@ impl Pool {
                 session.answered.set(true);
                 counted.pool.sessions.garbled.set(false);
             };
-            outbound::carry(&far, sender, &session.scheme, answered).await;
+            let opener = Opener { sender, scheme: &session.scheme, watch: &counted.pool.watch };
+            outbound::carry(&far, opener, answered).await;
         });
         Lease { stream: Stream::Pipe(near), reused, peer: None, _open: None }
     }
@@ -210,7 +254,7 @@ impl Pool {
             .enable_push(false)
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
-            .initial_max_send_streams(STREAMS)
+            .initial_max_send_streams(UNSAID)
             .max_header_list_size(HEADER_LIST)
             .max_send_buffer_size(SEND_BUFFER);
         let (sender, connection) = builder.handshake(stream).await.map_err(io::Error::other)?;
@@ -222,6 +266,7 @@ impl Pool {
             used: Cell::new(false),
             answered: Cell::new(false),
             peer,
+            settled: watch::Sender::new(false),
         });
         Ok((session, connection, open))
     }
@@ -235,6 +280,7 @@ impl Pool {
             if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
                 return Poll::Ready(ended.err());
             }
+            session.settle();
             let now = slot.now();
             if self.retired.get() {
                 self.sessions.retire();
@@ -254,6 +300,7 @@ impl Pool {
         });
         let ended = ended.await;
         self.sessions.remove(session);
+        session.settle();
         let goodbye = |error: &h2::Error| error.is_go_away() && error.is_remote();
         if let Some(error) = ended.filter(|error| !session.answered.get() && !goodbye(error))
             && !self.sessions.garbled.replace(true)

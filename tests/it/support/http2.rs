@@ -9,6 +9,7 @@ use std::thread;
 
 use bytes::Bytes;
 use h2::client::SendRequest;
+use h2::ext::Protocol;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, Request, Response};
@@ -86,6 +87,67 @@ impl Caller {
 
     pub async fn get(&mut self, target: &str, key: &str) -> Answer {
         self.call(self.head("GET", target, key)).await.expect("an answer")
+    }
+}
+
+/// A WebSocket of a caller's.
+pub struct Live {
+    pub fields: HeaderMap,
+    pub sending: SendStream<Bytes>,
+    pub body: RecvStream,
+    heard: Vec<u8>,
+}
+
+impl Live {
+    pub fn say(&mut self, bytes: &[u8]) {
+        self.sending.send_data(Bytes::copy_from_slice(bytes), false).expect("an open stream");
+    }
+
+    /// Ends the caller's direction.
+    pub fn end(&mut self) {
+        self.sending.send_data(Bytes::new(), true).expect("an open stream");
+    }
+
+    /// Waits for exactly these bytes.
+    pub async fn hear(&mut self, bytes: &[u8]) {
+        while self.heard.len() < bytes.len() {
+            let data = self.body.data().await.expect("more").expect("data");
+            self.body.flow_control().release_capacity(data.len()).expect("room");
+            self.heard.extend_from_slice(&data);
+        }
+        let rest = self.heard.split_off(bytes.len());
+        assert_eq!(
+            std::mem::replace(&mut self.heard, rest).escape_ascii().to_string(),
+            bytes.escape_ascii().to_string()
+        );
+    }
+
+    /// What comes until the end of the stream, and why it was reset if it was.
+    pub async fn hear_out(mut self) -> (Vec<u8>, Option<Reason>) {
+        let ended = drain(&mut self.body, &mut self.heard).await;
+        (self.heard, ended.err().map(|error| error.reason().expect("a reason")))
+    }
+}
+
+impl Caller {
+    /// The head of an extended CONNECT for a WebSocket (RFC 8441).
+    pub fn handshake(&self, target: &str, key: &str) -> http::request::Builder {
+        let head = self.head("CONNECT", target, key).extension(Protocol::from_static("websocket"));
+        head.header("sec-websocket-version", "13").header("origin", "http://page.test")
+    }
+
+    /// Asks for a WebSocket and gets one.
+    pub async fn open(&mut self, head: http::request::Builder) -> Live {
+        let (response, sending) = self.begin(head).await;
+        let (parts, body) = response.await.expect("an answer").into_parts();
+        assert_eq!(parts.status, 200);
+        Live { fields: parts.headers, sending, body, heard: Vec::new() }
+    }
+
+    /// Asks for a WebSocket and gets none.
+    pub async fn ask(&mut self, head: http::request::Builder) -> Answer {
+        let (response, _sending) = self.begin(head).await;
+        read(response).await.expect("an answer")
     }
 }
 
@@ -191,6 +253,29 @@ impl Upstream2 {
     where
         F: Future<Output = ()> + 'static,
     {
+        Upstream2::start_by(h2::server::Builder::new(), tls, script)
+    }
+
+    /// Over cleartext, and it takes WebSockets.
+    pub fn start_websockets<F>(
+        script: impl Fn(Shared, Request<RecvStream>, SendResponse<Bytes>) -> F + Send + 'static,
+    ) -> Upstream2
+    where
+        F: Future<Output = ()> + 'static,
+    {
+        let mut builder = h2::server::Builder::new();
+        builder.enable_connect_protocol();
+        Upstream2::start_by(builder, None, script)
+    }
+
+    fn start_by<F>(
+        builder: h2::server::Builder,
+        tls: Option<Arc<ServerConfig>>,
+        script: impl Fn(Shared, Request<RecvStream>, SendResponse<Bytes>) -> F + Send + 'static,
+    ) -> Upstream2
+    where
+        F: Future<Output = ()> + 'static,
+    {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("its address");
         listener.set_nonblocking(true).expect("a listener for the runtime");
@@ -198,7 +283,7 @@ impl Upstream2 {
         let of_thread = shared.clone();
         thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            LocalSet::new().block_on(&runtime, accept(listener, tls, of_thread, std::rc::Rc::new(script)));
+            LocalSet::new().block_on(&runtime, accept(listener, (builder, tls), of_thread, std::rc::Rc::new(script)));
         });
         Upstream2 { address, shared }
     }
@@ -224,10 +309,13 @@ impl Upstream2 {
         self.shared.connections()
     }
 
+    /// What scripts have said so far.
+    pub fn notes(&self) -> Vec<String> {
+        self.shared.notes.lock().expect("the notes").clone()
+    }
+
     pub fn wait_for(&self, note: &str) {
-        super::until(note, || {
-            self.shared.notes.lock().expect("the notes").iter().any(|said| said == note).then_some(())
-        });
+        super::until(note, || self.notes().iter().any(|said| said == note).then_some(()));
     }
 }
 
@@ -240,7 +328,7 @@ pub fn answer_ok(respond: &mut SendResponse<Bytes>) {
 
 async fn accept<F>(
     listener: std::net::TcpListener,
-    tls: Option<Arc<ServerConfig>>,
+    (builder, tls): (h2::server::Builder, Option<Arc<ServerConfig>>),
     shared: Shared,
     script: std::rc::Rc<impl Fn(Shared, Request<RecvStream>, SendResponse<Bytes>) -> F + 'static>,
 ) where
@@ -250,12 +338,13 @@ async fn accept<F>(
     while let Ok((stream, _)) = listener.accept().await {
         shared.connections.fetch_add(1, Ordering::SeqCst);
         let (shared, script, tls) = (shared.clone(), std::rc::Rc::clone(&script), tls.clone());
+        let builder = builder.clone();
         spawn_local(async move {
             match tls {
-                None => serve(stream, shared, script).await,
+                None => serve(builder, stream, shared, script).await,
                 Some(tls) => {
                     if let Ok(stream) = tokio_rustls::TlsAcceptor::from(tls).accept(stream).await {
-                        serve(stream, shared, script).await;
+                        serve(builder, stream, shared, script).await;
                     }
                 }
             }
@@ -264,13 +353,14 @@ async fn accept<F>(
 }
 
 async fn serve<F>(
+    builder: h2::server::Builder,
     stream: impl AsyncRead + AsyncWrite + Unpin,
     shared: Shared,
     script: std::rc::Rc<impl Fn(Shared, Request<RecvStream>, SendResponse<Bytes>) -> F>,
 ) where
     F: Future<Output = ()> + 'static,
 {
-    let Ok(mut connection) = h2::server::handshake(stream).await else { return };
+    let Ok(mut connection) = builder.handshake(stream).await else { return };
     while let Some(Ok((request, respond))) = connection.accept().await {
         // What a test asks for that wants the connection to end.
         let leaves = request.headers().contains_key("x-goodbye");

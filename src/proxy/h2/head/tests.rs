@@ -1,5 +1,7 @@
 use crate::http1::head::{self as http1, Limits};
 
+use crate::proxy::upgrade::{self, Nonce};
+
 use super::*;
 
 fn parts(uri: &str, fields: &[(&str, &str)]) -> request::Parts {
@@ -53,7 +55,6 @@ fn what_contradicts_itself_is_left_for_the_strict_reading_to_refuse() {
         ("http://user@api.test/", &[], "Host"),
         ("http://api.test/", &[("content-length", "1"), ("content-length", "1")], "twice"),
         ("http://api.test/", &[("content-length", "+1")], "Content-Length"),
-        ("http://api.test/", &[("transfer-encoding", "gzip")], "Transfer-Encoding"),
     ] {
         let fault = fault(&parts(uri, fields), Rest::Body);
         assert!(fault.as_ref().is_some_and(|fault| fault.contains(says)), "{says}: {uri} {fields:?}: {fault:?}");
@@ -62,6 +63,41 @@ fn what_contradicts_itself_is_left_for_the_strict_reading_to_refuse() {
         assert_eq!(fault(&parts("http://api.test/", good), Rest::Nothing), None);
     }
     assert_eq!(fault(&parts("/", &[("host", "api.test")]), Rest::Nothing), None);
+}
+
+#[test]
+fn a_field_that_http_2_has_not_is_never_written() {
+    for name in ["connection", "transfer-encoding", "upgrade", "keep-alive", "proxy-connection"] {
+        let parts = parts("http://api.test/", &[(name, "x")]);
+        let mut out = Vec::new();
+        assert_eq!(write_request(&parts, Rest::Nothing, &mut out), None, "{name}");
+        let nonce = Nonce::draw().unwrap();
+        assert_eq!(handshake::write(&parts, nonce, &mut out), None, "{name}");
+    }
+}
+
+#[test]
+fn a_connect_for_a_websocket_is_written_as_its_handshake() {
+    let mut parts = parts("http://api.test/a?b", &[("sec-websocket-version", "13"), ("sec-websocket-key", "mine")]);
+    parts.method = Method::CONNECT;
+    let nonce = Nonce::draw().unwrap();
+    let mut out = Vec::new();
+    handshake::write(&parts, nonce, &mut out).unwrap();
+    let head = http1::request(&out, &Limits::default()).unwrap().unwrap();
+    assert!(upgrade::is_offered(&head));
+    assert_eq!((head.method, head.target, head.host), (&b"GET"[..], &b"/a?b"[..], &b"api.test"[..]));
+    assert_eq!(Nonce::of(&head), Some(nonce));
+    // And back: neither the nonce nor what makes it an upgrade goes on by HTTP/2.
+    let head = Written::read(&out).unwrap();
+    assert_eq!(handshake::nonce(head), Some(nonce));
+    let request = handshake::request(head, &Scheme::HTTPS).unwrap();
+    assert!(handshake::is_asked(&request));
+    assert_eq!(request.uri(), "https://api.test/a?b");
+    assert_eq!(request.headers().keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["sec-websocket-version"]);
+    for uri in ["*", "api.test"] {
+        parts.uri = Uri::from_static(uri);
+        assert_eq!(handshake::write(&parts, nonce, &mut Vec::new()), None, "{uri}");
+    }
 }
 
 #[test]
