@@ -21,7 +21,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from run import PATIENCE, Process, free_address, status
 
 CONFIG = """\
-upstream: {{ url: "http://{upstream}" }}
+upstream: {{ url: "http://{upstream}", protocol: {protocol} }}
 listen: "{listen}"
 admin: {{ listen: "{admin}" }}
 policy:
@@ -62,11 +62,11 @@ class Echo:
 
 
 class Gateway:
-    def __init__(self, binary, folder, upstream):
+    def __init__(self, binary, folder, upstream, protocol="h1"):
         self.binary, self.folder = binary, folder
         self.listen, self.admin = free_address(), free_address()
         self.environment = {"PATH": os.environ["PATH"], "HOME": folder, "TMPDIR": folder}
-        config = CONFIG.format(upstream=upstream, listen=self.listen, admin=self.admin)
+        config = CONFIG.format(upstream=upstream, protocol=protocol, listen=self.listen, admin=self.admin)
         (Path(folder) / "scopegate.yaml").write_text(config)
 
     def command(self, *arguments):
