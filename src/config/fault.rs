@@ -6,7 +6,7 @@ use std::path::Path;
 use annotate_snippets::{Annotation, AnnotationKind, Level, Renderer, Snippet};
 use serde::Serialize;
 
-use super::text::printable;
+use crate::key::visible::escaped;
 
 /// One thing that is wrong, or worth a look.
 ///
@@ -71,12 +71,12 @@ impl Fault {
     pub fn of(file: impl Into<String>, message: impl Into<String>, help: &str) -> Self {
         Self {
             severity: Severity::Error,
-            file: file.into(),
+            file: escaped(&file.into()),
             line: 0,
             column: 0,
             length: 0,
-            message: printable(&message.into()),
-            help: (!help.is_empty()).then(|| printable(help)),
+            message: escaped(&message.into()),
+            help: (!help.is_empty()).then(|| escaped(help)),
             unreadable: false,
             excerpts: Vec::new(),
         }

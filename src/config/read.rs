@@ -1,6 +1,9 @@
 //! Typed readers over a spanned tree. A reader never stops at a fault: it notes it with its place, and gives `None`.
 
+mod hidden;
 mod masking;
+
+use std::collections::HashSet;
 
 use super::fault::{Fault, Severity};
 use super::substitute::{self, Substitution};
@@ -8,7 +11,7 @@ use super::text::{Draft, Text, quoted};
 use super::unit::Complaint;
 use crate::key::secret::Secret;
 use crate::policy::nearest;
-use crate::yaml::{self, Entry, Node, Span, Value};
+use crate::yaml::{self, Entry, Hidden, Node, Span, Value};
 
 /// The most faults that one file is told of: after that many, more do not help.
 const MOST_FAULTS: usize = 100;
@@ -20,7 +23,11 @@ pub(super) struct Reader<'s> {
     substitution: Option<Substitution<'s>>,
     drafts: Vec<Draft>,
     /// Where something stands that is no value of this YAML: one fault says enough.
-    spoilt: Vec<Span>,
+    spoilt: HashSet<Span>,
+    /// The characters of the text that do not show as what they are.
+    hidden: Vec<Hidden>,
+    /// Where something stands that is for people alone.
+    prose: HashSet<Span>,
 }
 
 /// A value with the name by which messages call it.
@@ -83,7 +90,15 @@ impl<'s> Reader<'s> {
     /// Reads `text`; the tree is `None` where it is no YAML.
     pub(super) fn new(name: String, text: String, substitution: Option<Substitution<'s>>) -> (Self, Option<Node>) {
         let parsed = yaml::parse(&text, yaml::CONFIG_LIMIT);
-        let mut reader = Self { text: Text::new(name, text), substitution, drafts: Vec::new(), spoilt: Vec::new() };
+        let hidden = yaml::hidden(&text, parsed.root.as_ref()).collect();
+        let mut reader = Self {
+            text: Text::new(name, text),
+            substitution,
+            drafts: Vec::new(),
+            spoilt: HashSet::new(),
+            hidden,
+            prose: HashSet::new(),
+        };
         let empty = parsed.root.is_none() && parsed.errors.is_empty();
         for error in parsed.errors {
             reader.yaml_error(error, parsed.root.is_none());
@@ -102,13 +117,14 @@ impl<'s> Reader<'s> {
         if no_tree && self.substitution.is_some() {
             self.text.mask_suspects();
         }
-        self.spoilt.push(error.span);
+        self.spoilt.insert(error.span);
         let other = error.first.map(|span| (span, "first here".to_owned()));
         let message = match error.first {
             Some(first) => format!("{} (first on line {})", error.message, self.line(first)),
             None => error.message,
         };
-        self.drafts.push(Draft { severity: Severity::Error, span: error.span, message, help: error.help, other });
+        let (severity, span, help) = (Severity::Error, error.span, error.help);
+        self.drafts.push(Draft { severity, span, message, help, other, is_syntax: no_tree });
     }
 
     /// Notes that what stands at `span` is wrong.
@@ -136,6 +152,7 @@ impl<'s> Reader<'s> {
             message: complaint.message,
             help: (!complaint.help.is_empty()).then_some(complaint.help),
             other: first.map(|first| (first, "first here".to_owned())),
+            is_syntax: false,
         });
     }
 
@@ -146,7 +163,9 @@ impl<'s> Reader<'s> {
 
     /// A fault at `span` that is yet to say what is wrong, for what can be known later alone. It is not noted.
     pub(super) fn prepare(&self, span: Span) -> Fault {
-        self.text.fault(Draft { severity: Severity::Error, span, message: String::new(), help: None, other: None })
+        let severity = Severity::Error;
+        let draft = Draft { severity, span, message: String::new(), help: None, other: None, is_syntax: false };
+        self.text.fault(draft)
     }
 
     /// Notes what `complaint` says about `field`.
@@ -338,6 +357,7 @@ impl<'s> Reader<'s> {
 
     /// All that was noted, in the order of the file; of each kind at most [`MOST_FAULTS`].
     pub(super) fn finish(mut self) -> Vec<Fault> {
+        self.draft_hidden();
         self.drafts.sort_by_key(|draft| draft.span);
         let surplus = [Severity::Error, Severity::Warning].map(|severity| {
             let mut count = 0;

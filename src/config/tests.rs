@@ -2,6 +2,7 @@
 
 mod certificates;
 mod diagnostics;
+mod hidden;
 mod overrides;
 mod pictures;
 mod placing;

@@ -1,8 +1,8 @@
 //! A text that faults point into: its name, its lines, and what of it must not be shown.
 
-use crate::yaml::Span;
-
 use super::fault::{Excerpt, Fault, Severity};
+use crate::key::visible::{escaped, is_invisible};
+use crate::yaml::Span;
 
 /// The most characters of a line that a fault shows.
 const SHOWN: usize = 160;
@@ -42,6 +42,8 @@ pub(super) struct Draft {
     pub(super) help: Option<String>,
     /// Another place, and what it is.
     pub(super) other: Option<(Span, String)>,
+    /// Whether the text is no YAML for it.
+    pub(super) is_syntax: bool,
 }
 
 impl Text {
@@ -95,17 +97,25 @@ impl Text {
         })
     }
 
+    /// The whole line on which `span` begins.
+    pub(super) fn line_extent(&self, span: Span) -> Span {
+        let index = self.line_index(at(span.start));
+        let place = |line: usize| self.lines.get(line).copied().unwrap_or(self.text.len());
+        let offset = |byte: usize| u32::try_from(byte).unwrap_or(u32::MAX);
+        Span { start: offset(place(index)), end: offset(place(index + 1)) }
+    }
+
     pub(super) fn fault(&self, draft: Draft) -> Fault {
         let (excerpt, column) = self.excerpt(draft.span, None);
         let length = excerpt.text.get(excerpt.marked.clone()).unwrap_or("");
         let mut fault = Fault {
             severity: draft.severity,
-            file: self.name.clone(),
+            file: escaped(&self.name),
             line: excerpt.line,
             column,
             length: u32::try_from(length.chars().count()).unwrap_or(u32::MAX),
-            message: printable(&draft.message),
-            help: draft.help.as_deref().map(printable),
+            message: escaped(&draft.message),
+            help: draft.help.as_deref().map(escaped),
             unreadable: false,
             excerpts: vec![excerpt],
         };
@@ -125,7 +135,8 @@ impl Text {
         let index = self.line_index(start);
         let begin = self.lines.get(index).copied().unwrap_or(0);
         let line = self.text.get(begin..).unwrap_or("");
-        let line = line.split(['\n', '\r']).next().unwrap_or("");
+        let line = line.split('\n').next().unwrap_or("");
+        let line = line.strip_suffix('\r').unwrap_or(line);
         let before = line.get(..start.saturating_sub(begin)).unwrap_or(line);
         let column = before.chars().count() + 1;
         let skipped = if column > SHOWN { column - SHOWN / 2 } else { 0 };
@@ -135,7 +146,7 @@ impl Text {
             if byte >= start && marked.is_none() {
                 marked = Some(shown.len());
             }
-            shown.push(self.visible(byte, character));
+            self.show((byte, character), &mut shown);
             if byte < at(span.end) {
                 finish = shown.len();
             }
@@ -150,14 +161,14 @@ impl Text {
         (excerpt, u32::try_from(column).unwrap_or(u32::MAX))
     }
 
-    /// What is shown for the character at `byte`.
-    fn visible(&self, byte: usize, character: char) -> char {
+    /// Adds to `shown` what is shown for the character at `byte`.
+    fn show(&self, (byte, character): (usize, char), shown: &mut String) {
         let masked = self.masks.iter().any(|mask| (at(mask.start)..at(mask.end)).contains(&byte));
         match character {
-            _ if masked => MASK,
-            '\t' => ' ',
-            control if control.is_control() => '\u{fffd}',
-            other => other,
+            _ if masked => shown.push(MASK),
+            '\t' => shown.push(' '),
+            hidden if is_invisible(hidden) => shown.extend(hidden.escape_unicode()),
+            other => shown.push(other),
         }
     }
 }
@@ -165,11 +176,6 @@ impl Text {
 /// An offset as an index.
 fn at(offset: u32) -> usize {
     usize::try_from(offset).unwrap_or(usize::MAX)
-}
-
-/// `text` on one line and without control characters, which names and values of a file may hold.
-pub(super) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// `text` as a message may quote it: not endless.

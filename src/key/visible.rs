@@ -2,7 +2,7 @@
 
 /// Blocks of characters that show nothing of their own, from Unicode 16: the general categories Cf, Zl and Zp, and what else is
 /// ignored by default or drawn blank. Sorted.
-const INVISIBLE: [(char, char); 26] = [
+const INVISIBLE: [(char, char); 27] = [
     ('\u{ad}', '\u{ad}'),
     ('\u{34f}', '\u{34f}'),
     ('\u{600}', '\u{605}'),
@@ -19,6 +19,8 @@ const INVISIBLE: [(char, char); 26] = [
     ('\u{2060}', '\u{206f}'),
     ('\u{2800}', '\u{2800}'),
     ('\u{3164}', '\u{3164}'),
+    // No characters at all, kept for use within a program; this one marks its own colours with them.
+    ('\u{fdd0}', '\u{fdef}'),
     ('\u{fe00}', '\u{fe0f}'),
     ('\u{feff}', '\u{feff}'),
     ('\u{ffa0}', '\u{ffa0}'),

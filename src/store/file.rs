@@ -120,7 +120,10 @@ impl KeyStore for KeyFile {
 
     fn warnings(&self) -> Vec<StoreWarning> {
         // People write it, and the gateway may well run as another user.
-        warning::of_file(&self.path, Owner::Anyone)
+        let mut warnings = warning::of_file(&self.path, Owner::Anyone);
+        let remarks = self.read().map(read::remarks).unwrap_or_default().into_iter();
+        warnings.extend(remarks.map(|fault| StoreWarning::Hidden { path: self.path.clone(), fault }));
+        warnings
     }
 
     fn refresh(&mut self) -> Result<bool, StoreError> {

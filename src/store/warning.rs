@@ -3,6 +3,8 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use super::file::FileFault;
+
 /// The superuser can change any file, whoever owns it.
 const ROOT: u32 = 0;
 /// The bit of a mode that lets everybody write. A group is left alone: Kubernetes gives the volumes of a pod to one.
@@ -17,6 +19,8 @@ pub enum StoreWarning {
         path.display()
     )]
     Foreign { path: PathBuf, owner: u32 },
+    #[error("{}:{fault}", path.display())]
+    Hidden { path: PathBuf, fault: FileFault },
     #[error("the key store {0} can be written by others (mode {mode:04o}): chmod 600 {0}", path.display())]
     Writable { path: PathBuf, mode: u32 },
 }

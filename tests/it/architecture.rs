@@ -56,7 +56,8 @@ const TABLE: &[Row] = &[
     },
     Row {
         module: "yaml",
-        inside: &[],
+        // One table tells which characters a reader does not see.
+        inside: &["key::visible"],
         hidden: &[],
         outside: Some(&["serde", "serde_saphyr", "thiserror"]),
         never: &[],
@@ -79,7 +80,8 @@ const TABLE: &[Row] = &[
     },
     Row {
         module: "import",
-        inside: &["policy", "yaml"],
+        // What a document says is shown as far as it can be seen.
+        inside: &["key::visible", "policy", "yaml"],
         hidden: &[],
         outside: None,
         never: &["tokio", "h2", "hyper", "hyper_util", "axum", "clap", "rusqlite"],

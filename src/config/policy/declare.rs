@@ -29,11 +29,13 @@ fn scope(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<ScopeInfo> {
             reader.complain(field, Complaint::new("has no description", "write what the scope is for"));
             return None;
         }
+        reader.prose(field.node);
         info.description = Some(reader.string(field)?.value);
         return Some(info);
     }
     let fields = reader.fields(field, &["description", "implies", "access"])?;
     if let Some(description) = fields.find("description") {
+        reader.prose(description.node);
         info.description = Some(reader.string(&description)?.value);
     }
     if let Some(implies) = fields.find("implies") {

@@ -5,7 +5,8 @@ pub mod mutate;
 pub(super) mod read;
 
 use crate::config::fault::Fault;
-use crate::config::text::{printable, quoted};
+use crate::config::text::quoted;
+use crate::key::visible::escaped;
 use crate::policy::{Caller, Denial, Policy, Principal, Request, RouteId, Trace};
 use crate::yaml::Span;
 
@@ -72,7 +73,7 @@ impl PolicyTest {
             Some(meant) => format!("did you mean `{meant}`? (the base is `{}`)", policy.base()),
             None => format!("the decision was: {}", actual.reason),
         };
-        Err(Fault { message: printable(&message), help: Some(printable(&help)), ..self.place.clone() })
+        Err(Fault { message: escaped(&message), help: Some(escaped(&help)), ..self.place.clone() })
     }
 
     /// Where the request of the test stands.

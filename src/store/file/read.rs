@@ -7,7 +7,7 @@ use super::value::{self, Read, Wrong};
 use crate::key::digest::Digest;
 use crate::key::lifecycle::{self, Imprint, NewKey, NewKeyError};
 use crate::key::{GrantSpec, KeyId, KeyRecord, KeyState, Timestamp};
-use crate::yaml::{self, Entry, Node, Span, Value};
+use crate::yaml::{self, Entry, Hidden, Node, Span, Trick, Value};
 
 /// After so many faults the rest of the file is not told of.
 const MOST_FAULTS: usize = 50;
@@ -82,7 +82,29 @@ pub(super) fn records(bytes: Vec<u8>, form: Form, written: Timestamp) -> Result<
         }
         None => Vec::new(),
     };
+    reader.refuse_hidden(&text, parsed.root.as_ref());
     if reader.drafts.is_empty() { Ok(records) } else { Err(place(reader.drafts, &text)) }
+}
+
+/// What shows nothing in the comments of a file: it does no harm, and nobody who sees it can tell that it is there.
+pub(super) fn remarks(bytes: Vec<u8>) -> Vec<FileFault> {
+    let Ok(text) = String::from_utf8(bytes) else { return Vec::new() };
+    if yaml::hidden(&text, None).next().is_none() {
+        return Vec::new();
+    }
+    let parsed = yaml::parse(&text, yaml::KEYS_LIMIT);
+    let in_comments = yaml::hidden(&text, parsed.root.as_ref()).filter(|hidden| !deceives(hidden));
+    let told = in_comments.filter(|hidden| !hidden.is_variation()).take(MOST_FAULTS);
+    place(told.map(|hidden| draft(&hidden)).collect(), &text)
+}
+
+/// Whether a hidden character may be taken for something else by whoever reads the file.
+fn deceives(hidden: &Hidden) -> bool {
+    hidden.in_word || hidden.trick() != Trick::Nothing
+}
+
+fn draft(hidden: &Hidden) -> Draft {
+    Draft { span: hidden.span, message: hidden.message(), help: hidden.help().to_owned() }
 }
 
 struct Reader {
@@ -97,6 +119,17 @@ struct Reader {
 impl Reader {
     fn note(&mut self, span: Span, message: impl Into<String>, help: impl Into<String>) {
         self.drafts.push(Draft { span, message: message.into(), help: help.into() });
+    }
+
+    /// Notes the characters that do not show as what they are, in the place of what else was noted where one stands.
+    fn refuse_hidden(&mut self, text: &str, root: Option<&Node>) {
+        let found: Vec<Hidden> = yaml::hidden(text, root).filter(deceives).take(MOST_FAULTS).collect();
+        if found.is_empty() {
+            return;
+        }
+        let is_within = |hidden: &Hidden, span: Span| span.start <= hidden.span.start && hidden.span.end <= span.end;
+        self.drafts.retain(|draft| root.is_some() && !found.iter().any(|hidden| is_within(hidden, draft.span)));
+        self.drafts.extend(found.iter().map(draft));
     }
 
     fn keys(&mut self, root: &Node, text: &str) -> Vec<KeyRecord> {

@@ -267,3 +267,26 @@ fn a_file_swapped_behind_a_symlink_is_a_change() {
     fs::rename(&next, &data).unwrap();
     assert!(!store.refresh().unwrap() && store.refresh().unwrap());
 }
+
+#[test]
+fn what_does_not_show_as_what_it_is_is_refused_in_a_word_and_told_in_a_comment() {
+    let key = |name: &str, comment: &str| {
+        format!("keys:\n  - name: {name}\n    sha256: {}\n    grant: full # {comment}\n", hex("a"))
+    };
+    for (text, place) in [
+        (key("one\u{200b}", "plain"), "2:14: U+200B"),
+        (key("one", "plain \u{202e}"), "4:25: U+202E"),
+        (key("one", "plain\r  - name: two"), "4:24: U+000D"),
+        (key("one", "plain\u{2028}"), "4:24: U+2028"),
+    ] {
+        let faults = Place::with(&text).faults();
+        assert!(faults[0].starts_with(place), "{faults:?}");
+        // What stands behind the carriage return is in force, and wrong in its own right.
+        assert!(faults.len() == 1 || place == "4:24: U+000D", "{faults:?}");
+    }
+    let place = Place::with(&key("one", "a\u{200b}b"));
+    assert_eq!(place.store().list().unwrap().len(), 1);
+    let warnings: Vec<String> = place.store().warnings().iter().map(ToString::to_string).collect();
+    assert!(warnings.len() == 1 && warnings[0].contains("keys.yaml:4:20: U+200B (zero width space)"), "{warnings:?}");
+    assert_eq!(Place::with(&format!("\u{feff}{}", key("one", "\u{26a0}\u{fe0f}"))).store().warnings(), []);
+}
