@@ -101,8 +101,7 @@ pub fn run() -> Exit {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
-            // Help that cannot be shown, since nobody reads it, is no failure.
-            let _ = error.print();
+            console.show_usage(&error);
             return if error.use_stderr() { Exit::Usage } else { Exit::Done };
         }
     };

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{Failure, width};
 use crate::config::Fault;
 use crate::config::fault::Style;
-use crate::key::visible::escaped;
+use crate::key::visible::{escaped, is_invisible};
 
 /// The streams of the process.
 pub struct Console {
@@ -33,24 +33,44 @@ pub(super) enum Ink {
     Strong,
 }
 
-/// Colours text where a terminal shows it.
+/// Marks text with what it is. The mark becomes a colour when the text is printed, where a terminal shows it: so no escape
+/// sequence of a stranger's is ever taken for one of ours.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Paint(Style);
 
+/// What stands in a text for the begin of each ink and for the end of all, with the code that a terminal gets.
+const MARKS: [(char, &str); 5] =
+    [('\u{fdd0}', "0"), ('\u{fdd1}', "1"), ('\u{fdd2}', "2"), ('\u{fdd3}', "31"), ('\u{fdd4}', "32")];
+
 impl Paint {
-    /// The text as it is shown.
+    /// The text with its mark. It is for [`Console::print`] alone.
     pub(super) fn apply(self, ink: Ink, text: &str) -> String {
-        let code = match ink {
-            Ink::Bad => "31",
-            Ink::Faint => "2",
-            Ink::Good => "32",
-            Ink::Plain => "",
-            Ink::Strong => "1",
+        let mark = match ink {
+            Ink::Bad => '\u{fdd3}',
+            Ink::Faint => '\u{fdd2}',
+            Ink::Good => '\u{fdd4}',
+            Ink::Plain => return escaped(text),
+            Ink::Strong => '\u{fdd1}',
         };
         match self.0 {
-            Style::Coloured if !code.is_empty() => format!("\x1b[{code}m{text}\x1b[0m"),
-            Style::Coloured | Style::Plain => text.to_owned(),
+            Style::Coloured => format!("{mark}{}\u{fdd0}", escaped(text)),
+            Style::Plain => escaped(text),
         }
+    }
+
+    /// What is written of a text: its marks as colours, and what does not show as its number.
+    fn shown(self, text: &str) -> String {
+        let mut shown = String::with_capacity(text.len());
+        for character in text.chars() {
+            let mark = MARKS.iter().find(|(mark, _)| *mark == character && self.0 == Style::Coloured);
+            match (character, mark) {
+                (_, Some((_, code))) => shown.extend(["\x1b[", code, "m"]),
+                ('\n', None) => shown.push(character),
+                (_, None) if is_invisible(character) => shown.extend(character.escape_unicode()),
+                (_, None) => shown.push(character),
+            }
+        }
+        shown
     }
 }
 
@@ -100,21 +120,36 @@ impl Console {
         self.widths.0
     }
 
-    /// Writes a line of data to standard output.
+    /// Writes a line of data to standard output, and nothing that a reader would not see or that acts on the terminal.
     ///
     /// # Errors
     /// It cannot be written.
     pub fn print(&mut self, line: impl Display) -> Result<(), Failure> {
-        writeln!(self.output, "{line}").map_err(|error| Failure::output(&error))
+        self.put(&self.paint.shown(&line.to_string()))
     }
 
-    /// Writes a value as JSON to standard output, in one line.
+    /// Writes a value as JSON to standard output, in one line, and of what does not show its number.
     ///
     /// # Errors
     /// It cannot be written.
     pub fn print_json(&mut self, value: &impl Serialize) -> Result<(), Failure> {
         let text = serde_json::to_string(value).map_err(|error| Failure::output(&error.into()))?;
-        self.print(text)
+        // Only strings can hold such a character, and there its number means the same.
+        let mut shown = String::with_capacity(text.len());
+        for character in text.chars() {
+            match is_invisible(character) {
+                true => character
+                    .encode_utf16(&mut [0; 2])
+                    .iter()
+                    .for_each(|unit| shown.push_str(&format!("\\u{unit:04x}"))),
+                false => shown.push(character),
+            }
+        }
+        self.put(&shown)
+    }
+
+    fn put(&mut self, line: &str) -> Result<(), Failure> {
+        writeln!(self.output, "{line}").map_err(|error| Failure::output(&error))
     }
 
     /// Gives raw bytes to standard output.
@@ -156,6 +191,17 @@ impl Console {
                 self.label("error", "31", &format_args!("{what} has {count} {faults}"));
             }
             Failure::Told { message, .. } => self.label("error", "31", message),
+        }
+    }
+
+    /// Shows what is wrong with the command line, or the help that it asks for. That nobody reads it is no failure.
+    pub(super) fn show_usage(&mut self, error: &clap::Error) {
+        let is_strange = |argument: &std::ffi::OsString| argument.to_string_lossy().chars().any(is_invisible);
+        if std::env::args_os().any(|argument| is_strange(&argument)) {
+            // It may repeat that argument.
+            self.say(format_args!("{}", tame(&error.render()).trim_end()));
+        } else {
+            let _ = error.print();
         }
     }
 
@@ -221,8 +267,19 @@ mod tests {
 
     #[test]
     fn only_a_terminal_is_given_colours() {
-        assert_eq!(Paint(Style::Coloured).apply(Ink::Bad, "missing"), "\x1b[31mmissing\x1b[0m");
-        assert_eq!(Paint(Style::Coloured).apply(Ink::Plain, "text"), "text");
-        assert_eq!(Paint(Style::Plain).apply(Ink::Bad, "missing"), "missing");
+        let shown = |style: Style, ink: Ink, text: &str| Paint(style).shown(&Paint(style).apply(ink, text));
+        assert_eq!(shown(Style::Coloured, Ink::Bad, "missing"), "\x1b[31mmissing\x1b[0m");
+        assert_eq!(shown(Style::Coloured, Ink::Plain, "text"), "text");
+        assert_eq!(shown(Style::Plain, Ink::Bad, "missing"), "missing");
+    }
+
+    #[test]
+    fn no_text_of_a_stranger_acts_on_the_terminal() {
+        let strange = "a\x1b[31m\u{202e}\u{fdd3}\u{9b}b";
+        let escaped = "a\\u{1b}[31m\\u{202e}\\u{fdd3}\\u{9b}b";
+        for style in [Style::Coloured, Style::Plain] {
+            assert_eq!(Paint(style).shown(&Paint(style).apply(Ink::Plain, strange)), escaped);
+        }
+        assert_eq!(Paint(Style::Plain).shown(&format!("{strange}\nc")), format!("{escaped}\nc"));
     }
 }

@@ -8,6 +8,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use super::{ConfigArgs, Failure, source};
 use crate::config::Loaded;
 use crate::key::KeyRecord;
+use crate::key::visible::escaped;
 use crate::policy::Principal;
 use crate::policy::scope::Vocabulary;
 use crate::store::index::Index;
@@ -79,7 +80,8 @@ pub(super) fn table<const N: usize>(
     }
     table.set_header(header);
     for row in rows {
-        table.add_row(row);
+        // What stands in a cell may have any form: a name of a store, a value of a key.
+        table.add_row(row.map(|cell| escaped(&cell)));
     }
     table.column_iter_mut().for_each(|column| {
         column.set_padding((0, 2));

@@ -266,3 +266,50 @@ fn a_kind_of_key_that_this_version_lacks_is_not_offered() {
         assert!(said.contains("leave --kind out"), "{said}");
     }
 }
+
+#[test]
+fn what_a_user_or_a_store_says_never_acts_on_the_terminal() {
+    let folder = folder();
+    let (strange, log) = ("a\u{1b}[31mb\u{202e}c\u{85}", folder.path().join("access.jsonl"));
+    let line = |path: &str| {
+        let request = serde_json::json!({ "method": strange, "path": path, "decision": "deny", "code": strange });
+        format!("{request}\n")
+    };
+    fs::write(&log, [line(&format!("/health{strange}")), line("/health\n  fake")].concat()).unwrap();
+    let open = folder.path().join("open.yaml");
+    fs::write(&open, format!("{POLICY}# open\n").replace("GET /health", "ANY /{*rest}")).unwrap();
+    let (policy, open) = (folder.path().join("policy.yaml"), open.to_str().unwrap().to_owned());
+    let (policy, log) = (policy.to_str().unwrap(), log.to_str().unwrap());
+    let scopes = ["explain", "GET", "/profiles", "--scopes", strange];
+    let target = ["explain", strange, strange, "--full", "--account", strange, "--attr", "owner=a\u{202e}\u{1b}[2J"];
+    let json = ["explain", "GET", "/profiles", "--scopes", strange, "--json"];
+    let id = ["explain", "GET", "/profiles", "--key-id", strange];
+    let file = ["check", "--policy", strange];
+    let diff = ["diff", policy, &open, "--log", log];
+    let lines: [&[&str]; 6] = [&scopes, &target, &json, &id, &file, &diff];
+    for line in lines {
+        let (output, errors) = (Captured::default(), Captured::default());
+        let mut console = Console::of_test("", output.clone(), errors.clone());
+        let config = folder.path().join("scopegate.yaml");
+        let config = ["-c", config.to_str().unwrap()];
+        let config = if line.first() == Some(&"explain") { &config[..] } else { &[] };
+        let arguments = Arguments::try_parse_from(["scopegate"].iter().chain(line).chain(config)).unwrap();
+        if let Err(failure) = dispatch(arguments.command, &mut console) {
+            console.tell(&failure);
+        }
+        let text = output.text() + &errors.text();
+        let raw = text.chars().find(|c| *c != '\n' && crate::key::visible::is_invisible(*c));
+        assert!(raw.is_none() && !text.is_empty(), "{line:?}: {text:?}");
+        assert!(!text.contains("\n  fake"), "{text}");
+    }
+}
+
+#[test]
+fn json_means_the_same_whatever_shows_of_it() {
+    let output = Captured::default();
+    let value = serde_json::json!({ "\u{202e}a": ["\u{1b}", "\u{e0041}", "\u{85}\u{2028}", "é😀\n\\"] });
+    Console::of_test("", output.clone(), io::sink()).print_json(&value).unwrap();
+    let text = output.text();
+    assert!(!text.trim_end().chars().any(crate::key::visible::is_invisible), "{text}");
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+}

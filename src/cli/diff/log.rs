@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::cli::console::read_line;
 use crate::cli::stored::StoredKey;
 use crate::cli::{Console, Failure};
+use crate::key::visible::escaped;
 use crate::policy::{Caller, Policy, Principal, Request};
 
 /// Codes of requests that were refused before a policy was asked, or for reasons that no policy changes.
@@ -126,7 +127,8 @@ impl Replay {
             for ((method, path, key, before, after), count) in self.those(pass) {
                 let key = key.as_deref().unwrap_or("without a key");
                 let code = before.or(*after).unwrap_or_default();
-                console.print(format_args!("  {count:>6}  {method} {path}  {key}  {code}"))?;
+                // Callers choose what a log holds.
+                console.print(escaped(&format!("  {count:>6}  {method} {path}  {key}  {code}")))?;
             }
         }
         let count = |pass: Passes| self.those(pass).map(|(_, count)| count).sum::<u64>();
