@@ -6,7 +6,7 @@
 //! 1. `text`, `files` and `document`: the document and what it refers to as trees, its operations.
 //! 2. `scoping`: where this document keeps its scopes, and those of one operation.
 //! 3. `template`: whether a path can be a route. `draft`: operations as routes; those that no path tells apart are one.
-//!    `closed`: what the policy would refuse or warn of.
+//!    `closed`: what the policy would refuse or warn of, and what another route would open. `companions`: what no route asks for.
 //! 4. `include`: what each member of the `include` parameter adds.
 //! 5. `write`: the policy as text; `report`: what was left out and why.
 //! 6. `drift`: where a policy and a document differ.
@@ -14,6 +14,7 @@
 //! The functions here read and write no file: the caller says how a file beside the document is read.
 
 mod closed;
+mod companions;
 mod document;
 mod draft;
 mod drift;
@@ -21,10 +22,12 @@ mod files;
 mod include;
 mod report;
 mod scoping;
+mod server;
 mod template;
 mod text;
 mod write;
 
+use companions::Companions;
 use document::Document;
 use draft::{Access, Draft};
 use drift::Expected;
@@ -165,12 +168,15 @@ pub fn openapi(document: &str, options: &Options, read: ReadFile<'_>) -> Result<
         report.notes.insert(0, Note { about: String::from("scopes"), text: text.to_owned() });
     }
     report_access(&drafts, &mut report);
+    let companions = Companions::of(&drafts, &scoping);
+    companions.explain(&drafts, &mut report);
     let included = include::derive(&document, &drafts, &options.include, &mut report);
     report.sort();
+    let (document, drafts, included) = (&document, drafts.as_slice(), &included);
     let sheet =
-        Sheet { document: &document, drafts: &drafts, closed: &closed, included: &included, report: &report, options };
+        Sheet { document, drafts, closed: &closed, companions: &companions, included, report: &report, options };
     let policy = sheet.render();
-    let expected = drift::expected(&drafts, &included, &options.include);
+    let expected = drift::expected((drafts, &closed), included, &options.include);
     Ok(Imported { policy, report, expected })
 }
 

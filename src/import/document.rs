@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::files::Files;
-use super::{ImportError, Note, ReadFile, Reason, Report, text};
+use super::{ImportError, Note, ReadFile, Reason, Report, server, text};
 
 /// Methods that a route may have.
 const METHODS: [&str; 7] = ["get", "post", "put", "patch", "delete", "head", "options"];
@@ -70,7 +70,7 @@ impl Document {
         let info = |name: &str| {
             self.root().get("info").and_then(|info| info.get(name)).and_then(Value::as_str).unwrap_or_default()
         };
-        format!("{} {}", info("title"), info("version")).trim().replace(['\n', '\r'], " ")
+        format!("{} {}", info("title"), info("version")).trim().to_owned()
     }
 
     /// The security requirements of operations that state none themselves.
@@ -111,10 +111,15 @@ impl Document {
     /// The path that stands before every path of the document, without a final slash; empty where there is none.
     pub(super) fn base(&self, report: &mut Report) -> String {
         let base = match self.version {
-            Version::Swagger2 => self.root().get("basePath").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            Version::Swagger2 => {
+                let written = self.root().get("basePath").and_then(Value::as_str).unwrap_or_default();
+                absolute("basePath", written, report)
+            }
             Version::OpenApi3 => {
-                let mut bases = list(self.root().get("servers")).iter().map(server_path);
-                let first = bases.next().unwrap_or_default();
+                let servers = list(self.root().get("servers"));
+                let mut bases = servers.iter().map(server::path);
+                let first = absolute("servers", &bases.next().unwrap_or_default(), report);
+                let mut bases = bases.map(|base| absolute("servers", &base, &mut Report::default()));
                 if let Some(other) = bases.find(|other| *other != first) {
                     let text =
                         format!("the servers have different base paths, {first:?} and {other:?}: the first is used");
@@ -265,16 +270,12 @@ fn reference(value: &Value) -> Option<&str> {
     value.get("$ref")?.as_str()
 }
 
-/// The path of a server's URL, its variables replaced by their defaults.
-fn server_path(server: &Value) -> String {
-    let mut url = server.get("url").and_then(Value::as_str).unwrap_or_default().to_owned();
-    for (name, variable) in server.get("variables").and_then(Value::as_object).into_iter().flatten() {
-        let default = variable.get("default").and_then(Value::as_str).unwrap_or_default();
-        url = url.replace(&format!("{{{name}}}"), default);
+/// A base path that begins with `/`, as one that stands before paths must.
+fn absolute(about: &str, base: &str, report: &mut Report) -> String {
+    if base.is_empty() || base.starts_with('/') {
+        return base.to_owned();
     }
-    let path = match url.split_once("://") {
-        Some((_, rest)) => rest.find('/').and_then(|at| rest.get(at..)).unwrap_or_default(),
-        None => &url,
-    };
-    path.trim_end_matches('/').to_owned()
+    let base = format!("/{}", base.trim_start_matches("./"));
+    report.note(about, format!("the base path is relative to where the document is served: taken as {base}"));
+    base
 }

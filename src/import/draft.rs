@@ -121,7 +121,6 @@ pub(super) fn make<'d>(
     let mut drafts: Vec<Draft<'d>> = groups.into_values().filter_map(|group| join(group, report)).collect();
     drafts.sort_by(|a, b| write::order(a).cmp(&write::order(b)));
     report.routes = drafts.len();
-    shadowed(&drafts, report);
     drafts
 }
 
@@ -153,7 +152,7 @@ fn join<'d>(group: Vec<Candidate<'d>>, report: &mut Report) -> Option<Draft<'d>>
             (access, _) => access,
         };
         match access {
-            Err(reason) => report.left_out.push(LeftOut { route: label, reason }),
+            Err(reason) => report.left_out.push(LeftOut::new(label, reason)),
             Ok(access) => {
                 asked.push((label, access.clone()));
                 match &mut draft {
@@ -173,9 +172,7 @@ fn join<'d>(group: Vec<Candidate<'d>>, report: &mut Report) -> Option<Draft<'d>>
 fn together(draft: &mut Draft<'_>, asked: &[(String, Access)], report: &mut Report) -> bool {
     let accesses = || asked.iter().map(|(_, access)| access.clone());
     let Some(access) = accesses().map(Some).reduce(|a, b| a?.and(b?)).flatten() else {
-        report
-            .left_out
-            .extend(asked.iter().map(|(label, _)| LeftOut { route: label.clone(), reason: Reason::Unsayable }));
+        report.left_out.extend(asked.iter().map(|(label, _)| LeftOut::new(label.clone(), Reason::Unsayable)));
         return false;
     };
     let labels: Vec<&str> = asked.iter().map(|(label, _)| label.as_str()).collect();
@@ -188,22 +185,4 @@ fn together(draft: &mut Draft<'_>, asked: &[(String, Access)], report: &mut Repo
     report.merged += draft.twins.len();
     draft.access = access;
     true
-}
-
-/// Says where a route also takes the requests of an operation that could not be one.
-fn shadowed(drafts: &[Draft<'_>], report: &mut Report) {
-    let shape = |method: &str, path: &str| format!("{method} {}", template::widest_shape(path));
-    let shapes: BTreeMap<String, String> =
-        drafts.iter().map(|draft| (shape(&draft.operation.method, &draft.template), draft.label())).collect();
-    let lost = report.left_out.iter().filter(|item| matches!(item.reason, Reason::Template(_)));
-    let found: Vec<(String, String)> = lost
-        .filter_map(|item| {
-            let (method, path) = item.route.split_once(' ')?;
-            let label = shapes.get(&shape(method, path))?;
-            Some((label.clone(), format!("it also matches the requests of {}, which is left out", item.route)))
-        })
-        .collect();
-    for (label, text) in found {
-        report.note(label, text);
-    }
 }

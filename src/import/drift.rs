@@ -10,13 +10,11 @@ mod words;
 
 use std::collections::BTreeSet;
 
+use super::closed::{Closed, Lines, taker};
 use super::draft::{Access, Draft};
 use super::include::{Included, Taken, demanded};
 use super::{LeftOut, Reason, Report, template};
-use crate::policy::{self, Method, Policy, Request, Route};
-
-/// What stands in the place of a path parameter, so that no literal is met.
-const PLACEHOLDER: &str = "scopegate-import-placeholder";
+use crate::policy::{self, Method, Policy, Route};
 
 /// Where a policy and a document differ, sorted.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -46,6 +44,8 @@ pub(super) struct Expected {
     routes: Vec<ExpectedRoute>,
     /// The parameter that adds resources, where any route takes it.
     parameter: Option<String>,
+    /// Operations that are left out and that an import denies by name, as method and template.
+    denied: Vec<(String, String)>,
 }
 
 /// What a document asks for on one route.
@@ -75,7 +75,7 @@ enum Asked {
 }
 
 /// What the routes of an import ask for.
-pub(super) fn expected(drafts: &[Draft<'_>], included: &Included, parameter: &str) -> Expected {
+pub(super) fn expected((drafts, closed): (&[Draft<'_>], &Closed), included: &Included, parameter: &str) -> Expected {
     let members = |draft: &Draft<'_>, taken: &Taken| -> Vec<ExpectedMember> {
         let own = demanded(&draft.access);
         let rules: Vec<_> = match taken {
@@ -100,7 +100,11 @@ pub(super) fn expected(drafts: &[Draft<'_>], included: &Included, parameter: &st
         members: members(draft, taken),
     };
     let routes = drafts.iter().zip(&included.routes).map(expect).collect();
-    Expected { routes, parameter: included.is_ruled.then(|| parameter.to_owned()) }
+    let of = |lines: &Lines| -> Vec<(String, String)> {
+        lines.methods.split('|').map(|method| (method.to_owned(), lines.template.clone())).collect()
+    };
+    let denied = closed.left_out.iter().flat_map(of).collect();
+    Expected { routes, parameter: included.is_ruled.then(|| parameter.to_owned()), denied }
 }
 
 /// Compares what a document asks for with a policy.
@@ -131,6 +135,7 @@ pub(super) fn between(expected: &Expected, report: &Report, policy: &Policy) -> 
         drift.changed.push(Change { route: format!("parameters: {name}"), document, policy });
     }
     left_out(report, policy, (&mut met, &mut drift));
+    drift.changed.extend(expected.denied.iter().filter_map(|(method, template)| opened(policy, method, template)));
     let is_open = |route: &&Route| route.access() != policy::Access::Deny;
     let gone = policy.routes().iter().filter(|route| !met.contains(&route.id())).filter(is_open);
     drift.removed.extend(gone.map(|route| route.label().to_owned()));
@@ -160,6 +165,17 @@ fn left_out<'p>(report: &Report, policy: &'p Policy, (met, drift): (&mut BTreeSe
         let policy = words::held(policy, route);
         drift.changed.push(Change { route: route.label().to_owned(), document, policy });
     }
+}
+
+/// An operation that is left out and that a route for other paths opens: nobody has decided that.
+fn opened(policy: &Policy, method: &str, template: &str) -> Option<Change> {
+    let route = taker(policy, method, template).filter(|route| route.access() != policy::Access::Deny)?;
+    let is_written = template::shape(route.template()).eq_ignore_ascii_case(&template::shape(template));
+    (!is_written).then(|| Change {
+        route: format!("{method} {template}"),
+        document: "left out".to_owned(),
+        policy: format!("{}, as {}", words::held(policy, route), route.label()),
+    })
 }
 
 /// The methods that `ANY` opens and the document lacks.
@@ -205,20 +221,10 @@ fn left_out_routes<'p>(item: &LeftOut, policy: &'p Policy) -> impl Iterator<Item
 
 /// The route of a policy with this method and template, whatever its parameters are called.
 fn route_of<'p>(policy: &'p Policy, method: &str, path: &str) -> Option<&'p Route> {
-    let target = concrete(path);
-    let id = policy
-        .judge(&Request { method: method.as_bytes(), target: target.as_bytes(), override_header: false })
-        .ok()?
-        .route()?
-        .id();
-    let route = policy.route(id)?;
+    let route = taker(policy, method, path)?;
     // The judge has looked at letter case as the policy wants it.
     let same = template::shape(route.template()).eq_ignore_ascii_case(&template::shape(path));
     same.then_some(route)
-}
-
-fn concrete(path: &str) -> String {
-    template::shape(path).replace("{}", PLACEHOLDER)
 }
 
 fn differs(document: &Access, policy: &Policy, route: &Route) -> bool {

@@ -4,6 +4,8 @@ use std::fmt::{self, Write as _};
 
 use serde_json::{Value, json};
 
+use crate::key::visible::escaped;
+
 /// The account of one import.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Report {
@@ -26,6 +28,8 @@ pub struct LeftOut {
     pub route: String,
     /// Why.
     pub reason: Reason,
+    /// The route that takes its requests all the same, where no route can be written that closes it.
+    pub taken_by: Option<String>,
 }
 
 /// Why an operation is not in the policy.
@@ -51,6 +55,20 @@ pub enum Reason {
     Twin(String),
     /// It is one of several operations that are one request, and what they ask for together has too many alternatives.
     Unsayable,
+}
+
+impl LeftOut {
+    pub(super) const fn new(route: String, reason: Reason) -> Self {
+        Self { route, reason, taken_by: None }
+    }
+}
+
+impl fmt::Display for LeftOut {
+    /// Which, why, and what takes its requests.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.route, self.reason)?;
+        self.taken_by.as_ref().map_or(Ok(()), |route| write!(f, "; NOT denied: {route} takes its requests, too"))
+    }
 }
 
 impl Reason {
@@ -91,12 +109,6 @@ impl fmt::Display for Reason {
     }
 }
 
-/// A text of the document on one line, whatever is in it: no line break and no control character gets out of a document.
-pub(super) fn printable(text: &str) -> String {
-    let is_break = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
-    text.replace(is_break, "\u{fffd}")
-}
-
 /// Something to look at.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Note {
@@ -110,7 +122,7 @@ impl Report {
     /// Counts an operation that is left out.
     pub(super) fn lose(&mut self, route: String, reason: Reason) {
         self.operations += 1;
-        self.left_out.push(LeftOut { route, reason });
+        self.left_out.push(LeftOut::new(route, reason));
     }
 
     pub(super) fn note(&mut self, about: impl Into<String>, text: impl Into<String>) {
@@ -147,13 +159,13 @@ impl Report {
             out.push_str("\nLeft out:\n");
             for item in &self.left_out {
                 // Writing into a String cannot fail.
-                let _ = writeln!(out, "  {}", printable(&format!("{}: {}", item.route, item.reason)));
+                let _ = writeln!(out, "  {}", escaped(&item.to_string()));
             }
         }
         if !self.notes.is_empty() {
             out.push_str("\nTo look at:\n");
             for note in &self.notes {
-                let _ = writeln!(out, "  {}", printable(&format!("{}: {}", note.about, note.text)));
+                let _ = writeln!(out, "  {}", escaped(&format!("{}: {}", note.about, note.text)));
             }
         }
         out
@@ -165,7 +177,7 @@ impl Report {
         let left_out = self
             .left_out
             .iter()
-            .map(|item| json!({"route": item.route, "reason": item.reason.code(), "detail": item.reason.to_string()}));
+            .map(|item| json!({"route": item.route, "reason": item.reason.code(), "detail": item.reason.to_string(), "taken_by": item.taken_by}));
         let notes = self.notes.iter().map(|note| json!({"about": note.about, "text": note.text}));
         json!({
             "operations": self.operations,

@@ -140,6 +140,15 @@ impl Scoping {
         Ok(if lists.is_empty() { Stated::Nothing } else { Stated::Scopes(lists) })
     }
 
+    /// What the alternatives that count ask for at once with the scheme: other schemes, each with the scopes that it lists.
+    pub(super) fn beside(&self, operation: &Operation<'_>) -> Vec<(String, BTreeSet<String>)> {
+        let Source::Scheme(scheme) = &self.source else { return Vec::new() };
+        let security = operation.fields.get("security").or(self.default_security.as_ref());
+        let counting = requirements(security).filter(|alternative| alternative.iter().any(|(name, _)| name == scheme));
+        let others = counting.flatten().filter(|(name, _)| name != scheme);
+        others.map(|(name, scopes)| (name.to_owned(), names(scopes).unwrap_or_default())).collect()
+    }
+
     /// What one list asks for. An error says what is wrong with it.
     fn read(&self, list: &Value) -> Result<Stated, String> {
         let names = names(list)?;

@@ -53,11 +53,20 @@ pub(super) fn shape(template: &str) -> String {
     segments.collect::<Vec<_>>().join("/")
 }
 
-/// The shape of all requests that a path of a document could stand for: its query taken off, and a segment that is partly a parameter
-/// taken as one.
-pub(super) fn widest_shape(path: &str) -> String {
-    let path = path.split_once(['?', '#']).map_or(path, |(path, _)| path);
-    path.split('/').map(|segment| if segment.contains('{') { "{}" } else { segment }).collect::<Vec<_>>().join("/")
+/// What stands in the place of a path parameter, so that no literal is met.
+const PLACEHOLDER: &str = "scopegate-import-placeholder";
+
+/// A path that a request of the operation could have: something in the place of each parameter, also of one within a segment.
+pub(super) fn example(path: &str) -> String {
+    let mut example = String::new();
+    let mut rest = path;
+    while let Some((before, after)) = rest.split_once('{') {
+        let Some((_, after)) = after.split_once('}') else { break };
+        example.push_str(before);
+        example.push_str(PLACEHOLDER);
+        rest = after;
+    }
+    example + rest
 }
 
 /// The last segment that is no parameter.

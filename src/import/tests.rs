@@ -5,6 +5,7 @@ use super::*;
 mod drifting;
 mod include_members;
 mod klaviyo;
+mod said;
 mod traps;
 
 /// For a document that stands alone.
@@ -61,7 +62,7 @@ fn an_alternative_of_another_scheme_opens_nothing() {
         "/pears": { "get": { "security": [{ "token": [] }] } },
     }));
     assert!(lines(&imported.policy).contains(&"GET /v2/apples: apples:read"), "{}", imported.policy);
-    let expected = LeftOut { route: "GET /v2/pears".to_owned(), reason: Reason::OtherScheme("token".to_owned()) };
+    let expected = LeftOut::new("GET /v2/pears".to_owned(), Reason::OtherScheme("token".to_owned()));
     assert_eq!(imported.report.left_out, [expected]);
 }
 
@@ -239,4 +240,26 @@ fn the_order_of_the_document_does_not_change_the_policy() {
     let one = import(&json!({ "/apples": a, "/pears": b }));
     let other = import(&json!({ "/pears": b, "/apples": { "post": a["post"], "get": a["get"] } }));
     assert_eq!(one.policy, other.policy);
+}
+
+#[test]
+fn a_base_path_that_is_no_path_is_made_one_and_said() {
+    let base = |document: Value| {
+        let imported = import_with(&document, &Options::default());
+        let said =
+            imported.report.notes.iter().any(|note| note.text.contains("relative to where the document is served"));
+        let line = lines(&imported.policy).iter().find(|line| line.starts_with("GET ")).unwrap().to_string();
+        (line, said)
+    };
+    let paths = json!({ "/apples": { "get": { "x-o-scopes": ["a"] } } });
+    for (url, route, is_said) in [
+        ("v2", "GET /v2/apples: a", true),
+        ("//orchard.example/v2?x=/y", "GET /v2/apples: a", false),
+        ("https://orchard.example", "GET /apples: a", false),
+    ] {
+        let document = json!({ "openapi": "3.1.0", "paths": paths, "servers": [{ "url": url }] });
+        assert_eq!(base(document), (route.to_owned(), is_said), "{url}");
+    }
+    let swagger = json!({ "swagger": "2.0", "paths": paths, "basePath": "api" });
+    assert_eq!(base(swagger), ("GET /api/apples: a".to_owned(), true));
 }

@@ -1,14 +1,19 @@
 //! The policy as text: sorted, grouped by resource, one line a route where it fits, what needs a look in comments.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
+mod head;
+mod words;
 
-use super::closed::Closed;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::closed::{Closed, Lines};
+use super::companions::Companions;
 use super::document::Document;
 use super::draft::{Access, Draft};
-use super::include::{Included, Member, Taken, denied, join};
-use super::report::printable;
+use super::include::{Included, Member, Taken, denied as undecided, join};
 use super::{Options, Reason, Report, template};
+use crate::key::visible::escaped;
+use head::head;
+use words::{PROSE, list, scalar, shortened};
 
 /// Columns that a line may have before it is broken.
 const WIDTH: usize = 140;
@@ -28,7 +33,8 @@ pub(super) fn order<'a>(draft: &'a Draft<'_>) -> (&'a str, usize) {
 pub(super) struct Sheet<'a> {
     pub(super) document: &'a Document,
     pub(super) drafts: &'a [Draft<'a>],
-    pub(super) closed: &'a [Closed],
+    pub(super) closed: &'a Closed,
+    pub(super) companions: &'a Companions,
     pub(super) included: &'a Included,
     pub(super) report: &'a Report,
     pub(super) options: &'a Options,
@@ -52,7 +58,7 @@ impl Sheet<'_> {
 
 /// One line, also where the document's own words have a line break: they could otherwise write routes.
 fn line(out: &mut String, text: &str) {
-    out.push_str(&printable(text));
+    out.push_str(&escaped(text));
     out.push('\n');
 }
 
@@ -60,72 +66,22 @@ fn line(out: &mut String, text: &str) {
 fn comment(out: &mut String, prefix: &str, text: &str) {
     let mut row = prefix.to_owned();
     let mut is_empty = true;
-    for word in printable(text).split_whitespace() {
+    for word in text.split_whitespace().flat_map(pieces) {
         if !is_empty && row.len() + 1 + word.len() > COMMENT {
             line(out, &row);
             row = format!("{prefix}  ");
         }
         row.push(' ');
-        row.push_str(word);
+        row.push_str(&word);
         is_empty = false;
     }
     line(out, &row);
 }
 
-fn head(out: &mut String, sheet: &Sheet<'_>) {
-    let Sheet { document, report, drafts, .. } = sheet;
-    let title = document.title();
-    let made = if title.is_empty() { String::from("Policy") } else { format!("Policy for {title},") };
-    comment(out, "#", &format!("{made} made from its OpenAPI document by ScopeGate."));
-    line(out, "# To make it again:");
-    line(out, &format!("#     {}", command(sheet.options)));
-    let (routes, operations) = (report.routes, report.operations);
-    let text = format!("{routes} of {operations} operations are routes{}", report.merged());
-    comment(out, "#", &format!("{text}; what is left out stands at the end, and is denied."));
-    let states = |access: fn(&Access) -> bool| drafts.iter().any(|draft| access(&draft.access));
-    if states(|access| *access == Access::Unstated) && !states(|access| matches!(access, Access::Scopes(_))) {
-        comment(out, "#", "The document lists no scopes: EVERY ROUTE HERE IS OPEN TO ANY KEY until you write yours.");
-    }
-    out.push('\n');
-}
-
-/// The command that makes the policy again.
-fn command(options: &Options) -> String {
-    let document = options.document.as_deref().or(options.source.as_deref()).unwrap_or("SPEC");
-    let mut command = format!("scopegate import openapi {}", word(document));
-    let values = [
-        ("--root", options.root.as_ref()),
-        ("--scopes-from", options.scopes_from.as_ref()),
-        ("--scheme", options.scheme.as_ref()),
-    ];
-    let include = (options.include != "include").then_some(("--include", Some(&options.include)));
-    let free = options.no_scope.iter().map(|name| ("--no-scope", Some(name)));
-    let output = [("-o", options.output.as_ref())];
-    for (flag, value) in values.into_iter().chain(free).chain(include).chain(output) {
-        if let Some(value) = value {
-            let _ = write!(command, " {flag} {}", word(value));
-        }
-    }
-    let flags = [
-        ("--any-of", options.any_of),
-        ("--include-public", options.include_public),
-        ("--force", options.output.is_some()),
-    ];
-    for (flag, said) in flags {
-        if said {
-            let _ = write!(command, " {flag}");
-        }
-    }
-    command
-}
-
-/// One word of a shell's command line.
-fn word(text: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./,:=@%+".contains(c);
-    if !text.is_empty() && text.chars().all(is_plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', "'\\''"))
+/// A word as it can be shown, in pieces where no line has room for it.
+fn pieces(word: &str) -> Vec<String> {
+    let letters: Vec<char> = escaped(word).chars().collect();
+    letters.chunks(COMMENT).map(|piece| piece.iter().collect()).collect()
 }
 
 /// The vocabulary: every scope that a route or a member names.
@@ -150,7 +106,7 @@ fn scopes(out: &mut String, sheet: &Sheet<'_>) {
         let text = document
             .scope_description(name)
             .and_then(|text| text.lines().next())
-            .map(str::to_owned)
+            .map(|text| shortened(text, PROSE))
             .or_else(|| describe(name));
         let text = text.map_or_else(|| String::from("{}"), |text| scalar(&text));
         line(out, &format!("  {}: {text}", scalar(name)));
@@ -197,7 +153,7 @@ fn parameters(out: &mut String, included: &Included, name: &str) {
         comment(
             out,
             inner,
-            &format!("{}. Write its scope here, and add it to the query of {}:", denied(name), join(routes)),
+            &format!("{}. Write its scope here, and add it to the query of {}:", undecided(name), join(routes)),
         );
         line(out, &format!("{prefix} {}: SCOPE", scalar(name)));
     }
@@ -252,7 +208,7 @@ fn routes(out: &mut String, sheet: &Sheet<'_>) {
     let depth = template::common_depth(&drafts.iter().map(|draft| draft.template.as_str()).collect::<Vec<_>>());
     let mut group = None;
     let mut doubted: BTreeSet<(&str, &BTreeSet<String>)> = BTreeSet::new();
-    for (draft, taken) in drafts.iter().zip(&included.routes) {
+    for (place, (draft, taken)) in drafts.iter().zip(&included.routes).enumerate() {
         let resource = template::resource(&draft.template, depth);
         if group.is_some_and(|last| last != resource) {
             out.push('\n');
@@ -268,19 +224,35 @@ fn routes(out: &mut String, sheet: &Sheet<'_>) {
                 doubts.for_each(|doubt| comment(out, "  #", &format!("{name} is doubtful: {doubt}")));
             }
         }
+        if let Some(text) = sheet.companions.unasked(place) {
+            comment(out, "  #", &text);
+        }
+        for other in sheet.closed.open.get(&draft.label()).into_iter().flatten() {
+            comment(out, "  #", &format!("whoever may call this may also call {other}, which is left out:"));
+        }
         route(out, draft, taken, &sheet.options.include);
     }
-    if sheet.closed.is_empty() {
+    denied(
+        out,
+        &sheet.closed.left_out,
+        "These are left out (see below), and a less specific template would take their requests: they are denied by name.",
+    );
+    denied(
+        out,
+        &sheet.closed.methods,
+        "The path alone chooses the template: these methods of a less specific template are denied here, as they would be unsaid.",
+    );
+}
+
+/// Methods that nobody may call, with the reason.
+fn denied(out: &mut String, all: &[Lines], why: &str) {
+    if all.is_empty() {
         return;
     }
     out.push('\n');
-    comment(
-        out,
-        "  #",
-        "The path alone chooses the template: these methods of a less specific template are denied here, as they would be unsaid.",
-    );
-    for closed in sheet.closed {
-        line(out, &format!("  {}: {{ auth: deny }}", scalar(&format!("{} {}", closed.methods, closed.template))));
+    comment(out, "  #", why);
+    for Lines { methods, template } in all {
+        line(out, &format!("  {}: {{ auth: deny }}", scalar(&format!("{methods} {template}"))));
     }
 }
 
@@ -323,44 +295,20 @@ fn requirement(access: &Access) -> String {
     }
 }
 
-/// One scope bare, more as a list.
-fn list<'n>(names: impl IntoIterator<Item = &'n String>) -> String {
-    let names: Vec<String> = names.into_iter().map(|name| scalar(name)).collect();
-    match names.as_slice() {
-        [only] => only.clone(),
-        several => format!("[{}]", several.join(", ")),
-    }
-}
-
 fn left_out(out: &mut String, report: &Report) {
     if report.left_out.is_empty() {
         return;
     }
-    out.push_str("\n# Left out, and so denied:\n");
+    let but =
+        if report.left_out.iter().any(|item| item.taken_by.is_some()) { " but where it says otherwise" } else { "" };
+    line(out, "");
+    line(out, &format!("# Left out, and so denied{but}:"));
     for item in &report.left_out {
-        comment(out, "#  ", &format!("{}: {}", item.route, item.reason));
+        comment(out, "#  ", &item.to_string());
     }
     if report.left_out.iter().any(|item| item.reason == Reason::Public) {
         let text = "Those open without a credential can be added by hand: `{ auth: anyone }` opens one to everybody. --include-public \
                     writes them all so.";
         comment(out, "#", text);
     }
-}
-
-/// A YAML scalar that reads back as this text in block and flow style: bare where that is certain, else in double quotes.
-fn scalar(text: &str) -> String {
-    let certain = |c: char| {
-        c.is_ascii_alphanumeric() || matches!(c, ' ' | '/' | ':' | '-' | '_' | '.' | '+' | '$' | '~' | '(' | ')')
-    };
-    let are_methods = |methods: &str| methods.split('|').all(|method| METHODS.contains(&method));
-    let is_label = text.split_once(' ').is_some_and(|(methods, _)| are_methods(methods));
-    let plain = text.chars().all(|c| certain(c) || (is_label && matches!(c, '{' | '}' | '|')))
-        && text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && !text.contains(": ")
-        && !text.ends_with([':', ' '])
-        && !matches!(
-            text.to_ascii_lowercase().as_str(),
-            "null" | "true" | "false" | "yes" | "no" | "on" | "off" | "y" | "n"
-        );
-    if plain { text.to_owned() } else { serde_json::Value::from(text).to_string() }
 }

@@ -113,7 +113,7 @@ fn characters_that_do_not_show_as_what_they_are() {
     });
     let warned = of_text("version: 1 # a\u{200b}b\nroutes:\n  GET /a: a:read\n");
     let warned = warned.iter().map(|fault| {
-        let name = std::path::Path::new(&fault.file).file_name().unwrap().to_string_lossy();
+        let name = Path::new(&fault.file).file_name().unwrap().to_string_lossy();
         fault.render(Style::Plain).replace(&fault.file, &name)
     });
     let pictures: Vec<String> = [config.rendered()].into_iter().chain(pictures).chain(warned).collect();

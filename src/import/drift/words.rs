@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::super::draft::Access;
-use super::super::report::printable;
 use super::{Change, Drift, held_scopes};
+use crate::key::visible::escaped;
 use crate::policy::{Policy, Route};
 
 /// What a policy asks for on a route.
@@ -36,7 +36,7 @@ impl Drift {
             let Change { route, document, policy } = change;
             format!("changed  {route}: {document} in the document, {policy} in the policy")
         });
-        added.chain(removed).chain(changed).map(|line| printable(&line)).collect::<Vec<_>>().join("\n")
+        added.chain(removed).chain(changed).map(|line| escaped(&line)).collect::<Vec<_>>().join("\n")
     }
 
     /// The differences for a program.

@@ -16,8 +16,32 @@ pub(super) struct Served<'d> {
     by_type: BTreeMap<&'d str, Serving>,
     /// The operations at top level, by the last literal segment of their paths.
     by_name: BTreeMap<&'d str, Serving>,
-    /// Template shape to the draft's label and scopes.
-    by_shape: BTreeMap<String, (String, BTreeSet<String>)>,
+    /// Template shape to what is served there.
+    by_shape: BTreeMap<String, Related>,
+}
+
+/// An operation that serves a relationship.
+struct Related {
+    label: String,
+    scopes: BTreeSet<String>,
+    /// The document states no scope for it.
+    is_unstated: bool,
+}
+
+impl Related {
+    fn of(draft: &Draft<'_>) -> Self {
+        let is_unstated = draft.access == Access::Unstated;
+        Self { label: draft.label(), scopes: demanded(&draft.access), is_unstated }
+    }
+
+    /// What it asks for, in words.
+    fn asks(&self) -> String {
+        match (self.scopes.is_empty(), self.is_unstated) {
+            (true, true) => format!("the document states no scope for {}", self.label),
+            (true, false) => format!("{} asks for no scope", self.label),
+            (false, _) => format!("{} asks for {} alone", self.label, join(&self.scopes)),
+        }
+    }
 }
 
 /// Operations that serve one resource.
@@ -61,7 +85,7 @@ impl<'d> Served<'d> {
                     served.by_name.entry(name).or_default().add(draft);
                 }
             }
-            served.by_shape.insert(template::shape(&draft.template), (draft.label(), demanded(&draft.access)));
+            served.by_shape.insert(template::shape(&draft.template), Related::of(draft));
         }
         served
     }
@@ -83,13 +107,11 @@ impl<'d> Served<'d> {
         let own = demanded(&draft.access);
         let kind = self.relationship_type(draft, name);
         let related = self.related(draft, name);
-        let asked: BTreeSet<String> = related.iter().flat_map(|(_, asked)| asked.iter()).cloned().collect();
+        let asked: BTreeSet<String> = related.iter().flat_map(|one| one.scopes.iter()).cloned().collect();
         if let Some(serving) = kind.and_then(|kind| self.by_type.get(kind)) {
             let mut member = serving.rule();
             let lenient = |asked: &BTreeSet<String>| !asked.is_superset(&serving.scopes) || !asked.is_superset(&own);
-            for (label, asked) in related.iter().filter(|(_, asked)| lenient(asked)) {
-                member.doubts.insert(format!("{label} asks for {} alone", join(*asked)));
-            }
+            member.doubts.extend(related.iter().filter(|one| lenient(&one.scopes)).map(|one| one.asks()));
             member.scopes.extend(asked.difference(&own).cloned());
             return Some(member);
         }
@@ -98,8 +120,9 @@ impl<'d> Served<'d> {
             return Some(member);
         }
         if !related.is_empty() {
-            let doubt = format!("served only by {}", join(related.iter().map(|(label, _)| label)));
-            return Some(Member { scopes: asked, doubts: BTreeSet::from([doubt]) });
+            let mut doubts = BTreeSet::from([format!("served only by {}", join(related.iter().map(|one| &one.label)))]);
+            doubts.extend(related.iter().filter(|one| one.scopes.is_empty()).map(|one| one.asks()));
+            return Some(Member { scopes: asked, doubts });
         }
         self.linked(draft, kind?)
     }
@@ -130,14 +153,14 @@ impl<'d> Served<'d> {
     }
 
     /// The operations that serve the relationship below the route, or below a member of the route's collection.
-    fn related(&self, draft: &Draft<'_>, name: &str) -> Vec<(&str, &BTreeSet<String>)> {
+    fn related(&self, draft: &Draft<'_>, name: &str) -> Vec<&Related> {
         let shape = template::shape(&draft.template);
         let parent = if shape.ends_with("/{}") { format!("{shape}/") } else { format!("{shape}/{{}}/") };
         let below = self.by_shape.iter().filter(|(shape, _)| {
             let last = shape.strip_prefix(&parent);
             last.is_some_and(|last| !last.contains(['/', '{']) && names::are_one(name, last))
         });
-        below.map(|(_, (label, scopes))| (label.as_str(), scopes)).collect()
+        below.map(|(_, related)| related).collect()
     }
 
     /// The `data` of the response: a resource, or the items of a collection.

@@ -184,3 +184,22 @@ fn what_somebody_decided_for_a_member_that_nothing_serves_is_no_drift() {
     let drift = drift(&paths, &decided);
     assert!(drift.is_empty(), "{}", drift.render());
 }
+
+#[test]
+fn what_is_left_out_and_opened_by_a_wider_route_is_drift_until_somebody_writes_a_route() {
+    let paths = json!({
+        "/apples/{id}": { "get": { "x-o-scopes": ["a"] }, "post": { "x-o-scopes": ["a"] } },
+        "/apples/token": { "post": { "security": [] } },
+    });
+    let made = import(&paths).policy;
+    assert!(made.contains("\n  POST /v2/apples/token: { auth: deny }\n"), "{made}");
+    assert!(drift(&paths, &made).is_empty());
+    let lines: Vec<&str> = made.lines().filter(|line| !line.contains("/token: {")).collect();
+    let opened = drift(&paths, &lines.join("\n")).render();
+    assert_eq!(
+        opened,
+        "changed  POST /v2/apples/token: left out in the document, a, as POST /v2/apples/{id} in the policy"
+    );
+    let by_hand = made.replace("POST /v2/apples/token: { auth: deny }", "POST /v2/apples/token: { auth: anyone }");
+    assert!(drift(&paths, &by_hand).is_empty());
+}

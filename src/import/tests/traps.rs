@@ -11,7 +11,7 @@ use crate::policy::scope::Vocabulary;
 type Beside = BTreeMap<&'static str, &'static str>;
 
 /// The policy and the report of a document; the policy is one that the gateway takes, and neither depends on the document's order.
-fn told(document: &str, options: &Options) -> String {
+pub(super) fn told(document: &str, options: &Options) -> String {
     told_with(document, options, &Beside::new())
 }
 
@@ -51,7 +51,7 @@ fn mirrored(value: Value) -> Value {
     }
 }
 
-fn plain() -> Options {
+pub(super) fn plain() -> Options {
     Options::default()
 }
 
