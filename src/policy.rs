@@ -53,7 +53,7 @@ pub use difference::{OptionDifference, Presence, RouteDifference, Shift};
 pub use explanation::{Bound, Candidate, Explanation, Sufficient};
 pub use known::{Implied, ScopeInfo};
 pub use method::Method;
-pub use nearest::nearest;
+pub use nearest::{Guesses, nearest};
 pub use parameter::List;
 pub use path::PathFault;
 pub use principal::{Caller, Invalid, Kind, Principal};
@@ -161,6 +161,18 @@ impl Policy {
     #[must_use]
     pub fn nearest(&self, scope: &str) -> Option<&str> {
         self.known.nearest(scope)
+    }
+
+    /// The set of the names that the policy knows among `names`.
+    #[must_use]
+    pub fn set_of<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> ScopeSet {
+        self.known.set_of(names)
+    }
+
+    /// What a key with this one scope holds: itself and all that it implies, however far.
+    #[must_use]
+    pub fn held_with(&self, scope: &str) -> ScopeSet {
+        self.known.held_with(scope)
     }
 
     /// The names of a set of scopes, sorted.

@@ -10,7 +10,7 @@ use super::substitute::{self, Substitution};
 use super::text::{Draft, Text, quoted};
 use super::unit::Complaint;
 use crate::key::secret::Secret;
-use crate::policy::nearest;
+use crate::policy::{Guesses, nearest};
 use crate::yaml::{self, Entry, Hidden, Node, Span, Value};
 
 /// The most faults that one file is told of: after that many, more do not help.
@@ -28,6 +28,7 @@ pub(super) struct Reader<'s> {
     hidden: Vec<Hidden>,
     /// Where something stands that is for people alone.
     prose: HashSet<Span>,
+    guesses: Guesses,
 }
 
 /// A value with the name by which messages call it.
@@ -98,6 +99,7 @@ impl<'s> Reader<'s> {
             spoilt: HashSet::new(),
             hidden,
             prose: HashSet::new(),
+            guesses: Guesses::default(),
         };
         let empty = parsed.root.is_none() && parsed.errors.is_empty();
         for error in parsed.errors {
@@ -209,7 +211,7 @@ impl<'s> Reader<'s> {
         let mut fields = self.map(field)?;
         for entry in fields.entries {
             if !known.contains(&&*entry.key) {
-                let near = nearest(&entry.key, known.iter().copied());
+                let near = self.guesses.nearest(&entry.key, known.iter().copied());
                 fields.meant.extend(near.map(Into::into));
                 self.mask_stranger(entry, near, known);
                 // A value with a comma, cut in two: what follows the comma is a key that says nothing.
@@ -226,6 +228,11 @@ impl<'s> Reader<'s> {
             }
         }
         Some(fields)
+    }
+
+    /// The candidate nearest to `word`, as long as this file has not had very many wrong words.
+    pub(super) fn nearest<'c>(&self, word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+        self.guesses.nearest(word, candidates)
     }
 
     /// Whether nothing stands before `span` on its line.

@@ -17,7 +17,7 @@ use super::binding::Binding;
 use super::build_error::{BuildError, FaultKind, Part};
 use super::known::{Known, ScopeInfo};
 use super::method::Method;
-use super::nearest::nearest;
+use super::nearest::{Guesses, nearest};
 use super::parameter::{Parameter, Parameters};
 use super::route::{Route, RouteId};
 use super::scope::Vocabulary;
@@ -44,6 +44,7 @@ pub struct Builder {
     bindings: Vec<Binding>,
     trie: Trie,
     routes: Vec<Route>,
+    guesses: Guesses,
 }
 
 impl Builder {
@@ -64,6 +65,7 @@ impl Builder {
             members: Vec::new(),
             bindings: Vec::new(),
             routes: Vec::new(),
+            guesses: Guesses::default(),
         }
     }
 

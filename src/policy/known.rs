@@ -1,10 +1,13 @@
 //! The scopes that a policy knows, what the levels mean under it, and what implies what.
 
+mod implications;
+
 use std::collections::{BTreeMap, HashMap};
 
 use super::nearest::nearest;
 use super::principal::Principal;
 use super::scope::{Grant, ScopeId, ScopeSet, Vocabulary};
+use implications::Implications;
 
 /// What a policy says about a scope.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,42 +31,42 @@ pub(super) struct Known {
     read_only: ScopeSet,
     /// For each scope that others imply, those others.
     satisfiers: HashMap<ScopeId, ScopeSet>,
+    /// For each scope that implies others, itself and all that it implies, however far.
+    held: HashMap<ScopeId, ScopeSet>,
 }
 
 impl Known {
     pub(super) fn new(infos: BTreeMap<String, ScopeInfo>, vocabulary: Vocabulary) -> Self {
-        let mut known = Self {
-            full: vocabulary.intern_all(infos.keys().map(String::as_str)),
-            read_only: ScopeSet::new(),
-            satisfiers: HashMap::new(),
-            infos,
-            vocabulary,
+        let ids: Vec<ScopeId> = infos.keys().map(|name| vocabulary.intern(name)).collect();
+        let implications = Implications::of(&infos);
+        let named = |sets: Vec<Option<ScopeSet>>| -> HashMap<ScopeId, ScopeSet> {
+            ids.iter().zip(sets).filter_map(|(id, set)| Some((*id, set?))).collect()
         };
-        for (name, info) in &known.infos {
-            let id = known.vocabulary.intern(name);
-            let implied = known.closure(name);
-            for implied in implied.iter().filter(|implied| *implied != id) {
-                known.satisfiers.entry(implied).or_default().insert(id);
-            }
+        let held = named(implications.reach(&ids));
+        let mut satisfiers = named(implications.reversed().reach(&ids));
+        for (id, others) in &mut satisfiers {
+            *others = others.difference(&ScopeSet::from_iter([*id]));
+        }
+        satisfiers.retain(|_, others| !others.is_empty());
+        let mut read_only = ScopeSet::new();
+        for (id, (name, info)) in ids.iter().zip(&infos) {
             if info.access_read || name.ends_with(":read") {
-                known.read_only = known.read_only.union(&implied);
+                read_only.insert(*id);
+                read_only = held.get(id).map_or_else(|| read_only.clone(), |held| read_only.union(held));
             }
         }
-        known
+        Self { full: ids.into_iter().collect(), read_only, satisfiers, held, infos, vocabulary }
+    }
+
+    /// The set of those of `names` that are known.
+    pub(super) fn set_of<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> ScopeSet {
+        names.into_iter().filter(|name| self.contains(name)).filter_map(|name| self.vocabulary.find(name)).collect()
     }
 
     /// `name` and all that it implies, however far.
-    fn closure(&self, name: &str) -> ScopeSet {
-        let mut reached = ScopeSet::new();
-        let mut open = vec![name];
-        while let Some(name) = open.pop() {
-            if reached.insert(self.vocabulary.intern(name))
-                && let Some(info) = self.infos.get(name)
-            {
-                open.extend(info.implies.iter().map(String::as_str));
-            }
-        }
-        reached
+    pub(super) fn held_with(&self, name: &str) -> ScopeSet {
+        let held = self.vocabulary.find(name).and_then(|id| self.held.get(&id));
+        held.cloned().unwrap_or_else(|| self.set_of([name]))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &ScopeInfo)> {

@@ -1,13 +1,13 @@
 //! Templates that take paths from less specific ones without having all of their methods. The path chooses first, so
 //! such requests are denied: rightly, but perhaps not as the author thought. `check` notes them.
 
-use std::collections::HashMap;
+mod overlaps;
 
 use super::Policy;
 use super::method::{Method, MethodTable};
 use super::route::{Access, RouteId};
-use super::template::{Piece, Template};
-use super::trie::PathCase;
+use super::template::Template;
+use overlaps::Overlaps;
 
 /// Methods that a path has under one template and loses to a more specific one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,18 +32,11 @@ impl Policy {
     #[must_use]
     pub fn shadows(&self) -> Vec<Shadow> {
         let leaves = self.leaves();
-        let depth = self.base_depth();
-        let mut by_literal: HashMap<Option<Vec<u8>>, Vec<&Leaf<'_>>> = HashMap::new();
-        for leaf in &leaves {
-            by_literal.entry(leaf.literal_at(depth)).or_default().push(leaf);
-        }
+        let overlaps = Overlaps::of(self.options.case, leaves.iter().map(|leaf| &leaf.template));
         let mut shadows = Vec::new();
         for chosen in &leaves {
-            let literal = chosen.literal_at(depth);
-            let same = by_literal.get(&literal).into_iter().flatten();
-            let open = by_literal.get(&None).filter(|_| literal.is_some()).into_iter().flatten();
-            let beaten = same.chain(open).filter(|other| beats(self.options.case, &chosen.template, &other.template));
-            shadows.extend(beaten.filter_map(|beaten| self.shadow(chosen, beaten)));
+            let beaten = overlaps.beaten_by(&chosen.template);
+            shadows.extend(beaten.into_iter().filter_map(|at| self.shadow(chosen, leaves.get(at)?)));
         }
         shadows.sort_by_key(|shadow| (shadow.chosen, shadow.beaten));
         shadows
@@ -60,11 +53,6 @@ impl Policy {
         tables.filter_map(|table| leaf(table).map(|(first, template)| Leaf { first, template, table })).collect()
     }
 
-    /// How many segments all templates share as the base.
-    fn base_depth(&self) -> usize {
-        self.options.base.matches('/').count()
-    }
-
     fn shadow(&self, chosen: &Leaf<'_>, beaten: &Leaf<'_>) -> Option<Shadow> {
         let open = |method: &str| {
             let id = beaten.table.choose(method.as_bytes())?;
@@ -79,31 +67,4 @@ impl Policy {
         let (methods, ids): (Vec<&str>, Vec<RouteId>) = lost.unzip();
         ids.first().map(|beaten| Shadow { chosen: chosen.first, beaten: *beaten, methods })
     }
-}
-
-impl Leaf<'_> {
-    fn literal_at(&self, depth: usize) -> Option<Vec<u8>> {
-        match self.template.pieces.get(depth) {
-            Some(Piece::Literal(literal)) => Some(literal.to_ascii_lowercase()),
-            _ => None,
-        }
-    }
-}
-
-/// Whether some path matches both templates and belongs to the first.
-fn beats(case: PathCase, first: &Template, second: &Template) -> bool {
-    let mut ahead = false;
-    for (left, right) in first.pieces.iter().zip(&second.pieces) {
-        match (left, right) {
-            (Piece::Wildcard(_), _) => return ahead,
-            (_, Piece::Wildcard(_)) => return true,
-            (Piece::Literal(left), Piece::Literal(right)) if !case.same(left, right) => {
-                return false;
-            }
-            (Piece::Literal(_), Piece::Parameter(_)) => ahead = true,
-            (Piece::Parameter(_), Piece::Literal(_)) if !ahead => return false,
-            _ => {}
-        }
-    }
-    ahead && first.pieces.len() == second.pieces.len() && first.final_slash == second.final_slash
 }

@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use crate::config::read::Reader;
 use crate::policy::{Policy, RouteId, Shadow};
 
+/// Templates that a message names before it counts the rest.
+const NAMED: usize = 3;
+
 /// Warns of each template that lacks a method of a less specific one: the path chooses the template, so that such a
 /// request is denied and never handed on.
 pub(super) fn warn_of_hidden_methods(reader: &mut Reader<'_>, policy: &Policy) {
@@ -27,12 +30,16 @@ fn message(policy: &Policy, template: &str, shadows: &[Shadow]) -> String {
     let mut methods: Vec<&str> = shadows.iter().flat_map(|shadow| shadow.methods.iter().copied()).collect();
     methods.sort_unstable();
     methods.dedup();
-    let beaten: Vec<&str> =
-        shadows.iter().filter_map(|shadow| policy.route(shadow.beaten)).map(|route| route.template()).collect();
+    let beaten = shadows.iter().filter_map(|shadow| policy.route(shadow.beaten));
+    let named: Vec<&str> = beaten.take(NAMED).map(|route| route.template()).collect();
+    let more = match shadows.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
     format!(
-        "`{template}` lacks {}, which `{}` would match: such requests are denied",
+        "`{template}` lacks {}, which `{}`{more} would match: such requests are denied",
         methods.join(", "),
-        beaten.join("`, `")
+        named.join("`, `")
     )
 }
 

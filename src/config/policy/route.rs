@@ -177,7 +177,7 @@ fn check_credential(reader: &mut Reader<'_>, field: &Field<'_>, spec: &RouteSpec
         return;
     }
     let span = field.node.entry("credential").map_or(field.node.span, |entry| entry.value.span);
-    let help = match nearest(name, known.iter().copied()) {
+    let help = match reader.nearest(name, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("write it under `upstream.credentials` in scopegate.yaml, as `{name}: …`"),
     };

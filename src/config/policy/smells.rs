@@ -1,26 +1,40 @@
 //! What a policy may say without its writer meaning it: reads that write, things said twice, tests that test nothing.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::PolicyTest;
 use crate::config::read::{Fields, Reader};
 use crate::config::text::quoted;
-use crate::policy::{Policy, ScopeInfo, nearest};
+use crate::policy::{Policy, ScopeInfo, ScopeSet, nearest};
 use crate::yaml::{Entry, Node, Value};
 
-type Infos<'p> = BTreeMap<&'p str, &'p ScopeInfo>;
+/// What the policy knows of scopes.
+struct Known<'p> {
+    policy: &'p Policy,
+    infos: BTreeMap<&'p str, &'p ScopeInfo>,
+    /// Those that read-only keys hold by their own.
+    reading: ScopeSet,
+}
+
+/// Scopes that a message names before it counts the rest.
+const NAMED: usize = 5;
+
+/// Alternatives of one route that are compared with each other; whoever writes more has a program write them.
+const MOST_COMPARED: usize = 100;
 
 /// What the last part of a scope is called where it is about changes.
 const WRITES: [&str; 7] = ["admin", "create", "delete", "manage", "publish", "update", "write"];
 
 /// Warns of each, where it stands. The policy has compiled, so that the tree holds what it should.
 pub(super) fn warn(reader: &mut Reader<'_>, fields: &Fields<'_>, policy: &Policy) {
-    let infos: Infos<'_> = policy.scopes().collect();
+    let infos: BTreeMap<&str, &ScopeInfo> = policy.scopes().collect();
+    let reading = infos.iter().filter(|(name, info)| name.ends_with(":read") || info.access_read);
+    let known = Known { policy, reading: policy.set_of(reading.map(|(name, _)| *name)), infos };
     for entry in fields.find("scopes").map_or(&[][..], |scopes| entries(scopes.node)) {
-        warn_of_scope(reader, entry, &infos);
+        warn_of_scope(reader, entry, &known);
     }
     for entry in fields.find("routes").map_or(&[][..], |routes| entries(routes.node)) {
-        warn_of_route(reader, entry, &infos);
+        warn_of_route(reader, entry, policy);
     }
     let mut before = None;
     for (route, parameter) in policy.uncompared() {
@@ -34,10 +48,9 @@ pub(super) fn warn(reader: &mut Reader<'_>, fields: &Fields<'_>, policy: &Policy
     warn_of_base(reader, policy);
 }
 
-fn warn_of_scope(reader: &mut Reader<'_>, entry: &Entry, infos: &Infos<'_>) {
+fn warn_of_scope(reader: &mut Reader<'_>, entry: &Entry, Known { policy, infos, reading }: &Known<'_>) {
     let name = &*entry.key;
     let Some(info) = infos.get(name) else { return };
-    let reads = |name: &str| name.ends_with(":read") || infos.get(name).is_some_and(|info| info.access_read);
     if let Some(access) = entry.value.entry("access").filter(|_| name.ends_with(":read") && !info.access_read) {
         let message = format!("`access: write` has no effect on {}", quoted(name));
         let help = "read-only keys hold every scope that ends in `:read`: give it another name";
@@ -48,33 +61,30 @@ fn warn_of_scope(reader: &mut Reader<'_>, entry: &Entry, infos: &Infos<'_>) {
         let message = format!("read-only keys hold {}, which sounds as if it changed something", quoted(name));
         reader.warning(access.value.span, message, "write `access: write`, or leave `access` out");
     }
-    let implied = closure(infos, &info.implies);
     let Some(implies) = entry.value.entry("implies") else { return };
-    if implied.contains(name) {
+    let own = policy.set_of([name]);
+    if info.implies.iter().any(|implied| own.is_subset(&policy.held_with(implied))) {
         let message = format!("{} implies itself", quoted(name));
         reader.warning(implies.value.span, message, "scopes that imply each other are one: keep one of them");
     }
-    let mut writes: Vec<&str> = implied.into_iter().filter(|other| *other != name && !reads(other)).collect();
-    writes.sort_unstable();
-    if reads(name) && !writes.is_empty() {
-        let message = format!("{} implies {}, so read-only keys hold that, too", quoted(name), writes.join(" and "));
+    let writing = policy.held_with(name).difference(&own).difference(reading);
+    if own.is_subset(reading) && !writing.is_empty() {
+        let message =
+            format!("{} implies {}, so read-only keys hold that, too", quoted(name), first_of(policy, &writing));
         reader.warning(implies.value.span, message, "let the scope that writes imply the one that reads");
     }
 }
 
-/// All that `names` imply, however far; `names` themselves where they are implied or given.
-fn closure<'p>(infos: &Infos<'p>, names: &'p [String]) -> HashSet<&'p str> {
-    let mut open: Vec<&str> = names.iter().map(String::as_str).collect();
-    let mut reached = HashSet::new();
-    while let Some(name) = open.pop() {
-        if reached.insert(name) {
-            open.extend(infos.get(name).into_iter().flat_map(|info| info.implies.iter().map(String::as_str)));
-        }
+/// The first names of a set, and how many more it has.
+fn first_of(policy: &Policy, scopes: &ScopeSet) -> String {
+    let names = policy.names(scopes);
+    match names.split_at_checked(NAMED).filter(|(_, rest)| !rest.is_empty()) {
+        Some((first, rest)) => format!("{} and {} more", first.join(", "), rest.len()),
+        None => names.join(" and "),
     }
-    reached
 }
 
-fn warn_of_route(reader: &mut Reader<'_>, route: &Entry, infos: &Infos<'_>) {
+fn warn_of_route(reader: &mut Reader<'_>, route: &Entry, policy: &Policy) {
     warn_of_repeats(reader, &route.value);
     for name in ["scopes", "any_of"] {
         if let Some(field) = route.value.entry(name) {
@@ -86,27 +96,36 @@ fn warn_of_route(reader: &mut Reader<'_>, route: &Entry, infos: &Infos<'_>) {
         entries(&rule.value).iter().for_each(|member| warn_of_repeats(reader, &member.value));
     }
     let Some(alternatives) = route.value.entry("any_of").and_then(|any_of| items(&any_of.value)) else { return };
-    let owned: Vec<Vec<String>> = alternatives.iter().map(words).collect();
-    for (at, (node, names)) in alternatives.iter().zip(&owned).enumerate() {
-        let held = closure(infos, names);
-        let opens = |other: &Vec<String>| other.iter().all(|name| held.contains(name.as_str()));
-        let mut others = owned.iter().enumerate().filter(|(other, _)| *other != at);
+    let all: Vec<Alternative> =
+        alternatives.iter().take(MOST_COMPARED).map(|node| Alternative::of(node, policy)).collect();
+    for (at, (node, one)) in alternatives.iter().zip(&all).enumerate() {
+        let mut others = all.iter().enumerate().filter(|(other, _)| *other != at);
         // Of two that open each other the later one is told, and not both.
-        let wider = others.find(|(other, names_of_other)| {
-            opens(names_of_other) && (*other < at || !closes(infos, names_of_other, names))
+        let wider = others.find(|(place, other)| {
+            other.scopes.is_subset(&one.held) && (*place < at || !one.scopes.is_subset(&other.held))
         });
         if let Some((_, wider)) = wider {
-            let message = format!("the alternative {} adds nothing", quoted(&names.join(" and ")));
-            let help = format!("whoever holds it holds `{}`, which is enough: take it out", wider.join(" and "));
+            let message = format!("the alternative {} adds nothing", quoted(&one.names.join(" and ")));
+            let help = format!("whoever holds it holds `{}`, which is enough: take it out", wider.names.join(" and "));
             reader.warning(node.span, message, &help);
         }
     }
 }
 
-/// Whether whoever holds `names` holds all of `others`.
-fn closes(infos: &Infos<'_>, names: &[String], others: &[String]) -> bool {
-    let held = closure(infos, names);
-    others.iter().all(|other| held.contains(other.as_str()))
+/// One of the alternatives of a route.
+struct Alternative {
+    names: Vec<String>,
+    scopes: ScopeSet,
+    /// What whoever has them holds.
+    held: ScopeSet,
+}
+
+impl Alternative {
+    fn of(node: &Node, policy: &Policy) -> Self {
+        let names = words(node);
+        let held = names.iter().map(|name| policy.held_with(name)).reduce(|one, other| one.union(&other));
+        Self { scopes: policy.set_of(names.iter().map(String::as_str)), held: held.unwrap_or_default(), names }
+    }
 }
 
 /// Warns of a word that a list, or a list in it, has twice.
@@ -144,8 +163,12 @@ fn warn_of_base(reader: &mut Reader<'_>, policy: &Policy) {
 
 /// Warns of tests that pass whatever the policy says, of those that stand there twice, and of attributes that nothing binds.
 pub(super) fn warn_of_tests(reader: &mut Reader<'_>, policy: &Policy, tests: &[PolicyTest]) {
-    for (at, test) in tests.iter().enumerate() {
-        if tests.iter().take(at).any(|other| test.repeats(other)) {
+    let mut before: HashMap<String, Vec<&PolicyTest>> = HashMap::new();
+    for test in tests {
+        let same_request = before.entry(test.request()).or_default();
+        let is_repeated = same_request.iter().any(|other| test.repeats(other));
+        same_request.push(test);
+        if is_repeated {
             let message = format!("the test {} stands here twice", quoted(&test.request()));
             reader.warning(test.span(), message, "take one of them out");
         } else if test.misses_every_route(policy) {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::config::read::{Fields, Reader};
 use crate::config::text::quoted;
-use crate::policy::{Policy, ScopeInfo};
+use crate::policy::Policy;
 use crate::yaml::{Entry, Node, Value};
 
 /// Warns of both, each where it is declared. The policy has compiled, so that the tree holds what it should.
@@ -27,19 +27,10 @@ pub(super) fn warn(reader: &mut Reader<'_>, fields: &Fields<'_>, policy: &Policy
 fn warn_of_scopes(reader: &mut Reader<'_>, fields: &Fields<'_>, (policy, members): (&Policy, &[(&str, &Entry)])) {
     let asked = policy.asked();
     let in_members = members.iter().flat_map(|(_, member)| words(&member.value));
-    let used: HashSet<&str> = asked.iter().map(String::as_str).chain(in_members).collect();
-    let infos: std::collections::HashMap<&str, &ScopeInfo> = policy.scopes().collect();
+    let used = policy.set_of(asked.iter().map(String::as_str).chain(in_members));
     let Some(declared) = fields.find("scopes") else { return };
     for entry in entries(declared.node) {
-        let (mut seen, mut open) = (HashSet::new(), vec![&*entry.key]);
-        let mut is_used = false;
-        while let Some(name) = open.pop() {
-            is_used |= used.contains(name);
-            if seen.insert(name) {
-                open.extend(infos.get(name).into_iter().flat_map(|info| info.implies.iter().map(String::as_str)));
-            }
-        }
-        if !is_used {
+        if !policy.held_with(&entry.key).intersects(&used) {
             let message = format!("no route and no member asks for the scope {}", quoted(&entry.key));
             reader.warning(
                 entry.key_span,

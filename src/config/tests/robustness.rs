@@ -141,3 +141,33 @@ fn a_file_that_is_not_utf_8_is_refused() {
     std::fs::write(case.path("scopegate.yaml"), b"listen: \xff\n").unwrap();
     assert!(listed(&case).contains("it is not UTF-8 (byte 9)"));
 }
+
+/// Far more than any of these takes, and far less than what each took while everything was compared with everything.
+const CEILING: std::time::Duration = std::time::Duration::from_secs(60);
+
+#[test]
+fn large_policies_are_read_in_a_time_that_grows_with_their_size() {
+    let begun = std::time::Instant::now();
+    let scopes = |count: usize| (0..count).map(|at| format!("  res{at}:read: Read {at}\n")).collect::<String>();
+    let routes = |count: usize, template: &dyn Fn(usize) -> String| -> String {
+        (0..count).map(|at| format!("  GET {}: res{}:read\n", template(at), at % 1_000)).collect()
+    };
+    let told = |declared: &str, routes: &str| {
+        let policy = format!("version: 1\nscopes:\n{declared}routes:\n{routes}");
+        match Case::new().file("scopegate.yaml", &with("")).file("policy.yaml", &policy).load() {
+            Ok(loaded) => (loaded.config.policy.routes().len(), loaded.warnings.len()),
+            Err(faults) => (0, faults.len()),
+        }
+    };
+    // Templates that have all but their ends in common.
+    let shared = routes(10_000, &|at| format!("/{{tenant}}/v1/r{}{}", at / 2, ["", "/{id}"][at % 2]));
+    assert_eq!(told(&scopes(1_000), &shared), (10_000, 0));
+    // Each of them near to many that are declared.
+    let misspelt = routes(10_000, &|at| format!("/r{at}")).replace(":read", ":raed");
+    assert_eq!(told(&scopes(1_000), &misspelt), (0, 101));
+    // Each scope implies all that follow it.
+    let chain: String =
+        (0..1_000).map(|at| format!("  res{at}:read: {{ implies: [res{}:read] }}\n", (at + 1) % 1_000)).collect();
+    assert_eq!(told(&chain, &routes(1_000, &|at| format!("/r{at}"))), (1_000, 101));
+    assert!(begun.elapsed() < CEILING, "{:?}", begun.elapsed());
+}

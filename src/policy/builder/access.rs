@@ -2,7 +2,6 @@
 
 use super::super::build_error::{BuildError, FaultKind, Part};
 use super::super::method::Method;
-use super::super::nearest::nearest;
 use super::super::route::{Access, Requirement};
 use super::super::template::Template;
 use super::scopes::Asker;
@@ -40,7 +39,7 @@ impl Builder {
         for name in &spec.unbound {
             if !self.bindings.iter().any(|binding| *binding.attribute == **name) {
                 let message = format!("`unbound` names `{name}`, which `bind` does not bind");
-                let near = nearest(name, self.bindings.iter().map(|binding| &*binding.attribute));
+                let near = self.guesses.nearest(name, self.bindings.iter().map(|binding| &*binding.attribute));
                 faults.push(
                     BuildError::new(FaultKind::Unknown, Part::Unbound, name, message)
                         .help("name an attribute of `bind`, or leave it out")

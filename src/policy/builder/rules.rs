@@ -1,7 +1,8 @@
 //! Rules for ruled parameters, checked and compiled.
 
+use std::collections::HashSet;
+
 use super::super::build_error::{BuildError, FaultKind, Part};
-use super::super::nearest::nearest;
 use super::super::parameter::{List, MemberRule, RouteRule};
 use super::scopes::Asker;
 use super::words::duplicate;
@@ -10,9 +11,10 @@ use super::{AccessSpec, Builder, MemberSpec, RouteSpec, RuleSpec};
 impl Builder {
     /// Checks members with rules, of a declaration or of a route, without compiling them.
     pub(super) fn check_members(&self, members: &[(String, MemberSpec)], list: List) -> Result<(), BuildError> {
-        for (at, (member, _)) in members.iter().enumerate() {
+        let mut before = HashSet::with_capacity(members.len());
+        for (member, _) in members {
             check_member(member, list)?;
-            if members.iter().take(at).any(|(other, _)| other == member) {
+            if !before.insert(member.as_str()) {
                 return Err(duplicate(Part::Member, member, format!("the member `{member}` is written twice")));
             }
         }
@@ -54,7 +56,7 @@ impl Builder {
             let message = format!("the query parameter `{name}` is not declared under `parameters`");
             return Err(BuildError::new(FaultKind::Unknown, Part::Parameter, name, message)
                 .help("declare it there: what is declared is ruled on every route")
-                .suggest(nearest(name, self.parameters.names())));
+                .suggest(self.guesses.nearest(name, self.parameters.names())));
         };
         let members = match rule {
             RuleSpec::Declared(members) => {
@@ -95,7 +97,7 @@ impl Builder {
                 let message = format!("the declaration of the parameter has no member `{name}`");
                 BuildError::new(FaultKind::Unknown, Part::Member, name, message)
                     .help("declare it under `members`, or give this route a map with rules of its own")
-                    .suggest(nearest(name, declared.iter().map(|(member, _)| member.as_str())))
+                    .suggest(self.guesses.nearest(name, declared.iter().map(|(member, _)| member.as_str())))
             })
         };
         names.iter().map(take_over).collect()

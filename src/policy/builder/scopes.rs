@@ -2,7 +2,6 @@
 
 use super::super::build_error::{BuildError, FaultKind, Part};
 use super::super::known::ScopeInfo;
-use super::super::nearest::nearest;
 use super::super::scope::{ScopeSet, is_scope_name};
 use super::{Builder, reserved};
 
@@ -88,7 +87,7 @@ impl Builder {
         let message = format!("{who} the scope `{name}`, which `scopes` does not declare");
         BuildError::new(FaultKind::Unknown, Part::Scope, name, message)
             .help("declare it under `scopes`")
-            .suggest(nearest(name, self.scopes.keys().map(String::as_str)))
+            .suggest(self.guesses.nearest(name, self.scopes.keys().map(String::as_str)))
     }
 }
 

@@ -106,7 +106,7 @@ fn held(reader: &mut Reader<'_>, field: &Field<'_>, (policy, vocabulary): Known<
 fn known_scopes(reader: &mut Reader<'_>, field: &Field<'_>, policy: &Policy, names: &[String]) -> Option<()> {
     let mut all = Some(());
     for name in names.iter().filter(|name| !policy.knows(name)) {
-        let help = match policy.nearest(name) {
+        let help = match reader.nearest(name, policy.scopes().map(|(known, _)| known)) {
             Some(near) => format!("did you mean `{near}`?"),
             None => "name a scope of this policy".to_owned(),
         };
