@@ -12,7 +12,11 @@ fn data(name: &str) -> Option<String> {
         return Some(std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())));
     }
     let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
-    std::fs::read_to_string(beside.join(name)).ok()
+    let found = std::fs::read_to_string(beside.join(name)).ok();
+    if found.is_none() {
+        eprintln!("skipped: {name} is not here; SCOPEGATE_DATA names the folder that has it");
+    }
+    found
 }
 
 #[test]
