@@ -3,7 +3,7 @@
 //! Nothing is guessed in the caller's favour. An operation whose scopes are not stated becomes `auth: key` and is reported; one that is open
 //! without a credential is left out unless asked for; what the policy language cannot say is left out with the reason.
 //!
-//! 1. `text`, `files` and `document`: the document and what it refers to as trees, its operations.
+//! 1. `text`, `files` and `document`: the document and what it refers to as trees, its operations. `server`: its base path.
 //! 2. `scoping`: where this document keeps its scopes, and those of one operation.
 //! 3. `template`: whether a path can be a route. `draft`: operations as routes; those that no path tells apart are one.
 //!    `closed`: what the policy would refuse or warn of, and what another route would open. `companions`: what no route asks for.

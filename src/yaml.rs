@@ -3,7 +3,8 @@
 //! FLOOR 0, and the only module that names the YAML crate. What makes a configuration file mean something other than what
 //! it says is refused: anchors, aliases, tags, directives, merge keys and duplicate keys. Scalars keep the text as written, so that
 //! a reader that wants a string gets `no` and `012345` untouched; what is a number, a boolean or null is for the
-//! reader to ask ([`Scalar`]). What does not show as what it is, [`hidden`] finds. Errors that leave the tree usable are gathered beside it, so that one run tells all.
+//! reader to ask ([`Scalar`]). What does not show as what it is, [`hidden()`]
+//! finds. Errors that leave the tree usable are gathered beside it, so that one run tells all.
 
 mod build;
 mod hidden;

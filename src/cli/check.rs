@@ -107,6 +107,16 @@ pub(super) fn run(arguments: &CheckArgs, console: &mut Console) -> Result<Exit, 
     } else {
         thorough.print((&checked.policy, &checked.policy_file), console)?;
         report(&checked, &failures, console)?;
+        let file = &checked.policy_file;
+        let (ink, verdict) = match (failures.is_empty(), thorough.has_survivors()) {
+            (false, _) => (Ink::Bad, format!("{file} fails its own tests.")),
+            (true, true) => {
+                (Ink::Bad, format!("{file} could lose what is listed above, and no test of it would fail."))
+            }
+            (true, false) => (Ink::Good, format!("{file} is in order.")),
+        };
+        let verdict = console.paint().apply(ink, &verdict);
+        console.print(format_args!("\n{verdict}"))?;
     }
     Ok(if failures.is_empty() && !thorough.has_survivors() { Exit::Done } else { Exit::Denied })
 }
@@ -217,12 +227,7 @@ fn report(checked: &Checked, failures: &[Fault], console: &mut Console) -> Resul
         (expired, None) => ("keys", format!("{}, {expired} expired", stored.count)),
     };
     rows.extend(checked.stored.as_ref().map(keys));
-    rows.iter().try_for_each(|(name, value)| console.print(format_args!("{name:<10}{value}")))?;
-    let verdict = match failures.is_empty() {
-        true => console.paint().apply(Ink::Good, &format!("{} is in order.", checked.policy_file)),
-        false => console.paint().apply(Ink::Bad, &format!("{} fails its own tests.", checked.policy_file)),
-    };
-    console.print(format_args!("\n{verdict}"))
+    rows.iter().try_for_each(|(name, value)| console.print(format_args!("{name:<10}{value}")))
 }
 
 fn counted(count: usize, noun: &str) -> String {
