@@ -35,6 +35,7 @@ use crate::telemetry::metrics::Metrics;
 use addresses::Addresses;
 pub use drain::Drain;
 use listener::{Bound, SocketFile};
+use signal::Signals;
 use supervisor::Beats;
 use worker::Floor;
 
@@ -164,11 +165,12 @@ impl App {
         self.keys.len()
     }
 
-    /// Starts the workers, the admin listener and the watch on the files.
+    /// Starts the workers, the admin listener and the watch on the files. From here on signals are caught.
     ///
     /// # Errors
-    /// A thread or a runtime cannot be started.
+    /// A thread or a runtime cannot be started, or signals cannot be received.
     pub fn spawn(mut self) -> Result<Running, StartError> {
+        let signals = Signals::catch()?;
         let drain = Drain::new();
         let mut threads = Vec::with_capacity(self.workers);
         let seed = seed()?;
@@ -204,6 +206,7 @@ impl App {
             admin,
             triggers,
             made: self.bound.take_made(),
+            signals,
         })
     }
 }
@@ -220,6 +223,7 @@ pub struct Running {
     triggers: Option<Sender<Trigger>>,
     /// The files of Unix sockets.
     made: Vec<SocketFile>,
+    signals: Signals,
 }
 
 impl std::fmt::Debug for Running {
@@ -229,24 +233,16 @@ impl std::fmt::Debug for Running {
 }
 
 impl Running {
-    /// Serves until SIGTERM or SIGINT, reloading on SIGHUP; then drains.
-    ///
-    /// # Errors
-    /// Signals cannot be received.
-    pub fn run_until_signal(self) -> std::io::Result<()> {
-        signal::wait_for_stop(|| {
+    /// Serves until SIGTERM or SIGINT, reloading on SIGHUP; then drains: not ready at once, still accepting for
+    /// `drain.delay`; then what is in flight may finish within `drain.timeout`.
+    pub fn run_until_signal(self) {
+        self.signals.wait_for_stop(|| {
             if let Some(triggers) = &self.triggers {
                 supervisor::say_reloading();
                 // The reload thread ends after this one.
                 let _ = triggers.send(Trigger::Requested);
             }
-        })?;
-        self.stop();
-        Ok(())
-    }
-
-    /// Not ready at once, still accepting for `drain.delay`; then what is in flight may finish within `drain.timeout`.
-    pub fn stop(self) {
+        });
         let drain = self.handle.load().config.drain;
         self.readiness.set_draining();
         supervisor::say_stopping();

@@ -44,7 +44,7 @@ pub(super) fn run(args: &DemoArgs, console: &mut Console) -> Result<Exit, Failur
     let guide = Guide { address, admin: app.admin_address(), routes, keys: &keys };
     let running = app.spawn().map_err(serve::failure)?;
     console.print(&guide)?;
-    running.run_until_signal().map_err(|error| Failure::io("signals cannot be received", &error))?;
+    running.run_until_signal();
     drop(stub);
     Ok(Exit::Done)
 }

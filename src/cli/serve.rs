@@ -21,7 +21,7 @@ pub(super) fn run(args: &ServeArgs, console: &mut Console) -> Result<Exit, Failu
     let (listen, admin, keys) = (listen.join(" "), app.admin_address(), app.keys());
     let running = app.spawn().map_err(failure)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), listen, %admin, routes, keys, "serving");
-    running.run_until_signal().map_err(|error| Failure::io("signals cannot be received", &error))?;
+    running.run_until_signal();
     Ok(Exit::Done)
 }
 

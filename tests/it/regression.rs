@@ -236,3 +236,16 @@ fn a_connection_that_is_one_too_many_is_answered_counted_and_logged() {
     let denials = || gateway.metric("scopegate_denials_total", &["code=\"overloaded\""]);
     until("it is counted", || (denials() >= 1.0).then_some(()));
 }
+
+/// The gateway said that it was ready before it caught signals: a SIGHUP or SIGTERM in between ended it at once.
+#[test]
+fn signals_are_caught_before_anybody_is_told_that_it_is_ready() {
+    let upstream = Upstream::ok();
+    let gateway = Gateway::in_front_of(&upstream);
+    let status = fs::read_to_string(format!("/proc/{}/status", gateway.process.id())).expect("its status");
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).expect("what it catches");
+    let caught = u64::from_str_radix(caught.trim(), 16).expect("a mask");
+    for (signal, number) in [("HUP", 1), ("INT", 2), ("TERM", 15)] {
+        assert!(caught & (1 << (number - 1)) != 0, "SIG{signal} in {caught:x}");
+    }
+}
