@@ -22,6 +22,7 @@ use std::time::Duration;
 use crate::admin::{AdminState, Readiness};
 use crate::config::{Address, Loaded, Source, StoreLocation};
 use crate::policy::Vocabulary;
+use crate::proxy::upstream::Sockets;
 use crate::proxy::worker::Share;
 use crate::snapshot::reload::{Aim, Reloader, Trigger};
 use crate::snapshot::{Handle, Snapshot};
@@ -78,6 +79,7 @@ pub struct App {
     readiness: Arc<Readiness>,
     access: Option<AccessLog>,
     bound: Bound,
+    sockets: Arc<Sockets>,
     workers: usize,
     reloader: Option<Reloader>,
 }
@@ -97,7 +99,7 @@ impl App {
         let Loaded { config, files, .. } = loaded;
         let workers = config.workers.unwrap_or_else(cpu::workers).max(1);
         let metrics = Arc::new(Metrics::new(workers));
-        let shortage = descriptors::raise(&config.limits);
+        let open_files = descriptors::raise(&config.limits);
         let bound = Bound::bind(&config, workers)?;
         let access = match config.log.access {
             Some(share) => Some(AccessLog::start(
@@ -130,12 +132,13 @@ impl App {
             readiness: Arc::new(Readiness::default()),
             access,
             bound,
+            sockets: Sockets::new(open_files.upstream),
             workers,
             reloader: Some(reloader),
         };
         app.wire_metrics();
         // Only now, so that whatever keeps the gateway from starting is told alone.
-        if let Some(shortage) = shortage {
+        if let Some(shortage) = open_files.shortage {
             shortage.tell();
         }
         Ok(app)
@@ -183,6 +186,7 @@ impl App {
                 store: Arc::clone(self.follower.status()),
                 cells,
                 access: self.access.as_ref().map(AccessLog::writer),
+                sockets: Arc::clone(&self.sockets),
                 workers: self.workers,
                 seed: seed.wrapping_add(number as u64),
             };

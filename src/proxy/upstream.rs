@@ -9,6 +9,7 @@ mod gate;
 pub(crate) mod health;
 mod names;
 mod sessions;
+mod sockets;
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -31,6 +32,8 @@ use super::watch::{Moment, TICK, Watch};
 
 pub(crate) use gate::{Gate, Pending};
 use sessions::Sessions;
+use sockets::Socket;
+pub(crate) use sockets::Sockets;
 
 /// How long to wait before a refused connection is tried again.
 const DIAL_PAUSE: Duration = Duration::from_millis(5);
@@ -50,6 +53,8 @@ pub(crate) struct Pool {
     watch: Rc<Watch>,
     cells: Arc<WorkerCells>,
     idle: RefCell<Vec<Idle>>,
+    /// Those of the process.
+    sockets: Arc<Sockets>,
     /// Connections that carry many requests at once, where the upstream speaks HTTP/2.
     sessions: Sessions,
     /// The last attempt to connect failed.
@@ -86,13 +91,15 @@ pub(crate) struct Lease {
     peer: Option<SocketAddr>,
     /// Counts it among the open ones; `None` for a stream of a connection that counts itself.
     _open: Option<Open>,
+    /// Counts it among the sockets, likewise.
+    socket: Option<Socket>,
 }
 
 #[cfg(test)]
 impl Lease {
     /// A connection that a test made.
     pub(crate) fn of_test(stream: Stream, reused: bool, cells: &Arc<WorkerCells>) -> Self {
-        Self { stream, reused, peer: None, _open: Some(Open::new(cells, Side::Upstream)) }
+        Self { stream, reused, peer: None, _open: Some(Open::new(cells, Side::Upstream)), socket: None }
     }
 }
 
@@ -116,11 +123,12 @@ impl Drop for Open {
 }
 
 impl Pool {
-    pub(crate) fn new(watch: Rc<Watch>, cells: &Arc<WorkerCells>) -> Rc<Self> {
+    pub(crate) fn new(watch: Rc<Watch>, cells: &Arc<WorkerCells>, sockets: &Arc<Sockets>) -> Rc<Self> {
         Rc::new(Self {
             watch,
             cells: Arc::clone(cells),
             idle: RefCell::default(),
+            sockets: Arc::clone(sockets),
             sessions: Sessions::default(),
             unreachable: Cell::new(false),
             turn: Cell::new(0),
@@ -169,23 +177,45 @@ impl Pool {
     }
 
     fn keep(&self, mut lease: Lease, rest: Rest) {
-        if self.retired.get() || !lease.stream.is_drained() || self.is_gone(lease.peer) {
+        let unwanted = self.retired.get() || self.sockets.is_wanted() || self.is_gone(lease.peer);
+        if unwanted || !lease.stream.is_drained() {
             return;
         }
         lease.reused = true;
         self.idle.borrow_mut().push(Idle { lease, since: self.watch.now(), rest });
     }
 
-    /// Drops the connections that the upstream has closed, those to where it is no more, and those that were idle for longer than `most`.
+    /// Drops the connections that the upstream has closed, those to where it is no more, and those that were idle for
+    /// longer than `most`; all of them while somebody, in whichever worker, waits for a socket.
     pub(crate) fn prune(&self, server: &Server, most: Duration, cx: &mut Context<'_>) {
         self.learn(&server.resolved.addresses());
+        if self.sockets.is_wanted() {
+            self.idle.borrow_mut().clear();
+        }
         let now = self.watch.now();
         self.idle.borrow_mut().retain(|idle| idle.since.after(most) > now && !idle.lease.stream.has_news(cx));
     }
 
+    /// A socket to dial with. Where there are as many as there may be, the next one that is closed, within `patience`.
+    ///
+    /// # Errors
+    /// `QuotaExceeded` where none was.
+    async fn socket(&self, patience: Duration) -> io::Result<Socket> {
+        if let Some(socket) = self.sockets.reserve() {
+            return Ok(socket);
+        }
+        // What rests here carries nothing.
+        self.idle.borrow_mut().clear();
+        self.sockets.wait(patience).await.ok_or_else(|| io::ErrorKind::QuotaExceeded.into())
+    }
+
     /// Dials the upstream: each of its addresses once, and again if they refuse, for at most `timeouts.connect` each
     /// time. The log says when it became unreachable and when it is back, not each failure in between.
+    ///
+    /// # Errors
+    /// Why it cannot be reached; `QuotaExceeded` where there was no socket to be had for `timeouts.connect`.
     pub(crate) async fn dial(&self, origin: &Origin, timeouts: &Timeouts, retries: u32) -> io::Result<Lease> {
+        let socket = self.socket(timeouts.connect).await?;
         let dialled = match self.dial_known(origin, timeouts, retries).await {
             // The name may stand for other addresses by now.
             Err(_) if names::is_news(&origin.server, timeouts.connect).await => {
@@ -200,7 +230,7 @@ impl Pool {
             Err(error) if !self.unreachable.replace(true) => tell_unreachable(&origin.server, error),
             _ => {}
         }
-        dialled
+        dialled.map(|lease| Lease { socket: Some(socket), ..lease })
     }
 
     async fn dial_known(&self, origin: &Origin, timeouts: &Timeouts, retries: u32) -> io::Result<Lease> {
@@ -214,7 +244,7 @@ impl Pool {
             let error = match timeout(timeouts.connect, connect(origin, peer)).await {
                 Ok(Ok(stream)) => {
                     let open = Open::new(&self.cells, Side::Upstream);
-                    return Ok(Lease { stream, reused: false, peer, _open: Some(open) });
+                    return Ok(Lease { stream, reused: false, peer, _open: Some(open), socket: None });
                 }
                 Ok(Err(error)) => error,
                 Err(_) => io::Error::from(io::ErrorKind::TimedOut),
@@ -290,7 +320,7 @@ mod tests {
     #[test]
     fn a_pool_that_another_has_replaced_keeps_nothing_and_gives_nothing() {
         let cells = Metrics::new(1).worker(0).unwrap();
-        let pool = Pool::new(Watch::new(), &cells);
+        let pool = Pool::new(Watch::new(), &cells, &Sockets::new(2));
         let lease = || {
             let (stream, _) = Scripted::new(script(b"", &[1], (1, 0)));
             Lease::of_test(Stream::Scripted(stream), false, &cells)
@@ -311,7 +341,7 @@ mod tests {
     #[test]
     fn a_connection_to_an_address_that_the_name_has_lost_carries_no_further_request() {
         let cells = Metrics::new(1).worker(0).unwrap();
-        let pool = Pool::new(Watch::new(), &cells);
+        let pool = Pool::new(Watch::new(), &cells, &Sockets::new(2));
         let address = |last| SocketAddr::from(([10, 0, 0, last], 80));
         let lease = |last| {
             let (stream, _) = Scripted::new(script(b"", &[1], (1, 0)));

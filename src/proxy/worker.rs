@@ -18,8 +18,8 @@ use crate::telemetry::metrics::{Outcome, WorkerCells};
 use super::buffer::Buffers;
 use super::request_id::RequestIds;
 use super::ticket::Ticket;
-use super::upstream::Gate;
 use super::upstream::fleet::{Fleet, Means};
+use super::upstream::{Gate, Sockets};
 use super::watch::Watch;
 
 /// Everything that the requests of one worker touch.
@@ -35,6 +35,7 @@ pub(crate) struct Worker {
     pub(crate) gate: Rc<Gate>,
     /// Starts what is drawn at random.
     seed: u64,
+    sockets: Arc<Sockets>,
     /// How many workers share the limits that hold for the process.
     workers: usize,
     view: RefCell<Rc<View>>,
@@ -55,6 +56,7 @@ pub(crate) struct Share {
     pub(crate) store: Arc<Status>,
     pub(crate) cells: Arc<WorkerCells>,
     pub(crate) access: Option<AccessWriter>,
+    pub(crate) sockets: Arc<Sockets>,
     pub(crate) workers: usize,
     pub(crate) seed: u64,
 }
@@ -89,7 +91,8 @@ impl Worker {
     pub(crate) fn new(share: Share) -> Rc<Self> {
         let watch = Watch::new();
         let snapshot = share.handle.load();
-        let fleet = Fleet::of(&snapshot, None, &Means { watch: &watch, cells: &share.cells, seed: share.seed });
+        let means = Means { watch: &watch, cells: &share.cells, sockets: &share.sockets, seed: share.seed };
+        let fleet = Fleet::of(&snapshot, None, &means);
         let view = View::of(snapshot, fleet, share.workers);
         Rc::new(Self {
             handle: share.handle,
@@ -100,6 +103,7 @@ impl Worker {
             cells: share.cells,
             gate: Gate::new(),
             seed: share.seed,
+            sockets: share.sockets,
             workers: share.workers,
             view: RefCell::new(Rc::new(view)),
             access: RefCell::new(share.access),
@@ -117,7 +121,8 @@ impl Worker {
         }
         let snapshot = self.handle.load();
         // Connections to the upstream outlive a reload unless it changed where the upstream is, or how it is trusted.
-        let means = Means { watch: &self.watch, cells: &self.cells, seed: self.seed ^ snapshot.generation };
+        let (watch, cells, sockets) = (&self.watch, &self.cells, &self.sockets);
+        let means = Means { watch, cells, sockets, seed: self.seed ^ snapshot.generation };
         let fleet = Fleet::of(&snapshot, Some(&known.fleet), &means);
         let view = Rc::new(View::of(snapshot, fleet, self.workers));
         *self.view.borrow_mut() = Rc::clone(&view);

@@ -7,6 +7,14 @@ use crate::config::Limits;
 /// What the process opens beside the connections of callers and to the upstream: listeners, logs, the store.
 const BESIDE: usize = 64;
 
+/// What came of raising the limit.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OpenFiles {
+    pub(super) shortage: Option<Shortage>,
+    /// Sockets to the upstream that there are files for: callers have the other half.
+    pub(super) upstream: usize,
+}
+
 /// Fewer open files than the connections may need that are allowed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shortage {
@@ -14,13 +22,17 @@ pub(super) struct Shortage {
     connections: usize,
 }
 
-/// Raises the limit as far as this process may; where it is still too low for `limits.connections`, that comes back.
-pub(super) fn raise(limits: &Limits) -> Option<Shortage> {
+/// Raises the limit as far as this process may, and tells where it is still too low for `limits.connections`.
+pub(super) fn raise(limits: &Limits) -> OpenFiles {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = current != maximum && setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_ok();
     let most = if raised { maximum } else { current };
     let short = |open_files| Shortage { open_files, connections: limits.connections };
-    most.filter(|most| *most < needed(limits.connections)).map(short)
+    let half = |files: u64| usize::try_from(files).unwrap_or(usize::MAX).saturating_sub(BESIDE) / 2;
+    OpenFiles {
+        shortage: most.filter(|most| *most < needed(limits.connections)).map(short),
+        upstream: most.map_or(usize::MAX, half).max(1),
+    }
 }
 
 impl Shortage {

@@ -2,6 +2,7 @@
 
 mod callers; // Callers of HTTP/2 before an upstream of HTTP/1.1.
 mod limits; // What a connection of HTTP/2 may take.
+mod sockets; // Sockets to the upstream: never more than may be.
 mod upstreams; // Upstreams of HTTP/2, and what they are told.
 mod websockets; // WebSockets over HTTP/2, on either side or both.
 

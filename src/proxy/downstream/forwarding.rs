@@ -88,6 +88,8 @@ impl Connection {
                 Ok(lease) => lease,
                 // It is well, and it takes no WebSockets.
                 Err(error @ ProxyError::UpstreamFailed(_)) => return (End::Failed(error), self.worker.clocks().0),
+                // It is no fault of the server, and no other has sockets of its own.
+                Err(ProxyError::Overloaded) => return (End::Failed(ProxyError::Overloaded), self.worker.clocks().0),
                 Err(error) => {
                     view.fleet.note_failure(server);
                     match view.fleet.other(server).filter(|_| connects > 0 && error != ProxyError::UpstreamTimeout) {
@@ -169,6 +171,7 @@ impl Connection {
             }
         };
         let failed = |error: io::Error| match error.kind() {
+            io::ErrorKind::QuotaExceeded => ProxyError::Overloaded,
             io::ErrorKind::Unsupported if plan.upgrade => ProxyError::UpstreamFailed(NO_WEBSOCKETS),
             _ => ProxyError::UpstreamUnreachable,
         };

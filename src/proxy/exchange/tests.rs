@@ -14,6 +14,7 @@ use crate::http1::head::{AnswerTo, ResponseFraming, Version};
 use crate::key::Timestamp;
 use crate::policy::Vocabulary;
 use crate::proxy::stream::scripted::{Script, Scripted};
+use crate::proxy::upstream::Sockets;
 use crate::proxy::worker::Share;
 use crate::snapshot::{Handle, Snapshot};
 use crate::store::follow::Follower;
@@ -49,6 +50,7 @@ pub(in crate::proxy) fn stage() -> Stage {
         store: Arc::clone(follower.status()),
         cells: metrics.worker(0).unwrap(),
         access: None,
+        sockets: Sockets::new(1),
         workers: 1,
         seed: 1,
     };

@@ -12,7 +12,7 @@ use crate::proxy::worker::View;
 use crate::snapshot::{self, HostRule, Protocol, Snapshot};
 use crate::telemetry::metrics::WorkerCells;
 
-use super::{Origin, Pool};
+use super::{Origin, Pool, Sockets};
 
 /// The servers of one generation of the configuration; at least one.
 pub(crate) struct Fleet {
@@ -64,6 +64,7 @@ impl Server {
 pub(crate) struct Means<'w> {
     pub(crate) watch: &'w Rc<Watch>,
     pub(crate) cells: &'w Arc<WorkerCells>,
+    pub(crate) sockets: &'w Arc<Sockets>,
     /// Starts the dice.
     pub(crate) seed: u64,
 }
@@ -72,13 +73,15 @@ impl Fleet {
     /// The servers of `snapshot`. Connections to those that `before` had are kept.
     pub(crate) fn of(snapshot: &Snapshot, before: Option<&Self>, means: &Means<'_>) -> Self {
         let protocol = snapshot.config.upstream.protocol;
+        // Over HTTP/1.1 each caller may need one, whichever worker has it.
+        means.sockets.allow(snapshot.config.limits.connections);
         let servers: Vec<_> = snapshot
             .servers
             .iter()
             .map(|server| {
                 let known = before.and_then(|before| before.known(server, protocol));
-                let pool = known
-                    .map_or_else(|| Pool::new(Rc::clone(means.watch), means.cells), |known| Rc::clone(&known.pool));
+                let new = || Pool::new(Rc::clone(means.watch), means.cells, means.sockets);
+                let pool = known.map_or_else(new, |known| Rc::clone(&known.pool));
                 let origin = Origin { server: server.clone(), protocol };
                 Rc::new(Server { origin, pool, active: Cell::new(0) })
             })

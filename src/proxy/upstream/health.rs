@@ -143,6 +143,8 @@ async fn probe(worker: Rc<Worker>, view: Rc<View>, server: Rc<Server>) {
             }
             bring_back(&server);
         }
+        // There was no socket to ask it with, which says nothing about it.
+        Ok(Err(error)) if error.kind() == io::ErrorKind::QuotaExceeded => {}
         Ok(Ok(_) | Err(_)) | Err(_) => view.fleet.note_failure(&server),
     }
 }

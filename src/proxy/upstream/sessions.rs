@@ -25,7 +25,7 @@ use crate::proxy::stream::pipe::Pipe;
 use crate::proxy::watch::Moment;
 use crate::snapshot::Timeouts;
 
-use super::{Lease, Open, Origin, Pool};
+use super::{Lease, Open, Origin, Pool, Socket};
 
 /// Requests at once on one connection, however many more the upstream would take.
 const STREAMS: usize = 100;
@@ -44,6 +44,9 @@ const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What comes of a connection that is being dialled: nothing yet, or whether it is there.
 type Dialled = watch::Receiver<Option<Result<(), io::ErrorKind>>>;
+
+/// What counts a connection for as long as it is there.
+type Counts = (Option<Open>, Option<Socket>);
 
 /// The connections of one pool.
 #[derive(Default)]
@@ -217,7 +220,7 @@ impl Pool {
             let opener = Opener { sender, scheme: &session.scheme, watch: &counted.pool.watch };
             outbound::carry(&far, opener, answered).await;
         });
-        Lease { stream: Stream::Pipe(near), reused, peer: None, _open: None }
+        Lease { stream: Stream::Pipe(near), reused, peer: None, _open: None, socket: None }
     }
 
     /// Dials in a task of its own, which serves the connection from then on: a caller that goes away ends neither.
@@ -229,12 +232,12 @@ impl Pool {
             let dialled = pool.dial_session(&origin, &timeouts, retries).await;
             *pool.sessions.dialling.borrow_mut() = None;
             match dialled {
-                Ok((session, connection, open)) => {
+                Ok((session, connection, counts)) => {
                     pool.sessions.open.borrow_mut().push(Rc::clone(&session));
                     // Nobody may wait any more.
                     let _ = tell.send(Some(Ok(())));
                     pool.drive(&session, connection, timeouts.idle).await;
-                    drop(open);
+                    drop(counts);
                 }
                 Err(error) => drop(tell.send(Some(Err(error.kind())))),
             }
@@ -247,8 +250,8 @@ impl Pool {
         origin: &Origin,
         timeouts: &Timeouts,
         retries: u32,
-    ) -> io::Result<(Rc<Session>, Connection<Stream, Bytes>, Option<Open>)> {
-        let Lease { stream, peer, _open: open, .. } = self.dial(origin, timeouts, retries).await?;
+    ) -> io::Result<(Rc<Session>, Connection<Stream, Bytes>, Counts)> {
+        let Lease { stream, peer, _open: open, socket, .. } = self.dial(origin, timeouts, retries).await?;
         let mut builder = Builder::new();
         builder
             .enable_push(false)
@@ -268,7 +271,7 @@ impl Pool {
             peer,
             settled: watch::Sender::new(false),
         });
-        Ok((session, connection, open))
+        Ok((session, connection, (open, socket)))
     }
 
     /// Serves a connection to its end: it is closed when it was quiet for `idle`, and dropped when the upstream is gone.
