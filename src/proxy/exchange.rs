@@ -217,11 +217,14 @@ impl Relay {
         if late.write <= now {
             return Err(End::CallerGone);
         }
-        let begun = self.download.has_head();
-        if begun && ends.plan.grpc && ends.down.is_virtual() && self.upload.waits_for_caller() {
+        if ends.plan.grpc && ends.down.is_virtual() && self.upload.waits_for_caller() {
             // A stream of messages may be silent for as long as both sides like: gRPC has deadlines of its own, and HTTP/2
-            // finds out that a caller is gone. Before the answer has begun, no side but the caller has said that it is one.
-            self.deadlines.upload = Moment::NEVER;
+            // finds out that a caller is gone. Many servers answer nothing before the last message. Before the answer has
+            // begun, though, no side but the caller has said that it is such a stream: it must be one with a key, which
+            // can be revoked.
+            if self.download.has_head() || holder::is_held(ends.ticket, ends.view) {
+                self.deadlines.upload = Moment::NEVER;
+            }
         }
         let late = &self.deadlines;
         if late.upload <= now && self.upload.waits_for_caller() {

@@ -239,7 +239,7 @@ fn an_answer_passes_with_its_interim_heads_and_its_trailers() {
 }
 
 #[test]
-fn a_silent_grpc_upload_has_a_deadline_until_its_answer_has_begun() {
+fn a_silent_grpc_upload_without_a_key_has_a_deadline_until_its_answer_has_begun() {
     let upstream = Upstream::start(|connection| {
         let Some(mut request) = connection.request_head() else { return };
         if request.target().ends_with("answered") {
@@ -265,6 +265,28 @@ fn a_silent_grpc_upload_has_a_deadline_until_its_answer_has_begun() {
         // By now the first one has been silent for longer than a body may be.
         answered.send_data(Bytes::new(), true).expect("the end");
         assert!(body.data().await.is_none_or(|data| data.is_ok_and(|data| data.is_empty())));
+    });
+}
+
+#[test]
+fn the_messages_of_a_grpc_upload_with_a_key_may_take_their_time() {
+    let upstream = Upstream::ok();
+    let gateway = Setup::new(&upstream).config("limits: { body_stall: 500ms }").start();
+    let key = gateway.key(&["--full"]);
+    run(async {
+        let mut caller = Caller::connect(gateway.address()).await;
+        let head = caller.head("POST", "/api/profiles", &key).header("content-type", "application/grpc");
+        let (response, mut stream) = caller.begin(head).await;
+        // Longer than any other body may be silent, before the first message and after it.
+        for _ in 0..2 {
+            tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+            stream.send_data(Bytes::from_static(b"message"), false).expect("data");
+        }
+        stream.send_data(Bytes::new(), true).expect("the end");
+        assert_eq!(read(response).await.expect("an answer").status, 200);
+        // Any other body has its deadline, key or no key.
+        let (response, _stream) = caller.begin(caller.head("POST", "/api/profiles", &key)).await;
+        assert_eq!(read(response).await.expect("an answer").code(), "request_timeout");
     });
 }
 
