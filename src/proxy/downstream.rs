@@ -21,7 +21,7 @@ use super::buffer::Buffer;
 use super::caught::{Panicked, caught};
 use super::error::ProxyError;
 use super::h2;
-use super::h2::wire::{Opening, Wire};
+use super::h2::wire::{NO_ROOM, Opening};
 use super::reply::{self, Reply, Setting};
 use super::stream::Stream;
 use super::ticket::{SWITCHED, Ticket};
@@ -117,11 +117,15 @@ pub(super) async fn serve_stream(worker: Rc<Worker>, stream: Stream, peer: Peer)
     }
 }
 
-/// Answers a connection that no request is read from.
+/// Answers a connection that no request is read from: by a GOAWAY where it turns out at once to be one of HTTP/2.
 pub(crate) async fn turn_away(worker: Rc<Worker>, stream: Stream, (peer, error): (Peer, ProxyError)) {
     let mut connection = Connection::new(worker, stream, peer);
     connection.ticket.open = true;
-    connection.refuse(error).await;
+    if connection.begins_http2().await {
+        connection.say_goodbye(error).await;
+    } else {
+        connection.refuse(error).await;
+    }
 }
 
 impl Drop for Connection {
@@ -154,8 +158,7 @@ impl Connection {
 
     /// Hands everything from the first byte on to HTTP/2, for the life of the connection.
     async fn serve_http2(&mut self) {
-        let wire = Wire { read: &mut self.input, stream: &mut self.stream };
-        h2::serve(&self.worker, wire, (self.peer, &self.slot)).await;
+        h2::serve(&self.worker, (&mut self.input, &mut self.stream), (self.peer, &self.slot)).await;
         self.worker.buffers.reclaim(&mut self.input);
     }
 
@@ -240,6 +243,17 @@ impl Connection {
         let opening = Opening::of(self.input.filled());
         self.opening = opening == Opening::Undecided;
         opening == Opening::Http2
+    }
+
+    /// The same of a connection that is not served. The bytes have a tick to come.
+    async fn begins_http2(&mut self) -> bool {
+        let deadline = self.slot.now().after(TICK);
+        while Opening::of(self.input.filled()) == Opening::Undecided {
+            if !matches!(self.fill(deadline).await, Ok(1..)) {
+                return false;
+            }
+        }
+        Opening::of(self.input.filled()) == Opening::Http2
     }
 
     fn protocol(&self) -> Protocol {

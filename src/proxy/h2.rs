@@ -18,6 +18,7 @@ pub(super) mod head;
 mod inbound;
 pub(super) mod outbound;
 mod send;
+mod traffic;
 mod trailers;
 mod websocket;
 pub(crate) mod wire;
@@ -36,6 +37,7 @@ use tokio::task::spawn_local;
 
 use crate::snapshot::Limits;
 
+use super::buffer::Buffer;
 use super::downstream::{self, Peer};
 use super::stream::Stream;
 use super::stream::pipe::Pipe;
@@ -44,20 +46,32 @@ use super::worker::Worker;
 
 use beat::Beat;
 use inbound::Inbound;
+use traffic::Traffic;
 use trailers::Filter;
-use wire::Wire;
+use wire::{PREFACE, Wire};
 
-/// Bytes of a request body that may be on their way on one stream, and on one connection.
-const STREAM_WINDOW: u32 = 128 << 10;
-const CONNECTION_WINDOW: u32 = 1 << 20;
+/// Bytes of a request body that may be on their way on one stream. A connection has room for that on all of its streams, so
+/// that an upload which the upstream does not take holds up no other: a caller may be a proxy with many callers of its own.
+const STREAM_WINDOW: u32 = 64 << 10;
+/// The most that a window can be (RFC 9113 6.9.1).
+const WINDOW_MOST: u32 = (1 << 31) - 1;
+/// How much of a head beyond its limits is read, so that it is refused by an answer of ours. What is larger gets the bare
+/// 431 of the `h2` crate, and what is four times larger still a GOAWAY.
+const HEAD_ROOM: usize = 2;
 /// Bytes of an answer that a stream holds while the caller's connection is busy.
 const SEND_BUFFER: usize = 64 << 10;
 /// How long a caller has to see that its connection ends.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// Serves a connection on which HTTP/2 is spoken, to its end.
-pub(super) async fn serve(worker: &Rc<Worker>, wire: Wire<'_>, (peer, slot): (Peer, &Slot)) {
+/// Serves a connection on which HTTP/2 is spoken, to its end. Some bytes of it were read before that was known.
+pub(super) async fn serve(
+    worker: &Rc<Worker>,
+    (read, stream): (&mut Buffer, &mut Stream),
+    (peer, slot): (Peer, &Slot),
+) {
     let limits = worker.view().snapshot.config.limits.clone();
+    let traffic = Traffic::new(&worker.watch, PREFACE.len());
+    let wire = Wire { read, stream, traffic: Rc::clone(&traffic) };
     let handshake = builder(&limits).handshake::<_, Bytes>(wire);
     let mut handshake = std::pin::pin!(handshake);
     let deadline = slot.now().after(limits.header_timeout);
@@ -75,6 +89,7 @@ pub(super) async fn serve(worker: &Rc<Worker>, wire: Wire<'_>, (peer, slot): (Pe
         peer,
         tally: Rc::new(Tally::new(slot.now())),
         state: State::Open,
+        traffic,
         worker,
         slot,
     };
@@ -85,10 +100,10 @@ fn builder(limits: &Limits) -> Builder {
     let mut builder = Builder::new();
     // What a head may be as HTTP/1.1 is judged later, so that it is refused with an answer of ours. A field counts 32
     // bytes more here (RFC 9113 6.5.2), and so do those that HTTP/1.1 has in its first line.
-    let fields = u32::try_from(limits.header_bytes + 32 * (limits.headers + 8)).unwrap_or(u32::MAX);
+    let fields = u32::try_from(HEAD_ROOM * (limits.header_bytes + 32 * (limits.headers + 8))).unwrap_or(u32::MAX);
     builder
         .initial_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
+        .initial_connection_window_size(STREAM_WINDOW.saturating_mul(limits.h2_streams).min(WINDOW_MOST))
         .max_concurrent_streams(limits.h2_streams)
         .max_header_list_size(fields)
         .max_pending_accept_reset_streams(limits.h2_resets.count)
@@ -173,13 +188,16 @@ struct Session<'s> {
     tally: Rc<Tally>,
     beat: Beat,
     state: State,
+    traffic: Rc<Traffic>,
 }
 
 /// Whether a connection takes further streams.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum State {
-    /// A GOAWAY was sent: what is open is finished. Since this moment nothing is open, and only the caller's end is missing.
+    /// A GOAWAY was sent, and a PING behind it: what is open is finished, and so is what the caller began before it saw that.
     Closing {
+        since: Moment,
+        /// Since then nothing is open, and only the caller's end is missing.
         quiet_since: Option<Moment>,
     },
     /// A GOAWAY with a reason was sent: what is open ends at this moment at the latest.
@@ -192,6 +210,7 @@ impl Session<'_> {
     fn poll(&mut self, connection: &mut Connection<Wire<'_>, Bytes>, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             match connection.poll_accept(cx) {
+                Poll::Ready(Some(Ok((_, respond)))) if self.is_closed() => self.refuse(respond),
                 Poll::Ready(Some(Ok(stream))) => self.start(stream),
                 Poll::Ready(_) => return Poll::Ready(()),
                 Poll::Pending if self.close_if_due(connection) => {}
@@ -200,12 +219,13 @@ impl Session<'_> {
         }
         let now = self.slot.now();
         let until = match self.state {
-            State::Closing { quiet_since: Some(since) } => since.after(FAREWELL),
-            State::Closing { quiet_since: None } => Moment::NEVER,
+            // Nobody says when the last stream has ended: it is looked for.
+            State::Closing { quiet_since, .. } => quiet_since.unwrap_or(now).after(FAREWELL),
             State::Condemned(until) => until,
             State::Open => self.busy_until(now).after(self.idle()).min(self.tally.last_call(self.worker)),
         };
         let over = self.state != State::Open && until <= now;
+        self.beat.note(self.traffic.moved());
         if over || self.beat.poll_dead(now, cx).is_ready() {
             return Poll::Ready(());
         }
@@ -230,7 +250,8 @@ impl Session<'_> {
     /// Says that the connection ends, where it is to: true when there is something to send.
     fn close_if_due(&mut self, connection: &mut Connection<Wire<'_>, Bytes>) -> bool {
         let now = self.slot.now();
-        if self.tally.is_excessive(self.worker) && !matches!(self.state, State::Condemned(_)) {
+        let excessive = self.traffic.is_spent() || self.tally.is_excessive(self.worker);
+        if excessive && !matches!(self.state, State::Condemned(_)) {
             connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
             self.state = State::Condemned(now.after(FAREWELL));
             return true;
@@ -238,16 +259,28 @@ impl Session<'_> {
         match self.state {
             State::Open if self.worker.is_draining() || self.is_over(now) => {
                 connection.graceful_shutdown();
-                self.state = State::Closing { quiet_since: None };
+                self.state = State::Closing { since: now, quiet_since: None };
                 true
             }
-            State::Closing { quiet_since } => {
+            State::Closing { since, quiet_since } => {
                 let quiet = self.tally.streams.get() == 0;
-                self.state = State::Closing { quiet_since: quiet_since.or(Some(now)).filter(|_| quiet) };
+                self.state = State::Closing { since, quiet_since: quiet_since.or(Some(now)).filter(|_| quiet) };
                 false
             }
             State::Condemned(_) | State::Open => false,
         }
+    }
+
+    /// The caller was told that the connection ends, and has had the time to see it. The `h2` crate would take streams until
+    /// its PING is acknowledged, which a caller may never do.
+    fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closing { since, .. } if since.after(FAREWELL) <= self.slot.now())
+    }
+
+    /// Says that nothing was done with a stream that comes too late (RFC 9113 8.7).
+    fn refuse(&self, mut respond: SendResponse<Bytes>) {
+        respond.send_reset(Reason::REFUSED_STREAM);
+        self.tally.note_reset(self.worker);
     }
 
     /// Serves one stream as a connection of HTTP/1.1 that carries one request.
@@ -255,7 +288,8 @@ impl Session<'_> {
         let view = self.worker.view();
         let stall = view.snapshot.config.limits.write_stall;
         let slot = self.worker.watch.enter();
-        let inbound = Inbound { request, respond, filter: Filter(view), stall, slot };
+        let traffic = Rc::clone(&self.traffic);
+        let inbound = Inbound { request, respond, filter: Filter(view), stall, slot, traffic };
         let counted = Counted::new(&self.tally, self.worker);
         let (worker, peer) = (Rc::clone(self.worker), self.peer);
         let (near, far) = Pipe::pair();

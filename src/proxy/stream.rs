@@ -62,6 +62,13 @@ impl Stream {
         }
     }
 
+    /// Ends a stream of HTTP/2 here and now, whatever waits to be sent on it. A connection ends when it is dropped.
+    pub(crate) fn sever(&self) {
+        if let Self::Pipe(pipe) = self {
+            pipe.sever();
+        }
+    }
+
     /// Says that a TLS session ends in order, as far as that needs no waiting: a caller that is not told must suspect that
     /// something was cut off.
     pub(crate) fn end_session(&mut self) {

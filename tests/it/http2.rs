@@ -1,8 +1,10 @@
 //! HTTP/2 on either side or both: the same verdicts, streams that end as they should, limits.
 
 mod callers; // Callers of HTTP/2 before an upstream of HTTP/1.1.
+mod frames; // Callers whose frames are made by hand: floods, and what is never acknowledged.
 mod limits; // What a connection of HTTP/2 may take.
 mod sockets; // Sockets to the upstream: never more than may be.
+mod stalls; // Callers that take or send slowly, or not at all.
 mod upstreams; // Upstreams of HTTP/2, and what they are told.
 mod websockets; // WebSockets over HTTP/2, on either side or both.
 

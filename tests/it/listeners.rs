@@ -96,6 +96,20 @@ fn an_address_has_as_many_connections_as_it_may() {
 }
 
 #[test]
+fn a_caller_of_http_2_for_whom_there_is_no_room_is_told_in_http_2() {
+    let upstream = Upstream::ok();
+    let gateway = Setup::new(&upstream).config("limits: { connections_per_address: 1 }").start();
+    let mut first = gateway.connect();
+    assert_eq!(first.send(open().bytes()).read().status(), 200);
+    let mut second = gateway.connect();
+    second.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0");
+    // SETTINGS, and GOAWAY by which nothing was done, with ENHANCE_YOUR_CALM.
+    let goodbye = b"\0\0\0\x04\0\0\0\0\0\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\x0b";
+    assert_eq!(second.read_to_end().0.escape_ascii().to_string(), goodbye.escape_ascii().to_string());
+    until("it is counted", || (gateway.metric("scopegate_denials_total", &["overloaded"]) == 1.0).then_some(()));
+}
+
+#[test]
 fn a_trusted_proxy_has_as_many_connections_as_it_wants() {
     let upstream = Upstream::ok();
     let config = "limits: { connections_per_address: 1 }\ntrusted_proxies: [127.0.0.1]";

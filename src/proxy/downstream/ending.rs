@@ -20,8 +20,13 @@ impl Connection {
         } else {
             // It was let in: what it was answered stands, and the code says why it ended.
             self.ticket.code = Code::named(denial.code());
-            // A tunnel was told so. An answer that breaks off must not look whole.
-            if self.ticket.status == SWITCHED { Next::Linger } else { Next::Drop }
+            // A tunnel was told so. An answer that breaks off must not look whole, nor go on while its caller takes nothing.
+            if self.ticket.status == SWITCHED {
+                Next::Linger
+            } else {
+                self.stream.sever();
+                Next::Drop
+            }
         };
         self.ticket.close(&self.worker, view, self.worker.clocks().0);
         next
@@ -55,6 +60,17 @@ impl Connection {
         let view = self.worker.view();
         self.ticket.id = self.worker.request_ids.next();
         self.answer_error(&view, error, None).await;
+        self.ticket.close(&self.worker, &view, self.worker.clocks().0);
+        self.linger().await;
+    }
+
+    /// The same in HTTP/2, for a connection on which no stream was taken.
+    pub(super) async fn say_goodbye(&mut self, error: ProxyError) {
+        let view = self.worker.view();
+        self.ticket.id = self.worker.request_ids.next();
+        self.ticket.refuse(error);
+        // Whether it arrives or not, the connection ends.
+        let _ = self.write_all(&view, NO_ROOM).await;
         self.ticket.close(&self.worker, &view, self.worker.clocks().0);
         self.linger().await;
     }

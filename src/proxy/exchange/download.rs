@@ -352,8 +352,8 @@ impl Relay {
         if !self.download.has_output() {
             let flushed = Pin::new(&mut *ends.down).poll_flush(cx);
             // TLS has taken it, and the socket has not.
-            if flushed.is_pending() && self.deadlines.write == Moment::NEVER {
-                self.deadlines.write = ends.slot.now().after(ends.view.snapshot.config.limits.write_stall);
+            if flushed.is_pending() {
+                self.await_caller(ends);
             }
             ready!(flushed)?;
             self.download.unflushed = false;
@@ -364,13 +364,19 @@ impl Relay {
         let wrote = poll_write(ends.down, first.unwrap_or_default(), second.unwrap_or_default(), cx);
         if wrote.is_pending() {
             self.download.input.calm();
-        }
-        if wrote.is_pending() && self.deadlines.write == Moment::NEVER {
-            self.deadlines.write = ends.slot.now().after(ends.view.snapshot.config.limits.write_stall);
+            self.await_caller(ends);
         }
         let count = ready!(wrote)?;
         self.deadlines.write = Moment::NEVER;
         self.download.sent(count);
         Poll::Ready(Ok(()))
+    }
+
+    /// From now on the caller must take something in time. A stream of HTTP/2 sees to that where it knows its connection: it
+    /// may have to wait for its turn.
+    fn await_caller(&mut self, ends: &Ends<'_>) {
+        if self.deadlines.write == Moment::NEVER && !ends.down.is_virtual() {
+            self.deadlines.write = ends.slot.now().after(ends.view.snapshot.config.limits.write_stall);
+        }
     }
 }

@@ -29,6 +29,13 @@ impl Beat {
         self.due
     }
 
+    /// Something has passed at this moment: whoever takes bytes slowly is there, and comes to the PING behind them.
+    pub(crate) fn note(&mut self, moved: Moment) {
+        if self.waiting {
+            self.due = self.due.max(moved.after(ANSWER));
+        }
+    }
+
     /// Ready when the other side is gone.
     pub(crate) fn poll_dead(&mut self, now: Moment, cx: &mut Context<'_>) -> Poll<()> {
         let Some(pings) = &mut self.pings else { return Poll::Pending };

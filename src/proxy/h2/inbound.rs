@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
+use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -18,7 +19,8 @@ use crate::proxy::stream::pipe::Pipe;
 use crate::proxy::watch::Slot;
 
 use super::head::{self, Rest, Written, handshake};
-use super::send::{CUT, Over, Patience, Stopped, relay};
+use super::send::{CUT, Over, Patience, Stall, Stopped, relay};
+use super::traffic::Traffic;
 use super::trailers::Filter;
 use super::websocket;
 
@@ -31,6 +33,8 @@ pub(super) struct Inbound {
     /// How long the caller may take nothing of the answer.
     pub(super) stall: Duration,
     pub(super) slot: Slot,
+    /// Of its connection.
+    pub(super) traffic: Rc<Traffic>,
 }
 
 /// Carries the stream over `pipe` until its answer is complete or nobody waits for it any more.
@@ -42,7 +46,7 @@ pub(super) async fn carry(stream: Inbound, pipe: &Pipe) -> Result<(), Stopped> {
         // Apart, so that an ordinary request has no room for it.
         return Box::pin(websocket::carry(stream, pipe)).await;
     }
-    let Inbound { request, mut respond, filter, stall, slot } = stream;
+    let Inbound { request, mut respond, filter, stall, slot, traffic } = stream;
     let (parts, body) = request.into_parts();
     let to = if parts.method == Method::HEAD { AnswerTo::Head } else { AnswerTo::Other };
     let rest = if body.is_end_stream() { Rest::Nothing } else { Rest::Body };
@@ -54,7 +58,10 @@ pub(super) async fn carry(stream: Inbound, pipe: &Pipe) -> Result<(), Stopped> {
     let mut upload = pin!(upload((parts, head), body, &filter, pipe));
     let mut download = pin!(async {
         match begin(&mut respond, to, pipe).await? {
-            Begun::Content(content, stream) => answer((content, stream), pipe, Patience::Stall(&slot, stall)).await,
+            Begun::Content(content, stream) => {
+                let stall = Stall { slot: &slot, most: stall, traffic: &traffic, pipe };
+                answer((content, stream), stall).await
+            }
             Begun::Over => Ok(()),
             Begun::Switched(_, mut stream) => {
                 // Nobody asked for it, and the gateway passes on none that was not asked for.
@@ -129,10 +136,13 @@ pub(super) enum Begun {
 /// Sends the body of an answer, so that one that is not whole does not look so.
 pub(super) async fn answer(
     (content, mut stream): ((Body, Bytes), SendStream<Bytes>),
-    pipe: &Pipe,
-    patience: Patience<'_>,
+    stall: Stall<'_>,
 ) -> Result<(), Stopped> {
-    let sent = relay(content, &mut stream, pipe, patience).await;
+    let sent = match relay(content, &mut stream, stall.pipe, Patience::Stall(stall)).await {
+        // It is the gateway that gives it up, not the caller.
+        Err(Stopped) if stall.pipe.is_severed() => Ok(Over::Cut),
+        sent => sent,
+    };
     match sent {
         Ok(Over::Whole) => {}
         Ok(Over::Cut) => {

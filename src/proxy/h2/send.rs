@@ -12,6 +12,7 @@ use crate::proxy::stream::pipe::Pipe;
 use crate::proxy::watch::{Moment, Slot};
 
 use super::head;
+use super::traffic::Traffic;
 
 /// How a stream is ended whose message cannot be completed: the other side must not take what came for all there is.
 pub(super) const CUT: Reason = Reason::INTERNAL_ERROR;
@@ -31,25 +32,42 @@ pub(super) enum Then {
 #[derive(Clone, Copy)]
 pub(super) enum Patience<'a> {
     /// As long as there is some now and then.
-    Stall(&'a Slot, Duration),
+    Stall(Stall<'a>),
     /// As long as there is some now and then, and what comes out of this pipe is not cut off.
     Tunnel(&'a Pipe, &'a Slot, Duration),
     /// As long as the other end of this pipe is there: the gateway's own deadlines count.
     While(&'a Pipe),
 }
 
+/// How long a caller may make no room on a stream.
+#[derive(Clone, Copy)]
+pub(super) struct Stall<'a> {
+    pub(super) slot: &'a Slot,
+    pub(super) most: Duration,
+    /// Of the connection, which may have no room either.
+    pub(super) traffic: &'a Traffic,
+    /// What comes out of it is not worth anything once it was severed.
+    pub(super) pipe: &'a Pipe,
+}
+
 impl Patience<'_> {
     fn deadline(self) -> Moment {
         match self {
-            Self::Stall(slot, most) | Self::Tunnel(_, slot, most) => slot.now().after(most),
+            Self::Stall(stall) => stall.slot.now().after(stall.most),
+            Self::Tunnel(_, slot, most) => slot.now().after(most),
             Self::While(_) => Moment::NEVER,
         }
     }
 
     fn poll_over(self, deadline: Moment, cx: &Context<'_>) -> Poll<()> {
         match self {
+            Self::Stall(Stall { slot, most, traffic, pipe }) => {
+                let until = traffic.worth_until(deadline, most);
+                slot.arm(until, cx);
+                if slot.now() >= until { Poll::Ready(()) } else { pipe.poll_severed(cx) }
+            }
             Self::Tunnel(pipe, ..) if pipe.poll_cut(cx).is_ready() => Poll::Ready(()),
-            Self::Stall(slot, _) | Self::Tunnel(_, slot, _) => {
+            Self::Tunnel(_, slot, _) => {
                 slot.arm(deadline, cx);
                 if slot.now() >= deadline { Poll::Ready(()) } else { Poll::Pending }
             }

@@ -18,7 +18,7 @@ use crate::proxy::upgrade::Nonce;
 use super::head::{Written, handshake};
 use super::inbound::{self, Begun, Inbound};
 use super::outbound::{self, Opener};
-use super::send::{Over, Patience, Stopped, Then, send, take};
+use super::send::{Over, Patience, Stall, Stopped, Then, send, take};
 
 /// How long an upstream may take nothing of what was sent before the tunnel ended. Before, the tunnel's own limit counts.
 const LAST_WORDS: Duration = Duration::from_secs(30);
@@ -28,7 +28,7 @@ const LAST_WORDS: Duration = Duration::from_secs(30);
 /// # Errors
 /// When the caller gave the stream up, or broke its rules.
 pub(super) async fn carry(stream: Inbound, pipe: &Pipe) -> Result<(), Stopped> {
-    let Inbound { request, mut respond, stall, slot, .. } = stream;
+    let Inbound { request, mut respond, stall, slot, traffic, .. } = stream;
     let (parts, body) = request.into_parts();
     let mut head = Vec::with_capacity(512);
     let Some(nonce) = Nonce::draw() else {
@@ -45,7 +45,7 @@ pub(super) async fn carry(stream: Inbound, pipe: &Pipe) -> Result<(), Stopped> {
     match begun? {
         Begun::Over => Ok(()),
         Begun::Content(content, stream) => {
-            inbound::answer((content, stream), pipe, Patience::Stall(&slot, stall)).await
+            inbound::answer((content, stream), Stall { slot: &slot, most: stall, traffic: &traffic, pipe }).await
         }
         Begun::Switched(start, stream) => join((start, stream, body), pipe, Patience::Tunnel(pipe, &slot, stall)).await,
     }

@@ -2,15 +2,22 @@
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::proxy::buffer::Buffer;
 use crate::proxy::stream::Stream;
 
+use super::traffic::Traffic;
+
 /// What every caller of HTTP/2 sends first (RFC 9113 3.4). No request of HTTP/1.1 begins like it.
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// What a caller of HTTP/2 is told for whom there is no room: the settings that must come first, all of them the default,
+/// and a GOAWAY (RFC 9113 6.8) by which nothing was done, with ENHANCE_YOUR_CALM.
+pub(crate) const NO_ROOM: &[u8] = b"\0\0\0\x04\0\0\0\0\0\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\x0b";
 
 /// What the first bytes of a connection say.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -39,24 +46,33 @@ impl Opening {
 pub(crate) struct Wire<'c> {
     pub(crate) read: &'c mut Buffer,
     pub(crate) stream: &'c mut Stream,
+    /// What passes is noted here. A caller without credit is not read from any more.
+    pub(crate) traffic: Rc<Traffic>,
 }
 
 impl AsyncRead for Wire<'_> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.read.is_empty() {
-            return Pin::new(&mut *this.stream).poll_read(cx, buf);
+        if this.traffic.is_spent() {
+            // Whoever polls this looks at the credit next: nobody has to be woken.
+            return Poll::Pending;
         }
-        let count = this.read.len().min(buf.remaining());
-        buf.put_slice(this.read.filled().get(..count).unwrap_or_default());
-        this.read.consume(count);
+        let before = buf.filled().len();
+        if this.read.is_empty() {
+            ready!(Pin::new(&mut *this.stream).poll_read(cx, buf))?;
+        } else {
+            let count = this.read.len().min(buf.remaining());
+            buf.put_slice(this.read.filled().get(..count).unwrap_or_default());
+            this.read.consume(count);
+        }
+        this.traffic.came(buf.filled().get(before..).unwrap_or_default());
         Poll::Ready(Ok(()))
     }
 }
 
 impl AsyncWrite for Wire<'_> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.get_mut().stream).poll_write(cx, buf)
+        self.poll_write_vectored(cx, &[io::IoSlice::new(buf)])
     }
 
     fn poll_write_vectored(
@@ -64,7 +80,18 @@ impl AsyncWrite for Wire<'_> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.get_mut().stream).poll_write_vectored(cx, bufs)
+        let this = self.get_mut();
+        let Poll::Ready(wrote) = Pin::new(&mut *this.stream).poll_write_vectored(cx, bufs) else {
+            this.traffic.stalled();
+            return Poll::Pending;
+        };
+        let mut left = *wrote.as_ref().unwrap_or(&0);
+        for buf in bufs {
+            let taken = left.min(buf.len());
+            this.traffic.went(buf.get(..taken).unwrap_or_default());
+            left -= taken;
+        }
+        Poll::Ready(wrote)
     }
 
     fn is_write_vectored(&self) -> bool {

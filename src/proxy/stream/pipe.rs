@@ -32,6 +32,8 @@ struct Lane {
     closed: bool,
     /// Its writer has said that what was written is all.
     ended: bool,
+    /// What was written is not to be read any more.
+    severed: bool,
     reader: Option<Waker>,
     writer: Option<Waker>,
     /// Waits for the end alone, whatever else is read and written meanwhile.
@@ -65,6 +67,9 @@ impl Pipe {
     /// Everything that can be read now, without a copy; `None` at the end.
     pub(crate) fn poll_take(&self, cx: &Context<'_>) -> Poll<Option<Bytes>> {
         let mut lane = self.reads.borrow_mut();
+        if lane.severed {
+            return Poll::Ready(None);
+        }
         if lane.bytes.is_empty() {
             if lane.closed {
                 return Poll::Ready(None);
@@ -124,6 +129,28 @@ impl Pipe {
     /// Ready once this end is cut off.
     pub(crate) fn poll_cut(&self, cx: &Context<'_>) -> Poll<()> {
         if self.is_cut() {
+            return Poll::Ready(());
+        }
+        wait(&mut self.reads.borrow_mut().mourner, cx);
+        Poll::Pending
+    }
+
+    /// Ends what this end writes here and now: what of it was not read yet is never taken.
+    pub(crate) fn sever(&self) {
+        let mut lane = self.writes.borrow_mut();
+        lane.severed = true;
+        lane.bytes.clear();
+        lane.close();
+    }
+
+    /// The other end has severed what it wrote.
+    pub(crate) fn is_severed(&self) -> bool {
+        self.reads.borrow().severed
+    }
+
+    /// Ready once the other end has severed what it wrote.
+    pub(crate) fn poll_severed(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.is_severed() {
             return Poll::Ready(());
         }
         wait(&mut self.reads.borrow_mut().mourner, cx);
@@ -270,6 +297,19 @@ mod tests {
             drop(one);
         });
         assert!(other.is_abandoned());
+    }
+
+    #[tokio::test]
+    async fn what_is_severed_is_over_whatever_is_left_to_read() {
+        let (mut one, other) = Pipe::pair();
+        one.write_all(b"unread").await.unwrap();
+        tokio::join!(biased; poll_fn(|cx| other.poll_severed(cx)), async {
+            tokio::task::yield_now().await;
+            one.sever();
+        });
+        assert!(other.is_severed() && !one.is_severed());
+        assert_eq!(take(&other), Poll::Ready(None));
+        assert!(!other.is_abandoned(), "the way back is as it was");
     }
 
     #[tokio::test]

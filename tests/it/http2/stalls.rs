@@ -1,0 +1,158 @@
+//! Callers that take or send slowly, or not at all: they cost nobody else anything, and what moves is not cut.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use h2::Reason;
+use socket2::{Domain, Socket, Type};
+
+use super::eventually;
+use crate::support::http2::{Caller, drain, read, run};
+use crate::support::{Call, PATIENCE, Setup, Upstream};
+
+const OPEN: &str = "  GET|POST /x: { auth: anyone }\n";
+
+/// A way to `address` on which answers come no faster than 500 KB in a second, and which holds little of them.
+fn slow_way(address: SocketAddr) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let way = listener.local_addr().expect("its address");
+    thread::spawn(move || {
+        for near in listener.incoming().map_while(Result::ok) {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+            socket.set_recv_buffer_size(64 << 10).expect("a small buffer");
+            socket.connect(&address.into()).expect("the gateway");
+            let mut far = TcpStream::from(socket);
+            let (mut from_near, mut to_far) = (near.try_clone().expect("a socket"), far.try_clone().expect("a socket"));
+            thread::spawn(move || {
+                let _ = std::io::copy(&mut from_near, &mut to_far);
+                let _ = to_far.shutdown(Shutdown::Write);
+            });
+            thread::spawn(move || {
+                let (mut near, mut piece) = (near, vec![0; 10 << 10]);
+                while let Ok(count @ 1..) = far.read(&mut piece) {
+                    if near.write_all(&piece[..count]).is_err() {
+                        break;
+                    }
+                    thread::park_timeout(Duration::from_millis(20));
+                }
+                let _ = near.shutdown(Shutdown::Both);
+            });
+        }
+    });
+    way
+}
+
+fn long_answers(length: usize) -> Upstream {
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
+    Upstream::answering([head.into_bytes(), vec![b'x'; length]].concat())
+}
+
+#[test]
+fn a_caller_that_takes_its_answer_slowly_but_steadily_gets_all_of_it() {
+    const LONG: usize = 4 << 20;
+    let upstream = long_answers(LONG);
+    let gateway = Setup::new(&upstream).routes(OPEN).config("limits: { write_stall: 1s }").start();
+    // Left to itself the kernel asks for more once a third of megabytes is gone, which takes longer.
+    let mut client = crate::support::Client::connect(slow_way(gateway.address()));
+    client.send(Call::get("/api/x").bytes());
+    let mut head = client.read_head();
+    assert_eq!(client.discard_body(&mut head), LONG as u64);
+}
+
+#[test]
+fn streams_that_share_a_slow_connection_wait_for_their_turn() {
+    const LONG: usize = 120_000;
+    let upstream = long_answers(LONG);
+    let gateway = Setup::new(&upstream).routes(OPEN).config("limits: { write_stall: 1s }").start();
+    let way = slow_way(gateway.address());
+    run(async {
+        let stream = tokio::net::TcpStream::connect(way).await.expect("a connection");
+        let mut builder = h2::client::Builder::new();
+        builder.initial_window_size(1 << 24).initial_connection_window_size(1 << 26);
+        let (mut requests, connection) = builder.handshake::<_, Bytes>(stream).await.expect("a handshake");
+        tokio::task::spawn_local(connection);
+        let mut calls = Vec::new();
+        // A turn of all of them takes longer than a stall.
+        for _ in 0..48 {
+            let request = http::Request::get(format!("http://{way}/api/x")).body(()).expect("a request");
+            calls.push(tokio::task::spawn_local(read(requests.send_request(request, true).expect("a stream").0)));
+        }
+        for call in calls {
+            let answer = call.await.expect("a task").expect("an answer");
+            assert_eq!((answer.reset, answer.body.len()), (None, LONG));
+        }
+    });
+}
+
+#[test]
+fn a_stream_ends_with_its_key_though_its_caller_takes_nothing() {
+    let upstream = Upstream::start(|connection| {
+        if connection.request().is_some_and(|request| request.target() == "/api/profiles") {
+            connection.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+            let block = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
+            while connection.send(&block) {}
+            connection.note("gone");
+        } else {
+            connection.send(crate::support::OK);
+        }
+    });
+    let gateway = Setup::new(&upstream).config("limits: { write_stall: 1h }").start();
+    let key = gateway.key(&["--scopes", "profiles:read"]);
+    run(async {
+        let mut caller = Caller::connect(gateway.address()).await;
+        let head = caller.head("GET", "/api/profiles", &key).body(()).expect("a request");
+        let response = caller.requests.send_request(head, true).expect("a stream").0;
+        let mut body = response.await.expect("an answer").into_body();
+        // The window is full once this much has come of it, and nobody says that there is room again.
+        let mut came = 0;
+        while came < 65_535 {
+            came += body.data().await.expect("data").expect("data").len();
+        }
+        let list = gateway.run(&["keys", "list", "--json"]).exits(0).json();
+        let id = list["keys"][0]["id"].as_str().expect("an id").to_owned();
+        gateway.run(&["keys", "revoke", &id]).exits(0);
+        let revoked = Instant::now();
+        let error = body.data().await.expect("more than an end").expect_err("a reset");
+        assert_eq!(error.reason(), Some(Reason::INTERNAL_ERROR));
+        assert!(revoked.elapsed() < Duration::from_secs(10), "a second is promised on a machine that is not busy");
+        eventually("the upstream to be rid of it", || upstream.noted("gone") == 1).await;
+    });
+}
+
+#[test]
+fn uploads_that_the_upstream_does_not_take_hold_up_no_other() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // The kernel takes little on its way to a Unix socket.
+    let upstream = Upstream::start_unix(&folder.path().join("api.sock"), |connection| {
+        let Some(mut request) = connection.request_head() else { return };
+        if request.target().ends_with("stalls") {
+            connection.note("stalls");
+            connection.stall();
+        }
+        connection.discard_rest(&mut request);
+        connection.send(crate::support::OK);
+    });
+    let gateway = Setup::new(&upstream).routes(OPEN).config("limits: { h2_streams: 40 }").start();
+    run(async {
+        let mut caller = Caller::connect(gateway.address()).await;
+        let mut stalled = Vec::new();
+        for number in 1..40 {
+            let head = caller.head("POST", "/api/x?stalls", "");
+            let (response, mut stream) = caller.begin(head).await;
+            stream.send_data(Bytes::from(vec![b'x'; 1 << 20]), false).expect("data");
+            eventually("its request upstream", || upstream.noted("stalls") == number).await;
+            stalled.push((response, stream));
+        }
+        let head = caller.head("POST", "/api/x", "");
+        let (response, mut stream) = caller.begin(head).await;
+        stream.send_data(Bytes::from(vec![b'x'; 1 << 20]), true).expect("data");
+        // Before the patience of those that stall is at its end.
+        let answer = tokio::time::timeout(PATIENCE / 2, response).await.expect("an answer while the others stall");
+        let (parts, mut body) = answer.expect("an answer").into_parts();
+        drain(&mut body, &mut Vec::new()).await.expect("its end");
+        assert_eq!(parts.status, 200);
+    });
+}
