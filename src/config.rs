@@ -23,12 +23,11 @@ mod substitute;
 mod tests;
 mod text;
 pub mod tls;
+mod trusted;
 mod unit;
 pub mod upstream;
 
 use std::net::SocketAddr;
-
-use ipnet::IpNet;
 
 use crate::policy::Policy;
 use crate::policy::scope::Vocabulary;
@@ -41,6 +40,7 @@ pub use listen::{Address, Listen};
 pub use policy::test::{PolicyTest, run_tests};
 pub use source::{Environment, Overrides, Source};
 pub use tls::{Certificate, MinVersion, Roots, ServerTls};
+pub use trusted::TrustedProxies;
 pub use upstream::{
     Ca, Health, HostRule, Protocol, Retries, Timeouts, Upstream, UpstreamAddress, UpstreamCredential, UpstreamTls,
     UpstreamUrl,
@@ -101,7 +101,7 @@ pub struct Config {
     /// What happens to header names with `_`.
     pub underscores: Underscores,
     /// Whose `X-Forwarded-*` and `Forwarded` are believed.
-    pub trusted_proxies: Vec<IpNet>,
+    pub trusted_proxies: TrustedProxies,
     /// Which pages of other origins may call; `None`: nothing is said about it.
     pub cors: Option<Cors>,
     /// The form of the answers that the gateway makes itself.

@@ -23,8 +23,8 @@ use crate::telemetry::metrics::{Metrics, RouteCells};
 /// The compiled configuration as requests see it. The proxy knows it through the snapshot alone: it cannot load one.
 pub use crate::config::listen::Carrier;
 pub use crate::config::{
-    Accept, Config, Cors, ErrorFormat, HostRule, Limits, Mode, Origins, Protocol, Timeouts, Underscores,
-    UpstreamAddress,
+    Accept, Config, Cors, ErrorFormat, HostRule, Limits, Mode, Origins, Protocol, Timeouts, TrustedProxies,
+    Underscores, UpstreamAddress,
 };
 pub use server::{Resolved, Server, Standing};
 

@@ -40,14 +40,14 @@ pub(super) fn fix(reader: &mut Reader<'_>, fields: &Fields<'_>, name: &str, only
     }
 }
 
-/// `trusted_proxies`: networks, or single addresses.
+/// Networks, or single addresses.
 pub(super) fn networks(reader: &mut Reader<'_>, field: &Field<'_>) -> Vec<IpNet> {
     let items = reader.items(field);
     items.iter().filter_map(|item| reader.parse(item, network)).collect()
 }
 
 /// `10.0.0.0/8`, or one address.
-fn network(text: &str) -> Result<IpNet, Complaint> {
+pub(super) fn network(text: &str) -> Result<IpNet, Complaint> {
     let network: Option<IpNet> = text.parse().ok().or_else(|| text.parse::<std::net::IpAddr>().ok().map(IpNet::from));
     let Some(network) = network else {
         return Err(Complaint::new(

@@ -7,9 +7,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
-use ipnet::IpNet;
-
 use crate::http1::head::{Kind, RequestHead};
+use crate::snapshot::TrustedProxies;
 
 /// Which fields of a head tell of the caller.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -22,8 +21,8 @@ pub(crate) enum Told {
 
 /// Which fields are believed. Where both are there, `X-Forwarded-For` alone: it is what proxies write, and one that writes
 /// it passes on whatever `Forwarded` its caller made up.
-pub(crate) fn told(head: &RequestHead<'_>, trusted: &[IpNet], peer: Option<IpAddr>) -> Told {
-    if !is_trusted(trusted, peer) {
+pub(crate) fn told(head: &RequestHead<'_>, trusted: &TrustedProxies, peer: Option<IpAddr>) -> Told {
+    if !trusted.has(peer) {
         return Told::Nothing;
     }
     let has = |kind: Kind| head.fields.iter().any(|field| field.kind == kind);
@@ -38,7 +37,7 @@ pub(crate) fn told(head: &RequestHead<'_>, trusted: &[IpNet], peer: Option<IpAdd
 type Read = fn(&[u8]) -> Option<IpAddr>;
 
 /// The address of the caller; `None` where nobody knows it.
-pub(crate) fn client(head: &RequestHead<'_>, trusted: &[IpNet], peer: Option<IpAddr>) -> Option<IpAddr> {
+pub(crate) fn client(head: &RequestHead<'_>, trusted: &TrustedProxies, peer: Option<IpAddr>) -> Option<IpAddr> {
     let (kind, read): (Kind, Read) = match told(head, trusted, peer) {
         Told::Nothing => return peer,
         Told::Forwarded => (Kind::Forwarded, read_element),
@@ -50,16 +49,11 @@ pub(crate) fn client(head: &RequestHead<'_>, trusted: &[IpNet], peer: Option<IpA
     for element in elements.filter(|element| !element.is_empty()) {
         let address = read(element)?;
         nearest = Some(address);
-        if !is_trusted(trusted, nearest) {
+        if !trusted.has_address(address) {
             break;
         }
     }
     nearest
-}
-
-/// Whether an address is one of `trusted_proxies`.
-pub(crate) fn is_trusted(trusted: &[IpNet], address: Option<IpAddr>) -> bool {
-    address.is_some_and(|address| trusted.iter().any(|network| network.contains(&address)))
 }
 
 /// An address, perhaps with a port: `192.0.2.1`, `192.0.2.1:4711`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:4711`.

@@ -56,7 +56,7 @@ pub(crate) fn write_head(head: &RequestHead<'_>, outgoing: &Outgoing<'_>, out: &
     });
     out.extend_from_slice(b"\r\n");
     let told = client::told(head, &config.trusted_proxies, outgoing.peer.address);
-    let trusted = client::is_trusted(&config.trusted_proxies, outgoing.peer.address);
+    let trusted = config.trusted_proxies.has(outgoing.peer.address);
     for field in &head.fields {
         let named = outgoing.has_connection && named_by_connection(&head.fields, field.name);
         if !named && passes(field, outgoing, (trusted, told)) {

@@ -96,7 +96,7 @@ impl Hall {
         let view = self.worker.view();
         let config = &view.snapshot.config;
         let (Some(most), Some(address)) = (config.limits.connections_per_address, address) else { return Ok(None) };
-        if config.trusted_proxies.iter().any(|network| network.contains(&address)) {
+        if config.trusted_proxies.has_address(address) {
             return Ok(None);
         }
         self.addresses.enter(address, most).map(Some).ok_or(Refusal::TooMany)

@@ -42,6 +42,22 @@ fn a_key_is_used_from_where_a_trusted_proxy_says() {
 }
 
 #[test]
+fn a_key_is_used_from_where_a_proxy_on_a_unix_socket_says_where_that_is_trusted() {
+    let upstream = Upstream::ok();
+    for (trusted, status) in [("[unix]", 200), ("[203.0.113.7]", 403)] {
+        let setup = Setup::new(&upstream).config(&format!("trusted_proxies: {trusted}"));
+        let gateway = setup.listen("[ADDRESS, \"unix:a.sock\"]").start();
+        let key = key_from(&gateway, "203.0.113.0/24");
+        let call = Call::get("/api/profiles").key(&key).field("X-Forwarded-For", "198.51.100.1, 203.0.113.7");
+        let answer = Client::connect_unix(&gateway.file("a.sock")).send(call.bytes()).read();
+        assert_eq!(answer.status(), status, "{trusted}");
+        assert_eq!(gateway.answer(&call).code(), "address_not_allowed", "an address is nobody's socket");
+    }
+    let seen = upstream.requests().pop().expect("a request");
+    assert_eq!(seen.field("x-forwarded-for"), Some("198.51.100.1, 203.0.113.7, unknown"));
+}
+
+#[test]
 fn nobody_else_can_say_where_a_key_is_used() {
     let upstream = Upstream::ok();
     let gateway = Setup::new(&upstream).config("trusted_proxies: [10.0.0.0/8]").start();

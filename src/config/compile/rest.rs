@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::config::read::{Fields, Reader};
 use crate::config::unit::{self, Complaint};
-use crate::config::{Cors, Drain, ErrorFormat, Limits, Log, Mode, Underscores, section};
+use crate::config::{Cors, Drain, ErrorFormat, Limits, Log, Mode, TrustedProxies, Underscores, section};
 
 /// The parts of a configuration that only the file can give.
 pub(super) struct Rest {
@@ -12,7 +12,7 @@ pub(super) struct Rest {
     pub(super) hosts: Vec<Box<str>>,
     pub(super) identity_headers: bool,
     pub(super) underscores: Underscores,
-    pub(super) trusted_proxies: Vec<ipnet::IpNet>,
+    pub(super) trusted_proxies: TrustedProxies,
     pub(super) cors: Option<Cors>,
     pub(super) errors: ErrorFormat,
     pub(super) limits: Limits,
@@ -38,7 +38,9 @@ impl Rest {
             hosts: fields.find("hosts").map_or_else(Vec::new, |f| section::hosts(reader, &f)),
             identity_headers: identity.and_then(|f| reader.boolean(&f)).unwrap_or(true),
             underscores: underscores.and_then(|f| reader.choice(&f, &UNDERSCORES)).unwrap_or(Underscores::Drop),
-            trusted_proxies: fields.find("trusted_proxies").map_or_else(Vec::new, |f| section::networks(reader, &f)),
+            trusted_proxies: fields
+                .find("trusted_proxies")
+                .map_or_else(TrustedProxies::default, |f| TrustedProxies::read(reader, &f)),
             cors: fields.find("cors").filter(|f| !Reader::is_none(f)).and_then(|f| Cors::read(reader, &f)),
             errors: fields.find("errors").and_then(|f| reader.choice(&f, &ERRORS)).unwrap_or(ErrorFormat::Problem),
             limits: fields.find("limits").map_or_else(Limits::default, |f| Limits::read(reader, &f)),

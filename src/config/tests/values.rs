@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::config::{
     Accept, Address, Ca, Drain, ErrorFormat, HostRule, Limits, Log, LogFormat, LogLevel, LogOutput, Mode, Retries,
-    StoreLocation, Timeouts, Underscores, UpstreamAddress, UpstreamCredential,
+    StoreLocation, Timeouts, TrustedProxies, Underscores, UpstreamAddress, UpstreamCredential,
 };
 
 fn listens(config: &Config) -> Vec<String> {
@@ -37,7 +37,7 @@ fn the_smallest_configuration_has_the_defaults_of_the_contract() {
     assert_eq!(config.upstream.retries, Retries { connect: 2, idempotent: 1, budget_percent: 20 });
     assert_eq!(config.upstream.max_pending, 1024);
     assert_eq!(config.mode, Mode::Enforce);
-    assert!(config.hosts.is_empty() && config.trusted_proxies.is_empty());
+    assert!(config.hosts.is_empty() && config.trusted_proxies == TrustedProxies::default());
     assert!(matches!(&config.keys.store, StoreLocation::Sqlite(path) if path.ends_with("scopegate.db")));
     assert_eq!((&*config.keys.prefix, config.keys.pepper.is_none()), ("sg", true));
     let usual = Accept { bearer: true, headers: vec!["X-Api-Key".into()], ..Accept::default() };
@@ -80,7 +80,7 @@ fn every_field_may_be_changed() {
     let config = compiled(
         "listen: ['0.0.0.0:80', {address: 'unix:/run/gate.sock', tls: false, proxy_protocol: []}]\nmode: shadow\n\
          hosts: [API.example.com, 'x:8443']\nidentity: { headers: false }\nheaders: { underscores: allow }\n\
-         trusted_proxies: [10.0.0.0/8, '::1']\nerrors: json-api\nadmin: { listen: '0.0.0.0:1' }\n\
+         trusted_proxies: [10.0.0.0/8, unix, '::1']\nerrors: json-api\nadmin: { listen: '0.0.0.0:1' }\n\
          metrics: { listen: '0.0.0.0:2' }\nlog: { level: debug, format: text, access: false, output: gate.log }\n\
          drain: { delay: 5s, timeout: 1m }\nworkers: 3\n\
          keys: { store: 'file:keys.yaml', prefix: acme, pepper: salt }\n",
@@ -90,7 +90,11 @@ fn every_field_may_be_changed() {
     assert_eq!(config.hosts, ["api.example.com".into(), "x:8443".into()]);
     assert!(!config.identity_headers);
     assert_eq!(config.underscores, Underscores::Allow);
-    assert_eq!(config.trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.0.0.0/8", "::1/128"]);
+    assert_eq!(
+        config.trusted_proxies.networks.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["10.0.0.0/8", "::1/128"]
+    );
+    assert!(config.trusted_proxies.unix);
     assert_eq!(config.errors, ErrorFormat::JsonApi);
     assert_eq!(config.admin.port(), 1);
     assert_eq!(config.metrics.map(|address| address.port()), Some(2));

@@ -5,10 +5,15 @@ const LIMITS: Limits = Limits { header_bytes: 32 << 10, headers: 100, target_byt
 
 /// Who calls, where 10.0.0.0/8 and fd00::/8 are trusted and `peer` connected.
 fn caller(peer: &str, fields: &[&str]) -> String {
+    told(peer, fields, false)
+}
+
+fn told(peer: &str, fields: &[&str], unix: bool) -> String {
     let lines: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
     let text = format!("GET / HTTP/1.1\r\nHost: a\r\n{lines}\r\n");
     let head = request(text.as_bytes(), &LIMITS).unwrap().unwrap();
-    let trusted = ["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
+    let networks = vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
+    let trusted = TrustedProxies { networks, unix };
     let client = client(&head, &trusted, peer.parse().ok());
     client.map_or_else(|| "unknown".to_owned(), |address| address.to_string())
 }
@@ -18,6 +23,20 @@ fn nobody_else_is_believed() {
     assert_eq!(caller("192.0.2.1", &["X-Forwarded-For: 198.51.100.1", "Forwarded: for=198.51.100.1"]), "192.0.2.1");
     assert_eq!(caller("-", &["X-Forwarded-For: 198.51.100.1"]), "unknown", "a Unix socket has no address to trust");
     assert_eq!(caller("10.0.0.1", &[]), "10.0.0.1");
+}
+
+#[test]
+fn a_unix_socket_can_be_trusted_and_what_is_no_address_is_not() {
+    for (fields, expected) in [
+        (&["X-Forwarded-For: 203.0.113.9, 198.51.100.1, 10.0.0.7"][..], "198.51.100.1"),
+        (&["Forwarded: for=198.51.100.1"], "198.51.100.1"),
+        (&["X-Forwarded-For: 203.0.113.9, unknown"], "unknown"),
+        (&["X-Forwarded-For: 203.0.113.9, unix"], "unknown"),
+        (&[], "unknown"),
+    ] {
+        assert_eq!(told("-", fields, true), expected, "{fields:?}");
+    }
+    assert_eq!(told("192.0.2.1", &["X-Forwarded-For: 198.51.100.1"], true), "192.0.2.1");
 }
 
 #[test]

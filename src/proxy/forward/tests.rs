@@ -179,7 +179,7 @@ fn a_trusted_proxy_is_continued_and_nobody_else() {
     let untrusted = String::from_utf8(forwarded(&config, request, peer).unwrap()).unwrap();
     assert!(untrusted.contains("x-forwarded-for: 10.0.0.9\r\n") && untrusted.contains("x-forwarded-proto: http\r\n"));
     assert!(!untrusted.contains("Forwarded: for=a"));
-    config.trusted_proxies.push("10.0.0.0/8".parse().unwrap());
+    config.trusted_proxies.networks.push("10.0.0.0/8".parse().unwrap());
     let trusted = String::from_utf8(forwarded(&config, request, peer).unwrap()).unwrap();
     assert!(
         trusted.contains("x-forwarded-for: 198.51.100.1, 10.0.0.9\r\n")
@@ -191,7 +191,7 @@ fn a_trusted_proxy_is_continued_and_nobody_else() {
 #[test]
 fn a_trusted_proxy_may_say_forwarded_in_place_of_x_forwarded_for() {
     let mut config = config();
-    config.trusted_proxies = vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
+    config.trusted_proxies.networks = vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
     let request = b"GET /a HTTP/1.1\r\nHost: h\r\nForwarded: for=192.0.2.7, for=198.51.100.1;proto=https\r\nX-Real-IP: 1.1.1.1\r\n\r\n";
     for (peer, own) in [("10.0.0.9", "for=10.0.0.9"), ("fd00::9", "for=\"[fd00::9]\"")] {
         let sent = String::from_utf8(forwarded(&config, request, peer.parse().unwrap()).unwrap()).unwrap();
