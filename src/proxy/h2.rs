@@ -6,6 +6,7 @@
 //!
 //! - Malformed at the level of HTTP/2 (RFC 9113 8.1.1): a stream error, by the `h2` crate, which this is written over.
 //! - Malformed as HTTP/1.1, by the strict reading of [`crate::http1`]: an answer like over HTTP/1.1, mostly 400.
+//! - Frames that carry nothing, in no proportion to those that do, end the connection ([`traffic`]).
 //! - A stream that is reset is a caller that is gone: its pipe breaks, and the request to the upstream with it.
 //! - An answer that is cut off ends in RST_STREAM, never as if it were complete.
 //! - An extended CONNECT for a WebSocket becomes the handshake of HTTP/1.1, and the 101 its 200 ([`websocket`]).
