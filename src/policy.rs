@@ -6,6 +6,7 @@
 //!
 //! A policy is made by a [`Builder`], which checks everything once: a request can never meet a fault of the policy.
 
+mod alike;
 mod asks;
 mod bare;
 mod binding;
@@ -197,6 +198,16 @@ impl Policy {
         self.trie.methods(leaf).written().map(|(method, _)| method.as_str()).collect()
     }
 
+    /// The route of a leaf for a method.
+    fn route_at(&self, leaf: LeafId, method: &[u8]) -> Option<&Route> {
+        self.route(self.trie.methods(leaf).choose(method)?)
+    }
+
+    /// Whether a leaf is `/{*rest}` alone: whatever no other template is about.
+    fn is_catch_all(&self, leaf: LeafId) -> bool {
+        self.template_at(leaf).strip_prefix(self.base()).is_some_and(|own| own.starts_with("/{*"))
+    }
+
     /// The template of a leaf, as its first route writes it.
     fn template_at(&self, leaf: LeafId) -> &str {
         self.first_route(leaf).map_or("", Route::template)
@@ -227,6 +238,6 @@ impl Policy {
                 },
             })
         };
-        self.trie.all(path).into_iter().filter_map(candidate).collect()
+        self.trie.readings(path).into_iter().filter_map(|(leaf, _)| candidate(leaf)).collect()
     }
 }

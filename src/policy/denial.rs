@@ -127,7 +127,7 @@ impl Denial {
             Self::KeyKindNotAllowed => "The route does not take keys of this kind; use one of the other kind.",
             Self::KeyStoreUnavailable => "The key cannot be looked up at the moment; try again shortly.",
             Self::MethodOverride => {
-                "The request asks to be taken for one of another method; send it with that method, and leave out override headers and _method."
+                "The request asks to be taken for one of another method; send it with that method, and leave out override headers and parameters such as _method."
             }
             Self::MissingKey => "The request has no key; send one.",
             Self::OutsideBinding => {

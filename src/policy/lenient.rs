@@ -3,6 +3,10 @@
 //! A name is reduced to keys, one for each kind of parser: its parts (`fields[profile]` has two) without what such a
 //! parser takes away or takes for something else. A name that begins with the parts of a ruled one is read as that one,
 //! or as something inside it, by some server.
+//!
+//! Some frameworks also read a name behind what is no part of it: Spring's binder takes `_include` for a mark that the
+//! field `include` was on the form, FHIR takes `include:iterate` for `include` with a modifier, and ASP.NET looks for
+//! `include` as `options.include` (Web API 2 as `options[include]`, too) where its method names the argument so.
 
 use smallvec::SmallVec;
 
@@ -26,6 +30,12 @@ pub(super) fn read<T>(mut name: Bytes, mut look: impl FnMut(&[u8]) -> Option<T>)
         name = decoded_form(&name).collect();
     }
     None
+}
+
+/// A key and the keys that it ends with, each a part shorter than the one before.
+pub(super) fn ends(key: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let starts = key.iter().enumerate().filter(|(_, byte)| **byte == BETWEEN).map(|(at, _)| at + 1);
+    [0].into_iter().chain(starts).filter_map(|start| key.get(start..))
 }
 
 /// Shows `look` each key of a decoded name, until it finds something.
@@ -93,10 +103,17 @@ fn join_parts(bytes: impl Iterator<Item = u8>, is_between: impl Fn(u8) -> bool, 
     }
 }
 
-/// A key and the keys that it begins with, the shortest first, each a part longer than the one before.
+/// A key and the keys that it begins with, the shortest first, each a part or a modifier longer than the one before.
 pub(super) fn beginnings(key: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let ends = key.iter().enumerate().filter(|(_, byte)| **byte == BETWEEN).map(|(at, _)| at);
+    let ends_part = |(at, byte): &(usize, &u8)| **byte == BETWEEN || (**byte == b':' && *at > 0);
+    let ends = key.iter().enumerate().filter(ends_part).map(|(at, _)| at);
     ends.chain([key.len()]).filter_map(|end| key.get(..end))
+}
+
+/// The last part of a key, and what is before it; `None` where there is nothing before it.
+pub(super) fn last_part(key: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = key.iter().rposition(|byte| *byte == BETWEEN)?;
+    Some((key.get(at + 1..)?, key.get(..at)?))
 }
 
 /// A key without the numbers at its end.

@@ -198,9 +198,33 @@ fn push_shown(byte: u8, text: &mut String) {
 }
 
 /// What some parser leaves out of a name or a value, or takes off its ends: white space of any script, all control
-/// characters (Java trims them), the byte order mark that JavaScript trims.
+/// characters (Java trims them), the byte order mark that JavaScript trims, and characters that show nothing, which text
+/// normalisers drop.
 pub(super) fn is_blank(letter: char) -> bool {
-    letter.is_whitespace() || letter.is_control() || letter == '\u{feff}'
+    letter.is_whitespace() || letter.is_control() || shows_nothing(letter)
+}
+
+/// Zero-width and directional characters, fillers, the soft hyphen and variation selectors.
+const fn shows_nothing(letter: char) -> bool {
+    matches!(
+        letter,
+        '\u{ad}'
+            | '\u{34f}'
+            | '\u{61c}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{2800}'
+            | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}'
+            | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fff8}'
+            | '\u{e0000}'..='\u{e0fff}'
+    )
 }
 
 /// The bytes as the most liberal server would compare them: [`folded`], and with each blank as a space.

@@ -6,7 +6,7 @@ use std::hash::BuildHasherDefault;
 use super::lenient::{self, Bytes, is_dropped};
 use smallvec::SmallVec;
 
-use super::octets::{Hashed, decoded_form, folded_with_spaces};
+use super::octets::{Hashed, decoded_form, escape, folded_with_spaces};
 use super::scope::ScopeSet;
 
 /// How the value of a parameter is made of members.
@@ -38,8 +38,18 @@ pub(super) struct Parameters {
     by_key: Places,
     /// How many parts the longest key has.
     depth: usize,
+    nested: Vec<Nested>,
     /// The first bytes of names that could be read as ruled ones, as bits: most names of a request are told apart by these.
     first_bytes: [u64; 4],
+}
+
+/// A key of several parts.
+#[derive(Debug)]
+struct Nested {
+    before: Box<[u8]>,
+    last: Box<[u8]>,
+    /// The index of the parameter.
+    parameter: usize,
 }
 
 type Places = HashMap<Box<[u8]>, usize, BuildHasherDefault<Hashed>>;
@@ -58,16 +68,17 @@ pub(super) enum Reading {
 impl Parameters {
     /// Puts a parameter in; the one that some parsers would take it for comes back instead.
     pub(super) fn insert(&mut self, parameter: Parameter) -> Result<(), &Parameter> {
-        let mut keys: Vec<Box<[u8]>> = Vec::new();
-        let _: Option<()> = lenient::keys(parameter.name.as_bytes(), |key| {
-            keys.push(lenient::without_indices(key).into());
-            None
-        });
+        let keys = keys_of(parameter.name.as_bytes());
         if let Some(taken) = keys.iter().find_map(|key| self.by_key.get(key)) {
             return self.list.get(*taken).map_or(Ok(()), Err);
         }
         for key in keys {
             self.depth = self.depth.max(lenient::beginnings(&key).count());
+            self.nested.extend(lenient::last_part(&key).map(|(last, before)| Nested {
+                before: before.into(),
+                last: last.into(),
+                parameter: self.list.len(),
+            }));
             for byte in first_bytes(&key) {
                 if let Some(word) = self.first_bytes.get_mut(usize::from(byte / 64)) {
                     *word |= 1 << (byte % 64);
@@ -78,6 +89,12 @@ impl Parameters {
         self.by_name.insert(parameter.name.as_bytes().into(), self.list.len());
         self.list.push(parameter);
         Ok(())
+    }
+
+    /// Whether a parameter with this name, as sent, could be declared beside those that are.
+    pub(super) fn could_hold(&self, raw: &[u8]) -> bool {
+        let name: Bytes = decoded_form(raw).collect();
+        !keys_of(&name).iter().any(|key| self.by_key.contains_key(key))
     }
 
     pub(super) const fn is_empty(&self) -> bool {
@@ -96,13 +113,30 @@ impl Parameters {
         self.list.iter().map(|parameter| &*parameter.name)
     }
 
-    /// Whether a name begins like a ruled one, or with what decodings and lenient parsers take away.
+    /// Whether a name, or what follows a mark or a separator in it, begins like a ruled one, or with what decodings and
+    /// lenient parsers take away.
     fn could_be_ruled(&self, raw: &[u8]) -> bool {
-        let Some(first) = raw.first() else {
-            return true;
-        };
-        let word = self.first_bytes.get(usize::from(first / 64));
-        begins_with_ornament(*first) || word.is_some_and(|word| word & 1 << (first % 64) != 0)
+        let (mut rest, mut begins) = (raw, true);
+        while let Some((&byte, after)) = rest.split_first() {
+            if begins && self.begins_with(byte) {
+                return true;
+            }
+            let (value, after) = match byte {
+                b'%' => match escape(after) {
+                    Some((b'%', _)) | None => return true,
+                    Some(decoded) => decoded,
+                },
+                _ => (byte, after),
+            };
+            begins = matches!(value, b'.' | b'[' | b']') || (begins && value == b'_');
+            rest = after;
+        }
+        raw.is_empty()
+    }
+
+    fn begins_with(&self, byte: u8) -> bool {
+        let word = self.first_bytes.get(usize::from(byte / 64));
+        begins_with_ornament(byte) || word.is_some_and(|word| word & 1 << (byte % 64) != 0)
     }
 
     /// What a name, as sent, is read as by strict and by lenient parsers.
@@ -114,11 +148,29 @@ impl Parameters {
         if let Some(at) = self.named(&once) {
             return Reading::Ruled(at);
         }
-        let within = |key: &[u8]| {
+        let begins = |key: &[u8]| {
             let mut beginnings = lenient::beginnings(key).take(self.depth);
             beginnings.find_map(|beginning| self.by_key.get(beginning)).copied()
         };
+        let within =
+            |key: &[u8]| lenient::ends(key).find_map(|end| begins(end).or_else(|| begins(end.strip_prefix(b"_")?)));
         lenient::read(once, within).map_or(Reading::Unruled, Reading::Lookalike)
+    }
+
+    /// The parameter that qs, the parser of Express, makes of a pair beside another: `expand[a]=1&expand=secret` sets
+    /// `expand[secret]`.
+    pub(super) fn merged(&self, raw: &[u8], value: &[u8]) -> Option<usize> {
+        if self.nested.is_empty() || value.is_empty() || !self.could_be_ruled(raw) {
+            return None;
+        }
+        let is_last = |last: &[u8]| {
+            let value: Bytes = decoded_form(value).collect();
+            *folded_with_spaces(&value).trim_ascii() == *last
+        };
+        lenient::read(decoded_form(raw).collect(), |key| {
+            let mut nested = self.nested.iter();
+            nested.find(|nested| *nested.before == *key && is_last(&nested.last)).map(|nested| nested.parameter)
+        })
     }
 
     /// The parameter whose name this is, decoded once, to every parser that the policy has in mind.
@@ -129,6 +181,16 @@ impl Parameters {
         let at = *self.by_name.get(strip_brackets(name)?)?;
         self.at(at).filter(|parameter| parameter.list == List::Brackets).map(|_| at)
     }
+}
+
+/// What lenient parsers make of the name of a parameter, decoded.
+fn keys_of(name: &[u8]) -> Vec<Box<[u8]>> {
+    let mut keys: Vec<Box<[u8]>> = Vec::new();
+    let _: Option<()> = lenient::keys(name, |key| {
+        keys.push(lenient::without_indices(key).into());
+        None
+    });
+    keys
 }
 
 /// How many signs a member may have that `*` opens; what has more is denied, since each costs look-ups.
@@ -178,6 +240,13 @@ pub(super) enum MemberRule {
     Allow,
     Deny,
     Scopes(ScopeSet),
+}
+
+/// Two rules are one where every member asks for the same.
+impl PartialEq for RouteRule {
+    fn eq(&self, other: &Self) -> bool {
+        self.parameter == other.parameter && self.listed == other.listed && self.rest == other.rest
+    }
 }
 
 impl RouteRule {

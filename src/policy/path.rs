@@ -4,7 +4,7 @@
 
 use smallvec::SmallVec;
 
-use super::octets::{decoded, escape, folded, folded_hash, folded_hash_of, has_escape, hashes_before_dots};
+use super::octets::{decoded, escape, folded, folded_hash, folded_hash_of, has_escape, hashes_before_dots, is_blank};
 use super::suffix;
 
 /// Why a path is refused: each has more than one plausible reading.
@@ -18,7 +18,7 @@ pub enum PathFault {
     ForbiddenByte,
     /// A segment of dots and spaces alone, such as `..`, raw or encoded, whatever follows behind an encoded `?` or `#`.
     DotSegment,
-    /// `//` before the end, or the same by an encoded slash.
+    /// `//` before the end, or an encoded slash at the start of a segment.
     EmptySegment,
     /// `%5C`, an encoded control byte, `%3F` or `%23` before the last segment or at its start, or `%3F` before what would
     /// be a ruled parameter.
@@ -50,11 +50,15 @@ impl PathFault {
             Self::DotSegment => {
                 "The path has a segment like . or .., which servers take away; send the path that is meant, without it."
             }
-            Self::EmptySegment => "The path has an empty segment (//); send it with single slashes.",
+            Self::EmptySegment => {
+                "The path has an empty segment (//), or an encoded slash at the start of one; send it with single slashes."
+            }
             Self::EncodedByte => {
                 "The path has an encoded backslash or control byte, or an encoded question or number sign where servers read it differently; leave it out."
             }
-            Self::EncodedSlash => "The path has an encoded slash (%2F), which this route does not allow; leave it out.",
+            Self::EncodedSlash => {
+                "The path has an encoded slash (%2F), which this route does not allow, or which leads to another route once it is decoded; leave it out."
+            }
             Self::EncodedTwice => "The path is percent-encoded twice; encode it once.",
             Self::MalformedEncoding => {
                 "The path has a % that two hex digits do not follow; encode the character itself as %25."
@@ -140,23 +144,21 @@ impl<'t> JudgedPath<'t> {
         })
     }
 
-    /// How many segments stand before the first with an encoded slash.
-    pub(super) fn segments_before_encoded_slash(&self) -> usize {
-        self.places.iter().take_while(|place| !place.encoded_slash).count()
-    }
-
     /// Whether a segment is needlessly encoded.
     pub(super) fn is_needlessly_encoded(&self) -> bool {
         self.places.iter().any(|place| place.needless)
     }
 
-    /// The path with each encoded slash as one that parts segments.
+    /// The path with each encoded slash as one that parts segments, and several in a row as one.
     pub(super) fn with_slashes_decoded(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.bytes.len());
         let mut rest = self.bytes;
         while let Some((byte, after)) = rest.split_first() {
             let slash = escape(after).filter(|(value, _)| *byte == b'%' && *value == b'/');
-            bytes.push(if slash.is_some() { b'/' } else { *byte });
+            let byte = if slash.is_some() { b'/' } else { *byte };
+            if byte != b'/' || bytes.last() != Some(&b'/') {
+                bytes.push(byte);
+            }
             rest = slash.map_or(after, |(_, after)| after);
         }
         bytes
@@ -341,18 +343,26 @@ fn hash_encoded(piece: &[u8], (percent, foreign): (bool, bool)) -> Result<(u32, 
     if foreign && std::str::from_utf8(&bytes).is_err() {
         return Err(PathFault::NotUtf8);
     }
-    bytes.split(|byte| *byte == b'/').try_for_each(check_part)?;
+    check_parts(&bytes)?;
     let rest = worn(&bytes);
     let hash = if foreign { folded_hash(&folded(rest)) } else { folded_hash(rest) };
     Ok((hash, rest.len() < bytes.len()))
 }
 
+/// Checks what is between the slashes of a segment. Behind the first there may be nothing, as in the URL `https://host/`: a
+/// server that parts the path there takes several slashes for one, or for an end.
+fn check_parts(bytes: &[u8]) -> Result<(), PathFault> {
+    let mut parts = bytes.split(|byte| *byte == b'/');
+    check_part(parts.next().unwrap_or_default())?;
+    parts.filter(|part| !part.is_empty()).try_for_each(check_part)
+}
+
 /// Refuses a part between slashes of which some server would leave nothing, or a dot segment.
 fn check_part(part: &[u8]) -> Result<(), PathFault> {
-    match head(part).iter().all(|byte| matches!(byte, b'.' | b' ')) {
-        true if part.is_empty() => Err(PathFault::EmptySegment),
-        true => Err(PathFault::DotSegment),
-        false => Ok(()),
+    match worn(part) {
+        [] if part.is_empty() => Err(PathFault::EmptySegment),
+        [] => Err(PathFault::DotSegment),
+        _ => Ok(()),
     }
 }
 
@@ -361,8 +371,8 @@ fn head(bytes: &[u8]) -> &[u8] {
     bytes.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default()
 }
 
-/// What the most careless server leaves of a segment: nothing from `?` or `#` on, no spaces in front, and neither dots
-/// nor spaces behind.
+/// What the most careless server leaves of a segment: nothing from `?` or `#` on, no blanks in front, and neither dots
+/// nor blanks behind. Blanks are those of every script, and characters that show nothing.
 pub(super) fn worn(bytes: &[u8]) -> &[u8] {
     let mut rest = head(bytes);
     while let [b' ', after @ ..] = rest {
@@ -371,5 +381,10 @@ pub(super) fn worn(bytes: &[u8]) -> &[u8] {
     while let [before @ .., b'.' | b' '] = rest {
         rest = before;
     }
-    rest
+    match rest {
+        [0x80..=0xFF, ..] | [.., 0x80..=0xFF] => std::str::from_utf8(rest).map_or(rest, |text| {
+            text.trim_start_matches(is_blank).trim_end_matches(|letter| letter == '.' || is_blank(letter)).as_bytes()
+        }),
+        _ => rest,
+    }
 }

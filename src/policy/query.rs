@@ -1,14 +1,23 @@
 //! The query of a request against the ruled parameters: what is ambiguous, what is denied, and which scopes its members ask for.
+//!
+//! A pair within a value counts as well (`next=https%3A%2F%2Fhost%2F%3Fa%3D1%26include%3Dlists`): gateways that hand a query
+//! over decoded, such as Amazon's to a function, and the adapters that join it again without encoding it make `include` a
+//! parameter of its own, and so does whatever decodes a query before it parts it. Nothing tells a URL that is meant as a
+//! value from one that is meant to smuggle a parameter, so it is refused where it names a ruled one; in another encoding,
+//! such as base64url, it passes.
+
+mod overrides;
 
 use std::collections::HashSet;
 
 use smallvec::SmallVec;
 
-use super::lenient::{self, Bytes};
+use super::lenient::Bytes;
 use super::octets::{decoded_form, has_escape, shown};
-use super::parameter::{List, Parameter, Parameters, Reading, RouteRule, begins_with_ornament};
+use super::parameter::{List, Parameter, Parameters, Reading, RouteRule};
 use super::route::Route;
 use super::scope::ScopeSet;
+pub(super) use overrides::has_override;
 
 /// So many distinct members are compared one by one; beyond that a table knows them, which costs an allocation each.
 const FEW: usize = 16;
@@ -57,23 +66,6 @@ pub(super) enum QueryFaultKind {
     Parameter,
 }
 
-/// Whether a query has `_method`, in any spelling that a lenient parser would take for it.
-pub(super) fn has_method_override(query: &[u8]) -> bool {
-    let is_method = |name: &[u8]| {
-        let could_be = name.first().is_some_and(|first| matches!(first, b'_' | b'-') || begins_with_ornament(*first));
-        let reads_so = |key: &[u8]| (lenient::beginnings(key).next() == Some(b"_method")).then_some(());
-        could_be && lenient::read(decoded_form(name).collect(), reads_so).is_some()
-    };
-    pairs(query).any(|pair| is_method(name_and_value(pair).0) || hidden_names(pair, is_method))
-}
-
-/// Whether a query has a ruled parameter or a method override, in any reading of it.
-pub(super) fn says_anything(parameters: &Parameters, query: &[u8]) -> bool {
-    let is_ruled = |name: &[u8]| parameters.read(name) != Reading::Unruled;
-    has_method_override(query)
-        || pairs(query).any(|pair| is_ruled(name_and_value(pair).0) || hidden_names(pair, is_ruled))
-}
-
 /// Holds a query against the declared parameters and the rules of a route. `None`: it has none of them.
 pub(super) fn examine(parameters: &Parameters, route: &Route, query: &[u8]) -> Option<Box<QueryReport>> {
     if parameters.is_empty() {
@@ -98,15 +90,16 @@ fn read_pair(parameters: &Parameters, route: &Route, pair: &[u8]) -> Reading {
     let reading = parameters.read(name);
     let mut hidden = None;
     let is_ruled = |other: &[u8]| {
-        if let Reading::Ruled(at) | Reading::Lookalike(at) = parameters.read(other) {
-            hidden = Some(at);
-        }
+        hidden = ruled_by(parameters, other);
         hidden.is_some()
     };
-    if hidden_names(pair, is_ruled)
+    if has_hidden_pair(pair, is_ruled)
         && let Some(at) = hidden
     {
         return Reading::Lookalike(at);
+    }
+    if reading == Reading::Unruled {
+        return parameters.merged(name, value).map_or(reading, Reading::Lookalike);
     }
     if let Reading::Ruled(at) = reading {
         let cut_short = value.contains(&b';') && route.rule(at).is_some_and(RouteRule::has_rest);
@@ -115,6 +108,21 @@ fn read_pair(parameters: &Parameters, route: &Route, pair: &[u8]) -> Reading {
         }
     }
     reading
+}
+
+/// The ruled parameter that some parser would read a pair as.
+fn ruled_by(parameters: &Parameters, pair: &[u8]) -> Option<usize> {
+    let (name, value) = name_and_value(pair);
+    match parameters.read(name) {
+        Reading::Ruled(at) | Reading::Lookalike(at) => Some(at),
+        Reading::Unruled => parameters.merged(name, value),
+    }
+}
+
+/// Whether a query has a ruled parameter or asks for another method, in any reading of it.
+pub(super) fn says_anything(parameters: &Parameters, query: &[u8]) -> bool {
+    let is_ruled = |pair: &[u8]| ruled_by(parameters, pair).is_some();
+    has_override(parameters, (b"", query)) || pairs(query).any(|pair| is_ruled(pair) || has_hidden_pair(pair, is_ruled))
 }
 
 /// Adds up what the members ask for, until one is denied.
@@ -180,14 +188,13 @@ fn name_and_value(pair: &[u8]) -> (&[u8], &[u8]) {
     (name, rest.get(1..).unwrap_or_default())
 }
 
-/// The names in a pair that some parsers see and others do not: those behind a `;`, and those behind an encoded `&`, `;` or
-/// `=`, for servers that decode a query before they part it.
-fn hidden_names(pair: &[u8], mut is_found: impl FnMut(&[u8]) -> bool) -> bool {
+/// Whether one of the pairs in a pair is found that some parsers see and others do not: those behind a `;`, and those behind
+/// an encoded `&`, `;` or `=`, for servers that decode a query before they part it.
+fn has_hidden_pair(pair: &[u8], mut is_found: impl FnMut(&[u8]) -> bool) -> bool {
     let (name, _) = name_and_value(pair);
     if pair.contains(&b';') {
         let seen = usize::from(!name.contains(&b';'));
-        let mut pieces = pair.split(|byte| *byte == b';').skip(seen);
-        if pieces.any(|piece| is_found(name_and_value(piece).0)) {
+        if pair.split(|byte| *byte == b';').skip(seen).any(&mut is_found) {
             return true;
         }
     }
@@ -198,9 +205,8 @@ fn hidden_names(pair: &[u8], mut is_found: impl FnMut(&[u8]) -> bool) -> bool {
     for _ in 1..=3 {
         name = decoded_form(&name).collect();
         pair = decoded_form(&pair).collect();
-        let cut = name_and_value(&name).0;
         let mut behind = pair.split(|byte| matches!(byte, b'&' | b';')).skip(1);
-        if (cut.len() < name.len() && is_found(cut)) || behind.any(|piece| is_found(name_and_value(piece).0)) {
+        if (name.contains(&b'=') && is_found(&name)) || behind.any(&mut is_found) {
             return true;
         }
         if !pair.contains(&b'%') {

@@ -59,7 +59,10 @@ fn of_near_miss(decision: &Decision<'_>, (leaf, near): (LeafId, NearMiss)) -> St
             format!("The path is that of a route but for {}; send it as the route writes it.", near.as_str())
         }
         (NearMiss::FormatSuffix, _) => format!(
-            "Some servers take a format suffix such as .json off and would read the path as {template}; send the path as the route writes it."
+            "Some servers take a format suffix such as .json off and would read the path as {template}; send the path as that route writes it, or let the policy have a route for this very path."
+        ),
+        (NearMiss::PathInfo, _) => format!(
+            "Some servers run {template} for the path and hand it what stands behind; send the path as that route writes it, or let the policy have a route for this very path."
         ),
         (NearMiss::FinalSlash, true) => {
             format!("The policy has {template} with a final slash, and not without; send the path with it.")
@@ -88,11 +91,17 @@ fn of_query(decision: &Decision<'_>, fault: &QueryFault, route: &Route) -> Strin
     let member = fault.member.as_deref().unwrap_or_default();
     match fault.kind {
         QueryFaultKind::Ambiguous => match lookalike(decision) {
-            Some(name) => format!(
-                "The query has {name}, which only some servers would read as {parameter}; write {parameter} as it stands here."
-            ),
+            Some((name, could_be_another)) => {
+                let declared = match could_be_another {
+                    true => format!(", or declare {name} in the policy if it is a parameter of its own"),
+                    false => String::new(),
+                };
+                format!(
+                    "The query has {name}, which only some servers would read as {parameter}; write {parameter} as it stands here{declared}."
+                )
+            }
             None => format!(
-                "The query has {parameter} behind a ; or with a value that servers read differently; part parameters with & and encode the value once."
+                "Only some servers would find {parameter} in the query, or read its value so: behind a ; or an encoded &, encoded twice, or in the value of a shorter name; leave that out, or send it in another form, such as base64url."
             ),
         },
         QueryFaultKind::Member => match near_member(decision, fault, route) {
@@ -107,12 +116,14 @@ fn of_query(decision: &Decision<'_>, fault: &QueryFault, route: &Route) -> Strin
     }
 }
 
-/// The first name in the query that only lenient parsers would take for a ruled one, as it was sent.
-fn lookalike(decision: &Decision<'_>) -> Option<String> {
+/// The first name in the query that only lenient parsers would take for a ruled one, as it was sent, and whether it could be
+/// declared itself.
+fn lookalike(decision: &Decision<'_>) -> Option<(String, bool)> {
     let pieces = decision.target.query()?.split(|byte| matches!(byte, b'&' | b';'));
     let mut names = pieces.map(|piece| piece.split(|byte| *byte == b'=').next().unwrap_or_default());
-    let is_one = |name: &&[u8]| matches!(decision.policy.parameters.read(name), Reading::Lookalike(_));
-    names.find(is_one).map(shown)
+    let parameters = &decision.policy.parameters;
+    let is_one = |name: &&[u8]| matches!(parameters.read(name), Reading::Lookalike(_));
+    names.find(is_one).map(|name| (shown(name), parameters.could_hold(name)))
 }
 
 /// The member that the route takes and that was meant, if one is near.

@@ -139,7 +139,7 @@ impl Access {
 }
 
 /// The scopes that a route asks for.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Requirement {
     /// Each of these must be held.
     pub all_of: ScopeSet,

@@ -1,5 +1,14 @@
+//! What servers read out of a dot in a segment.
+//!
 //! Format suffixes: Rails, Django REST framework and older Spring take `/things/export.json` for `/things/export`, asked
-//! for as JSON, and some of them `export.tar.gz`, too. So the end of a path has a second reading.
+//! for as JSON, and some of them `export.tar.gz`, too. So the end of a path has a second reading. No list of formats would
+//! do: Rails takes anything without a dot for one (`(.:format)` is a part of every route), Spring before 5.3 anything at
+//! all, Django REST framework letters and digits. So `/users/john.doe` is `/users/john` to each of these, and
+//! `/versions/v1.2.3` is `/versions/v1` to Spring. Beside such a literal they are denied, unless both routes ask for the
+//! same; what else is meant can be written as a route of its own, which beats both.
+//!
+//! Scripts: PHP, CGI and ASP run `/admin.php` for `/admin.php/x`, and tell it the rest. Servers that choose the script by
+//! a name which the path does not have (`/admin/x` for `admin.php`) are beyond what a policy can know.
 
 /// What is before each dot of a segment, where something is on both sides of it, the longest first.
 fn stems(segment: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -23,6 +32,18 @@ pub(super) fn same_stem(segment: &[u8], literal: &[u8]) -> bool {
 /// Whether a segment is a format and nothing before it, as in `/things/.json`: the path before it to some servers.
 pub(super) fn is_format(segment: &[u8]) -> bool {
     matches!(segment, [b'.', format @ ..] if !format.is_empty() && format.iter().all(u8::is_ascii_alphanumeric))
+}
+
+/// Whether a literal is named like a script that gets what stands behind it in the path.
+pub(super) fn is_script(literal: &[u8]) -> bool {
+    const SCRIPTS: [&str; 19] = [
+        "asmx", "asp", "ashx", "aspx", "axd", "cfc", "cfm", "cfml", "cgi", "exe", "fcgi", "lua", "phar", "php",
+        "phtml", "pl", "py", "rb", "svc",
+    ];
+    let Some(dot) = literal.iter().rposition(|byte| *byte == b'.').filter(|dot| *dot > 0) else { return false };
+    let end = literal.get(dot + 1..).unwrap_or_default().to_ascii_lowercase();
+    let is_php = || end.strip_prefix(b"php").is_some_and(|version| version.iter().all(u8::is_ascii_digit));
+    SCRIPTS.iter().any(|script| script.as_bytes() == end) || is_php()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::octets::shown;
 use super::path::{JudgedPath, PathFault};
-use super::route::{Access, Route};
+use super::route::Route;
 use super::trie::{Found, LeafId, NearMiss};
 use super::{Denial, Policy, query};
 
@@ -75,7 +75,7 @@ impl<'t> Target<'t> {
         target.authority = parts.authority;
         target.path = parts.path;
         target.query = parts.query;
-        if parts.query.is_some_and(query::has_method_override) {
+        if parts.query.is_some_and(|query| query::has_override(&policy.parameters, (request.method, query))) {
             return Err(Denial::MethodOverride);
         }
         let judged = JudgedPath::judge(parts.path).map_err(Denial::AmbiguousPath)?;
@@ -96,49 +96,56 @@ impl<'t> Target<'t> {
             return Err(PathFault::EncodedSlash);
         }
         match self.policy.trie.find(path) {
-            Found::Leaf(leaf) => {
-                let chosen = self.policy.trie.methods(leaf).choose(self.method);
-                self.route = chosen.and_then(|id| self.policy.route(id));
-            }
-            // Encoding hides which of two templates is meant; the others say which the path is and which it nearly is.
-            Found::NearMiss(leaf, NearMiss::Encoding) => self.near_miss = Some((leaf, NearMiss::Encoding)),
-            Found::NearMiss(leaf, near) => match self.open_whatever_is_meant(path, leaf) {
+            Found::Leaf(leaf) => self.route = self.policy.route_at(leaf, self.method),
+            Found::NearMiss(leaf, near) => match self.alike_whatever_is_meant(path) {
                 Some(route) => self.route = Some(route),
                 None => self.near_miss = Some((leaf, near)),
             },
             Found::Nothing => {}
         }
-        self.stray_slash =
-            has_slash && !(self.route.is_some_and(Route::allows_encoded_slash) && self.is_one_segment(path));
+        self.stray_slash = has_slash
+            && !self.route.is_some_and(|route| route.allows_encoded_slash() && self.is_one_segment(path, route));
         if self.stray_slash {
             self.route = None;
         }
         Ok(())
     }
 
-    /// The route that the path has apart from what some servers would take it for, where anyone may call both.
-    fn open_whatever_is_meant(&self, path: &JudgedPath<'t>, meant: LeafId) -> Option<&'t Route> {
-        let trie = &self.policy.trie;
-        let open = |leaf: LeafId| {
-            let id = trie.methods(leaf).choose(self.method)?;
-            self.policy.route(id).filter(|route| route.access() == Access::Anyone && route.credential().is_none())
-        };
-        open(meant)?;
-        open(trie.find_exactly(path)?)
+    /// The route that the path has letter by letter, where each that some server would take it for asks for the same.
+    fn alike_whatever_is_meant(&self, path: &JudgedPath<'t>) -> Option<&'t Route> {
+        let policy = self.policy;
+        let mut first = None;
+        let mut own = None;
+        for (leaf, is_exact) in policy.trie.readings(path) {
+            let route = policy.route_at(leaf, self.method)?;
+            if !policy.are_alike(first.get_or_insert(route), route) {
+                return None;
+            }
+            if is_exact {
+                own = Some(route);
+                break;
+            }
+        }
+        let own = own?;
+        if path.is_needlessly_encoded() {
+            let (leaf, _) = policy.trie.find_raw(path).filter(|(_, near)| near.is_none())?;
+            policy.route_at(leaf, self.method).filter(|raw| policy.are_alike(own, raw))?;
+        }
+        Some(own)
     }
 
-    /// Whether no server that decodes a slash before it parts the path would find a template that says more of it than a
-    /// wildcard which begins before that slash.
-    fn is_one_segment(&self, path: &JudgedPath<'t>) -> bool {
+    /// Whether no server that decodes a slash before it parts the path would find a route that asks for something else:
+    /// only ones that ask for the same, or what is left for paths that no template is about.
+    fn is_one_segment(&self, path: &JudgedPath<'t>, route: &Route) -> bool {
         let parted = path.with_slashes_decoded();
         let Ok(parted) = JudgedPath::judge(&parted) else { return false };
-        match self.policy.trie.find(&parted) {
-            Found::Leaf(leaf) | Found::NearMiss(leaf, _) => {
-                let wildcard = self.policy.template_at(leaf).split_once("/{*");
-                wildcard.is_some_and(|(front, _)| front.matches('/').count() <= path.segments_before_encoded_slash())
-            }
-            Found::Nothing => true,
-        }
+        let readings = self.policy.trie.readings(&parted);
+        let meant = readings.iter().position(|(_, is_exact)| *is_exact).map_or(readings.len(), |at| at + 1);
+        let is_harmless = |leaf: LeafId| {
+            let alike = |other: &Route| self.policy.are_alike(route, other);
+            self.policy.route_at(leaf, self.method).is_some_and(alike) || self.policy.is_catch_all(leaf)
+        };
+        readings.iter().take(meant).all(|(leaf, _)| is_harmless(*leaf))
     }
 
     /// The method, as sent.

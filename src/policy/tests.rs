@@ -40,6 +40,8 @@ mod sentences;
 mod sets;
 /// Templates that take paths from others without having all of their methods.
 mod shadows;
+/// Encoded slashes, and where they would lead once they are decoded.
+mod slashes;
 /// Policies and requests in few words.
 mod support;
 /// Paths that are refused, and paths that are not.

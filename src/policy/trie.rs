@@ -9,7 +9,12 @@
 //! case never leads from one template to another. What careless servers take off the ends of a segment (`admin.`,
 //! `admin%20`) counts as letter case does, and so does a final slash that the best template has not, or that it lacks.
 //! A format suffix (`export.json` for `export`) is a second reading of the last segment alone, and only where the literal
-//! ends a template there.
+//! ends a template there. What follows a script (`/admin.php/x`) is one of the script, where no template has more of it.
+//!
+//! A literal that is encoded without need is no literal at all to servers which compare before they decode. So such a path
+//! belongs to no template, unless those servers come to one that asks for the same.
+
+mod readings;
 
 use std::num::NonZeroU32;
 
@@ -19,7 +24,7 @@ use super::edges::Edges;
 use super::method::MethodTable;
 use super::octets::{folded, folded_hash};
 use super::path::{JudgedPath, Segment, worn};
-use super::suffix::literal_stem;
+use super::suffix::{is_script, literal_stem};
 use super::template::{Piece, Template};
 
 /// How letters of literals are compared with those of paths.
@@ -99,13 +104,15 @@ pub(super) enum Found {
 /// What parts a path from a template that some servers would take it for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NearMiss {
-    /// A literal is encoded where it need not be, and servers that compare before they decode find another template.
+    /// A literal is encoded where it need not be, and servers that compare before they decode find another template or none.
     Encoding,
     /// The final slash, there or missing.
     FinalSlash,
     /// A format suffix such as `.json` at the end, there or missing.
     FormatSuffix,
-    /// A segment is a literal but for letter case, for dots and spaces at its ends, or for what follows an encoded `?` or
+    /// Segments behind a script, which it gets as its path information.
+    PathInfo,
+    /// A segment is a literal but for letter case, for dots and blanks at its ends, or for what follows an encoded `?` or
     /// `#`.
     Spelling,
 }
@@ -118,7 +125,8 @@ impl NearMiss {
             Self::Encoding => "percent-encoding that nothing needs",
             Self::FinalSlash => "the final slash",
             Self::FormatSuffix => "a format suffix such as .json, which some servers take off",
-            Self::Spelling => "letter case, dots and spaces at the ends of a segment, or an encoded ? or #",
+            Self::PathInfo => "what stands behind the script, which some servers hand to it",
+            Self::Spelling => "letter case, dots and blanks at the ends of a segment, or an encoded ? or #",
         }
     }
 }
@@ -128,8 +136,6 @@ impl NearMiss {
 enum Reader {
     /// It decodes segments before it compares them, as policies do.
     Decoding,
-    /// As policies do, and it takes nothing for what it nearly is.
-    Exact,
     /// It compares literals with the bytes as sent, and decodes what parameters take.
     Raw,
 }
@@ -186,15 +192,14 @@ impl Trie {
         }
     }
 
-    /// The template that a path belongs to where every difference counts.
-    pub(super) fn find_exactly(&self, path: &JudgedPath<'_>) -> Option<LeafId> {
-        self.first_below((ROOT, Reader::Exact), path, 0).filter(|(_, near)| near.is_none()).map(|(leaf, _)| leaf)
+    /// The template that servers find which compare literals before they decode, and what parts the path from it.
+    pub(super) fn find_raw(&self, path: &JudgedPath<'_>) -> Option<Candidate> {
+        self.first_below((ROOT, Reader::Raw), path, 0)
     }
 
-    /// Whether servers that compare literals before they decode would find another template.
+    /// Whether those servers would not find `leaf`.
     fn has_other_reading(&self, path: &JudgedPath<'_>, leaf: LeafId) -> bool {
-        path.is_needlessly_encoded()
-            && self.first_below((ROOT, Reader::Raw), path, 0).is_some_and(|(other, _)| other != leaf)
+        path.is_needlessly_encoded() && self.find_raw(path).is_none_or(|(other, _)| other != leaf)
     }
 
     /// The first candidate at or below `node` for the segments from `at` on. It goes no deeper than the longest template.
@@ -202,7 +207,7 @@ impl Trie {
         let (node, reader) = place;
         let here = self.node(node)?;
         let Some(segment) = path.segment(at) else {
-            return here.ends(path).filter(|(_, near)| reader != Reader::Exact || near.is_none());
+            return here.ends(path);
         };
         let mut near = None;
         let is_literal = reader != Reader::Raw || !segment.is_needlessly_encoded();
@@ -216,15 +221,15 @@ impl Trie {
                             return found;
                         }
                     }
-                    Some(false) if reader != Reader::Exact => lookalikes.push(child),
-                    Some(false) | None => {}
+                    Some(false) => lookalikes.push(child),
+                    None => {}
                 }
             }
             near = (!lookalikes.is_empty()).then_some(NearMiss::Spelling);
             let mut below = lookalikes.into_iter().map(|child| self.first_below((child, reader), path, at + 1));
             let spelled = below.find_map(|found| found.map(|(leaf, _)| (leaf, near)));
-            let suffixed = || self.with_other_suffix(node, path, at).filter(|_| reader != Reader::Exact);
-            if let found @ Some(_) = spelled.or_else(suffixed) {
+            let resembling = || self.with_other_suffix(node, path, at).or_else(|| self.script(node, path, at));
+            if let found @ Some(_) = spelled.or_else(resembling) {
                 return found;
             }
         }
@@ -253,6 +258,18 @@ impl Trie {
         })
     }
 
+    /// The template that ends in a script which this segment is, where the path goes on behind it.
+    fn script(&self, node: NodeId, path: &JudgedPath<'_>, at: usize) -> Option<Candidate> {
+        path.segment(at + 1)?;
+        let segment = path.segment(at)?;
+        let mut scripts = self.edges.matching(node, segment.hash());
+        scripts.find_map(|(child, literal)| {
+            let child = self.node(child)?;
+            let leaf = child.end.or(child.end_with_slash)?;
+            (is_script(worn(literal)) && segment.reads_like(literal)).then_some((leaf, Some(NearMiss::PathInfo)))
+        })
+    }
+
     /// Whether a segment is a literal: to this policy (`true`), to servers that tell less apart (`false`), or to none.
     fn reading(&self, segment: &Segment<'_>, literal: &[u8]) -> Option<bool> {
         let exact = match self.case {
@@ -260,33 +277,6 @@ impl Trie {
             PathCase::Sensitive => segment.equals(literal),
         };
         (exact || segment.reads_like(literal)).then_some(exact)
-    }
-
-    /// Every leaf whose shape the path has, in the order of precedence, whatever beats it.
-    pub(super) fn all(&self, path: &JudgedPath<'_>) -> Vec<LeafId> {
-        let mut found = Vec::new();
-        self.collect_below((ROOT, 0), path, &mut found);
-        found
-    }
-
-    fn collect_below(&self, place: (NodeId, usize), path: &JudgedPath<'_>, found: &mut Vec<LeafId>) {
-        let (id, at) = place;
-        let Some(node) = self.node(id) else { return };
-        let Some(segment) = path.segment(at) else {
-            found.extend(node.ends(path).map(|(leaf, _)| leaf));
-            return;
-        };
-        for (child, literal) in self.edges.matching(id, segment.hash()) {
-            if segment.reads_like(literal) {
-                self.collect_below((child, at + 1), path, found);
-            }
-        }
-        let suffixed = self.with_other_suffix(id, path, at).map(|(leaf, _)| leaf);
-        found.extend(suffixed.filter(|leaf| !found.contains(leaf)));
-        if let Some(child) = node.parameter {
-            self.collect_below((child, at + 1), path, found);
-        }
-        found.extend(node.wildcard);
     }
 
     fn node(&self, id: NodeId) -> Option<&Node> {

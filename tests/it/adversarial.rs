@@ -43,6 +43,11 @@ routes:
   POST /admin/keys: admin:read
   GET /files/{name}: { scopes: things:read, encoded_slash: allow }
   PUT /files/{name}: things:write
+  GET /shut/{name}: { scopes: things:read, encoded_slash: allow }
+  ANY /shut/{*rest}: { auth: deny }
+  GET /report.php: admin:read
+  GET /same/export: things:read
+  GET /same/{id}: things:read
   GET /reports/{year}/summary: things:read
   GET /reports/2026/{name}: admin:read
   GET /open: { auth: anyone }

@@ -164,3 +164,34 @@ fn what_the_rest_asks_for_counts_in_each_part_of_a_dotted_member() {
         assert_eq!(ask(member, &["rest:read", "a:read"]), "query_not_allowed", "{member}");
     }
 }
+
+#[test]
+fn a_pair_that_qs_merges_into_a_ruled_parameter_is_ambiguous() {
+    let gate = ruling("expand[secret]", List::None);
+    for query in [
+        "expand[a]=1&expand=secret",
+        "expand=secret&expand[a]=1",
+        "expand=%73ecret",
+        "e%78pand=secret",
+        "Expand=Secret",
+        "expand=+secret",
+        "expand[]=secret",
+        "a=1%26expand=secret",
+        "a;expand=secret",
+        "expand%3Dsecret",
+    ] {
+        assert_eq!(ask(&gate, query), "ambiguous_query", "{query}");
+    }
+    for query in
+        ["expand=other", "expand[a]=secret", "expand=", "expand", "expand=secrets", "other=secret", "a.expand=secret"]
+    {
+        assert_eq!(ask(&gate, query), "allow", "{query}");
+    }
+    let nested = ruling("a[b][c]", List::None);
+    assert_eq!(ask(&nested, "a[b]=c"), "ambiguous_query");
+    assert_eq!(ask(&nested, "a=b&a[x]=c&b=c"), "allow");
+    let both = Draft::new().parameter("expand", (List::Comma, false)).parameter("expand[secret]", (List::None, false));
+    let rule = vec![("expand".to_owned(), RuleSpec::Own(vec![("secret".to_owned(), MemberSpec::Allow)]))];
+    let both = both.spec(RouteSpec { query: rule, ..written("GET /p") }).finish();
+    assert_eq!(ask(&both, "expand=secret"), "allow", "it is ruled by its own name");
+}

@@ -125,7 +125,10 @@ fn parameters_that_are_not_declared_pass_untouched() {
     for query in [
         "includes=x",
         "xinclude=1",
-        "x[include]=1",
+        "x[includes]=1",
+        "options.includes=1",
+        "include-all:x=1",
+        "__include=1",
         "x[0:1:0]=1",
         "fields[list]=a",
         "inclu-de=1",
@@ -135,6 +138,67 @@ fn parameters_that_are_not_declared_pass_untouched() {
         "page[size]=1",
         "%252525252569nclude=x",
     ] {
+        assert_eq!(gate.ask(&format!("GET /p?{query}"), &[]), "allow", "{query}");
+    }
+}
+
+#[test]
+fn a_ruled_name_behind_what_is_no_part_of_it_is_ambiguous() {
+    let gate = include();
+    for query in [
+        "options.include=lists",
+        "options[include]=lists",
+        "a.b.include=lists",
+        "a[b][include][0]=lists",
+        "options.include.x=lists",
+        "Options.Include=lists",
+        "options%2Einclude=lists",
+        "options%5Binclude%5D=lists",
+        "options%255Binclude%255D=lists",
+        "options%u002einclude=lists",
+        "options.+include=lists",
+        "_include=on",
+        "_Include=on",
+        "%5Finclude=on",
+        "_options.include=on",
+        "options._include=on",
+        "include:iterate=lists",
+        "include%3Aiterate=lists",
+        "_include:recurse=lists",
+        "options.include:x=lists",
+        "a=1;options.include=lists",
+        "a=1%26options.include=lists",
+    ] {
+        assert_eq!(gate.ask_full(&format!("GET /p?{query}")), "ambiguous_query", "{query}");
+        assert_eq!(gate.ask_full(&format!("GET /bare?{query}")), "ambiguous_query", "{query}");
+    }
+    assert_eq!(gate.ask("GET /p/1&options.include=x", &[]), "ambiguous_path");
+}
+
+#[test]
+fn a_name_that_another_is_read_as_passes_where_it_is_declared_itself() {
+    let rule = |name: &str| (name.to_owned(), RuleSpec::Own(vec![("*".to_owned(), MemberSpec::Allow)]));
+    let names = ["include", "options.include", "_include", "include:iterate", "_include:iterate", "filter[include]"];
+    let draft = names.iter().fold(Draft::new(), |draft, name| draft.parameter(name, (List::Comma, false)));
+    let query = names.iter().map(|name| rule(name)).collect();
+    let gate = draft.spec(RouteSpec { query, ..written("GET /p") }).finish();
+    for name in names {
+        assert_eq!(gate.ask(&format!("GET /p?{name}=x"), &[]), "allow", "{name}");
+        let capital = name.to_uppercase();
+        assert_eq!(gate.ask(&format!("GET /p?{capital}=x"), &[]), "ambiguous_query", "{capital}");
+    }
+    for name in ["other.include", "include:x", "_include:x", "_include:iterate:x", "filter[x][include]"] {
+        assert_eq!(gate.ask(&format!("GET /p?{name}=x"), &[]), "ambiguous_query", "{name}");
+    }
+}
+
+#[test]
+fn a_url_as_a_value_is_refused_where_a_pair_in_it_names_a_ruled_parameter() {
+    let gate = ruled("include", (List::Comma, false), &[("lists", MemberSpec::Allow)]);
+    let asked = "GET /p?next=https%3A%2F%2Fx%2F%3Fa%3D1%26include%3Dlists";
+    assert_eq!(gate.ask(asked, &[]), "ambiguous_query");
+    assert!(gate.explain(asked, &[]).trace.reason.contains("behind a ; or an encoded &"));
+    for query in ["next=https%3A%2F%2Fx%2F%3Finclude%3Dlists%26a%3D1", "next=aHR0cHM6Ly94Lz9hPTEmaW5jbHVkZT1saXN0cw"] {
         assert_eq!(gate.ask(&format!("GET /p?{query}"), &[]), "allow", "{query}");
     }
 }
@@ -174,6 +238,11 @@ fn a_star_opens_the_rest_but_nothing_that_reads_like_a_listed_member() {
         "a.b.c",
         "%C2%A0secret",
         "secret%E2%80%83",
+        "secret%E2%80%8B",
+        "%E2%81%A0secret",
+        "sec%C2%ADret",
+        "%E3%80%80secret",
+        "x.secret%EF%B8%8F",
         "%EF%BB%BFsecret",
         "%01secret",
         "secret%1F",

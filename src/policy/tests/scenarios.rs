@@ -137,7 +137,7 @@ fn scopes() -> impl Strategy<Value = Vec<String>> {
 }
 
 fn route() -> impl Strategy<Value = RouteSpec> {
-    let piece = select(vec!["a", "b", "admin", "{p}", "{q}", "a", "{p}", "b.csv", "v1.0"]);
+    let piece = select(vec!["a", "b", "admin", "{p}", "{q}", "a", "{p}", "b.csv", "v1.0", "c.php"]);
     let end = select(vec!["", "", "", "/", "/{*rest}"]);
     let template = (vec(piece, 0..4), end).prop_map(|(pieces, end)| match (pieces.is_empty(), end) {
         (true, "") => "/".to_owned(),
@@ -199,9 +199,10 @@ fn segment() -> impl Strategy<Value = &'static str> {
         30 => select(vec!["a", "b", "admin", "one", "two", "one"]),
         12 => select(vec!["A", "Admin", "B", "%61", "a%64min", "%41dmin", "ADMIN", "%25", "a%2Fb", "a%2fone", "admin%3Fa%2Fb", "a%23%2Fb", "admin.", "a%20",
                          "%20b", "admin%3Fx", "a%23", "%23a", "admin%2e%20", "B.", "a.json", "b.7", "b.csv",
-                         "B%2ecsv", "admin.xml%20", "v1", "v1.0", "v1.1", "v1.0.json", "b.json.csv", "one%3Finclude=x", "a%3Fc%26_method%3DPUT", "one%3Fc=d", "one&include=x", "a%26c", "b.tar.gz", ".json"]),
+                         "B%2ecsv", "admin.xml%20", "v1", "v1.0", "v1.1", "v1.0.json", "b.json.csv", "one%3Finclude=x", "a%3Fc%26_method%3DPUT", "one%3Fc=d", "one&include=x", "a%26c", "b.tar.gz", ".json",
+                         "c.php", "C.php", "c.php", "a%C2%A0", "%E2%80%8Badmin", "%E3%80%80a.", "one&method=PUT", "one%2F%2Fb%2F", "a%2F", "one%2Fa"]),
         1 => select(vec!["..", "%2e", "..%2F", "", "a;b", "a%3bb", "%2541", "%00", "a%5C", "a%", "%zz", ".",
-                         "...", "..%3f", "%20..", "%20", "%c0%ae", "%2F", "a%2F", "a%2f%2fb", "%7f", "%0a"]),
+                         "...", "..%3f", "%20..", "%20", "%c0%ae", "%2F", "%2Fa", "..%C2%A0", "%E2%80%8B", "a%2F%C2%A0", "%7f", "%0a"]),
     ]
 }
 
@@ -217,11 +218,13 @@ fn query() -> impl Strategy<Value = String> {
         1 => select(vec!["include[]", "include[0]", "Include", "include+", "+include", "include%C2%A0", "%EF%BB%BFinclude", "include%1C", "_method%1F", "c=d%26include", "include%3Dx%26c", "c=d%2526_method", "$include", "incl%75de%5B%5D", "include%00",
                          "inc%256Cude", "inc%25256cude", "inc%2525256cude", "x;include", "include;x", "include[x]", "INCLUDE[1][]", "_method", "%5Fmethod", "[include]",
                          "]include", "include[x", "include.x", "include%00x", "incl%2575de%00", ".include", "x[include]", "include]",
-                         "%u0069nclude", "%C4%B0nclude", "inc[lude", "inc-lude", ".method", "[_method]", "+method", "_method%00x", "?include"]),
+                         "%u0069nclude", "%C4%B0nclude", "inc[lude", "inc-lude", ".method", "[_method]", "+method", "_method%00x", "?include",
+                         "options.include", "x[y].include", "include:iterate", "_include", "_include:x", "x.include:y", "include.x:y", ":include", "include%E2%80%8B",
+                         "_HttpMethod", "x-http-method-override", "method", "$httpMethod", "m%65thod"]),
     ];
     let member = prop_oneof![
         10 => select(vec!["x", "y", "x.y", "zed", "other", "y.x", "x.y.zed", ""]),
-        3 => select(vec!["X", "x+", "x%C2%A0", "%1Cx", "%01x", "x%A0", "x=y", "x:y", "-x", "x[y]", "*", "%78", "zed%20", "x%2Cy", "x%252Cy", "y;x", "x.Y", "Zed", ".", "x.", "*", "%", "%2"]),
+        3 => select(vec!["X", "x+", "x%C2%A0", "%1Cx", "%01x", "x%A0", "x=y", "x:y", "-x", "x[y]", "*", "%78", "zed%20", "x%2Cy", "x%252Cy", "y;x", "x.Y", "Zed", ".", "x.", "*", "%", "%2", "x%E2%80%8B", "%C2%ADx", "PUT", "GET", "de%6Cete"]),
     ];
     let value = option::weighted(0.9, vec(member, 1..4).prop_map(|members| members.join(",")));
     let pair = (name, value).prop_map(|(name, value)| match value {

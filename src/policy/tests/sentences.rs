@@ -23,6 +23,7 @@ fn gate() -> Gate {
         })
         .route("GET /accounts/{account}", &[])
         .route("GET /carts/", &["carts:read"])
+        .route("GET /run.php", &["run"])
         .open("DELETE /x", AccessSpec::Scopes { all_of: Vec::new(), any_of })
         .finish()
 }
@@ -57,6 +58,8 @@ fn the_sentences_of_decisions() {
         ("GET /profiles/1?include=other", Caller::Known(&profiles)),
         ("GET /profiles?include=lists", Caller::Known(&profiles)),
         ("GET /profiles/1?Include=lists", Caller::Known(&profiles)),
+        ("GET /profiles/1?options.include=lists", Caller::Known(&profiles)),
+        ("GET /profiles/1?next=%2Fx%3Fa%26include=lists", Caller::Known(&profiles)),
         ("DELETE /x", Caller::Known(&nothing)),
         ("GET /closed", Caller::Known(&nothing)),
         ("GET /nowhere", Caller::Known(&nothing)),
@@ -65,6 +68,8 @@ fn the_sentences_of_decisions() {
         ("GET /profiles/", Caller::Known(&nothing)),
         ("GET /carts", Caller::Known(&nothing)),
         ("GET /health.json", Caller::Known(&nothing)),
+        ("GET /run.php/x", Caller::Known(&nothing)),
+        ("GET /p%72ofiles", Caller::Known(&nothing)),
         ("GET /accounts/other", Caller::Known(&of_account)),
         ("GET /accounts/acme", Caller::Known(&profiles)),
         ("GET /profiles", Caller::Known(&of_account)),

@@ -118,13 +118,6 @@ impl Gate {
         self.policy.judge(&request).ok()?.route().map(|route| route.label().to_owned())
     }
 
-    /// The route of a path is there and asks for no key.
-    pub(super) fn is_open_to_anyone(&self, method: &str, path: &str) -> bool {
-        let request = Request { method: method.as_bytes(), target: path.as_bytes(), override_header: false };
-        let judged = self.policy.judge(&request);
-        judged.is_ok_and(|target| target.route().is_some_and(|route| route.access() == Access::Anyone))
-    }
-
     pub(super) fn key(&self, scopes: &[&str]) -> Principal {
         key_with(Grant::Custom(self.vocabulary.intern_all(scopes.iter().copied())))
     }

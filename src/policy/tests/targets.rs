@@ -149,43 +149,9 @@ fn an_encoded_slash_is_for_the_parameters_of_a_route_that_allows_it() {
     assert_eq!(gate.ask("POST /files/a%2Fb", &[]), "ambiguous_path");
     assert_eq!(gate.ask("PUT /files/a%2Fb", &[]), "ambiguous_path");
     assert_eq!(gate.ask("GET /fil%2Fes/a", &[]), "ambiguous_path");
-    for climbing in
-        ["..%2Fa", "a%2F..", "a%2f..%2fb", "%2e%2e%2Fa", ".%2Fa", "%2F", "a%2F", "%2Fa", "a%2f%2fb", "a%2f..%3f"]
-    {
+    for climbing in ["..%2Fa", "a%2F..", "a%2f..%2fb", "%2e%2e%2Fa", ".%2Fa", "%2F", "%2Fa", "%2f%2fb", "a%2f..%3f"] {
         assert_eq!(gate.ask(&format!("GET /files/{climbing}"), &[]), "ambiguous_path", "{climbing}");
     }
-}
-
-#[test]
-fn an_encoded_slash_hides_no_literal_before_an_encoded_question_mark() {
-    let gate = Draft::new()
-        .route("GET /admin", &["admin"])
-        .spec(RouteSpec { encoded_slash: true, ..written("GET /{name}") })
-        .finish();
-    assert_eq!(gate.ask("GET /a%2Fb%3Fc", &[]), "allow");
-    for segment in ["admin%3Fa%2Fb", "admin%23%2Fb", "Admin%3fa%2fb", "%20admin.%3F%2Fb"] {
-        let request = format!("GET /{segment}");
-        assert_eq!(gate.ask_full(&request), "ambiguous_path", "{segment}: a server may read /admin");
-        assert_eq!(gate.explain(&request, &[]).near_miss, Some(NearMiss::Spelling), "{segment}");
-    }
-}
-
-#[test]
-fn without_a_key_an_encoded_slash_does_not_tell_which_routes_there_are() {
-    let gate = Draft::new()
-        .spec(RouteSpec { encoded_slash: true, ..written("GET /files/{name}") })
-        .route("GET /shut/{name}", &[])
-        .open("GET /open/{name}", AccessSpec::Anyone)
-        .finish();
-    for path in ["/files/a%2Fb", "/shut/a%2Fb", "/none/a%2Fb", "/open/a%2Fb"] {
-        assert_eq!(gate.ask_as(&format!("GET {path}"), &Caller::Anonymous), "missing_key", "{path}");
-    }
-    assert_eq!(gate.ask("GET /files/a%2Fb", &[]), "allow");
-    for path in ["/shut/a%2Fb", "/none/a%2Fb", "/open/a%2Fb"] {
-        assert_eq!(gate.ask(&format!("GET {path}"), &[]), "ambiguous_path", "{path}");
-    }
-    let without = Draft::new().open("GET /{name}", AccessSpec::Anyone).finish();
-    assert_eq!(without.ask_as("GET /a%2Fb", &Caller::Anonymous), "ambiguous_path");
 }
 
 #[test]
@@ -234,6 +200,79 @@ fn a_method_override_is_refused_before_anything_else() {
     for query in ["method=x", "my_method=x", "a=_method", "_methods=x", "x[_method]=x", "x.method=1", "-x=1"] {
         assert_eq!(gate.ask(&format!("GET /a?{query}"), &[]), "allow", "{query}");
     }
+}
+
+#[test]
+fn the_method_overrides_of_other_vendors_are_refused_too() {
+    let gate = open();
+    for query in [
+        "_HttpMethod=PATCH",
+        "_httpmethod",
+        "_http_method=PUT",
+        "X-HTTP-Method-Override=DELETE",
+        "x-http-method-override=delete",
+        "x_http_method=PUT",
+        "X-Method-Override=PUT",
+        "x.http.method=PUT",
+        "x%2Dmethod-override=PUT",
+        "x[http_method=PUT",
+        "a=1%26_HttpMethod=PATCH",
+        "a;x-http-method=PUT",
+        "method=DELETE",
+        "METHOD=delete",
+        "method[]=PUT",
+        "m%65thod=%44ELETE",
+        "method=%2544ELETE",
+        "method=+post",
+        "$httpMethod=POST",
+        "%24.httpMethod=POST",
+        "http_method=MERGE",
+        "Http-Method=OPTIONS",
+        "a=1%26method=DELETE",
+        "a=1%26method%3DDELETE",
+        "a;method=DELETE",
+        "method%3DDELETE",
+    ] {
+        assert_eq!(gate.ask(&format!("GET /a?{query}"), &[]), "method_override", "{query}");
+    }
+    assert_eq!(gate.ask("GET /a/1&method=DELETE", &[]), "ambiguous_path");
+    for query in [
+        "method=get",
+        "method=GET",
+        "method=artist.getInfo",
+        "method=",
+        "method",
+        "method=DELETED",
+        "methods=DELETE",
+        "my_method=DELETE",
+        "x=DELETE",
+        "x-method=DELETE",
+        "x-http-methods=DELETE",
+        "httpMethods=POST",
+        "http=POST",
+        "metho=PUT",
+        "h=PUT&m=PUT",
+        "a=1%26method=x",
+        "%6Detric=PUT",
+    ] {
+        assert_eq!(gate.ask(&format!("GET /a?{query}"), &[]), "allow", "{query}");
+    }
+    assert_eq!(gate.ask("PUT /a?method=PUT", &[]), "allow");
+    assert_eq!(gate.ask("PUT /a?method=GET", &[]), "method_override");
+}
+
+#[test]
+fn a_parameter_called_method_that_the_policy_rules_is_no_override() {
+    let rules = vec![("DELETE".to_owned(), MemberSpec::Allow), ("PUT".to_owned(), MemberSpec::Deny)];
+    let gate = Draft::new()
+        .parameter("method", (List::None, false))
+        .parameter("_method", (List::None, false))
+        .spec(RouteSpec { query: vec![("method".to_owned(), RuleSpec::Own(rules))], ..written("GET /logs") })
+        .finish();
+    assert_eq!(gate.ask("GET /logs?method=DELETE", &[]), "allow");
+    assert_eq!(gate.ask("GET /logs?method=PUT", &[]), "query_not_allowed");
+    assert_eq!(gate.ask("GET /logs?Method=DELETE", &[]), "method_override");
+    assert_eq!(gate.ask("GET /logs?_method=DELETE", &[]), "method_override", "which nothing but an override is called");
 }
 
 #[test]

@@ -65,6 +65,22 @@ pub const CASES: &[Case] = &[
     (b"GET /api/things/1?Include[]=secret", "ambiguous_query"),
     // Spring's binder takes the rest of `!name` for a default.
     (b"GET /api/things/1?!include=secret", "ambiguous_query"),
+    // Its field marker, ASP.NET's prefix, FHIR's modifier.
+    (b"GET /api/things/1?_include=secret", "ambiguous_query"),
+    (b"GET /api/things/1?options.include=secret", "ambiguous_query"),
+    (b"GET /api/things/1?options[include]=secret", "ambiguous_query"),
+    (b"GET /api/things/1?Options%2EInclude=secret", "ambiguous_query"),
+    (b"GET /api/things/1?a.b.user_fields[0]=email", "ambiguous_query"),
+    (b"GET /api/things/1?x.additional-fields[profile]=secret", "ambiguous_query"),
+    (b"GET /api/things/1?include:iterate=secret", "ambiguous_query"),
+    (b"GET /api/things/1?include%3Aiterate=secret", "ambiguous_query"),
+    (b"GET /api/things/1?_include:recurse=secret", "ambiguous_query"),
+    // What qs merges: a value becomes a name where its own is an object.
+    (b"GET /api/things/1?additional-fields[x]=1&additional-fields=profile", "ambiguous_query"),
+    (b"GET /api/things/1?additional-fields=profil%65", "ambiguous_query"),
+    (b"GET /api/things/1?additional-fields=other", "allow"),
+    // A URL as a value, to servers that decode a query before they part it.
+    (b"GET /api/things/1?next=https%3A%2F%2Fx%2F%3Fa%3D1%26include%3Dsecret", "ambiguous_query"),
     // A semicolon parts pairs for old Pythons, Gos, Rubies and W3C's form parsers.
     (b"GET /api/things/1?a=1;include=secret", "ambiguous_query"),
     (b"GET /api/things/1?a;include=secret", "ambiguous_query"),
@@ -81,6 +97,11 @@ pub const CASES: &[Case] = &[
     (b"GET /api/things/1?view=secret%00", "query_not_allowed"),
     (b"GET /api/things/1?view=secret%00x", "query_not_allowed"),
     (b"GET /api/things/1?view=secret%0d%0a", "query_not_allowed"),
+    (b"GET /api/things/1?view=secret%C2%A0", "query_not_allowed"),
+    (b"GET /api/things/1?view=%E2%80%8Bsecret", "query_not_allowed"),
+    (b"GET /api/things/1?view=secret%E3%80%80", "query_not_allowed"),
+    (b"GET /api/things/1?view=se%C2%ADcret", "query_not_allowed"),
+    (b"GET /api/things/1?include%E2%80%8B=secret", "ambiguous_query"),
     // A name with a bracketed word of its own.
     (b"GET /api/things/1?additional-fields[profile]=plain", "allow"),
     (b"GET /api/things/1?additional-fields%5Bprofile%5D=plain", "allow"),
@@ -119,6 +140,16 @@ pub const CASES: &[Case] = &[
     (b"GET /api/things/1?[_method]=DELETE", "method_override"),
     (b"GET /api/things/1?a;_method=DELETE", "method_override"),
     (b"GET /api/open?_method=DELETE", "method_override"),
+    // In the words of Salesforce, ASP.NET and Play, Restlet and Facebook, Google.
+    (b"POST /api/things?_HttpMethod=DELETE", "method_override"),
+    (b"GET /api/things/1?X-HTTP-Method-Override=DELETE", "method_override"),
+    (b"GET /api/things/1?x-http-method=DELETE", "method_override"),
+    (b"GET /api/things/1?x_method_override=DELETE", "method_override"),
+    (b"GET /api/things/1?method=delete", "method_override"),
+    (b"GET /api/things/1?m%65thod=PUT", "method_override"),
+    (b"GET /api/things/1?$httpMethod=PATCH", "method_override"),
+    (b"GET /api/things/1?a=1%26method=DELETE", "method_override"),
+    (b"GET /api/things/1&method=DELETE", "ambiguous_path"),
     // Bytes that no query has.
     (b"GET /api/things/1?include=\xc3\xa9", "ambiguous_path"),
     (b"GET /api/things/1?incl\xc5\xbfude=secret", "ambiguous_path"),

@@ -4,34 +4,58 @@ use super::super::super::*;
 use super::super::scenarios::Written;
 use super::{Names, decode, is_blank};
 
-/// The name of a pair, the names that a parser which splits at `;` would find in it, and those that one finds which decodes
-/// it before.
-pub(super) fn every_name(pair: &str) -> Vec<String> {
-    let name = |text: &str| text.split('=').next().unwrap_or_default().to_owned();
-    let mut names = vec![name(pair)];
+/// A pair, those that a parser which splits at `;` would find in it, and those that one finds which decodes it before.
+pub(super) fn every_pair(pair: &str) -> Vec<String> {
+    let mut pairs = vec![pair.to_owned()];
     if pair.contains(';') {
-        names.extend(pair.split(';').map(name));
+        pairs.extend(pair.split(';').map(str::to_owned));
     }
-    names.extend(decoded_names(pair));
-    names
-}
-
-fn decoded_names(pair: &str) -> Vec<String> {
     let again = |text: &str| String::from_utf8_lossy(&decode(text.as_bytes(), true)).into_owned();
-    let name = |text: &str| text.split('=').next().unwrap_or_default().to_owned();
-    let (mut own, mut whole, mut names) = (name(pair), pair.to_owned(), Vec::new());
+    let (mut own, mut whole) = (name_of(pair), pair.to_owned());
     for _ in 0..3 {
         (own, whole) = (again(&own), again(&whole));
-        names.extend(own.contains('=').then(|| name(&own)));
-        names.extend(whole.split(['&', ';']).skip(1).map(name));
+        pairs.extend(own.contains('=').then(|| own.clone()));
+        pairs.extend(whole.split(['&', ';']).skip(1).map(str::to_owned));
     }
-    names
+    pairs
 }
 
-/// Whether some parser would read a name as the ruled one, or as something in it, after one, two or three decodings.
+pub(super) fn name_of(pair: &str) -> String {
+    pair.split('=').next().unwrap_or_default().to_owned()
+}
+
+/// Whether some parser would read a name as the ruled one, or as something in it, after one, two or three decodings:
+/// behind the name of what holds it, with a mark in front or a modifier behind.
 pub(super) fn reads_like(name: &str, ruled: &str) -> bool {
+    let is = |part: &str| part == ruled || part.strip_prefix('_') == Some(ruled);
+    parts(name).iter().flatten().any(|part| is(part) || is(without_modifier(part)))
+}
+
+/// Whether some server would take a pair for the name of another method than the request has.
+pub(super) fn asks_for_another_method(pair: &str, own: &str) -> bool {
+    let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+    let first = |parts: &Vec<String>| parts.first().map(|part| without_modifier(part).replace('-', "_"));
+    let names: Vec<String> = parts(name).iter().filter_map(first).collect();
+    let mut value = value.to_owned();
+    let is_other = (0..3).any(|_| {
+        value = String::from_utf8_lossy(&decode(value.as_bytes(), true)).into_owned();
+        let word = value.trim().to_uppercase();
+        word != own.to_uppercase() && ["GET", "PUT", "POST", "HEAD", "DELETE"].contains(&&*word)
+    });
+    let always = ["_method", "_httpmethod", "x_http_method_override"];
+    names.iter().any(|name| always.contains(&&**name) || (["method", "httpmethod"].contains(&&**name) && is_other))
+}
+
+fn without_modifier(part: &str) -> &str {
+    let colon = part.char_indices().skip(1).find(|(_, letter)| *letter == ':');
+    colon.and_then(|(at, _)| part.get(..at)).unwrap_or(part)
+}
+
+/// The parts of a name, in lower case, as parsers of each kind read it after one, two and three decodings.
+fn parts(name: &str) -> Vec<Vec<String>> {
     let mut bytes = name.as_bytes().to_vec();
-    (0..3).any(|_| {
+    let mut all = Vec::new();
+    for _ in 0..3 {
         bytes = decode(&bytes, true);
         let text = String::from_utf8_lossy(&bytes).to_lowercase().replace("%u0069", "i");
         let text = text.replace('\u{17f}', "s").replace('\u{131}', "i").replace("i\u{307}", "i");
@@ -44,12 +68,15 @@ pub(super) fn reads_like(name: &str, ruled: &str) -> bool {
             None => text.replace('[', "_"),
         };
         let php = |text: &str| unclosed(text).replace(['.', ' ', '-'], "_");
-        let first = |text: &str, between: &[char]| text.split(between).find(|part| !part.is_empty()) == Some(ruled);
-        first(&bare(&text), &['[', ']', '.'])
-            || first(&bare(&cut), &['[', ']', '.'])
-            || first(&php(&cut), &['[', ']'])
-            || first(&php(cut.trim_start()), &['[', ']'])
-    })
+        let mut add = |text: &str, between: &[char]| {
+            all.push(text.split(between).filter(|part| !part.is_empty()).map(str::to_owned).collect());
+        };
+        add(&bare(&text), &['[', ']', '.']);
+        add(&bare(&cut), &['[', ']', '.']);
+        add(&php(&cut), &['[', ']']);
+        add(&php(cut.trim_start()), &['[', ']']);
+    }
+    all
 }
 
 /// Notes the scopes that the members ask for; the code of the first fault otherwise.
@@ -72,7 +99,7 @@ pub(super) fn query(
         let is_indexed = brackets.is_some_and(|inner| inner.bytes().all(|byte| byte.is_ascii_digit()));
         let is_ruled = decoded == "include" || (takes_brackets && is_indexed);
         let split = if pair.contains(';') { pair.split(';').count() } else { 0 };
-        let names = every_name(pair);
+        let names: Vec<String> = every_pair(pair).iter().map(|pair| name_of(pair)).collect();
         // Its own name stands in front once, and once more where the pair is split.
         let own = if is_ruled { 1 + split.min(1) } else { 0 };
         let hidden = names.get(own..).unwrap_or_default();
