@@ -91,10 +91,10 @@ enum Fit {
     Wildcard,
 }
 
-/// The template that a path belongs to. `Err`: one that is more specific differs in letter case or a final slash alone.
+/// The template that a path belongs to. `Err`: the best differs in letter case, a final slash or a suffix alone.
 pub fn choose(templates: &[Template], segments: &[&str], slash: bool) -> Result<Option<usize>, ()> {
     let fits = templates.iter().enumerate();
-    let matching = fits.filter_map(|(at, template)| Some((fit(templates, template, (segments, slash))?, at)));
+    let matching = fits.filter_map(|(at, template)| Some((fit(template, (segments, slash))?, at)));
     match matching.min() {
         Some(((_, true), _)) => Err(()),
         Some(((_, false), at)) => Ok(Some(at)),
@@ -103,7 +103,7 @@ pub fn choose(templates: &[Template], segments: &[&str], slash: bool) -> Result<
 }
 
 /// How a whole template stands to a path, and whether a difference that lenient servers overlook is in it.
-fn fit(templates: &[Template], template: &Template, (segments, slash): (&[&str], bool)) -> Option<(Vec<Fit>, bool)> {
+fn fit(template: &Template, (segments, slash): (&[&str], bool)) -> Option<(Vec<Fit>, bool)> {
     let (mut fits, mut near) = (Vec::new(), false);
     for (at, piece) in template.pieces.iter().enumerate() {
         let segment = *segments.get(at)?;
@@ -118,18 +118,15 @@ fn fit(templates: &[Template], template: &Template, (segments, slash): (&[&str],
                 near = true;
             }
             Piece::Literal(_) => return None,
-            Piece::Parameter => {
-                fits.push(Fit::Parameter);
-                near |= has_near_sibling(templates, &template.pieces[..at], segment);
-            }
+            Piece::Parameter => fits.push(Fit::Parameter),
         }
     }
     let depth = template.pieces.len();
     match template.end {
         End::Wildcard => {
-            let segment = *segments.get(depth)?;
+            segments.get(depth)?;
             fits.push(Fit::Wildcard);
-            Some((fits, near || has_near_sibling(templates, &template.pieces, segment)))
+            Some((fits, near))
         }
         _ if segments.len() != depth => None,
         // `/` alone is a path with a final slash, and the only one of its depth.
@@ -146,13 +143,4 @@ fn ends_in(template: &Template, at: usize, segments: &[&str]) -> bool {
 fn same_stem(segment: &str, literal: &str) -> bool {
     let dots = segment.match_indices('.').map(|(at, _)| at).filter(|at| at + 1 < segment.len());
     dots.filter_map(|at| segment.get(..at)).any(|stem| stem.eq_ignore_ascii_case(literal))
-}
-
-/// Whether a literal behind the same pieces equals the segment but for letter case.
-fn has_near_sibling(templates: &[Template], before: &[Piece], segment: &str) -> bool {
-    templates.iter().any(|template| {
-        template.pieces.starts_with(before)
-            && matches!(template.pieces.get(before.len()), Some(Piece::Literal(literal))
-                if *literal != segment && literal.eq_ignore_ascii_case(segment))
-    })
 }

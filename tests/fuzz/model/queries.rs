@@ -8,7 +8,7 @@ pub fn lenient(query: &[u8]) -> Vec<(String, String)> {
     for pair in query.split(|byte| matches!(byte, b'&' | b';')) {
         let mut parts = pair.splitn(2, |byte| *byte == b'=');
         let (name, value) = (form(parts.next().unwrap_or_default()), form(parts.next().unwrap_or_default()));
-        for name in [go(&name), php(&name), rack(&name)] {
+        for name in [go(&name), php(&name), rack(&name), asp(&name), spring(&name), fhir(&name)] {
             found.push((name.trim().to_lowercase(), value.clone()));
         }
     }
@@ -40,4 +40,20 @@ fn php(name: &str) -> String {
 /// Rack 2 and qs: brackets in front are skipped, what follows the first name is an index.
 fn rack(name: &str) -> String {
     name.trim_start_matches(['[', ']']).split(['[', ']']).next().unwrap_or_default().to_owned()
+}
+
+/// ASP.NET: behind the name of the argument that it is a field of; Web API 2 takes a bracket for a dot.
+fn asp(name: &str) -> String {
+    let dotted = name.replace("[]", "").replace('[', ".").replace(']', "");
+    dotted.rsplit('.').next().unwrap_or_default().to_owned()
+}
+
+/// Spring's binder: a mark in front says that a field was on the form, or what it is without a value.
+fn spring(name: &str) -> String {
+    name.strip_prefix(['_', '!']).unwrap_or(name).to_owned()
+}
+
+/// FHIR: a modifier stands behind a colon.
+fn fhir(name: &str) -> String {
+    name.split(':').next().unwrap_or_default().to_owned()
 }

@@ -31,7 +31,11 @@ fuzz_target!(|input: Input| {
         let known = templates.iter().position(|known| known.text() == template.text());
         let taken = |method: &str| routes.iter().any(|(at, other)| Some(*at) == known && *other == method);
         let fits = !methods.split('|').any(taken);
-        assert_eq!(builder.route(route(&template.text(), methods)).is_ok(), fits, "{methods} {template:?} of {routes:?}");
+        assert_eq!(
+            builder.route(route(&template.text(), methods, routes.len())).is_ok(),
+            fits,
+            "{methods} {template:?} of {routes:?}"
+        );
         if fits {
             routes.extend(methods.split('|').map(|method| (known.unwrap_or(templates.len()), method)));
             if known.is_none() {
@@ -74,6 +78,8 @@ fn by_method(routes: &[(usize, &str)], template: usize, method: &str) -> Option<
     }
 }
 
-fn route(template: &str, methods: &str) -> RouteSpec {
-    RouteSpec::new(methods.split('|').map(str::to_owned).collect(), template, AccessSpec::Key)
+/// Each asks for a scope of its own: where two ask for the same, it would not matter which of them is meant.
+fn route(template: &str, methods: &str, at: usize) -> RouteSpec {
+    let access = AccessSpec::Scopes { all_of: vec![format!("s{at}")], any_of: Vec::new() };
+    RouteSpec::new(methods.split('|').map(str::to_owned).collect(), template, access)
 }
