@@ -224,18 +224,21 @@ impl Policy {
         let Some(path) = target.judged() else {
             return Vec::new();
         };
-        let chosen = self.trie.find(path);
+        let found = self.trie.find(path);
+        let is_chosen = |leaf: LeafId| match (target.route(), target.near_miss()) {
+            (Some(route), _) => self.trie.methods(leaf).written().any(|(_, id)| id == route.id()),
+            (None, Some(_)) => false,
+            (None, None) => found == Found::Leaf(leaf),
+        };
+        let near_miss = |leaf: LeafId| target.near_miss().filter(|(meant, _)| *meant == leaf).map(|(_, near)| near);
         let candidate = |leaf: LeafId| {
             let first = self.first_route(leaf)?;
             Some(Candidate {
                 template: first.template().to_owned(),
                 line: first.line(),
                 methods: self.written_methods(leaf),
-                chosen: chosen == Found::Leaf(leaf),
-                near_miss: match chosen {
-                    Found::NearMiss(meant, near) if meant == leaf => Some(near),
-                    _ => None,
-                },
+                chosen: is_chosen(leaf),
+                near_miss: near_miss(leaf),
             })
         };
         self.trie.readings(path).into_iter().filter_map(|(leaf, _)| candidate(leaf)).collect()

@@ -105,7 +105,7 @@ fn join_parts(bytes: impl Iterator<Item = u8>, is_between: impl Fn(u8) -> bool, 
 
 /// A key and the keys that it begins with, the shortest first, each a part or a modifier longer than the one before.
 pub(super) fn beginnings(key: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let ends_part = |(at, byte): &(usize, &u8)| **byte == BETWEEN || (**byte == b':' && *at > 0);
+    let ends_part = |(_, byte): &(usize, &u8)| matches!(**byte, BETWEEN | b':');
     let ends = key.iter().enumerate().filter(ends_part).map(|(at, _)| at);
     ends.chain([key.len()]).filter_map(|end| key.get(..end))
 }

@@ -372,7 +372,6 @@ fn plain_member(member: &[u8]) -> Box<[u8]> {
         match byte {
             b'_' if parts => plain.push(b' '),
             b'-' | b'_' => {}
-            byte if is_dropped(*byte) => plain.push(b' '),
             byte => plain.push(*byte),
         }
         rest = if parts { after.get(1..).unwrap_or_default() } else { after };

@@ -258,9 +258,8 @@ impl Trie {
         })
     }
 
-    /// The template that ends in a script which this segment is, where the path goes on behind it.
+    /// The template that ends in a script which this segment is; where the path ends here, it was found before.
     fn script(&self, node: NodeId, path: &JudgedPath<'_>, at: usize) -> Option<Candidate> {
-        path.segment(at + 1)?;
         let segment = path.segment(at)?;
         let mut scripts = self.edges.matching(node, segment.hash());
         scripts.find_map(|(child, literal)| {

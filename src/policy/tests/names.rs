@@ -124,6 +124,55 @@ fn a_query_with_several_ruled_parameters_is_held_against_each() {
     assert_eq!(trace.reason, "GET /p does not allow fields=\\x5c; leave \\x5c out.");
 }
 
+#[test]
+fn members_of_one_name_ask_for_what_their_own_parameter_says() {
+    let rule = |scope: &str| RuleSpec::Own(vec![("lists".to_owned(), MemberSpec::Scopes(owned(&[scope])))]);
+    let query = vec![("include".to_owned(), rule("i")), ("fields".to_owned(), rule("f"))];
+    let gate = Draft::new()
+        .parameter("include", (List::Comma, false))
+        .parameter("fields", (List::None, false))
+        .spec(RouteSpec { query, ..written("GET /p") })
+        .finish();
+    for asked in ["GET /p?include=lists&fields=lists", "GET /p?fields=lists&include=lists"] {
+        assert_eq!(gate.ask(asked, &["i"]), "insufficient_scope");
+        assert_eq!(gate.ask(asked, &["f"]), "insufficient_scope");
+        assert_eq!(gate.ask(asked, &["i", "f"]), "allow");
+    }
+}
+
+#[test]
+fn every_one_of_many_members_counts() {
+    let names: Vec<String> = (0..40).map(|number| format!("m{number}")).collect();
+    let rules = names.iter().map(|name| (name.clone(), MemberSpec::Scopes(vec![name.clone()]))).collect();
+    let gate = Draft::new()
+        .parameter("include", (List::Comma, false))
+        .spec(RouteSpec { query: vec![("include".to_owned(), RuleSpec::Own(rules))], ..written("GET /p") })
+        .finish();
+    let asked = format!("GET /p?include={},m0,m39", names.join(","));
+    let all: Vec<&str> = names.iter().map(String::as_str).collect();
+    assert_eq!(gate.ask(&asked, &all), "allow");
+    for lacking in [0, 15, 16, 17, 39] {
+        let held: Vec<&str> = all.iter().enumerate().filter(|(at, _)| *at != lacking).map(|(_, name)| *name).collect();
+        assert_eq!(gate.ask(&asked, &held), "insufficient_scope", "without m{lacking}");
+    }
+}
+
+#[test]
+fn a_star_opens_what_only_has_a_listed_member_in_its_letters() {
+    let gate = dotted(&[("*", MemberSpec::Allow), ("secret", MemberSpec::Deny), ("-", MemberSpec::Deny)]);
+    let long = "x".repeat(60);
+    for member in ["secrets", "nosecret", "s\u{e9}cret", "a:b", &long, "a_b_c_d_e_f_g_h_i_j_k_l_m_n_o_p_q_r_s_t"] {
+        let encoded: String = member.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        assert_eq!(ask(&gate, &format!("include={encoded}")), "allow", "{member}");
+    }
+    for member in [format!("{long}:secret"), format!("secret:{long}"), format!("{long}:secret:{long}")] {
+        assert_eq!(ask(&gate, &format!("include={member}")), "query_not_allowed", "{member}");
+    }
+    for (signs, code) in [(15, "allow"), (16, "allow"), (17, "query_not_allowed"), (18, "query_not_allowed")] {
+        assert_eq!(ask(&gate, &format!("include=x{}", ":x".repeat(signs))), code, "{signs} signs");
+    }
+}
+
 /// A policy where the dotted members of `include` are those of `rules`.
 fn dotted(rules: &[(&str, MemberSpec)]) -> Gate {
     let rules = rules.iter().map(|(member, rule)| ((*member).to_owned(), rule.clone())).collect();

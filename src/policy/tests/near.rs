@@ -112,6 +112,26 @@ fn a_route_that_lacks_the_method_asks_for_more_than_any_other() {
 }
 
 #[test]
+fn what_a_wildcard_behind_a_near_literal_takes_is_not_its_own() {
+    let gate = asking(&[("/admin/{*rest}", "admin"), ("/{*rest}", "rest")]);
+    for path in ["/Admin/x", "/admin%20/x/y"] {
+        assert_eq!(gate.ask(&format!("GET {path}"), &["admin", "rest"]), "route_not_allowed", "{path}");
+    }
+}
+
+#[test]
+fn an_explanation_tells_the_route_that_was_taken_among_those_that_may_be_meant() {
+    let gate = asking(&[("/a/export", "read"), ("/a/{id}", "read")]);
+    let explained = gate.explain("GET /a/Export", &["read"]);
+    let told: Vec<(&str, bool, Option<NearMiss>)> =
+        explained.candidates.iter().map(|one| (&*one.template, one.chosen, one.near_miss)).collect();
+    assert_eq!(told, [("/a/export", false, None), ("/a/{id}", true, None)]);
+    assert_eq!((explained.near_miss, explained.trace.route.as_deref()), (None, Some("GET /a/{id}")));
+    let lacking = gate.explain("PUT /a/x", &[]);
+    assert!(lacking.candidates.iter().any(|one| one.template == "/a/{id}" && one.chosen));
+}
+
+#[test]
 fn a_literal_that_leads_nowhere_is_not_meant() {
     let gate = asking(&[("/users/me/keys", "keys"), ("/users/{id}/orders", "orders")]);
     assert_eq!(gate.ask("GET /users/me/orders", &["orders"]), "allow");

@@ -92,6 +92,13 @@ fn the_members_that_a_key_may_use_are_told_with_the_route() {
         })
         .route("GET /bare", &[])
         .finish();
+    let (route, bare) = (gate.policy.routes()[0].id(), gate.policy.routes()[1].id());
+    assert!(gate.policy.rules("include") && !gate.policy.rules("other"));
+    assert_eq!(gate.policy.open_members(route, "include"), ["free", "lists", "tags", "*"]);
+    assert_eq!(gate.policy.open_members(bare, "include"), Vec::<String>::new());
+    let asked = |member: &str| gate.policy.scopes_of_member(route, "include", member);
+    assert_eq!((asked("tags"), asked("free")), (Some(owned(&["tags:read"])), Some(Vec::new())));
+    assert_eq!((asked("other"), asked("shut")), (Some(owned(&["rest:read"])), None));
     let told = |scopes: &[&str]| told(&gate, &gate.key(scopes));
     assert_eq!(told(&[]), ["GET /p include:free", "GET /bare"], "a parameter without a usable member is not named");
     assert_eq!(told(&["lists:read", "rest:read"]), ["GET /p include:free|lists|*", "GET /bare"]);

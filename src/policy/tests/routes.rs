@@ -142,6 +142,7 @@ fn a_format_suffix_does_not_lead_past_a_route() {
         .route("GET /things/count.json", &["count"])
         .route("GET /things/v1.0", &["version"])
         .route("GET /things/me/keys", &["keys"])
+        .route("GET /things/a-rather-long-name", &["export"])
         .route("GET /things/{id}", &["thing"])
         .route("GET /reports", &["reports"])
         .route("GET /slashed/", &["reports"])
@@ -163,6 +164,8 @@ fn a_format_suffix_does_not_lead_past_a_route() {
         "/things/export.tar.gz",
         "/things/export.a%2Eb",
         "/slashed/.json",
+        "/things/a-rather-long-name.json",
+        "/things/A-RATHER-LONG-NAME%2Ejson",
     ] {
         assert_eq!(gate.ask(&format!("GET {path}"), keys), "route_not_allowed", "{path}");
         let explained = gate.explain(&format!("GET {path}"), keys);
@@ -176,6 +179,7 @@ fn a_format_suffix_does_not_lead_past_a_route() {
         ("/things/me.json", "thing"),
         ("/things/exported.json", "thing"),
         ("/reports.csv/1", "rest"),
+        ("/slashed/.well-known", "thing"),
     ] {
         assert_eq!(gate.ask(&format!("GET {path}"), &[scope]), "allow", "{path}");
     }
@@ -336,6 +340,7 @@ fn what_a_route_says_of_credential_and_upgrade_is_kept() {
         .finish();
     let route = &gate.policy.routes()[0];
     assert_eq!((route.credential(), route.upgrade()), (Some("sms"), Some(Upgrade::WebSocket)));
+    assert_eq!(Upgrade::WebSocket.as_str(), "websocket");
     assert_eq!((route.line(), route.method(), route.template()), (1, Method::Get, "/live"));
     let access = [AccessSpec::Anyone, AccessSpec::Deny, AccessSpec::Key, AccessSpec::PublicKey].map(|access| {
         let gate = Draft::new().open("GET /a", access).finish();

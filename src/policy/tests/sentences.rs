@@ -56,6 +56,7 @@ fn the_sentences_of_decisions() {
         ("GET /profiles/1?include=lists", Caller::Known(&nothing)),
         ("GET /profiles/1?include=tags", Caller::Known(&profiles)),
         ("GET /profiles/1?include=other", Caller::Known(&profiles)),
+        ("GET /profiles/1?include=list", Caller::Known(&profiles)),
         ("GET /profiles?include=lists", Caller::Known(&profiles)),
         ("GET /profiles/1?Include=lists", Caller::Known(&profiles)),
         ("GET /profiles/1?options.include=lists", Caller::Known(&profiles)),

@@ -18,6 +18,18 @@ fn an_encoded_slash_does_not_lead_past_a_route_that_servers_which_decode_it_woul
 }
 
 #[test]
+fn no_other_escape_is_taken_for_a_slash() {
+    let gate = Draft::new()
+        .spec(RouteSpec { encoded_slash: true, ..written("GET /files/{name}") })
+        .route("GET /files/{folder}/{name}/acl", &["acl"])
+        .finish();
+    for path in ["/files/x%2Fy%20acl", "/files/x%2Fy2Facl", "/files/x%2Fy%2Cacl"] {
+        assert_eq!(gate.ask(&format!("GET {path}"), &[]), "allow", "{path}");
+    }
+    assert_eq!(gate.ask("GET /files/x%2Fy%2Facl", &["acl"]), "ambiguous_path");
+}
+
+#[test]
 fn an_encoded_slash_does_not_lead_past_a_wildcard_beside_its_parameter() {
     let slash = |route: &str, scope: &str| RouteSpec {
         access: AccessSpec::Scopes { all_of: owned(&[scope]), any_of: vec![] },
