@@ -161,7 +161,8 @@ fn every_one_of_many_members_counts() {
 fn a_star_opens_what_only_has_a_listed_member_in_its_letters() {
     let gate = dotted(&[("*", MemberSpec::Allow), ("secret", MemberSpec::Deny), ("-", MemberSpec::Deny)]);
     let long = "x".repeat(60);
-    for member in ["secrets", "nosecret", "s\u{e9}cret", "a:b", &long, "a_b_c_d_e_f_g_h_i_j_k_l_m_n_o_p_q_r_s_t"] {
+    for member in ["secrets", "nosecret", "s\u{e9}cret", ":a", "a:b", &long, "a_b_c_d_e_f_g_h_i_j_k_l_m_n_o_p_q_r_s_t"]
+    {
         let encoded: String = member.bytes().map(|byte| format!("%{byte:02x}")).collect();
         assert_eq!(ask(&gate, &format!("include={encoded}")), "allow", "{member}");
     }

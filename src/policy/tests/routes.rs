@@ -133,6 +133,7 @@ fn what_is_encoded_without_need_is_no_route_where_only_its_literal_is_written() 
     assert_eq!(gate.ask("GET /users/%6De", &["me"]), "route_not_allowed", "it may be /users/:id, which nobody wrote");
     assert_eq!(gate.explain("GET /users/%6De", &["me"]).near_miss, Some(NearMiss::Encoding));
     assert_eq!(gate.ask("GET /x/%61%2D%5F%2E", &["x"]), "allow", "a parameter is decoded by all");
+    assert_eq!(gate.explain("PUT /x/%61", &["x"]).near_miss, None, "it is the method that is wrong");
 }
 
 #[test]
