@@ -122,7 +122,8 @@ fn ruled_by(parameters: &Parameters, pair: &[u8]) -> Option<usize> {
 /// Whether a query has a ruled parameter or asks for another method, in any reading of it.
 pub(super) fn says_anything(parameters: &Parameters, query: &[u8]) -> bool {
     let is_ruled = |pair: &[u8]| ruled_by(parameters, pair).is_some();
-    has_override(parameters, (b"", query)) || pairs(query).any(|pair| is_ruled(pair) || has_hidden_pair(pair, is_ruled))
+    has_override(parameters, (b"POST", query))
+        || pairs(query).any(|pair| is_ruled(pair) || has_hidden_pair(pair, is_ruled))
 }
 
 /// Adds up what the members ask for, until one is denied.

@@ -62,6 +62,8 @@ pub(crate) enum End {
     Cut(ProxyError),
     /// Nothing was answered yet.
     Failed(ProxyError),
+    /// The whole took longer than `timeouts.request`, whoever took his time; `begun` when the answer had.
+    Overdue { begun: bool },
     /// It lasted longer than the key that opened it: that does not hold any more, for this reason.
     KeyEnded(Denial),
     /// The upstream closed the connection before any byte of an answer; one that carried requests before may have been
@@ -230,8 +232,11 @@ impl Relay {
         if late.upload <= now && self.upload.waits_for_caller() {
             return Err(self.failure(ProxyError::RequestTimeout));
         }
-        if late.upload <= now || late.answer <= now || late.total <= now {
+        if late.upload <= now || late.answer <= now {
             return Err(self.failure(ProxyError::UpstreamTimeout));
+        }
+        if late.total <= now {
+            return Err(End::Overdue { begun: self.has_begun() });
         }
         Ok(())
     }
@@ -244,7 +249,12 @@ impl Relay {
 
     /// What an error comes to: it can be answered only while nothing was.
     fn failure(&self, error: ProxyError) -> End {
-        if self.download.has_head() || self.download.is_mid_write() { End::Cut(error) } else { End::Failed(error) }
+        if self.has_begun() { End::Cut(error) } else { End::Failed(error) }
+    }
+
+    /// The caller has had a part of an answer.
+    fn has_begun(&self) -> bool {
+        self.download.has_head() || self.download.is_mid_write()
     }
 
     fn now(&self) -> Instant {

@@ -190,10 +190,16 @@ impl Pool {
     pub(crate) fn prune(&self, server: &Server, most: Duration, cx: &mut Context<'_>) {
         self.learn(&server.resolved.addresses());
         if self.sockets.is_wanted() {
-            self.idle.borrow_mut().clear();
+            self.give_up_idle();
         }
         let now = self.watch.now();
         self.idle.borrow_mut().retain(|idle| idle.since.after(most) > now && !idle.lease.stream.has_news(cx));
+    }
+
+    /// Closes what carries nothing.
+    fn give_up_idle(&self) {
+        self.idle.borrow_mut().clear();
+        self.sessions.give_up_idle();
     }
 
     /// A socket to dial with. Where there are as many as there may be, the next one that is closed, within `patience`.
@@ -204,8 +210,7 @@ impl Pool {
         if let Some(socket) = self.sockets.reserve() {
             return Ok(socket);
         }
-        // What rests here carries nothing.
-        self.idle.borrow_mut().clear();
+        self.give_up_idle();
         self.sockets.wait(patience).await.ok_or_else(|| io::ErrorKind::QuotaExceeded.into())
     }
 

@@ -68,7 +68,11 @@ fn a_server_that_is_busy_is_asked_less_than_one_that_is_not() {
         let mut client = gateway.connect();
         client.send(call.bytes());
         until("a request", || (!slow.requests().is_empty() || quick.requests().len() > before).then_some(()));
-        waiting.push(client);
+        if slow.requests().is_empty() {
+            assert_eq!(client.read().status(), 200);
+        } else {
+            waiting.push(client);
+        }
     }
     assert!(statuses(&gateway, &key, 50).iter().all(|status| *status == 200));
     assert_eq!(slow.requests().len(), 1);
@@ -128,7 +132,7 @@ fn a_server_that_was_left_out_comes_back_when_its_time_is_over() {
 #[test]
 fn a_check_leaves_a_server_out_before_any_request_fails_and_brings_it_back() {
     let ((ill, switch), well) = (switched(), Upstream::ok());
-    let checked = "  health: { path: /healthz?deep=1, interval: 100ms, eject_after: 2 }\n  credential: { header: X-Real, value: geheim }";
+    let checked = "  health: { path: /healthz?deep=1, interval: 1s, eject_after: 2 }\n  credential: { header: X-Real, value: geheim }";
     let (gateway, key) = start(&[ill.url(), well.url()], checked);
     switch.store(false, Ordering::SeqCst);
     gateway.process.wait_for("it is out", |said| said.contains("failed several times in a row").then_some(()));
@@ -218,4 +222,41 @@ fn servers_may_come_and_go_by_a_reload() {
         statuses(&gateway, &key, 20);
         (one.requests().len() == before).then_some(())
     });
+}
+
+#[test]
+fn one_server_that_is_left_of_three_answers_everything() {
+    let well = Upstream::ok();
+    let (gateway, key) = start(&[nobody(), well.url(), nobody()], FOR_GOOD);
+    assert!(statuses(&gateway, &key, 100).iter().all(|status| *status == 200));
+}
+
+#[test]
+fn a_caller_who_takes_his_time_makes_no_server_look_ill() {
+    let well = [Upstream::ok(), Upstream::ok()];
+    let lines = "  timeouts: { request: 500ms }\n  health: { interval: 1h, eject_after: 1 }";
+    let (gateway, key) = start(&well.each_ref().map(Upstream::url), lines);
+    for _ in 0..3 {
+        let mut slow = gateway.connect();
+        slow.send(format!(
+            "POST /api/profiles HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {key}\r\ncontent-length: 9\r\n\r\n{{"
+        ));
+        assert_eq!(slow.read().status(), 504);
+    }
+    assert!(!gateway.process.said().contains("failed several times in a row"));
+}
+
+#[test]
+fn a_connection_that_went_stale_is_a_retry_and_may_be_forbidden() {
+    let stale = |retries: &str| {
+        let upstream = Upstream::start(|connection| {
+            connection.request();
+            connection.send(OK);
+            connection.request();
+        });
+        let (gateway, key) = start(&[upstream.url()], retries);
+        statuses(&gateway, &key, 4)
+    };
+    assert_eq!(stale("  retries: { idempotent: 0 }"), [200, 502, 200, 502]);
+    assert_eq!(stale("  retries: { idempotent: 1 }"), [200, 200, 200, 200]);
 }

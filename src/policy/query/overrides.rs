@@ -3,7 +3,8 @@
 //! `_method` is that of Rails, Laravel, Symfony and Spring, `_HttpMethod` that of Salesforce, `X-HTTP-Method-Override` is
 //! looked for in the query by ASP.NET MVC and Play: these are refused whatever they say. Restlet and Facebook take `method`,
 //! and Google `$httpMethod`. That is the name of many an innocent parameter, too, so it counts where it says a method that
-//! the request does not have, and where the policy does not rule it.
+//! the request does not have, in a POST, which is what Restlet takes it of: a GET with it asks for a list of methods far more
+//! often. Where the policy declares such a parameter it is what that says.
 
 use super::super::lenient::{self, Bytes};
 use super::super::octets::decoded_form;
@@ -37,7 +38,9 @@ fn is_override(parameters: &Parameters, (method, pair): (&[u8], &[u8])) -> bool 
         let first = lenient::beginnings(key).next().unwrap_or_default();
         let is =
             |known: &&[u8]| first.iter().map(|byte| if *byte == b'-' { b'_' } else { *byte }).eq(known.iter().copied());
-        let may_ask = || is_other_method(method, value) && !matches!(parameters.read(name), Reading::Ruled(_));
+        let may_ask = || {
+            method == b"POST" && is_other_method(method, value) && !matches!(parameters.read(name), Reading::Ruled(_))
+        };
         (OVERRIDES.iter().any(is) || (METHOD_NAMES.iter().any(is) && may_ask())).then_some(())
     };
     lenient::read(decoded_form(name).collect(), reads_so).is_some()

@@ -130,7 +130,7 @@ fn hides_a_query(segment: &[u8]) -> bool {
     let text = String::from_utf8(segment.to_vec()).unwrap();
     let pairs = |query: &str| query.split('&').flat_map(every_pair).collect::<Vec<_>>();
     let hidden = text.split_once(['?', '&']).map(|(_, query)| pairs(query)).unwrap_or_default();
-    hidden.iter().any(|pair| reads_like(&name_of(pair), "include") || asks_for_another_method(pair, ""))
+    hidden.iter().any(|pair| reads_like(&name_of(pair), "include") || asks_for_another_method(pair, "POST"))
 }
 
 fn is_blank(letter: char) -> bool {

@@ -61,6 +61,12 @@ impl Connection {
                 self.ticket.close(&self.worker, view, now);
                 return Next::Drop;
             }
+            End::Overdue { begun: true } => {
+                self.ticket.code = Code::named(ProxyError::UpstreamTimeout.code());
+                self.ticket.close(&self.worker, view, now);
+                return Next::Drop;
+            }
+            End::Overdue { begun: false } => ProxyError::UpstreamTimeout,
             End::KeyEnded(denial) => return self.end_with_key(view, denial, plan).await,
             End::Failed(error) => error,
             End::Unanswered { .. } => ProxyError::UpstreamFailed(UNANSWERED),
@@ -82,17 +88,21 @@ impl Connection {
         let mut retries = if plan.replayable { upstream.retries.idempotent } else { 0 };
         let mut connects = upstream.retries.connect;
         let Some(mut server) = view.fleet.choose() else { return (UNREACHABLE, self.worker.clocks().0) };
+        let mut tried = Vec::new();
         loop {
             let _active = server.begin();
             let lease = match self.lease((view, server), (plan, fresh), until).await {
                 Ok(lease) => lease,
                 // It is well, and it takes no WebSockets.
                 Err(error @ ProxyError::UpstreamFailed(_)) => return (End::Failed(error), self.worker.clocks().0),
-                // It is no fault of the server, and no other has sockets of its own.
-                Err(ProxyError::Overloaded) => return (End::Failed(ProxyError::Overloaded), self.worker.clocks().0),
+                // It is no fault of the server: no other has sockets of its own, or more time.
+                Err(error @ (ProxyError::Overloaded | ProxyError::UpstreamTimeout)) => {
+                    return (End::Failed(error), self.worker.clocks().0);
+                }
                 Err(error) => {
                     view.fleet.note_failure(server);
-                    match view.fleet.other(server).filter(|_| connects > 0 && error != ProxyError::UpstreamTimeout) {
+                    tried.push(server);
+                    match view.fleet.other(&tried).filter(|_| connects > 0) {
                         // Nothing was sent: another server is as good.
                         Some(other) => (connects, server) = (connects - 1, other),
                         None => return (End::Failed(error), self.worker.clocks().0),
@@ -118,10 +128,11 @@ impl Connection {
             self.note(view, server, &end);
             match end {
                 // A connection that went stale in the pool is nobody's fault: it costs no budget, but it is a retry.
-                End::Unanswered { reused: true } if plan.replayable && !fresh => retries = retries.saturating_sub(1),
+                End::Unanswered { reused: true } if retries > 0 && !fresh => retries -= 1,
                 End::Unanswered { .. } if retries > 0 && self.worker.gate.spend_retry() => {
                     retries -= 1;
-                    server = view.fleet.other(server).unwrap_or(server);
+                    tried.push(server);
+                    server = view.fleet.other(&tried).unwrap_or(server);
                 }
                 _ => return (end, now),
             }

@@ -111,27 +111,29 @@ impl Fleet {
     pub(crate) fn choose(&self) -> Option<&Rc<Server>> {
         match self.servers.as_slice() {
             [only] => Some(only),
-            _ => self.choose_but(None),
+            _ => {
+                let out = self.servers.iter().filter(|server| server.is_out()).count();
+                // So few would break down under the load of all, and when that many fail it may be their judge who errs.
+                let all = out * 2 > self.servers.len();
+                self.draw(|server| all || !server.is_out())
+            }
         }
     }
 
-    /// Another server than `asked`.
-    pub(crate) fn other(&self, asked: &Rc<Server>) -> Option<&Rc<Server>> {
-        self.choose_but(Some(asked)).filter(|other| !Rc::ptr_eq(other, asked))
+    /// A server that was not tried for a request yet; one that is out only where no other is left.
+    pub(crate) fn other(&self, tried: &[&Rc<Server>]) -> Option<&Rc<Server>> {
+        let is_new = |server: &Rc<Server>| !tried.iter().any(|tried| Rc::ptr_eq(tried, server));
+        self.draw(|server| is_new(server) && !server.is_out()).or_else(|| self.draw(is_new))
     }
 
-    /// One of those that are in; of all where more than half are out: so few would break down under the load of all, and
-    /// when that many fail it may be their judge who errs.
-    fn choose_but(&self, asked: Option<&Rc<Server>>) -> Option<&Rc<Server>> {
-        let out = self.servers.iter().filter(|server| server.is_out()).count();
-        let panics = out * 2 > self.servers.len();
-        let may =
-            |server: &&Rc<Server>| (panics || !server.is_out()) && asked.is_none_or(|asked| !Rc::ptr_eq(server, asked));
+    /// Of two of those that `may` be asked, the one that is less busy.
+    fn draw(&self, may: impl Fn(&Rc<Server>) -> bool) -> Option<&Rc<Server>> {
+        let may = |server: &&Rc<Server>| may(server);
         let among = self.servers.iter().filter(may).count();
         let first = self.servers.iter().filter(may).nth(self.roll(among))?;
-        // Drawn from those behind the first, so that it is another one.
-        let second =
-            self.servers.iter().filter(may).filter(|other| !Rc::ptr_eq(other, first)).nth(self.roll(among - 1));
+        // Drawn from those beside the first, so that it is another one.
+        let others = || self.servers.iter().filter(may).filter(|other| !Rc::ptr_eq(other, first));
+        let second = others().nth(self.roll(among.saturating_sub(1)));
         Some(second.filter(|second| second.active.get() < first.active.get()).unwrap_or(first))
     }
 

@@ -122,6 +122,15 @@ impl Drop for Counted {
     }
 }
 
+/// A connection is being dialled until this is dropped, however the dialling ends.
+struct UnderWay<'s>(&'s Sessions);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        *self.0.dialling.borrow_mut() = None;
+    }
+}
+
 impl Sessions {
     /// A connection with room for a stream. Those that the upstream has given up are left out from now on.
     fn find(&self) -> Option<Rc<Session>> {
@@ -135,6 +144,17 @@ impl Sessions {
         for session in self.open.take() {
             session.sender.take();
         }
+    }
+
+    /// Closes those that carry nothing.
+    pub(super) fn give_up_idle(&self) {
+        self.open.borrow_mut().retain(|session| {
+            let stays = session.streams.get() > 0;
+            if !stays {
+                session.sender.take();
+            }
+            stays
+        });
     }
 
     /// Opens no further stream on those whose address `is_gone`.
@@ -229,8 +249,9 @@ impl Pool {
         *self.sessions.dialling.borrow_mut() = Some(told.clone());
         let pool = Rc::clone(self);
         spawn_local(async move {
+            let under_way = UnderWay(&pool.sessions);
             let dialled = pool.dial_session(&origin, &timeouts, retries).await;
-            *pool.sessions.dialling.borrow_mut() = None;
+            drop(under_way);
             match dialled {
                 Ok((session, connection, counts)) => {
                     pool.sessions.open.borrow_mut().push(Rc::clone(&session));

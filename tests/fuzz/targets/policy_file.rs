@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use libfuzzer_sys::fuzz_target;
 use scopegate::config::fault::{Fault, Severity};
 use scopegate::config::{policy, run_tests};
+use scopegate::key::visible::escaped;
 use scopegate::policy::{Caller, Grant, Policy, Request, Vocabulary};
 use scopegate_fuzz::{REQUESTS, principal};
 
@@ -73,5 +74,7 @@ fn assert_placed(fault: &Fault, bytes: &[u8]) {
     let line = text.split('\n').nth(fault.line as usize - 1).unwrap_or_else(|| panic!("no line has {fault:?}"));
     let width = line.chars().count();
     let (first, length) = (fault.column as usize - 1, fault.length as usize);
-    assert!(first <= width && first + length <= width, "{fault:?} is not within {line:?}");
+    // What acts on a terminal is shown, and marked, by its number.
+    let rest: String = line.chars().skip(first).collect();
+    assert!(first <= width && length <= escaped(&rest).chars().count(), "{fault:?} is not within {line:?}");
 }

@@ -70,6 +70,7 @@ pub const CASES: &[Case] = &[
     (b"GET /api/things?a=1;b=2;c", "allow"),
     (b"GET /api/things?method=x&my_method=y", "allow"),
     (b"GET /api/things?method=GET&http=x", "allow"),
+    (b"GET /api/things?method=DELETE", "allow"),
     (b"GET /api/things?next=https%3A%2F%2Fx%2F%3Fpage%3D2%26size%3D5", "allow"),
     (b"GET /api/things?options.includes=x&page.size=2&a:b=c&_t=1", "allow"),
     (b"GET /api/things?includes=secret&xinclude=secret&include_all=1", "allow"),

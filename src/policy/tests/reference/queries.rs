@@ -43,7 +43,9 @@ pub(super) fn asks_for_another_method(pair: &str, own: &str) -> bool {
         word != own.to_uppercase() && ["GET", "PUT", "POST", "HEAD", "DELETE"].contains(&&*word)
     });
     let always = ["_method", "_httpmethod", "x_http_method_override"];
-    names.iter().any(|name| always.contains(&&**name) || (["method", "httpmethod"].contains(&&**name) && is_other))
+    names.iter().any(|name| {
+        always.contains(&&**name) || (["method", "httpmethod"].contains(&&**name) && own == "POST" && is_other)
+    })
 }
 
 fn without_modifier(part: &str) -> &str {
