@@ -34,8 +34,9 @@
 //!
 //! # Three things that hold everywhere
 //!
-//! - A worker is one thread with its own runtime, listener, connections to the upstream, buffers and counters. Nothing
-//!   is shared and written on the request path.
+//! - A worker is one thread with its own runtime, listener, connections to the upstream, buffers and counters. What is shared
+//!   and written (counts of sockets and of connections, the standing of each server) is written when one opens, fails or
+//!   closes, not for each request.
 //! - A scope's number never changes its meaning within a process: [`policy::Vocabulary`] only grows, across reloads too.
 //! - A key or a credential is a [`key::secret::Secret`] or a [`key::digest::Digest`], neither of which can be printed.
 

@@ -1,8 +1,9 @@
 //! The request path.
 //!
 //! A worker owns everything a request touches: its listener, its connections, its upstream pool, its buffers, its
-//! counters. Nothing is shared and written between workers. `handle` is the whole path from bytes to decision; it is
-//! synchronous, so nothing awaits between the head of a request and the decision about it.
+//! counters. What workers share and write is written when something opens, fails or closes, not for each request: how many
+//! sockets and callers' connections there are, and how the servers of the upstream stand. `handle` is the whole path from
+//! bytes to decision; it is synchronous, so nothing awaits between the head of a request and the decision about it.
 
 pub(crate) mod answer;
 pub(crate) mod buffer;

@@ -442,10 +442,14 @@ def tools(address):
                                f"http://{address}/open/a"], capture_output=True, text=True)
         assert said.stdout == "2 200", said
         print("ok    curl: HTTP/2 by prior knowledge", flush=True)
+    else:
+        print("SKIPPED curl: it is not installed, or was built without HTTP/2", flush=True)
     if shutil.which("h2load"):
         said = subprocess.run(["h2load", "-n", "3000", "-c", "4", "-m", "32", f"http://{address}/open/a"], capture_output=True, text=True)
         assert "3000 succeeded, 0 failed" in said.stdout, said.stdout + said.stderr
         print("ok    h2load: 3000 requests on 4 connections", flush=True)
+    else:
+        print("SKIPPED h2load: it is not installed (on Debian: apt-get install nghttp2-client)", flush=True)
 
 
 def main(binary):

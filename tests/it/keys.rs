@@ -3,18 +3,29 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use crate::support::command::{contents, finish};
 use crate::support::process::Process;
 use crate::support::{Call, Gateway, Setup, Upstream, strings, until};
 
-/// The id of the only key whose name is `test`.
+/// The id of a key that was made on the command line.
 pub fn id_of(gateway: &Gateway, key: &str) -> String {
+    record_of(gateway, key)["id"].as_str().expect("an id").to_owned()
+}
+
+/// When a key that was made with `--expires` ends.
+pub fn expiry_of(gateway: &Gateway, key: &str) -> jiff::Timestamp {
+    record_of(gateway, key)["expires"].as_str().expect("an expiry").parse().expect("a moment")
+}
+
+/// What `keys list` has of a key.
+fn record_of(gateway: &Gateway, key: &str) -> Value {
     let last = &key[key.len() - 4..];
-    let list = gateway.run(&["keys", "list", "--json"]).exits(0).json();
-    let keys = list["keys"].as_array().expect("keys").clone();
-    let found =
-        keys.iter().find(|record| record.to_string().contains(last)).unwrap_or_else(|| panic!("…{last} in {list}"));
-    found["id"].as_str().expect("an id").to_owned()
+    let mut list = gateway.run(&["keys", "list", "--json"]).exits(0).json();
+    let keys = list["keys"].as_array_mut().expect("keys");
+    let found = keys.iter_mut().find(|record| record["last_four"] == last);
+    found.unwrap_or_else(|| panic!("…{last} in the list")).take()
 }
 
 /// How long it takes until `GET /api/whoami` has that status.

@@ -45,8 +45,8 @@ mod requests; // One request and its answer: who gets through, and what exactly 
 mod round_trip; // What is written as a policy loads as the policy that was meant.
 mod schemas; // `scopegate schema`: what an editor is told of a file is what its reader knows.
 mod scopes; // Which scopes open which routes: lists, alternatives, levels, implication, precedence.
-mod screens;
-mod servers; // What each command shows, whole: one picture a group, as a terminal of 80 columns has it.
+mod screens; // What each command shows, whole: one picture a group, as a terminal of 80 columns has it.
+mod servers; // Several servers of one upstream: who is asked, who is left out, and when it comes back.
 mod shipped; // The files of config/ and what the importer writes: they load, and their own tests hold.
 mod start; // What keeps a gateway from starting: whatever it cannot read, it does not guess.
 mod stop; // SIGTERM: answers in flight are finished, then the process ends well.

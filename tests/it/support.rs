@@ -1,7 +1,11 @@
 //! The harness: a real upstream with faults, a real gateway (the built binary), a caller that sends raw bytes, certificates.
 //!
-//! Nothing here uses the library, tokio or hyper: what is tested and what tests it share no code, but for the frames of `http2`. Nothing sleeps: a test
-//! waits for an event, and only a fault of the gateway makes it wait as long as `PATIENCE`.
+//! Nothing here uses the library: what is tested and what tests it share no code, but for the frames and the runtime of `http2`
+//! and the sessions of `certificate`.
+//!
+//! A test waits for an event, and only a fault of the gateway makes it wait as long as `PATIENCE`; where nobody announces the
+//! event, it asks every few milliseconds. Time as such passes in a test alone where time is what it is about: an idle time, a
+//! silence, a count that stands still. A machine that is slower makes such a test longer or weaker, and does not make it fail.
 
 pub mod certificate;
 pub mod client;
@@ -34,6 +38,19 @@ pub fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
         }
         assert!(start.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}");
         thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
+/// For `until`: whether `count` has begun and then stood still for a second. That nothing moves is announced by nobody. A
+/// machine that pauses for a second ends this early, which makes a test weaker and does not make it fail.
+pub fn at_rest(count: impl Fn() -> usize) -> impl FnMut() -> Option<usize> {
+    let mut last = (0, Instant::now());
+    move || {
+        let now = count();
+        if now != last.0 {
+            last = (now, Instant::now());
+        }
+        (now > 0 && last.1.elapsed() >= Duration::from_secs(1)).then_some(now)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Policies that come from documents: of an API, and our own.
 
 use super::*;
+use crate::support::certificate::Authority;
 
 #[test]
 fn an_import_becomes_a_policy_that_the_check_accepts() {
@@ -36,6 +37,22 @@ fn assert_unchanged_by_a_bad_document(folder: &Path) {
 /// The fenced YAML blocks of a document.
 fn yaml_blocks(text: &str) -> Vec<&str> {
     text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect()
+}
+
+#[test]
+fn every_configuration_in_the_reference_passes_its_check_without_a_warning() {
+    let reference = concat!(env!("CARGO_MANIFEST_DIR"), "/config/README.md");
+    let text = fs::read_to_string(reference).expect("the reference");
+    let files: Vec<_> = yaml_blocks(&text).into_iter().filter(|block| block.contains("upstream:")).collect();
+    assert!(files.len() >= 2, "{}", files.len());
+    let (certificate, key) = Authority::new().issue("localhost", 2100);
+    for file in files {
+        let folder = folder(file, POLICY);
+        fs::write(folder.path().join("cert.pem"), &certificate).expect("the certificate");
+        fs::write(folder.path().join("key.pem"), &key).expect("its key");
+        let json = scopegate(folder.path(), ["check", "--json"]).exits(0).json();
+        assert_eq!(json["warnings"].as_array().map(Vec::len), Some(0), "{json}\n{file}");
+    }
 }
 
 #[test]

@@ -151,6 +151,32 @@ fn frames_without_use_are_bounded() {
 }
 
 #[test]
+fn a_stream_above_those_that_a_connection_may_have_is_refused_and_reaches_nobody() {
+    let upstream = Upstream::start(|connection| {
+        while connection.request().is_some() {
+            connection.note("asked");
+            connection.wait_for("go");
+            connection.send(OK);
+        }
+    });
+    let gateway = gateway(&upstream, "limits: { h2_streams: 3 }");
+    let mut caller = Raw::connect(gateway.address());
+    caller.send(&[get(1), get(3), get(5), get(7)].concat());
+    assert_eq!(caller.next_of(RST_STREAM, 7).number(0), REFUSED_STREAM);
+    until("the three others upstream", || (upstream.noted("asked") == 3).then_some(()));
+    upstream.allow("go");
+    for _ in 0..3 {
+        let answer =
+            until("an answer", || caller.next().filter(|frame| frame.kind == DATA && !frame.payload.is_empty()));
+        assert!(answer.stream < 7 && answer.payload == b"ok", "{answer:?}");
+    }
+    // With room again the next is served.
+    caller.send(&get(9));
+    assert_eq!(caller.next_of(DATA, 9).payload, b"ok");
+    assert_eq!(upstream.noted("asked"), 4);
+}
+
+#[test]
 fn pings_beside_requests_and_room_for_what_comes_are_answered_for_ever() {
     let upstream = Upstream::answering(format!("HTTP/1.1 200 OK\r\nContent-Length: 300\r\n\r\n{}", "x".repeat(300)));
     let gateway = gateway(&upstream, "");

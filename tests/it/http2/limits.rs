@@ -116,7 +116,7 @@ fn an_upload_that_is_given_up_before_a_full_window_is_reset_and_makes_room_for_o
 #[test]
 fn a_connection_without_streams_is_closed_after_its_idle_time() {
     let upstream = Upstream::ok();
-    let gateway = Setup::new(&upstream).routes(OPEN).config("limits: { idle: 500ms }").start();
+    let gateway = Setup::new(&upstream).routes(OPEN).config("limits: { idle: 2s }").start();
     run(async {
         let mut caller = Caller::connect(gateway.address()).await;
         assert_eq!(caller.get("/api/x", "").await.status, 200);
