@@ -31,8 +31,8 @@ use super::worker::{View, Worker};
 use super::{Incoming, Plan, Verdict, handle};
 
 /// After a refusal, what is still on its way is read so that the answer is not lost: at most this much, for this long.
-const LINGER_BYTES: usize = 64 * 1024;
-const LINGER: Duration = Duration::from_secs(1);
+pub(super) const LINGER_BYTES: usize = 64 * 1024;
+pub(super) const LINGER: Duration = Duration::from_secs(1);
 
 /// Who is at the other end.
 #[derive(Clone, Copy, Debug)]

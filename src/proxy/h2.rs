@@ -9,6 +9,7 @@
 //! - Frames that carry nothing, in no proportion to those that do, end the connection ([`traffic`]).
 //! - A stream that is reset is a caller that is gone: its pipe breaks, and the request to the upstream with it.
 //! - An answer that is cut off ends in RST_STREAM, never as if it were complete.
+//! - One that comes before the end of its request is not followed by a reset at once: it would be lost with some callers.
 //! - An extended CONNECT for a WebSocket becomes the handshake of HTTP/1.1, and the 101 its 200 ([`websocket`]).
 //! - The `h2` crate cuts `#` and what follows off a path before anybody sees it. So what is judged is what is forwarded.
 //!
@@ -296,9 +297,7 @@ impl Session<'_> {
         let (near, far) = Pipe::pair();
         spawn_local(async move {
             let carried = async {
-                // The pipe ends with this: the gateway sees a caller that is gone.
-                let far = far;
-                if inbound::carry(inbound, &far).await.is_err() {
+                if inbound::carry(inbound, far).await.is_err() {
                     counted.tally.note_reset(&counted.worker);
                 }
             };

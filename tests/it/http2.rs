@@ -1,6 +1,7 @@
 //! HTTP/2 on either side or both: the same verdicts, streams that end as they should, limits.
 
 mod callers; // Callers of HTTP/2 before an upstream of HTTP/1.1.
+mod early; // Answers that come before the end of their request, and no reset at once behind them.
 mod frames; // Callers whose frames are made by hand: floods, and what is never acknowledged.
 mod limits; // What a connection of HTTP/2 may take.
 mod sockets; // Sockets to the upstream: never more than may be.

@@ -15,9 +15,11 @@ use tokio::task::yield_now;
 use crate::http1::body::Body;
 use crate::http1::head::{AnswerTo, Version};
 use crate::http1::write;
+use crate::proxy::downstream::{LINGER, LINGER_BYTES};
 use crate::proxy::stream::pipe::Pipe;
 use crate::proxy::watch::Slot;
 
+use super::STREAM_WINDOW;
 use super::head::{self, Rest, Written, handshake};
 use super::send::{CUT, Over, Patience, Stall, Stopped, relay};
 use super::traffic::Traffic;
@@ -37,17 +39,18 @@ pub(super) struct Inbound {
     pub(super) traffic: Rc<Traffic>,
 }
 
-/// Carries the stream over `pipe` until its answer is complete or nobody waits for it any more.
+/// Carries the stream over `pipe` until its answer is complete or nobody waits for it any more. The gateway sees by the end
+/// of the pipe that the caller is gone, or needs nothing more.
 ///
 /// # Errors
 /// When the caller gave the stream up, or broke its rules.
-pub(super) async fn carry(stream: Inbound, pipe: &Pipe) -> Result<(), Stopped> {
+pub(super) async fn carry(stream: Inbound, pipe: Pipe) -> Result<(), Stopped> {
     if handshake::is_asked(&stream.request) {
         // Apart, so that an ordinary request has no room for it.
         return Box::pin(websocket::carry(stream, pipe)).await;
     }
     let Inbound { request, mut respond, filter, stall, slot, traffic } = stream;
-    let (parts, body) = request.into_parts();
+    let (parts, mut body) = request.into_parts();
     let to = if parts.method == Method::HEAD { AnswerTo::Head } else { AnswerTo::Other };
     let rest = if body.is_end_stream() { Rest::Nothing } else { Rest::Body };
     let mut head = Vec::with_capacity(512);
@@ -55,11 +58,10 @@ pub(super) async fn carry(stream: Inbound, pipe: &Pipe) -> Result<(), Stopped> {
         respond.send_reset(Reason::PROTOCOL_ERROR);
         return Err(Stopped);
     }
-    let mut upload = pin!(upload((parts, head), body, &filter, pipe));
-    let mut download = pin!(async {
-        match begin(&mut respond, to, pipe).await? {
+    let download = async {
+        match begin(&mut respond, to, &pipe).await? {
             Begun::Content(content, stream) => {
-                let stall = Stall { slot: &slot, most: stall, traffic: &traffic, pipe };
+                let stall = Stall { slot: &slot, most: stall, traffic: &traffic, pipe: &pipe };
                 answer((content, stream), stall).await
             }
             Begun::Over => Ok(()),
@@ -69,7 +71,19 @@ pub(super) async fn carry(stream: Inbound, pipe: &Pipe) -> Result<(), Stopped> {
                 Ok(())
             }
         }
-    });
+    };
+    join(upload((parts, head), &mut body, &filter, &pipe), download).await?;
+    drop((pipe, filter));
+    discard(body, &slot).await;
+    Ok(())
+}
+
+/// Both directions, until the answer is over or the caller has broken off.
+async fn join(
+    upload: impl Future<Output = Result<(), Stopped>>,
+    download: impl Future<Output = Result<(), Stopped>>,
+) -> Result<(), Stopped> {
+    let (mut upload, mut download) = (pin!(upload), pin!(download));
     let mut uploading = true;
     poll_fn(|cx| {
         if uploading && let Poll::Ready(sent) = upload.as_mut().poll(cx) {
@@ -81,10 +95,41 @@ pub(super) async fn carry(stream: Inbound, pipe: &Pipe) -> Result<(), Stopped> {
     .await
 }
 
+/// Reads what is still on its way of a request that was answered, within the bounds of [`LINGER`] and [`LINGER_BYTES`], and
+/// gives the stream up after that: it is reset with NO_ERROR where it has not ended (RFC 9113 8.1).
+///
+/// A caller that is reset while it sends may throw away an answer that it has not read yet. No caller can have sent so much
+/// that was not told of new room after its answer was written.
+pub(super) async fn discard(mut body: RecvStream, slot: &Slot) {
+    const { assert!(STREAM_WINDOW as usize <= LINGER_BYTES) };
+    let deadline = slot.now().after(LINGER);
+    let mut left = LINGER_BYTES;
+    loop {
+        // This includes what was read before and the pipe did not take any more.
+        let flow = body.flow_control();
+        let used = flow.used_capacity();
+        if flow.release_capacity(used).is_err() {
+            return;
+        }
+        let next = poll_fn(|cx| match body.poll_data(cx) {
+            Poll::Pending if slot.now() >= deadline => Poll::Ready(None),
+            Poll::Pending => {
+                slot.arm(deadline, cx);
+                Poll::Pending
+            }
+            ready @ Poll::Ready(_) => ready,
+        });
+        match next.await {
+            Some(Ok(data)) if data.len() <= left => left -= data.len(),
+            Some(_) | None => return,
+        }
+    }
+}
+
 /// Writes the request into the pipe. Ends well where the gateway reads no more of it: the answer decides then.
 async fn upload(
     (parts, head): (request::Parts, Vec<u8>),
-    mut body: RecvStream,
+    body: &mut RecvStream,
     filter: &Filter,
     pipe: &Pipe,
 ) -> Result<(), Stopped> {

@@ -27,7 +27,7 @@ const LAST_WORDS: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// When the caller gave the stream up, or broke its rules.
-pub(super) async fn carry(stream: Inbound, pipe: &Pipe) -> Result<(), Stopped> {
+pub(super) async fn carry(stream: Inbound, pipe: Pipe) -> Result<(), Stopped> {
     let Inbound { request, mut respond, stall, slot, traffic, .. } = stream;
     let (parts, body) = request.into_parts();
     let mut head = Vec::with_capacity(512);
@@ -41,14 +41,20 @@ pub(super) async fn carry(stream: Inbound, pipe: &Pipe) -> Result<(), Stopped> {
     }
     drop(parts);
     // Nothing that follows the handshake is read before it was answered. The answer may come before all of it was read.
-    let (_, begun) = tokio::join!(pipe.put(&head), inbound::begin(&mut respond, AnswerTo::Other, pipe));
+    let (_, begun) = tokio::join!(pipe.put(&head), inbound::begin(&mut respond, AnswerTo::Other, &pipe));
     match begun? {
-        Begun::Over => Ok(()),
+        Begun::Over => {}
         Begun::Content(content, stream) => {
-            inbound::answer((content, stream), Stall { slot: &slot, most: stall, traffic: &traffic, pipe }).await
+            let stall = Stall { slot: &slot, most: stall, traffic: &traffic, pipe: &pipe };
+            inbound::answer((content, stream), stall).await?;
         }
-        Begun::Switched(start, stream) => join((start, stream, body), pipe, Patience::Tunnel(pipe, &slot, stall)).await,
+        Begun::Switched(start, stream) => {
+            return join((start, stream, body), &pipe, Patience::Tunnel(&pipe, &slot, stall)).await;
+        }
     }
+    drop(pipe);
+    inbound::discard(body, &slot).await;
+    Ok(())
 }
 
 /// Asks the upstream for a WebSocket and carries it, or the answer that there is none.

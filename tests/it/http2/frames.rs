@@ -8,40 +8,40 @@ use crate::support::{Gateway, OK, PATIENCE, Setup, Upstream, until};
 const OPEN: &str = "  GET|POST /x: { auth: anyone }\n";
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
+pub(super) const DATA: u8 = 0;
+pub(super) const HEADERS: u8 = 1;
 const PRIORITY: u8 = 2;
-const RST_STREAM: u8 = 3;
+pub(super) const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
-const PING: u8 = 6;
+pub(super) const PING: u8 = 6;
 const GOAWAY: u8 = 7;
-const WINDOW_UPDATE: u8 = 8;
+pub(super) const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 
-const END_STREAM: u8 = 1;
-const ACK: u8 = 1;
-const END_HEADERS: u8 = 4;
+pub(super) const END_STREAM: u8 = 1;
+pub(super) const ACK: u8 = 1;
+pub(super) const END_HEADERS: u8 = 4;
 
 /// The codes of RFC 9113 7.
 const REFUSED_STREAM: u32 = 7;
 const ENHANCE_YOUR_CALM: u32 = 11;
 
 #[derive(Debug)]
-struct Frame {
-    kind: u8,
-    flags: u8,
-    stream: u32,
-    payload: Vec<u8>,
+pub(super) struct Frame {
+    pub(super) kind: u8,
+    pub(super) flags: u8,
+    pub(super) stream: u32,
+    pub(super) payload: Vec<u8>,
 }
 
 impl Frame {
     /// The number at `place`, such as the code of an error.
-    fn number(&self, place: usize) -> u32 {
+    pub(super) fn number(&self, place: usize) -> u32 {
         u32::from_be_bytes(self.payload[place..place + 4].try_into().expect("four bytes"))
     }
 }
 
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).expect("a short frame").to_be_bytes();
     let mut bytes = vec![length[1], length[2], length[3], kind, flags];
     bytes.extend_from_slice(&stream.to_be_bytes());
@@ -50,7 +50,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 }
 
 /// A head without compression, of names that the static table has (RFC 7541 appendix A).
-fn head(method: u8, path: &str) -> Vec<u8> {
+pub(super) fn head(method: u8, path: &str) -> Vec<u8> {
     let mut block = vec![method, 0x86];
     for (name, value) in [(0x04, path), (0x01, "a.test")] {
         block.extend_from_slice(&[name, u8::try_from(value.len()).expect("a short value")]);
@@ -59,7 +59,7 @@ fn head(method: u8, path: &str) -> Vec<u8> {
     block
 }
 
-fn get(stream: u32) -> Vec<u8> {
+pub(super) fn get(stream: u32) -> Vec<u8> {
     frame(HEADERS, END_HEADERS | END_STREAM, stream, &head(0x82, "/api/x"))
 }
 
@@ -67,10 +67,10 @@ fn post(stream: u32) -> Vec<u8> {
     frame(HEADERS, END_HEADERS, stream, &head(0x83, "/api/x"))
 }
 
-struct Raw(TcpStream);
+pub(super) struct Raw(TcpStream);
 
 impl Raw {
-    fn connect(address: SocketAddr) -> Raw {
+    pub(super) fn connect(address: SocketAddr) -> Raw {
         let stream = TcpStream::connect(address).expect("a connection");
         stream.set_read_timeout(Some(PATIENCE)).expect("a read timeout");
         stream.set_nodelay(true).expect("TCP_NODELAY");
@@ -79,12 +79,12 @@ impl Raw {
         raw
     }
 
-    fn send(&mut self, bytes: &[u8]) {
+    pub(super) fn send(&mut self, bytes: &[u8]) {
         self.0.write_all(bytes).expect("bytes that are taken");
     }
 
     /// The next frame; `None` at the end of the connection.
-    fn next(&mut self) -> Option<Frame> {
+    pub(super) fn next(&mut self) -> Option<Frame> {
         let mut head = [0; 9];
         match self.0.read_exact(&mut head) {
             Ok(()) => {}
@@ -101,7 +101,7 @@ impl Raw {
     }
 
     /// The next frame of that kind on that stream, which is not an acknowledgement.
-    fn next_of(&mut self, kind: u8, stream: u32) -> Frame {
+    pub(super) fn next_of(&mut self, kind: u8, stream: u32) -> Frame {
         loop {
             let frame = self.next().unwrap_or_else(|| panic!("frame {kind} on {stream}, and the connection ended"));
             if (frame.kind, frame.stream) == (kind, stream) && (kind != PING || frame.flags & ACK == 0) {
