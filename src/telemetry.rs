@@ -9,5 +9,6 @@ pub mod label;
 mod line;
 pub mod log;
 pub mod metrics;
+pub mod throttle;
 
 pub use metrics::Metrics;

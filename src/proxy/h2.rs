@@ -36,8 +36,10 @@ use h2::server::{Builder, Connection, SendResponse};
 use h2::{Reason, RecvStream};
 use http::Request;
 use tokio::task::spawn_local;
+use tracing::field::display;
 
 use crate::snapshot::Limits;
+use crate::telemetry::label::Cut;
 
 use super::buffer::Buffer;
 use super::downstream::{self, Peer};
@@ -46,7 +48,7 @@ use super::stream::pipe::Pipe;
 use super::watch::{Moment, Slot};
 use super::worker::Worker;
 
-use beat::Beat;
+use beat::{Beat, Dead};
 use inbound::Inbound;
 use traffic::Traffic;
 use trailers::Filter;
@@ -214,7 +216,12 @@ impl Session<'_> {
             match connection.poll_accept(cx) {
                 Poll::Ready(Some(Ok((_, respond)))) if self.is_closed() => self.refuse(respond),
                 Poll::Ready(Some(Ok(stream))) => self.start(stream),
-                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Ready(ended) => {
+                    if let Some(Err(error)) = ended {
+                        self.note_end(&error);
+                    }
+                    return Poll::Ready(());
+                }
                 Poll::Pending if self.close_if_due(connection) => {}
                 Poll::Pending => break,
             }
@@ -228,8 +235,14 @@ impl Session<'_> {
         };
         let over = self.state != State::Open && until <= now;
         self.beat.note(self.traffic.moved());
-        if over || self.beat.poll_dead(now, cx).is_ready() {
-            return Poll::Ready(());
+        match self.beat.poll_dead(now, cx) {
+            _ if over => return Poll::Ready(()),
+            Poll::Ready(Dead::Silent) => {
+                self.note_cut(Cut::NoPong);
+                return Poll::Ready(());
+            }
+            Poll::Ready(Dead::Gone) => return Poll::Ready(()),
+            Poll::Pending => {}
         }
         self.slot.arm(until.min(self.beat.due()), cx);
         Poll::Pending
@@ -252,8 +265,13 @@ impl Session<'_> {
     /// Says that the connection ends, where it is to: true when there is something to send.
     fn close_if_due(&mut self, connection: &mut Connection<Wire<'_>, Bytes>) -> bool {
         let now = self.slot.now();
-        let excessive = self.traffic.is_spent() || self.tally.is_excessive(self.worker);
-        if excessive && !matches!(self.state, State::Condemned(_)) {
+        let excess = if self.traffic.is_spent() {
+            Some(Cut::Flood)
+        } else {
+            self.tally.is_excessive(self.worker).then_some(Cut::Resets)
+        };
+        if let Some(reason) = excess.filter(|_| !matches!(self.state, State::Condemned(_))) {
+            self.note_cut(reason);
             connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
             self.state = State::Condemned(now.after(FAREWELL));
             return true;
@@ -270,6 +288,31 @@ impl Session<'_> {
                 false
             }
             State::Condemned(_) | State::Open => false,
+        }
+    }
+
+    /// The connection is over: the `h2` crate has bounds of its own, for streams that are given up before they are taken, for
+    /// heads without end and for streams at fault. It does not say which of them it was.
+    fn note_end(&self, error: &h2::Error) {
+        let ours = error.is_go_away() && error.is_library() && !matches!(self.state, State::Condemned(_));
+        if ours && error.reason() == Some(Reason::ENHANCE_YOUR_CALM) {
+            let most = self.worker.view().snapshot.config.limits.h2_resets.count;
+            self.note_cut(if self.traffic.resets() > most { Cut::Resets } else { Cut::Flood });
+        }
+    }
+
+    /// Counts the connection as cut for what its caller did, and tells the log of it now and then.
+    fn note_cut(&self, reason: Cut) {
+        self.worker.cells.cut(reason);
+        let client = self.peer.address.map(display);
+        let said = match reason {
+            Cut::Flood => "its caller sends frames of no use, heads without end, or streams at fault",
+            Cut::NoPong => "its caller does not answer a PING",
+            Cut::Resets => "its caller gives up more streams than limits.h2_resets has it",
+        };
+        tracing::debug!(client, "connection of HTTP/2 cut: {said}");
+        if let Some(others) = self.worker.throttle.pass(reason.as_str()) {
+            tracing::info!(client, others, "connection of HTTP/2 cut: {said}");
         }
     }
 

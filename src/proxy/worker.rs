@@ -14,6 +14,7 @@ use crate::store::follow::Status;
 use crate::store::index::Index;
 use crate::telemetry::access::{AccessWriter, Record};
 use crate::telemetry::metrics::{Outcome, WorkerCells};
+use crate::telemetry::throttle::Throttle;
 
 use super::buffer::Buffers;
 use super::request_id::RequestIds;
@@ -31,6 +32,8 @@ pub(crate) struct Worker {
     pub(crate) buffers: Buffers,
     pub(crate) request_ids: RequestIds,
     pub(crate) cells: Arc<WorkerCells>,
+    /// Which lines about connections of callers are due.
+    pub(crate) throttle: Throttle,
     /// How many requests wait for the upstream.
     pub(crate) gate: Rc<Gate>,
     /// Starts what is drawn at random.
@@ -101,6 +104,7 @@ impl Worker {
             buffers: Buffers::default(),
             request_ids: RequestIds::new(share.seed),
             cells: share.cells,
+            throttle: Throttle::default(),
             gate: Gate::new(),
             seed: share.seed,
             sockets: share.sockets,

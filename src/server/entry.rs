@@ -26,7 +26,6 @@ use super::proxy_protocol;
 mod refusal;
 
 use refusal::Refusal;
-pub(super) use refusal::Refusals;
 
 /// How long a handshake may still take once the drain has begun.
 const GRACE: Duration = Duration::from_secs(1);
@@ -47,7 +46,6 @@ pub(super) enum Arrival {
 pub(super) struct Hall {
     pub(super) worker: Rc<Worker>,
     pub(super) addresses: Arc<Addresses>,
-    pub(super) refusals: Refusals,
 }
 
 /// Whether there is room for a connection among those of all workers.
@@ -67,7 +65,7 @@ impl Hall {
                 (Stream::Tcp(stream), Some(address))
             }
             // A handshake costs more than the answer is worth: the connection is closed without one.
-            Arrival::Tcp(..) if room == Room::Full => return,
+            Arrival::Tcp(_, address) if room == Room::Full => return Refusal::Full.tell(Some(address), &worker),
             Arrival::Tcp(stream, address) => {
                 // On the heap, so that connections without TLS do not hold room for it.
                 let prepared = Box::pin(self.prepare(door, stream, address)).await;
@@ -82,9 +80,7 @@ impl Hall {
         match (room, self.count(address)) {
             (Room::Free, Ok(_entered)) => downstream::serve(worker, stream, peer).await,
             (_, counted) => {
-                if let (Err(refusal), Some(address)) = (&counted, address) {
-                    self.refusals.tell(refusal, address, &self.worker.cells);
-                }
+                counted.err().unwrap_or(Refusal::Full).tell(address, &worker);
                 downstream::turn_away(worker, stream, (peer, ProxyError::Overloaded)).await;
             }
         }
@@ -111,7 +107,7 @@ impl Hall {
             () = self.drained() => Err(Refusal::Draining),
         };
         if let Err(refusal) = &prepared {
-            self.refusals.tell(refusal, near, &self.worker.cells);
+            refusal.tell(Some(near), &self.worker);
         }
         match prepared {
             Ok(prepared) => Some(prepared),

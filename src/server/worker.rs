@@ -19,7 +19,7 @@ use crate::proxy::worker::{Share, Worker};
 
 use super::addresses::Addresses;
 use super::drain::Drain;
-use super::entry::{Arrival, Hall, Refusals, Room};
+use super::entry::{Arrival, Hall, Room};
 use super::listener::{Door, Listener, Listening};
 use super::supervisor::Beats;
 
@@ -67,7 +67,7 @@ async fn serve(number: usize, worker: Rc<Worker>, floor: Floor) {
     }));
     // One worker looks after the servers of the upstream for all.
     let health = (number == 0).then(|| spawn_local(health::watch(Rc::clone(&worker))));
-    let hall = Rc::new(Hall { worker: Rc::clone(&worker), addresses, refusals: Refusals::default() });
+    let hall = Rc::new(Hall { worker: Rc::clone(&worker), addresses });
     let accepting: Vec<_> = listeners
         .into_iter()
         .map(|listener| spawn_local(accept(Rc::clone(&hall), listener, Rc::clone(&open))))

@@ -34,8 +34,19 @@ labels! {
 }
 
 labels! {
-    /// Why a connection of a caller ended before HTTP began.
+    /// Why a connection of HTTP/2 was cut for what its caller did: frames of no use, heads without end or streams at fault;
+    /// no answer to a PING; streams that were given up.
+    Cut {
+        Flood = "flood",
+        NoPong = "no_pong",
+        Resets = "resets",
+    }
+}
+
+labels! {
+    /// Why a connection of a caller was turned away before a request was read from it.
     Refusal {
+        Connections = "connections",
         Handshake = "handshake",
         PerAddress = "per_address",
         ProxyHeader = "proxy_header",

@@ -45,6 +45,7 @@ pub(crate) enum Family {
     BuildInfo,
     CertificateExpiry,
     Connections,
+    Cuts,
     Denials,
     KeyLookups,
     KeysCached,
@@ -63,7 +64,7 @@ const fn define(name: &'static str, kind: MetricType, family: Family, help: &'st
 }
 
 /// Every metric, sorted by name.
-pub const DEFINITIONS: [Definition; 20] = {
+pub const DEFINITIONS: [Definition; 21] = {
     use Family as F;
     use MetricType::{COUNTER, GAUGE, HISTOGRAM};
     use process::Reading as R;
@@ -99,6 +100,12 @@ pub const DEFINITIONS: [Definition; 20] = {
         ),
         define("scopegate_connections", GAUGE, F::Connections, "Open connections, by the side they are on."),
         define(
+            "scopegate_cut_connections_total",
+            COUNTER,
+            F::Cuts,
+            "Connections of HTTP/2 that the gateway cut for what their callers did, by reason.",
+        ),
+        define(
             "scopegate_denials_total",
             COUNTER,
             F::Denials,
@@ -121,7 +128,7 @@ pub const DEFINITIONS: [Definition; 20] = {
             "scopegate_refused_connections_total",
             COUNTER,
             F::Refusals,
-            "Connections of callers that ended before HTTP began, by reason.",
+            "Connections of callers that were turned away before a request was read from them, by reason.",
         ),
         define("scopegate_reloads_total", COUNTER, F::Reloads, "Reloads of the configuration and policy, by result."),
         define(

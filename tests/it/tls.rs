@@ -111,6 +111,20 @@ fn a_request_over_tls_goes_on_as_https() {
 }
 
 #[test]
+fn connections_beyond_the_limit_are_closed_counted_and_told() {
+    let upstream = Upstream::ok();
+    let secured = Secured::start(&upstream, &format!("{TLS}\nlimits: {{ connections: 3 }}"));
+    let _held: Vec<TcpStream> = (0..8).map(|_| secured.tcp()).collect();
+    secured.wait_for_refused("connections", 5.0);
+    secured.gateway.process.wait_for("a word in the log", |said| {
+        let told = |line: &str| line.contains("connection refused: there are limits.connections");
+        said.lines().any(|line| told(line) && line.contains("127.0.0.1")).then_some(())
+    });
+    let _others: Vec<Client> = (0..4).map(|_| secured.gateway.connect()).collect();
+    secured.wait_for_refused("connections", 9.0);
+}
+
+#[test]
 fn curl_speaks_both_versions_with_it() {
     let upstream = Upstream::ok();
     let secured = Secured::start(&upstream, TLS);

@@ -12,6 +12,15 @@ const EVERY: Duration = Duration::from_secs(30);
 /// How long the answer may take.
 const ANSWER: Duration = Duration::from_secs(20);
 
+/// Why there is nobody on the other side any more.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Dead {
+    /// The connection is over.
+    Gone,
+    /// A PING was not answered.
+    Silent,
+}
+
 pub(crate) struct Beat {
     pings: Option<PingPong>,
     /// When the next PING goes out, or by when the answer to the last one must be there.
@@ -37,18 +46,18 @@ impl Beat {
     }
 
     /// Ready when the other side is gone.
-    pub(crate) fn poll_dead(&mut self, now: Moment, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_dead(&mut self, now: Moment, cx: &mut Context<'_>) -> Poll<Dead> {
         let Some(pings) = &mut self.pings else { return Poll::Pending };
         if self.waiting {
             match pings.poll_pong(cx) {
                 Poll::Ready(Ok(_)) => (self.waiting, self.due) = (false, now.after(EVERY)),
-                Poll::Ready(Err(_)) => return Poll::Ready(()),
-                Poll::Pending if self.due <= now => return Poll::Ready(()),
+                Poll::Ready(Err(_)) => return Poll::Ready(Dead::Gone),
+                Poll::Pending if self.due <= now => return Poll::Ready(Dead::Silent),
                 Poll::Pending => {}
             }
         } else if self.due <= now {
             if pings.send_ping(Ping::opaque()).is_err() {
-                return Poll::Ready(());
+                return Poll::Ready(Dead::Gone);
             }
             (self.waiting, self.due) = (true, now.after(ANSWER));
             // Asked at once, so that the answer wakes this task.
@@ -57,5 +66,32 @@ impl Beat {
             }
         }
         Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use tokio::io::duplex;
+
+    use super::*;
+    use crate::proxy::watch::Watch;
+
+    #[tokio::test]
+    async fn a_ping_that_is_not_answered_in_time_is_told_from_a_connection_that_is_over() {
+        let (near, far) = duplex(1 << 10);
+        let (near, far) = tokio::join!(h2::server::handshake(near), h2::client::handshake(far));
+        let (mut connection, caller) = (near.unwrap(), far.unwrap());
+        let start = Watch::new().now();
+        let mut beat = Beat::new(connection.ping_pong(), start);
+        let mut ask = |now| beat.poll_dead(now, &mut Context::from_waker(Waker::noop()));
+        assert_eq!(ask(start), Poll::Pending);
+        let asked = start.after(EVERY);
+        assert_eq!(ask(asked), Poll::Pending);
+        assert_eq!(ask(asked.after(ANSWER / 2)), Poll::Pending);
+        assert_eq!(ask(asked.after(ANSWER)), Poll::Ready(Dead::Silent));
+        drop((connection, caller));
+        assert_eq!(ask(asked), Poll::Ready(Dead::Gone));
     }
 }

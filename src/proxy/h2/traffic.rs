@@ -23,6 +23,7 @@ const PADDING: u32 = 256;
 const HEAD: usize = 9;
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
 const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 0x1;
 const PADDED: u8 = 0x8;
@@ -105,6 +106,8 @@ pub(crate) struct Traffic {
     /// Until when credit has come back.
     credited: Cell<Moment>,
     spent: Cell<bool>,
+    /// Streams that the caller gave up.
+    resets: Cell<usize>,
     moved: Cell<Moment>,
     congested: Cell<bool>,
 }
@@ -120,6 +123,7 @@ impl Traffic {
             credit: Cell::new(CREDIT),
             credited: Cell::new(watch.now()),
             spent: Cell::new(false),
+            resets: Cell::new(0),
             moved: Cell::new(watch.now()),
             congested: Cell::new(false),
         })
@@ -128,7 +132,10 @@ impl Traffic {
     /// These bytes came.
     pub(super) fn came(&self, bytes: &[u8]) {
         self.moved.set(self.watch.now());
-        self.from_caller.borrow_mut().feed(bytes, |head| self.count(head.of_caller()));
+        self.from_caller.borrow_mut().feed(bytes, |head| {
+            self.resets.set(self.resets.get() + usize::from(head.kind == RST_STREAM));
+            self.count(head.of_caller());
+        });
     }
 
     /// The connection has taken these bytes.
@@ -172,6 +179,11 @@ impl Traffic {
     /// The caller has sent more frames that carry nothing than it may.
     pub(super) fn is_spent(&self) -> bool {
         self.spent.get()
+    }
+
+    /// How many streams the caller has given up, those included that were not served yet.
+    pub(super) fn resets(&self) -> usize {
+        self.resets.get()
     }
 
     /// When anything passed last, in either direction.

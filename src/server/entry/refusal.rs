@@ -1,26 +1,24 @@
-//! Connections that end before HTTP begins, and what the log says of them.
+//! Connections that are turned away before a request is read from them, and what the log says of them.
 
-use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
+use tracing::field::display;
 
+use crate::proxy::worker::Worker;
 use crate::server::proxy_protocol::Malformed;
 use crate::telemetry::label::Refusal as Label;
-use crate::telemetry::metrics::WorkerCells;
 
-/// The log is told of one refusal in this time, and how many there were beside it.
-const PAUSE: Duration = Duration::from_secs(60);
-
-/// Why a connection ends before HTTP begins.
+/// Why a connection is turned away before a request is read from it.
 pub(super) enum Refusal {
     /// A request in cleartext on a listener that ends TLS: it can be answered.
     Cleartext(TcpStream),
     /// The process is ending.
     Draining,
+    /// There are as many connections as there may be.
+    Full,
     /// The other side went away.
     Gone(io::Error),
     /// The TLS handshake failed.
@@ -43,6 +41,7 @@ impl fmt::Display for Refusal {
         match self {
             Self::Cleartext(_) => f.write_str("a request in cleartext came to a port that speaks TLS"),
             Self::Draining => f.write_str("the process is ending"),
+            Self::Full => f.write_str("there are limits.connections connections"),
             Self::Gone(error) => write!(f, "the caller went away before the TLS handshake was done ({error})"),
             Self::Handshake(error) => write!(f, "the TLS handshake failed: {error}"),
             Self::Late => f.write_str("no TLS handshake or PROXY header within limits.header_timeout"),
@@ -56,38 +55,31 @@ impl fmt::Display for Refusal {
 }
 
 impl Refusal {
-    fn label(&self) -> Option<Label> {
-        match self {
+    /// What it is counted as, and its name among those that are told apart in the log. `None` for what is nobody's fault.
+    fn reason(&self) -> Option<(Label, &'static str)> {
+        Some(match self {
             // Load balancers look whether the port is open, all the time.
-            Self::Draining | Self::Gone(_) => None,
-            Self::Handshake(_) | Self::NotTls | Self::Unprepared | Self::Cleartext(_) => Some(Label::Handshake),
-            Self::Late => Some(Label::Timeout),
-            Self::ProxyHeader(_) | Self::Stranger => Some(Label::ProxyHeader),
-            Self::TooMany => Some(Label::PerAddress),
-        }
+            Self::Draining | Self::Gone(_) => return None,
+            Self::Cleartext(_) => (Label::Handshake, "cleartext"),
+            Self::Full => (Label::Connections, "connections"),
+            Self::Handshake(_) => (Label::Handshake, "handshake"),
+            Self::Late => (Label::Timeout, "timeout"),
+            Self::NotTls => (Label::Handshake, "not TLS"),
+            Self::ProxyHeader(_) => (Label::ProxyHeader, "PROXY header"),
+            Self::Stranger => (Label::ProxyHeader, "stranger"),
+            Self::TooMany => (Label::PerAddress, "per address"),
+            Self::Unprepared => (Label::Handshake, "no certificate"),
+        })
     }
-}
 
-/// Tells the log of refusals, of each at level debug and now and then of one at level info, and counts them.
-#[derive(Default)]
-pub(in crate::server) struct Refusals {
-    told: Cell<Option<Instant>>,
-    /// Since one was told.
-    others: Cell<u64>,
-}
-
-impl Refusals {
-    pub(super) fn tell(&self, refusal: &Refusal, client: IpAddr, cells: &WorkerCells) {
-        tracing::debug!(%client, "connection refused: {refusal}");
-        let Some(label) = refusal.label() else { return };
-        cells.refused(label);
-        let now = Instant::now();
-        if self.told.get().is_some_and(|told| now.duration_since(told) < PAUSE) {
-            self.others.set(self.others.get() + 1);
-            return;
+    /// Counts the refusal and tells the log of it: at level debug, and now and then of one for each reason at level info.
+    pub(super) fn tell(&self, client: Option<IpAddr>, worker: &Worker) {
+        let client = client.map(display);
+        tracing::debug!(client, "connection refused: {self}");
+        let Some((label, name)) = self.reason() else { return };
+        worker.cells.refused(label);
+        if let Some(others) = worker.throttle.pass(name) {
+            tracing::info!(client, others, "connection refused: {self}");
         }
-        self.told.set(Some(now));
-        let others = self.others.replace(0);
-        tracing::info!(%client, others, "connection refused: {refusal}");
     }
 }

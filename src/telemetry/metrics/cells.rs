@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::telemetry::label::{Code, DecisionLabel, Lookup, MethodLabel, Refusal, Side, Status, fold_status};
+use crate::telemetry::label::{Code, Cut, DecisionLabel, Lookup, MethodLabel, Refusal, Side, Status, fold_status};
 
 /// Upper bounds of the histograms' buckets, in nanoseconds; a last bucket without bound follows.
 pub(super) const BOUNDS: [u64; 15] = [
@@ -220,6 +220,7 @@ impl RouteCells {
 pub struct WorkerCells {
     worker: usize,
     codes: [AtomicU64; Code::ALL.len()],
+    cuts: [AtomicU64; Cut::ALL.len()],
     lookups: [AtomicU64; Lookup::ALL.len()],
     refusals: [AtomicU64; Refusal::ALL.len()],
     opened: [AtomicU64; Side::ALL.len()],
@@ -231,6 +232,7 @@ impl WorkerCells {
         Self {
             worker,
             codes: Default::default(),
+            cuts: Default::default(),
             lookups: Default::default(),
             refusals: Default::default(),
             opened: Default::default(),
@@ -256,7 +258,12 @@ impl WorkerCells {
         self.closed.get(side as usize).into_iter().for_each(|cell| bump(cell, 1));
     }
 
-    /// Counts a connection that ended before HTTP began.
+    /// Counts a connection of HTTP/2 that was cut for what its caller did.
+    pub fn cut(&self, reason: Cut) {
+        self.cuts.get(reason as usize).into_iter().for_each(|cell| bump(cell, 1));
+    }
+
+    /// Counts a connection that was turned away before a request was read from it.
     pub fn refused(&self, reason: Refusal) {
         self.refusals.get(reason as usize).into_iter().for_each(|cell| bump(cell, 1));
     }
@@ -268,6 +275,10 @@ impl WorkerCells {
 
     pub(super) fn read_code(&self, code: Code) -> u64 {
         read(&self.codes, code as usize)
+    }
+
+    pub(super) fn read_cuts(&self, reason: Cut) -> u64 {
+        read(&self.cuts, reason as usize)
     }
 
     pub(super) fn read_refusals(&self, reason: Refusal) -> u64 {

@@ -8,7 +8,7 @@ use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, Me
 
 use super::cells::{BOUNDS, Distribution, Labels, RouteCells};
 use super::{DEFINITIONS, Definition, Family, Metrics, process};
-use crate::telemetry::label::{CertificateLabel, Code, Lookup, Refusal, Reload, Side};
+use crate::telemetry::label::{CertificateLabel, Code, Cut, Lookup, Refusal, Reload, Side};
 
 /// The samples of one metric while they are collected.
 struct Samples {
@@ -97,6 +97,7 @@ impl Metrics {
             Family::BuildInfo => samples.push(&[("version", env!("CARGO_PKG_VERSION"))], 1.0),
             Family::CertificateExpiry => self.sample_expiries(samples),
             Family::Connections => self.sample_connections(samples),
+            Family::Cuts => self.sample_cuts(samples),
             Family::Denials => self.sample_denials(samples),
             Family::KeyLookups => self.sample_lookups(samples),
             Family::KeysCached => self.keys.get().into_iter().for_each(|keys| samples.push(&[], (keys.0)() as f64)),
@@ -130,6 +131,13 @@ impl Metrics {
             if seconds != i64::MAX {
                 samples.push(&[("certificate", certificate.as_str())], seconds as f64);
             }
+        }
+    }
+
+    fn sample_cuts(&self, samples: &mut Samples) {
+        for reason in Cut::ALL {
+            let count: u64 = self.workers.iter().map(|worker| worker.read_cuts(*reason)).sum();
+            samples.push(&[("reason", reason.as_str())], count as f64);
         }
     }
 

@@ -148,6 +148,30 @@ fn frames_without_use_are_bounded() {
     caller.send(&frame(HEADERS, 0, 1, &head(0x82, "/api/x")));
     let _ = caller.0.write_all(&frame(CONTINUATION, 0, 1, &[]).repeat(50));
     assert_eq!(caller.next_of(GOAWAY, 0).number(4), ENHANCE_YOUR_CALM, "empty CONTINUATION");
+    drop(caller);
+    wait_for_cut(&gateway, "flood", 9.0);
+}
+
+/// Waits until so many connections were cut for that reason, and the log has said so.
+fn wait_for_cut(gateway: &Gateway, reason: &str, count: f64) {
+    let label = format!("reason=\"{reason}\"");
+    let cut = || gateway.metric("scopegate_cut_connections_total", &[&label]);
+    until("the count", || (cut() == count).then_some(()));
+    gateway.process.wait_for("a word in the log", |said| {
+        said.lines().any(|line| line.contains("connection of HTTP/2 cut") && line.contains("127.0.0.1")).then_some(())
+    });
+}
+
+#[test]
+fn a_connection_that_is_cut_for_rapid_resets_is_counted_once_and_told() {
+    let upstream = Upstream::ok();
+    let gateway = gateway(&upstream, "limits: { h2_resets: 5/30s }");
+    let mut caller = Raw::connect(gateway.address());
+    let cancel = |stream| [get(stream), frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes())].concat();
+    caller.send(&(0..50).flat_map(|number| cancel(2 * number + 1)).collect::<Vec<_>>());
+    assert_eq!(caller.next_of(GOAWAY, 0).number(4), ENHANCE_YOUR_CALM);
+    caller.assert_ends();
+    wait_for_cut(&gateway, "resets", 1.0);
 }
 
 #[test]
