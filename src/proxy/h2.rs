@@ -16,6 +16,7 @@
 //! The `h2` crate is used without hyper on top: hyper cannot pass interim answers on, nor say why a connection ends.
 
 pub(super) mod beat;
+mod gather;
 pub(super) mod head;
 mod inbound;
 pub(super) mod outbound;

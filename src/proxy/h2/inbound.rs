@@ -20,6 +20,7 @@ use crate::proxy::stream::pipe::Pipe;
 use crate::proxy::watch::Slot;
 
 use super::STREAM_WINDOW;
+use super::gather::Gathered;
 use super::head::{self, Rest, Written, handshake};
 use super::send::{CUT, Over, Patience, Stall, Stopped, relay};
 use super::traffic::Traffic;
@@ -139,23 +140,24 @@ async fn upload(
         return Ok(());
     }
     drop(head);
+    let mut body = Gathered::new(body);
     let mut framed = Vec::new();
     while let Some(data) = body.data().await {
-        let data = data.map_err(|_| Stopped)?;
+        let data = data?;
         let taken = if chunked {
             framed.clear();
             write::chunk(&mut framed, &data);
-            pipe.put(&framed).await
+            body.put(&framed, pipe).await
         } else {
-            pipe.put(&data).await
+            body.put(&data, pipe).await
         };
         if taken.is_err() {
             return Ok(());
         }
         // The room is the caller's again only when the gateway has taken the data.
-        body.flow_control().release_capacity(data.len()).map_err(|_| Stopped)?;
+        body.release(data.len())?;
     }
-    let trailers = body.trailers().await.map_err(|_| Stopped)?;
+    let trailers = body.trailers().await?;
     if chunked {
         let mut lines = Vec::new();
         if let Some(trailers) = trailers {

@@ -17,6 +17,7 @@ use crate::http1::write;
 use crate::proxy::stream::pipe::Pipe;
 use crate::proxy::watch::Watch;
 
+use super::gather::Gathered;
 use super::head::{self, Content, Rest, Written, handshake};
 use super::send::{Over, Patience, Stopped, relay};
 use super::websocket;
@@ -131,23 +132,25 @@ pub(super) async fn deliver(
 }
 
 async fn relay_bytes(mut body: RecvStream, pipe: &Pipe) -> Result<(), Stopped> {
+    let mut body = Gathered::new(&mut body);
     while let Some(data) = body.data().await {
-        let data = data.map_err(|_| Stopped)?;
-        pipe.put(&data).await.map_err(|_| Stopped)?;
-        body.flow_control().release_capacity(data.len()).map_err(|_| Stopped)?;
+        let data = data?;
+        body.put(&data, pipe).await.map_err(|_| Stopped)?;
+        body.release(data.len())?;
     }
     Ok(())
 }
 
 async fn relay_chunks(mut body: RecvStream, mut out: Vec<u8>, pipe: &Pipe) -> Result<(), Stopped> {
+    let mut body = Gathered::new(&mut body);
     while let Some(data) = body.data().await {
-        let data = data.map_err(|_| Stopped)?;
+        let data = data?;
         out.clear();
         write::chunk(&mut out, &data);
-        pipe.put(&out).await.map_err(|_| Stopped)?;
-        body.flow_control().release_capacity(data.len()).map_err(|_| Stopped)?;
+        body.put(&out, pipe).await.map_err(|_| Stopped)?;
+        body.release(data.len())?;
     }
-    let trailers = body.trailers().await.map_err(|_| Stopped)?;
+    let trailers = body.trailers().await?;
     let mut lines = Vec::new();
     if let Some(trailers) = trailers {
         head::write_trailers(&trailers, &mut lines);

@@ -15,6 +15,7 @@ use crate::http1::head::AnswerTo;
 use crate::proxy::stream::pipe::Pipe;
 use crate::proxy::upgrade::Nonce;
 
+use super::gather::Gathered;
 use super::head::{Written, handshake};
 use super::inbound::{self, Begun, Inbound};
 use super::outbound::{self, Opener};
@@ -156,6 +157,7 @@ async fn is_reset_for(reason: Reason, stream: &mut SendStream<Bytes>) -> bool {
 
 /// Writes what is received into the pipe, and its end. Ends well where nobody reads it any more.
 async fn receive_all(body: &mut RecvStream, pipe: &Pipe) -> Result<(), Stopped> {
+    let mut body = Gathered::new(body);
     loop {
         let next = poll_fn(|cx| match body.poll_data(cx) {
             Poll::Pending => pipe.poll_abandoned(cx).map(|()| None),
@@ -168,12 +170,12 @@ async fn receive_all(body: &mut RecvStream, pipe: &Pipe) -> Result<(), Stopped> 
                 return Ok(());
             }
             Some(Some(data)) => {
-                let data = data.map_err(|_| Stopped)?;
-                if pipe.put(&data).await.is_err() {
+                let data = data?;
+                if body.put(&data, pipe).await.is_err() {
                     return Ok(());
                 }
                 // The room is the sender's again only when the tunnel has taken the data.
-                body.flow_control().release_capacity(data.len()).map_err(|_| Stopped)?;
+                body.release(data.len())?;
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Callers that take or send slowly, or not at all: they cost nobody else anything, and what moves is not cut.
 
+use std::future::poll_fn;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread;
@@ -154,5 +155,48 @@ fn uploads_that_the_upstream_does_not_take_hold_up_no_other() {
         let (parts, mut body) = answer.expect("an answer").into_parts();
         drain(&mut body, &mut Vec::new()).await.expect("its end");
         assert_eq!(parts.status, 200);
+    });
+}
+
+#[test]
+fn bytes_one_by_one_that_the_upstream_does_not_take_end_no_connection() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // The kernel takes little on its way to a Unix socket.
+    let upstream = Upstream::start_unix(&folder.path().join("api.sock"), |connection| {
+        let Some(mut request) = connection.request_head() else { return };
+        if request.target().ends_with("stalls") {
+            connection.note("stalls");
+            connection.stall();
+        }
+        connection.discard_rest(&mut request);
+        connection.send(crate::support::OK);
+    });
+    let gateway = Setup::new(&upstream).routes(OPEN).start();
+    run(async {
+        let mut caller = Caller::connect(gateway.address()).await;
+        let head = caller.head("POST", "/api/x?stalls", "");
+        let (_response, mut stream) = caller.begin(head).await;
+        eventually("its request upstream", || upstream.noted("stalls") == 1).await;
+        // Most of what is taken on the way, and then bytes: each is a frame, within the room that was given.
+        stream.reserve_capacity(1 << 20);
+        let block = Bytes::from(vec![b'x'; 4096]);
+        while let Ok(Some(Ok(room))) =
+            tokio::time::timeout(Duration::from_secs(1), poll_fn(|cx| stream.poll_capacity(cx))).await
+        {
+            for _ in 0..room.saturating_sub(30_000) / block.len() {
+                stream.send_data(block.clone(), false).expect("data");
+            }
+            if room <= 34_096 {
+                break;
+            }
+        }
+        for _ in 0..stream.capacity() {
+            stream.send_data(Bytes::from_static(b"x"), false).expect("a byte");
+        }
+        let head = caller.head("POST", "/api/x", "");
+        let (response, mut stream) = caller.begin(head).await;
+        stream.send_data(Bytes::from_static(b"{}"), true).expect("data");
+        let answer = tokio::time::timeout(PATIENCE / 2, response).await.expect("an answer while the other stalls");
+        assert_eq!(answer.expect("an answer").status(), 200);
     });
 }

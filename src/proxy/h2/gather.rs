@@ -1,0 +1,84 @@
+//! The data of a stream on its way into a pipe.
+//!
+//! Data that waits in the library is counted there by its pieces, over all streams of a connection: one stream whose reader
+//! has stopped, and whose data comes byte by byte, would end the connection for all of them. So what comes is taken at once;
+//! its room is given back only when the pipe has taken it, which bounds what is held here to the window of the stream.
+
+use std::future::poll_fn;
+use std::io;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use h2::RecvStream;
+use http::HeaderMap;
+
+use crate::proxy::stream::pipe::Pipe;
+
+use super::send::Stopped;
+
+/// A body, and what of it was taken while the pipe had no room.
+pub(super) struct Gathered<'b> {
+    body: &'b mut RecvStream,
+    held: BytesMut,
+    /// The stream broke off while its data was taken.
+    broken: bool,
+}
+
+impl<'b> Gathered<'b> {
+    pub(super) fn new(body: &'b mut RecvStream) -> Self {
+        Self { body, held: BytesMut::new(), broken: false }
+    }
+
+    /// The next data; `None` at the end. Its room is given back by [`Self::release`].
+    pub(super) async fn data(&mut self) -> Option<Result<Bytes, Stopped>> {
+        poll_fn(|cx| self.poll_data(cx)).await
+    }
+
+    /// As [`Self::data`].
+    pub(super) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Stopped>>> {
+        if !self.held.is_empty() {
+            return Poll::Ready(Some(Ok(self.held.split().freeze())));
+        }
+        if self.broken {
+            return Poll::Ready(Some(Err(Stopped)));
+        }
+        self.body.poll_data(cx).map(|next| next.map(|data| data.map_err(|_| Stopped)))
+    }
+
+    /// Writes all of `bytes`, as there is room for them, and meanwhile takes what comes.
+    pub(super) async fn put(&mut self, bytes: &[u8], pipe: &Pipe) -> io::Result<()> {
+        let mut left = bytes;
+        while !left.is_empty() {
+            let count = poll_fn(|cx| {
+                let put = pipe.poll_put(left, cx);
+                if put.is_pending() {
+                    self.take(cx);
+                }
+                put
+            });
+            let count = count.await?;
+            left = left.get(count..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, cx: &mut Context<'_>) {
+        while !self.broken
+            && let Poll::Ready(Some(data)) = self.body.poll_data(cx)
+        {
+            match data {
+                Ok(data) => self.held.extend_from_slice(&data),
+                Err(_) => self.broken = true,
+            }
+        }
+    }
+
+    /// Gives the other side room for as much as the pipe has taken.
+    pub(super) fn release(&mut self, count: usize) -> Result<(), Stopped> {
+        self.body.flow_control().release_capacity(count).map_err(|_| Stopped)
+    }
+
+    pub(super) async fn trailers(&mut self) -> Result<Option<HeaderMap>, Stopped> {
+        self.body.trailers().await.map_err(|_| Stopped)
+    }
+}
