@@ -121,6 +121,7 @@ impl App {
         }
         let follower = Follower::start(records, Arc::clone(&keys), report)?;
         let snapshot = Snapshot::build(1, config, &metrics).map_err(StartError::Tls)?;
+        snapshot.tell_expiry(&metrics);
         let handle = Arc::new(Handle::new(snapshot));
         let aim = Aim { handle: Arc::clone(&handle), vocabulary, metrics: Arc::clone(&metrics) };
         let reloader = Reloader::new(source, files, aim);
