@@ -35,6 +35,7 @@ use crate::telemetry::metrics::Metrics;
 
 use addresses::Addresses;
 pub use drain::Drain;
+pub use listener::BindFault;
 use listener::{Bound, SocketFile};
 use signal::Signals;
 use supervisor::Beats;
@@ -54,7 +55,7 @@ pub enum StartError {
         /// The address.
         address: String,
         /// Why not.
-        reason: String,
+        reason: BindFault,
     },
     /// The log cannot be written.
     #[error(transparent)]
