@@ -230,7 +230,7 @@ impl Pool {
         };
         match &dialled {
             Ok(_) if self.unreachable.replace(false) => {
-                tracing::info!(server = &*origin.server.authority, "the upstream is reachable again");
+                tracing::info!(server = &*origin.server.name(), "the upstream is reachable again");
             }
             Err(error) if !self.unreachable.replace(true) => tell_unreachable(&origin.server, error),
             _ => {}
@@ -285,7 +285,7 @@ impl Pool {
 }
 
 fn tell_unreachable(server: &Server, error: &io::Error) {
-    let name = &*server.authority;
+    let name = &*server.name();
     if server.standing.is_some() {
         tracing::warn!(server = name, %error, "a server of the upstream cannot be reached; requests go to the others");
     } else {
