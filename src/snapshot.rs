@@ -6,7 +6,7 @@
 mod expiry;
 pub mod reload;
 mod server;
-mod tls;
+pub mod tls;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -31,8 +31,19 @@ refusals! {
         /// The upstream did not answer in time.
         UpstreamTimeout => 504, "upstream_timeout", "Upstream timeout";
         /// No connection to the upstream could be made.
-        UpstreamUnreachable => 503, "upstream_unreachable", "Upstream unreachable";
+        UpstreamUnreachable(Reach: Reach::Away) => 503, "upstream_unreachable", "Upstream unreachable";
     }
+}
+
+/// Why no connection to the upstream could be made.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reach {
+    /// Nobody is there, or not in time.
+    Away,
+    /// It showed a certificate that is not to be trusted.
+    CertificateRefused,
+    /// TLS came to nothing for another reason.
+    HandshakeFailed,
 }
 
 impl ProxyError {
@@ -71,7 +82,12 @@ impl ProxyError {
                 .into();
             }
             Self::UpstreamTimeout => "The API behind this gateway did not answer in time; try again later.",
-            Self::UpstreamUnreachable => "The API behind this gateway cannot be reached; try again in a second.",
+            Self::UpstreamUnreachable(Reach::Away) => {
+                "The API behind this gateway cannot be reached; try again in a second."
+            }
+            Self::UpstreamUnreachable(Reach::CertificateRefused | Reach::HandshakeFailed) => {
+                "The API behind this gateway cannot be reached by TLS; the gateway's log says why."
+            }
         };
         sentence.into()
     }
@@ -82,7 +98,9 @@ impl ProxyError {
             Self::Internal | Self::Overloaded => "proxy_internal_error",
             Self::UpstreamFailed(_) => "http_protocol_error",
             Self::UpstreamTimeout => "http_response_timeout",
-            Self::UpstreamUnreachable => "destination_unavailable",
+            Self::UpstreamUnreachable(Reach::Away) => "destination_unavailable",
+            Self::UpstreamUnreachable(Reach::CertificateRefused) => "tls_certificate_error",
+            Self::UpstreamUnreachable(Reach::HandshakeFailed) => "tls_protocol_error",
             Self::RequestTimeout
             | Self::BadRequest(_)
             | Self::BodyTooLarge

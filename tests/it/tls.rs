@@ -419,4 +419,7 @@ fn the_upstream_asks_for_a_certificate_and_gets_it() {
     // What the upstream is trusted by is read anew, too.
     fs::write(gateway.file("ca.pem"), Authority::new().pem()).expect("another authority");
     until("the change", || (gateway.get("/api/profiles", &key).status() == 503).then_some(()));
+    let answer = gateway.get("/api/profiles", &key);
+    assert!(answer.text().contains("proxy-status: scopegate; error=tls_certificate_error;"), "{}", answer.text());
+    gateway.process.wait_for("the reason", |said| said.contains("no authority of `upstream.tls.ca`").then_some(()));
 }
