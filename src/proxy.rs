@@ -160,7 +160,8 @@ impl Incoming<'_> {
             connection: Connection::Close,
             grpc: false,
         };
-        self.ticket.bytes_out = Reply::error(error).write(&setting, self.out) as u64;
+        let detail = error.detail(&view.snapshot.config.limits);
+        self.ticket.bytes_out = Reply::error(error, &detail).write(&setting, self.out) as u64;
         Verdict::Reply { close: true }
     }
 }
@@ -299,7 +300,8 @@ impl Scene<'_, '_, '_, '_> {
     /// Answers a request that cannot be served.
     fn refuse(&mut self, error: ProxyError) -> Verdict {
         self.exchange.ticket.refuse(error);
-        self.write(|setting, out| Reply::error(error).write(setting, out))
+        let detail = error.detail(&self.view.snapshot.config.limits);
+        self.write(|setting, out| Reply::error(error, &detail).write(setting, out))
     }
 
     /// Tells a browser what a page of its origin may send.

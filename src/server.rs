@@ -35,6 +35,7 @@ use crate::telemetry::metrics::Metrics;
 
 use addresses::Addresses;
 pub use drain::Drain;
+pub use listener::BindFault;
 use listener::{Bound, SocketFile};
 use signal::Signals;
 use supervisor::Beats;
@@ -54,7 +55,7 @@ pub enum StartError {
         /// The address.
         address: String,
         /// Why not.
-        reason: String,
+        reason: BindFault,
     },
     /// The log cannot be written.
     #[error(transparent)]
@@ -121,6 +122,7 @@ impl App {
         }
         let follower = Follower::start(records, Arc::clone(&keys), report)?;
         let snapshot = Snapshot::build(1, config, &metrics).map_err(StartError::Tls)?;
+        snapshot.tell_expiry(&metrics);
         let handle = Arc::new(Handle::new(snapshot));
         let aim = Aim { handle: Arc::clone(&handle), vocabulary, metrics: Arc::clone(&metrics) };
         let reloader = Reloader::new(source, files, aim);

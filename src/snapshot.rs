@@ -6,7 +6,7 @@
 mod expiry;
 pub mod reload;
 mod server;
-mod tls;
+pub mod tls;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -103,9 +103,6 @@ impl Snapshot {
             None => default,
         };
         let routes = config.policy.routes();
-        for (label, certificate) in expiry::certificates(&config) {
-            metrics.set_expiry(label, certificate.map(|certificate| certificate.expires.as_seconds()));
-        }
         Ok(Self {
             generation,
             hasher: Hasher::new(config.keys.pepper.as_ref()),
@@ -129,6 +126,14 @@ impl Snapshot {
         }
         for server in &mut self.servers {
             server.succeed(&before.servers);
+        }
+    }
+
+    /// Tells the metrics when the certificates expire. For a snapshot that is in force: one that a reload refuses says
+    /// nothing of itself.
+    pub fn tell_expiry(&self, metrics: &Metrics) {
+        for (label, certificate) in expiry::certificates(&self.config) {
+            metrics.set_expiry(label, certificate.map(|certificate| certificate.expires.as_seconds()));
         }
     }
 

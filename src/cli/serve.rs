@@ -1,10 +1,10 @@
 //! `scopegate serve`: runs the gateway until it is told to stop.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use crate::config;
 use crate::policy::Vocabulary;
-use crate::server::{App, StartError, log};
+use crate::server::{App, BindFault, StartError, log};
 use crate::telemetry;
 
 use super::{Console, Exit, Failure, ServeArgs};
@@ -28,23 +28,38 @@ pub(super) fn run(args: &ServeArgs, console: &mut Console) -> Result<Exit, Failu
 /// What keeps a gateway from starting, as the command line says it.
 pub(super) fn failure(error: StartError) -> Failure {
     match error {
-        StartError::Bind { field, ref address, .. } => {
-            Failure::failed(format_args!("{error}; {}", elsewhere(field, address)))
+        StartError::Bind { field, ref address, ref reason } => {
+            Failure::failed(format_args!("{error}; {}", remedy((field, address), reason)))
         }
         other => Failure::failed(other),
     }
 }
 
-/// How to have the gateway listen elsewhere.
-fn elsewhere(field: &str, address: &str) -> String {
-    let next = address.parse::<SocketAddr>().ok().and_then(|taken| {
-        let port = taken.port().checked_add(1)?;
-        Some(SocketAddr::new(taken.ip(), port).to_string())
-    });
-    let next = next.unwrap_or_else(|| "ADDRESS".to_owned());
-    match field {
-        "listen" => format!("give `--listen {next}`, or stop what is there"),
-        "admin.listen" => format!("give `--admin {next}`, or stop what is there"),
-        field => format!("write another address as `{field}`, or stop what is there"),
+/// How to have the gateway listen at this address, or elsewhere.
+fn remedy((field, address): (&str, &str), reason: &BindFault) -> String {
+    let taken = address.parse::<SocketAddr>().ok();
+    let with = |address: Option<SocketAddr>| {
+        let address = address.map_or_else(|| "ADDRESS".to_owned(), |address| address.to_string());
+        match field {
+            "listen" => format!("give `--listen {address}`"),
+            "admin.listen" => format!("give `--admin {address}`"),
+            field => format!("write another address as `{field}`"),
+        }
+    };
+    match reason {
+        BindFault::Taken => {
+            let next = taken.and_then(|taken| Some(SocketAddr::new(taken.ip(), taken.port().checked_add(1)?)));
+            format!("{}, or stop what is there", with(next))
+        }
+        BindFault::Passed(passed) => {
+            format!("write `{passed}` as `{field}`, or have the service manager pass a socket on {address}")
+        }
+        BindFault::NotHere => {
+            let own = taken.map(|taken| SocketAddr::new(Ipv4Addr::LOCALHOST.into(), taken.port()));
+            format!("{}, or another address that it has", with(own))
+        }
+        BindFault::NoDirectory(_) => format!("make it, or {}", with(None)),
+        BindFault::NoSocket => format!("move it away, or {}", with(None)),
+        BindFault::Forbidden | BindFault::Other(_) => with(None),
     }
 }

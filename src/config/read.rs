@@ -242,11 +242,16 @@ impl<'s> Reader<'s> {
 
     /// The items of a list; anything else is a fault.
     pub(super) fn items<'n>(&mut self, field: &Field<'n>) -> Vec<Field<'n>> {
+        self.items_as(field, "`[one, two]`")
+    }
+
+    /// The items of a list that may look like `example`; anything else is a fault.
+    pub(super) fn items_as<'n>(&mut self, field: &Field<'n>, example: &str) -> Vec<Field<'n>> {
         if let Value::List(items) = &field.node.value {
             return items.iter().map(|node| Field { path: field.path.clone(), node }).collect();
         }
         let message = format!("is {}, and must be a list", field.node.kind());
-        self.complain(field, Complaint::new(message, "write `[one, two]`"));
+        self.complain(field, Complaint::new(message, format!("write {example}")));
         Vec::new()
     }
 

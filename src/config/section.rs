@@ -42,7 +42,7 @@ pub(super) fn fix(reader: &mut Reader<'_>, fields: &Fields<'_>, name: &str, only
 
 /// Networks, or single addresses.
 pub(super) fn networks(reader: &mut Reader<'_>, field: &Field<'_>) -> Vec<IpNet> {
-    let items = reader.items(field);
+    let items = reader.items_as(field, "`[10.0.0.0/8]`");
     items.iter().filter_map(|item| reader.parse(item, network)).collect()
 }
 

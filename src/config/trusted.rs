@@ -33,7 +33,7 @@ impl TrustedProxies {
 
     pub(super) fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Self {
         let mut trusted = Self::default();
-        for item in &reader.items(field) {
+        for item in &reader.items_as(field, "`[10.0.0.0/8]`") {
             match reader.parse(item, |text| if text == UNIX { Ok(None) } else { network(text).map(Some) }) {
                 Some(Some(network)) => trusted.networks.push(network),
                 Some(None) => trusted.unix = true,

@@ -45,6 +45,9 @@ fn of_route(decision: &Decision<'_>, route: Option<&Route>) -> String {
     if let Some((leaf, near)) = target.near_miss() {
         return of_near_miss(decision, (leaf, near));
     }
+    if matches!(target.method(), b"CONNECT" | b"TRACE") {
+        return format!("{method} is never served, whatever the policy says; use another method.");
+    }
     let methods = decision.policy.methods_at(target);
     if methods.is_empty() {
         return "No route of the policy has this path; check the path, a final slash included.".to_owned();

@@ -1,6 +1,9 @@
 //! What can go wrong around a request that is not the policy's to decide.
 
+use std::borrow::Cow;
+
 use crate::policy::refusals;
+use crate::snapshot::Limits;
 
 refusals! {
     /// A request that could not be served, and why. Each has one row in the answers (see `proxy::reply`).
@@ -28,19 +31,38 @@ refusals! {
         /// The upstream did not answer in time.
         UpstreamTimeout => 504, "upstream_timeout", "Upstream timeout";
         /// No connection to the upstream could be made.
-        UpstreamUnreachable => 503, "upstream_unreachable", "Upstream unreachable";
+        UpstreamUnreachable(Reach: Reach::Away) => 503, "upstream_unreachable", "Upstream unreachable";
     }
 }
 
+/// Why no connection to the upstream could be made.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reach {
+    /// Nobody is there, or not in time.
+    Away,
+    /// It showed a certificate that is not to be trusted.
+    CertificateRefused,
+    /// TLS came to nothing for another reason.
+    HandshakeFailed,
+}
+
 impl ProxyError {
-    /// One sentence for the caller: what happened and what to do.
-    pub fn detail(self) -> &'static str {
-        match self {
+    /// One sentence for the caller: what happened and what to do. Where a limit was met, which one.
+    pub(crate) fn detail(self, limits: &Limits) -> Cow<'static, str> {
+        let sentence = match self {
             Self::BadRequest(what) | Self::UpstreamFailed(what) => what,
-            Self::BodyTooLarge => "The request body is larger than this gateway accepts; send a smaller one.",
+            Self::BodyTooLarge => {
+                // Without a limit no body is too large.
+                let most = limits.body_bytes.unwrap_or(u64::MAX);
+                return format!(
+                    "The request body is larger than {most} bytes (`limits.body_bytes`); send a smaller one."
+                )
+                .into();
+            }
             Self::ExpectationFailed => "The only expectation that can be met here is 100-continue; send that or none.",
             Self::HeadersTooLarge => {
-                "The request head is larger, or has more fields, than this gateway accepts; send a smaller one."
+                let Limits { header_bytes, headers, .. } = limits;
+                return format!("The request head is larger than {header_bytes} bytes (`limits.header_bytes`) or has more than {headers} fields (`limits.headers`); send a smaller one.").into();
             }
             Self::Internal => {
                 "The gateway failed while it handled this request; its log says more under this request id."
@@ -52,10 +74,22 @@ impl ProxyError {
                 "The gateway has as many connections or waiting requests as it takes; try again in a second."
             }
             Self::RequestTimeout => "The request did not arrive in time; send it again on a new connection.",
-            Self::TargetTooLong => "The request target is longer than this gateway accepts; send a shorter one.",
+            Self::TargetTooLong => {
+                let most = limits.target_bytes;
+                return format!(
+                    "The request target is longer than {most} bytes (`limits.target_bytes`); send a shorter one."
+                )
+                .into();
+            }
             Self::UpstreamTimeout => "The API behind this gateway did not answer in time; try again later.",
-            Self::UpstreamUnreachable => "The API behind this gateway cannot be reached; try again in a second.",
-        }
+            Self::UpstreamUnreachable(Reach::Away) => {
+                "The API behind this gateway cannot be reached; try again in a second."
+            }
+            Self::UpstreamUnreachable(Reach::CertificateRefused | Reach::HandshakeFailed) => {
+                "The API behind this gateway cannot be reached by TLS; the gateway's log says why."
+            }
+        };
+        sentence.into()
     }
 
     /// The error type of the `Proxy-Status` field (RFC 9209 2.3).
@@ -64,7 +98,9 @@ impl ProxyError {
             Self::Internal | Self::Overloaded => "proxy_internal_error",
             Self::UpstreamFailed(_) => "http_protocol_error",
             Self::UpstreamTimeout => "http_response_timeout",
-            Self::UpstreamUnreachable => "destination_unavailable",
+            Self::UpstreamUnreachable(Reach::Away) => "destination_unavailable",
+            Self::UpstreamUnreachable(Reach::CertificateRefused) => "tls_certificate_error",
+            Self::UpstreamUnreachable(Reach::HandshakeFailed) => "tls_protocol_error",
             Self::RequestTimeout
             | Self::BadRequest(_)
             | Self::BodyTooLarge

@@ -136,13 +136,13 @@ impl<'a> Reply<'a> {
         }
     }
 
-    /// The answer to a request that could not be served.
-    pub(crate) fn error(error: ProxyError) -> Self {
+    /// The answer to a request that could not be served; `detail` says why.
+    pub(crate) fn error(error: ProxyError, detail: &'a str) -> Self {
         Self {
             status: error.status(),
             code: error.code(),
             title: error.title(),
-            detail: error.detail(),
+            detail,
             proxy_status: error.proxy_status(),
             challenge: Challenge::None,
             trace: None,

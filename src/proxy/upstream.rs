@@ -23,10 +23,12 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 use tokio_rustls::{TlsConnector, TlsStream};
 
+use crate::snapshot::tls::fault::{CERTIFICATE_REFUSED, HANDSHAKE_FAILED, Other, in_words};
 use crate::snapshot::{Protocol, Server, Timeouts, UpstreamAddress};
 use crate::telemetry::label::Side;
 use crate::telemetry::metrics::WorkerCells;
 
+use super::error::Reach;
 use super::stream::Stream;
 use super::watch::{Moment, TICK, Watch};
 
@@ -39,7 +41,8 @@ pub(crate) use sockets::Sockets;
 const DIAL_PAUSE: Duration = Duration::from_millis(5);
 
 /// What the log says of an upstream that was asked for HTTP/2 and did not agree to it.
-const NO_H2: &str = "the upstream did not agree to HTTP/2 in the TLS handshake (ALPN); write `upstream.protocol: h1`";
+const NO_H2: &str =
+    "the upstream did not agree to HTTP/2 in the TLS handshake (ALPN): should it be `upstream.protocol: h1`?";
 
 /// Where a server of the upstream is and how it is reached: fixed for one generation of the configuration.
 #[derive(Clone)]
@@ -230,7 +233,7 @@ impl Pool {
         };
         match &dialled {
             Ok(_) if self.unreachable.replace(false) => {
-                tracing::info!(server = &*origin.server.authority, "the upstream is reachable again");
+                tracing::info!(server = &*origin.server.name(), "the upstream is reachable again");
             }
             Err(error) if !self.unreachable.replace(true) => tell_unreachable(&origin.server, error),
             _ => {}
@@ -284,9 +287,23 @@ impl Pool {
     }
 }
 
+impl Reach {
+    /// What kept a request from `server`.
+    pub(crate) fn of(server: &Server, error: &io::Error) -> Self {
+        // Elsewhere these kinds mean something else.
+        match error.kind() {
+            CERTIFICATE_REFUSED if server.tls.is_some() => Self::CertificateRefused,
+            HANDSHAKE_FAILED if server.tls.is_some() => Self::HandshakeFailed,
+            _ => Self::Away,
+        }
+    }
+}
+
 fn tell_unreachable(server: &Server, error: &io::Error) {
-    let name = &*server.authority;
-    if server.standing.is_some() {
+    let name = &*server.name();
+    if Reach::of(server, error) != Reach::Away {
+        tracing::warn!(server = name, %error, "TLS with the upstream fails; requests are answered 503, or go to other servers, until it succeeds");
+    } else if server.standing.is_some() {
         tracing::warn!(server = name, %error, "a server of the upstream cannot be reached; requests go to the others");
     } else {
         tracing::warn!(server = name, %error, "the upstream cannot be reached; requests are answered 503 until it is back");
@@ -304,9 +321,10 @@ async fn connect(origin: &Origin, peer: Option<SocketAddr>) -> io::Result<Stream
                 None => Ok(Stream::Tcp(stream)),
                 Some((settings, name)) => {
                     let connector = TlsConnector::from(Arc::clone(settings));
-                    let stream = connector.connect(name.clone(), stream).await?;
+                    let stream = connector.connect(name.clone(), stream).await;
+                    let stream = stream.map_err(|error| in_words(&error, Other::Upstream).unwrap_or(error))?;
                     if origin.protocol == Protocol::H2 && stream.get_ref().1.alpn_protocol() != Some(b"h2") {
-                        return Err(io::Error::other(NO_H2));
+                        return Err(io::Error::new(HANDSHAKE_FAILED, NO_H2));
                     }
                     Ok(Stream::Tls(Box::new(TlsStream::Client(stream))))
                 }

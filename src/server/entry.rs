@@ -113,7 +113,7 @@ impl Hall {
             Ok(prepared) => Some(prepared),
             Err(Refusal::Cleartext(stream)) => {
                 let peer = Peer { address: Some(near), carrier: Carrier::Cleartext };
-                let error = ProxyError::BadRequest("a request in cleartext came to a port that speaks TLS: use https");
+                let error = ProxyError::BadRequest("A request in cleartext came to a port that speaks TLS; use https.");
                 downstream::turn_away(Rc::clone(&self.worker), Stream::Tcp(stream), (peer, error)).await;
                 None
             }

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf, absolute};
 
 use listenfd::ListenFd;
 
+use crate::config::Address;
+
 /// The sockets that were passed and not yet taken.
 #[derive(Debug, Default)]
 pub(super) struct Inherited {
@@ -54,6 +56,16 @@ impl Inherited {
         let wanted = absolute(path).ok()?;
         let place = self.unix.iter().position(|(bound, _)| *bound == wanted)?;
         Some(self.unix.swap_remove(place).1)
+    }
+
+    /// A socket that was passed, not yet taken, and keeps `address` from being bound: its port is the same, and one of
+    /// the two stands for every address of the machine.
+    pub(super) fn in_the_way_of(&self, address: &Address) -> Option<Address> {
+        let Address::Tcp(wanted) = address else { return None };
+        let is_in_the_way = |bound: &SocketAddr| {
+            bound.port() == wanted.port() && (bound.ip().is_unspecified() || wanted.ip().is_unspecified())
+        };
+        self.tcp.iter().map(|(bound, _)| *bound).find(is_in_the_way).map(Address::Tcp)
     }
 
     /// Says which sockets nothing in the configuration asked for.

@@ -18,8 +18,10 @@ use super::StartError;
 use super::drain::Drain;
 use super::inherited::Inherited;
 
+mod fault;
 mod unix;
 
+pub use fault::BindFault;
 pub(super) use unix::SocketFile;
 
 /// Connections that the kernel keeps for a worker before it accepts them.
@@ -81,21 +83,31 @@ impl Bound {
         for listen in &config.listen {
             let address = bound
                 .bind_workers(listen, &config.listen)
-                .map_err(|error| refused("listen", &listen.address.to_string(), &error))?;
+                .map_err(|error| bound.refused(("listen", listen.address.clone()), error, config))?;
             bound.addresses.push(address);
         }
         let admin = bound
             .bind_admin(config.admin)
-            .map_err(|error| refused("admin.listen", &config.admin.to_string(), &error))?;
+            .map_err(|error| bound.refused(("admin.listen", Address::Tcp(config.admin)), error, config))?;
         bound.admin_address = admin.local_addr()?;
         bound.admin.push(admin);
         if let Some(metrics) = config.metrics {
-            let listener =
-                bound.bind_admin(metrics).map_err(|error| refused("metrics.listen", &metrics.to_string(), &error))?;
+            let listener = bound
+                .bind_admin(metrics)
+                .map_err(|error| bound.refused(("metrics.listen", Address::Tcp(metrics)), error, config))?;
             bound.admin.push(listener);
         }
         bound.inherited.warn_of_rest();
         Ok(bound)
+    }
+
+    fn refused(&self, (field, address): (&'static str, Address), error: io::Error, config: &Config) -> StartError {
+        let is_named = |passed: &Address| {
+            let admin = [Some(config.admin), config.metrics].into_iter().flatten().map(Address::Tcp);
+            config.listen.iter().any(|listen| listen.address == *passed) || admin.into_iter().any(|one| one == *passed)
+        };
+        let passed = self.inherited.in_the_way_of(&address).filter(|passed| !is_named(passed));
+        StartError::Bind { field, reason: BindFault::of(error, &address, passed), address: address.to_string() }
     }
 
     fn bind_admin(&mut self, address: SocketAddr) -> io::Result<TcpListener> {
@@ -170,17 +182,6 @@ impl Bound {
     pub(super) fn take_admin(&mut self) -> Vec<TcpListener> {
         std::mem::take(&mut self.admin)
     }
-}
-
-fn refused(field: &'static str, address: &str, error: &io::Error) -> StartError {
-    let reason = match error.kind() {
-        io::ErrorKind::AddrInUse => "it is in use by another process".to_owned(),
-        io::ErrorKind::AlreadyExists => "there is a file in its place, which is no socket".to_owned(),
-        io::ErrorKind::AddrNotAvailable => "this machine has no such address".to_owned(),
-        io::ErrorKind::PermissionDenied => "ports below 1024 and some directories need privileges".to_owned(),
-        _ => error.to_string(),
-    };
-    StartError::Bind { field, address: address.to_owned(), reason }
 }
 
 /// Which families of addresses reach a socket.

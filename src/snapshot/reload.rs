@@ -15,6 +15,7 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
 use crate::config::{self, Config, Fault, Loaded, Source, Watched};
 use crate::key::Timestamp;
+use crate::key::secret::Secret;
 use crate::policy::Vocabulary;
 use crate::telemetry::label::Reload;
 use crate::telemetry::metrics::Metrics;
@@ -167,9 +168,10 @@ impl Reloader {
         let Loaded { config, warnings, .. } = loaded;
         let Aim { handle, metrics, .. } = &self.aim;
         let current = handle.load();
-        if current.config.keys.pepper.is_some() != config.keys.pepper.is_some() {
-            let why =
-                "`keys.pepper` was turned on or off, and every key in the store would be unknown: restart the gateway";
+        // The store holds digests that were made with the pepper.
+        let [before, after] = [&current.config, &config].map(|config| config.keys.pepper.as_ref().map(Secret::expose));
+        if before != after {
+            let why = "`keys.pepper` was turned on or off, or changed, and every key in the store would be unknown: restart the gateway";
             return Err(vec![why.to_owned()]);
         }
         let generation = current.generation + 1;
@@ -180,6 +182,7 @@ impl Reloader {
         }
         report_changes(&current.config, &next.config);
         handle.swap(next);
+        handle.load().tell_expiry(metrics);
         tracing::info!(generation, "reloaded");
         Ok(generation)
     }
@@ -261,6 +264,57 @@ mod tests {
 
     use super::*;
     use crate::config::Environment;
+
+    /// A gateway whose configuration is `config`, and its folder.
+    fn reloader(config: &str) -> (tempfile::TempDir, Arc<Metrics>, Reloader) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("scopegate.yaml");
+        fs::write(&file, config).unwrap();
+        fs::write(folder.path().join("policy.yaml"), "version: 1\nroutes:\n  GET /a: { auth: anyone }\n").unwrap();
+        let source = Source { file: Some(file), environment: Environment::new(|_| None), ..Source::default() };
+        let (vocabulary, metrics) = (Vocabulary::new(), Arc::new(Metrics::new(1)));
+        let loaded = config::load(&source, &vocabulary).unwrap();
+        let handle = Arc::new(Handle::new(Snapshot::build(1, loaded.config, &metrics).unwrap()));
+        let reloader = Reloader::new(source, loaded.files, Aim { handle, vocabulary, metrics: Arc::clone(&metrics) });
+        (folder, metrics, reloader)
+    }
+
+    #[test]
+    fn a_reload_that_is_refused_says_nothing_of_its_certificate() {
+        let upstream = |tls: &str| format!("upstream: {{ url: \"https://api.test\"{tls} }}\npolicy: policy.yaml\n");
+        let (folder, metrics, mut reloader) = reloader(&upstream(""));
+        let own = rcgen::generate_simple_self_signed(vec!["api.test".to_owned()]).unwrap();
+        fs::write(folder.path().join("a.pem"), own.cert.pem() + &own.signing_key.serialize_pem()).unwrap();
+        let shown = || {
+            let text = metrics.render().unwrap();
+            text.lines()
+                .any(|line| line.starts_with("scopegate_certificate_expiry") && line.contains("upstream_client"))
+        };
+        let certificate = "client_cert: a.pem, client_key: a.pem";
+        // A port is part of an authority, and of no name in a certificate.
+        let bad = upstream(&format!(", tls: {{ {certificate}, server_name: \"api.test:1\" }}"));
+        fs::write(folder.path().join("scopegate.yaml"), bad).unwrap();
+        assert_eq!(reloader.reload(true), Reload::Failed);
+        assert!(!shown());
+        fs::write(folder.path().join("scopegate.yaml"), upstream(&format!(", tls: {{ {certificate} }}"))).unwrap();
+        assert_eq!(reloader.reload(true), Reload::Applied);
+        assert!(shown());
+    }
+
+    #[test]
+    fn a_pepper_that_was_given_removed_or_changed_is_refused_and_another_place_for_the_same_is_not() {
+        let config = |keys: &str| {
+            format!("upstream: {{ url: \"http://127.0.0.1:1\" }}\npolicy: policy.yaml\nkeys: {{ {keys} }}\n")
+        };
+        let (folder, _, mut reloader) = reloader(&config("pepper: the first pepper of all"));
+        let mut after = |keys: &str| {
+            fs::write(folder.path().join("scopegate.yaml"), config(keys)).unwrap();
+            reloader.reload(true)
+        };
+        assert_eq!(after("pepper: another pepper of that length"), Reload::Failed);
+        assert_eq!(after("prefix: sg"), Reload::Failed);
+        assert_eq!(after("pepper: 'the first pepper of all', prefix: sg"), Reload::Applied);
+    }
 
     #[test]
     fn a_reload_that_panics_has_failed_and_the_next_one_is_like_any_other() {

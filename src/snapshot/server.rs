@@ -1,5 +1,6 @@
 //! One server of the upstream: where it is, how it is trusted, and how it is doing.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -17,7 +18,7 @@ use super::tls;
 pub struct Server {
     /// Where to connect.
     pub address: UpstreamAddress,
-    /// `host[:port]`, as the log and `Host` call it.
+    /// `host[:port]`, as `Host` calls it.
     pub authority: Box<str>,
     /// TLS settings and the name that the certificate must bear; absent for cleartext.
     pub tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
@@ -41,6 +42,14 @@ impl Server {
             })
         };
         upstream.urls.iter().map(of).collect()
+    }
+
+    /// What the log calls it: `host[:port]`, or the path of its socket.
+    pub fn name(&self) -> Cow<'_, str> {
+        match &self.address {
+            UpstreamAddress::Tcp { .. } => Cow::Borrowed(&self.authority),
+            UpstreamAddress::Unix(path) => Cow::Owned(format!("unix:{}", path.display())),
+        }
     }
 
     /// Takes over from the servers before what is known of this one.

@@ -1,6 +1,7 @@
 //! TLS on both sides: rustls, with aws-lc-rs as the only provider.
 
 mod client;
+pub mod fault;
 mod server;
 
 use std::sync::Arc;

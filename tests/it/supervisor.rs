@@ -4,6 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::Path;
 
+use crate::support::process::Process;
 use crate::support::{Call, Client, Gateway, PATIENCE, Setup, Upstream, activated};
 
 fn open() -> Call {
@@ -67,6 +68,23 @@ fn a_socket_that_no_listener_names_is_told() {
         said.lines().any(|line| line.contains(&address) && line.contains("no `listen` names")).then_some(())
     });
     assert_eq!(gateway.answer(&open()).status(), 200);
+}
+
+#[test]
+fn a_socket_that_no_listener_names_and_is_in_the_way_of_one_is_told_apart_from_another_process() {
+    let upstream = Upstream::ok();
+    let everywhere = TcpListener::bind("0.0.0.0:0").expect("a listener");
+    let passed = everywhere.local_addr().expect("its address");
+    let setup = Setup::new(&upstream).listen(&format!("\"127.0.0.1:{}\"", passed.port())).written();
+    let mut command = setup.command();
+    command.arg("serve");
+    activated(&mut command, everywhere.into());
+    let process = Process::start(&mut command);
+    assert_eq!(process.exit_code(), 1);
+    let said = process.last_words();
+    let reason =
+        format!("the service manager has passed a socket on {passed}, which no `listen` names; write `{passed}`");
+    assert!(said.contains(&reason), "{said}");
 }
 
 #[test]

@@ -263,6 +263,18 @@ fn a_caller_must_show_a_certificate_where_there_is_an_authority_for_them() {
 }
 
 #[test]
+fn a_caller_that_names_http_1_0_alone_is_served() {
+    let upstream = Upstream::ok();
+    let secured = Secured::start(&upstream, TLS);
+    let mut config = secured.authority.caller(None);
+    config.alpn_protocols = vec![b"http/1.0".to_vec()];
+    let mut socket = secured.socket(config);
+    assert_eq!(socket.shake_hands().expect("a handshake").alpn_protocol(), Some(b"http/1.0".as_slice()));
+    let request = String::from_utf8(secured.call().bytes()).expect("text").replace("HTTP/1.1", "HTTP/1.0");
+    assert_eq!(Client::on(socket).send(request).read().status(), 200);
+}
+
+#[test]
 fn a_renewed_certificate_is_shown_without_a_connection_being_dropped() {
     let upstream = Upstream::ok();
     let secured = Secured::start(&upstream, TLS);
@@ -277,7 +289,7 @@ fn a_renewed_certificate_is_shown_without_a_connection_being_dropped() {
     until("the renewed certificate", || {
         TlsSocket::connect(&Arc::new(renewed.caller(None)), NAME, secured.tcp()).shake_hands().is_ok().then_some(())
     });
-    assert!(expiry() < 4_133_894_400.0);
+    until("its last day", || (expiry() < 4_133_894_400.0).then_some(()));
     assert_eq!(old.send(secured.call().bytes()).read().status(), 200, "the connection of before");
 }
 
@@ -407,4 +419,7 @@ fn the_upstream_asks_for_a_certificate_and_gets_it() {
     // What the upstream is trusted by is read anew, too.
     fs::write(gateway.file("ca.pem"), Authority::new().pem()).expect("another authority");
     until("the change", || (gateway.get("/api/profiles", &key).status() == 503).then_some(()));
+    let answer = gateway.get("/api/profiles", &key);
+    assert!(answer.text().contains("proxy-status: scopegate; error=tls_certificate_error;"), "{}", answer.text());
+    gateway.process.wait_for("the reason", |said| said.contains("no authority of `upstream.tls.ca`").then_some(()));
 }

@@ -152,3 +152,18 @@ fn limits_of_a_connection_are_read() {
     let none = compiled("limits: { connections_per_address: none, connection_age: none }\n").limits;
     assert_eq!((none.connections_per_address, none.requests_per_connection, none.connection_age), (None, None, None));
 }
+
+#[test]
+fn tls_settings_for_an_upstream_in_cleartext_are_told() {
+    let told = |url: &str, tls: &str| {
+        let text = format!("upstream: {{ url: \"{url}\", tls: {{ {tls} }} }}\npolicy: policy.yaml\n");
+        let loaded = Case::new().file("scopegate.yaml", &text).file("ca.pem", &good().authority).load().unwrap();
+        loaded.warnings.iter().map(|warning| warning.message.to_string()).collect::<Vec<_>>()
+    };
+    let warning = ["`upstream.tls` is given, and the upstream is cleartext"];
+    assert_eq!(told("http://127.0.0.1:1", "ca: ca.pem"), warning);
+    assert_eq!(told("http://127.0.0.1:1", "server_name: api.test"), warning);
+    assert_eq!(told("unix:api.sock", "server_name: api.test"), warning);
+    assert!(told("http://127.0.0.1:1", "ca: system").is_empty(), "that is what it is when left out");
+    assert!(told("https://127.0.0.1:1", "ca: ca.pem").is_empty());
+}

@@ -109,6 +109,11 @@ impl Upstream {
         }
         if let Some(field) = fields.find("tls") {
             upstream.tls = UpstreamTls::read(reader, &field, inputs.place);
+            let is_cleartext = !upstream.urls.is_empty() && !upstream.urls.iter().any(UpstreamUrl::has_tls);
+            if is_cleartext && upstream.tls.says_something() {
+                let help = "write an `https` URL, or remove it: no certificate is asked for or shown";
+                reader.warning(field.node.span, "`upstream.tls` is given, and the upstream is cleartext", help);
+            }
         }
         if let Some(field) = fields.find("timeouts") {
             upstream.timeouts = Timeouts::read(reader, &field);
@@ -193,6 +198,11 @@ impl Retries {
 }
 
 impl UpstreamTls {
+    /// True where it is not what it is when left out.
+    fn says_something(&self) -> bool {
+        self.ca != Ca::System || self.client.is_some() || self.server_name.is_some()
+    }
+
     fn read(reader: &mut Reader<'_>, field: &Field<'_>, place: Place<'_>) -> Self {
         let mut settings = Self::default();
         let known = ["ca", "client_cert", "client_key", "server_name"];

@@ -110,6 +110,11 @@ fn a_missing_route_is_explained() {
         reason("DELETE /api/profiles/1"),
         "The policy has this path with GET and POST and not with DELETE; use one of its methods."
     );
+    assert_eq!(
+        reason("CONNECT /api/profiles/1"),
+        "CONNECT is never served, whatever the policy says; use another method."
+    );
+    assert!(reason("TRACE /api/profiles/1").starts_with("TRACE is never served"));
     assert!(reason("GET /api/Profiles/1").contains("letter case"));
     assert_eq!(
         reason("GET /api/closed/"),

@@ -8,7 +8,8 @@ impl Connection {
     /// Writes an error answer; true when the connection ends after it.
     pub(super) async fn answer_error(&mut self, view: &View, error: ProxyError, plan: Option<&Plan>) -> bool {
         self.ticket.refuse(error);
-        self.answer(view, &Reply::error(error), plan).await
+        let detail = error.detail(&view.snapshot.config.limits);
+        self.answer(view, &Reply::error(error, &detail), plan).await
     }
 
     /// Ends a request whose key does not hold any more.

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use tokio::task::coop::unconstrained;
 
-use crate::proxy::error::ProxyError;
+use crate::proxy::error::{ProxyError, Reach};
 use crate::proxy::exchange::{self, End, Ends, UNANSWERED};
 use crate::proxy::ticket::{CALLER_GONE, SWITCHED};
 use crate::proxy::upstream::fleet::Server;
@@ -30,7 +30,7 @@ const UNSENDABLE: &str = "The target has a byte that HTTP/2, which the API speak
 const NO_WEBSOCKETS: &str = "The API takes no WebSockets over HTTP/2 (RFC 8441), by which it is spoken to.";
 
 /// What becomes of a request for which there is no server at all.
-const UNREACHABLE: End = End::Failed(ProxyError::UpstreamUnreachable);
+const UNREACHABLE: End = End::Failed(ProxyError::UpstreamUnreachable(Reach::Away));
 
 impl Connection {
     /// Forwards a request that was allowed, again where that is safe, and relays or makes the answer.
@@ -184,7 +184,7 @@ impl Connection {
         let failed = |error: io::Error| match error.kind() {
             io::ErrorKind::QuotaExceeded => ProxyError::Overloaded,
             io::ErrorKind::Unsupported if plan.upgrade => ProxyError::UpstreamFailed(NO_WEBSOCKETS),
-            _ => ProxyError::UpstreamUnreachable,
+            _ => ProxyError::UpstreamUnreachable(Reach::of(&origin.server, &error)),
         };
         if until == Moment::NEVER {
             return dial.await.map_err(failed);

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::policy::Denial;
+use crate::snapshot::Limits;
 use crate::telemetry::label::Code;
 
 /// What the decision saw, where the caller may know it.
@@ -68,7 +69,8 @@ fn gallery(format: ErrorFormat) -> String {
         let told = trace(*denial).map(|trace| Told::new(trace, Mask::new("sg")));
         picture(&Reply::denial(*denial, told.as_ref()), format)
     });
-    let errors = ProxyError::ALL.iter().map(|error| picture(&Reply::error(*error), format));
+    let limits = Limits { body_bytes: Some(10_485_760), ..Limits::default() };
+    let errors = ProxyError::ALL.iter().map(|error| picture(&Reply::error(*error, &error.detail(&limits)), format));
     denials.chain(errors).collect::<Vec<_>>().join("\n\n")
 }
 

@@ -162,7 +162,7 @@ impl Fleet {
         let Some(standing) = &server.origin.server.standing else { return };
         if standing.fail(self.eject_after) {
             tracing::warn!(
-                server = &*server.origin.server.authority,
+                server = &*server.origin.server.name(),
                 failures = self.eject_after,
                 "a server of the upstream failed several times in a row; requests go to the others"
             );

@@ -126,7 +126,7 @@ impl Ward {
 fn bring_back(server: &Server) {
     if let Some(standing) = server.origin.server.standing.as_ref().filter(|standing| standing.is_out()) {
         standing.come_back();
-        tracing::info!(server = &*server.origin.server.authority, "a server of the upstream is asked again");
+        tracing::info!(server = &*server.origin.server.name(), "a server of the upstream is asked again");
     }
 }
 

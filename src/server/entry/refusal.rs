@@ -9,6 +9,7 @@ use tracing::field::display;
 
 use crate::proxy::worker::Worker;
 use crate::server::proxy_protocol::Malformed;
+use crate::snapshot::tls::fault::{Other, in_words};
 use crate::telemetry::label::Refusal as Label;
 
 /// Why a connection is turned away before a request is read from it.
@@ -43,7 +44,10 @@ impl fmt::Display for Refusal {
             Self::Draining => f.write_str("the process is ending"),
             Self::Full => f.write_str("there are limits.connections connections"),
             Self::Gone(error) => write!(f, "the caller went away before the TLS handshake was done ({error})"),
-            Self::Handshake(error) => write!(f, "the TLS handshake failed: {error}"),
+            Self::Handshake(error) => {
+                let words = in_words(error, Other::Caller);
+                write!(f, "the TLS handshake failed: {}", words.as_ref().unwrap_or(error))
+            }
             Self::Late => f.write_str("no TLS handshake or PROXY header within limits.header_timeout"),
             Self::NotTls => f.write_str("what came is neither TLS nor HTTP"),
             Self::ProxyHeader(malformed) => malformed.fmt(f),

@@ -8,8 +8,8 @@ use rustls::{ServerConfig, SupportedProtocolVersion};
 
 use crate::config::{MinVersion, Roots, ServerTls};
 
-/// The protocols that are offered (ALPN, RFC 7301), the best first.
-const OFFERED: [&[u8]; 2] = [b"h2", b"http/1.1"];
+/// The protocols that are offered (ALPN, RFC 7301), the best first. Whoever names none of them is refused.
+const OFFERED: [&[u8]; 3] = [b"h2", b"http/1.1", b"http/1.0"];
 
 /// The settings for one generation of the certificate.
 pub(in crate::snapshot) fn server(tls: &ServerTls) -> Result<Arc<ServerConfig>, String> {
