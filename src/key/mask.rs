@@ -137,20 +137,35 @@ impl Iterator for Decoded<'_> {
     type Item = u8;
 
     fn next(&mut self) -> Option<u8> {
-        let (&byte, rest) = self.0.split_first()?;
-        let (byte, rest) = if byte == b'%' { escaped(rest).unwrap_or((byte, rest)) } else { (byte, rest) };
+        let (byte, rest) = first(self.0, NESTED)?;
         self.0 = rest;
         Some(byte)
     }
 }
 
-/// The byte that stands behind a percent sign, and what follows it.
-fn escaped(mut rest: &[u8]) -> Option<(u8, &[u8])> {
-    while let Some(inner) = rest.strip_prefix(b"25") {
-        rest = inner;
+/// How often the digits of an escape may be escapes themselves (`%2%3573` is `%2573`, which is `s`). Each doubles what a text of
+/// percent signs costs at most.
+const NESTED: u8 = 3;
+
+/// The byte that a text begins with once it is decoded to the end, and what follows it.
+fn first(text: &[u8], nested: u8) -> Option<(u8, &[u8])> {
+    let (&byte, mut rest) = text.split_first()?;
+    if byte == b'%' && nested > 0 {
+        while let Some((decoded, after)) = escaped(rest, nested - 1) {
+            if decoded != b'%' {
+                return Some((decoded, after));
+            }
+            rest = after;
+        }
     }
-    let (digits, rest) = rest.split_first_chunk::<2>()?;
-    let [high, low] = digits.map(|digit| char::from(digit).to_digit(16));
+    Some((byte, rest))
+}
+
+/// The byte that stands behind a percent sign, and what follows it.
+fn escaped(text: &[u8], nested: u8) -> Option<(u8, &[u8])> {
+    let (high, rest) = first(text, nested)?;
+    let (low, rest) = first(rest, nested)?;
+    let [high, low] = [high, low].map(|digit| char::from(digit).to_digit(16));
     Some((u8::try_from(high? * 16 + low?).ok()?, rest))
 }
 

@@ -4,6 +4,8 @@ use std::io::Write;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use crate::key::visible::is_invisible;
+
 /// The form of a line.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Form {
@@ -148,7 +150,11 @@ impl<'b> Line<'b> {
             '\n' => self.out.extend_from_slice(b"\\n"),
             '\r' => self.out.extend_from_slice(b"\\r"),
             '\t' => self.out.extend_from_slice(b"\\t"),
-            c if c.is_control() => self.format(format_args!("\\u{:04x}", u32::from(c))),
+            c if is_invisible(c) => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    self.format(format_args!("\\u{unit:04x}"));
+                }
+            }
             c => self.out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
         }
     }
@@ -179,11 +185,21 @@ mod tests {
 
     #[test]
     fn any_bytes_come_back_from_json_as_one_string() {
-        for value in ["plain", "", "a\"b\\c", "new\nline\r\t\0", "\u{1b}[31mred", "zażółć", "\u{85}\u{9b}x"] {
+        for value in [
+            "plain",
+            "",
+            "a\"b\\c",
+            "new\nline\r\t\0",
+            "\u{1b}[31mred",
+            "zażółć",
+            "\u{85}\u{9b}x",
+            "\u{202e}gpj\u{2028}\u{200b}\u{e0041}",
+        ] {
             let line = written(Form::Json, value.as_bytes());
             let json: serde_json::Value = serde_json::from_str(&line).unwrap();
             assert_eq!(json.get("v").unwrap(), value);
             assert_eq!(line.matches('\n').count(), 1, "{line}");
+            assert!(!line.trim_end().contains(is_invisible), "{line}");
         }
     }
 

@@ -98,7 +98,7 @@ const TABLE: &[Row] = &[
     // from behind a mask alone.
     Row {
         module: "telemetry",
-        inside: &["key::KeyId", "key::Timestamp", "key::mask", "policy"],
+        inside: &["key::KeyId", "key::Timestamp", "key::mask", "key::visible", "policy"],
         hidden: &[],
         outside: None,
         never: &["h2", "hyper", "hyper_util", "axum", "clap", "rusqlite", "rustls"],

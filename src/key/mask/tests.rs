@@ -37,6 +37,15 @@ fn a_key_is_not_shown_however_it_is_encoded() {
 }
 
 #[test]
+fn a_key_whose_escapes_are_escaped_in_part_is_not_shown() {
+    let key = minted();
+    for start in ["%2%3573g_", "%252%3573g_", "%7%33g_", "%%373g%5%46", "%2%35%373g_"] {
+        let text = key.replacen("sg_", start, 1);
+        assert_eq!(shown(&format!("/a/{text}/b")), "/a/sg_***/b", "{text}");
+    }
+}
+
+#[test]
 fn what_is_no_key_is_shown_as_it_is() {
     let key = minted();
     let wrong = format!("{}{}", key.get(..38).unwrap(), if key.ends_with('0') { '1' } else { '0' });
