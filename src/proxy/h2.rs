@@ -58,6 +58,9 @@ use wire::{PREFACE, Wire};
 /// Bytes of a request body that may be on their way on one stream. A connection has room for that on all of its streams, so
 /// that an upload which the upstream does not take holds up no other: a caller may be a proxy with many callers of its own.
 const STREAM_WINDOW: u32 = 64 << 10;
+/// What the pieces of data may cost that came in one go and that no stream had its turn to take yet: as many as the window of
+/// a stream has bytes, at the 256 bytes that the library counts for each.
+const PIECES: usize = 256 * STREAM_WINDOW as usize;
 /// The most that a window can be (RFC 9113 6.9.1).
 const WINDOW_MOST: u32 = (1 << 31) - 1;
 /// How much of a head beyond its limits is read, so that it is refused by an answer of ours. What is larger gets the bare
@@ -114,6 +117,7 @@ fn builder(limits: &Limits) -> Builder {
         .max_pending_accept_reset_streams(limits.h2_resets.count)
         .max_local_error_reset_streams(Some(limits.h2_resets.count))
         .max_send_buffer_size(SEND_BUFFER)
+        .data_frame_budget(PIECES)
         // Whether a route has WebSockets may change while the connection is open, and this may not be taken back.
         .enable_connect_protocol();
     builder

@@ -35,6 +35,9 @@ const UNSAID: usize = 0x5C09_E6A7;
 /// callers who take nothing of their answers keep nobody else waiting.
 const STREAM_WINDOW: u32 = 128 << 10;
 const CONNECTION_WINDOW: u32 = STREAM_WINDOW * STREAMS as u32;
+/// What the pieces of data may cost that came in one go and that no stream had its turn to take yet: as many as the window of
+/// a stream has bytes, at the 256 bytes that the library counts for each.
+const PIECES: usize = 256 * STREAM_WINDOW as usize;
 /// Bytes of a request body that a stream holds while the connection is busy.
 const SEND_BUFFER: usize = 64 << 10;
 /// What the head of an answer may take, as HTTP/2 counts it; judged in full once it is HTTP/1.1.
@@ -280,7 +283,8 @@ impl Pool {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .initial_max_send_streams(UNSAID)
             .max_header_list_size(HEADER_LIST)
-            .max_send_buffer_size(SEND_BUFFER);
+            .max_send_buffer_size(SEND_BUFFER)
+            .data_frame_budget(PIECES);
         let (sender, connection) = builder.handshake(stream).await.map_err(io::Error::other)?;
         let session = Rc::new(Session {
             sender: RefCell::new(Some(sender)),
