@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -49,6 +50,20 @@ fn slow_way(address: SocketAddr) -> SocketAddr {
 fn long_answers(length: usize) -> Upstream {
     let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
     Upstream::answering([head.into_bytes(), vec![b'x'; length]].concat())
+}
+
+/// An upstream that takes nothing of a body whose target ends in `stalls`, and all of any other. It listens on a Unix socket:
+/// the kernel takes little on its way there.
+fn one_that_stalls(path: &Path) -> Upstream {
+    Upstream::start_unix(path, |connection| {
+        let Some(mut request) = connection.request_head() else { return };
+        if request.target().ends_with("stalls") {
+            connection.note("stalls");
+            connection.stall();
+        }
+        connection.discard_rest(&mut request);
+        connection.send(crate::support::OK);
+    })
 }
 
 #[test]
@@ -126,16 +141,7 @@ fn a_stream_ends_with_its_key_though_its_caller_takes_nothing() {
 #[test]
 fn uploads_that_the_upstream_does_not_take_hold_up_no_other() {
     let folder = tempfile::tempdir().expect("a folder");
-    // The kernel takes little on its way to a Unix socket.
-    let upstream = Upstream::start_unix(&folder.path().join("api.sock"), |connection| {
-        let Some(mut request) = connection.request_head() else { return };
-        if request.target().ends_with("stalls") {
-            connection.note("stalls");
-            connection.stall();
-        }
-        connection.discard_rest(&mut request);
-        connection.send(crate::support::OK);
-    });
+    let upstream = one_that_stalls(&folder.path().join("api.sock"));
     let gateway = Setup::new(&upstream).routes(OPEN).config("limits: { h2_streams: 40 }").start();
     run(async {
         let mut caller = Caller::connect(gateway.address()).await;
@@ -161,16 +167,7 @@ fn uploads_that_the_upstream_does_not_take_hold_up_no_other() {
 #[test]
 fn bytes_one_by_one_that_the_upstream_does_not_take_end_no_connection() {
     let folder = tempfile::tempdir().expect("a folder");
-    // The kernel takes little on its way to a Unix socket.
-    let upstream = Upstream::start_unix(&folder.path().join("api.sock"), |connection| {
-        let Some(mut request) = connection.request_head() else { return };
-        if request.target().ends_with("stalls") {
-            connection.note("stalls");
-            connection.stall();
-        }
-        connection.discard_rest(&mut request);
-        connection.send(crate::support::OK);
-    });
+    let upstream = one_that_stalls(&folder.path().join("api.sock"));
     let gateway = Setup::new(&upstream).routes(OPEN).start();
     run(async {
         let mut caller = Caller::connect(gateway.address()).await;
