@@ -42,9 +42,22 @@ fn rack(name: &str) -> String {
     name.trim_start_matches(['[', ']']).split(['[', ']']).next().unwrap_or_default().to_owned()
 }
 
-/// ASP.NET: behind the name of the argument that it is a field of; Web API 2 takes a bracket for a dot.
+/// ASP.NET: behind the name of the argument that it is a field of; Web API 2 takes a pair of brackets for a dot, and
+/// leaves a bracket that nothing opened where it is.
 fn asp(name: &str) -> String {
-    let dotted = name.replace("[]", "").replace('[', ".").replace(']', "");
+    let mut dotted = String::new();
+    let mut rest = name;
+    while let Some((before, (field, behind))) =
+        rest.split_once('[').and_then(|(before, behind)| Some((before, behind.split_once(']')?)))
+    {
+        dotted.push_str(before);
+        if !field.is_empty() {
+            dotted.push('.');
+            dotted.push_str(field);
+        }
+        rest = behind;
+    }
+    dotted.push_str(rest);
     dotted.rsplit('.').next().unwrap_or_default().to_owned()
 }
 
