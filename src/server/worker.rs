@@ -110,13 +110,7 @@ enum Accepting {
 impl Accepting {
     fn new(socket: Listening) -> io::Result<Self> {
         match socket {
-            Listening::Tcp(listener) => {
-                // Accepted sockets have it from here. Without it a slow caller must take megabytes before the next write goes
-                // through, and looks as if it took nothing. A system that lacks it serves all the same.
-                #[cfg(target_os = "linux")]
-                let _ = socket2::SockRef::from(&listener).set_tcp_notsent_lowat(UNSENT);
-                TcpListener::from_std(listener).map(Self::Tcp)
-            }
+            Listening::Tcp(listener) => TcpListener::from_std(listener).map(Self::Tcp),
             Listening::Unix(listener) => UnixListener::from_std(listener).map(Self::Unix),
         }
     }
@@ -126,6 +120,11 @@ impl Accepting {
             Self::Tcp(listener) => {
                 let (stream, address) = listener.accept().await?;
                 stream.set_nodelay(true)?;
+                // Without it a slow caller must take megabytes before the next write goes through, and looks as if it took
+                // nothing. Not left to the listener: connections that came before it had it would lack it for good. A
+                // system that knows no such thing serves all the same.
+                #[cfg(target_os = "linux")]
+                let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT);
                 Ok(Arrival::Tcp(stream, address.ip().to_canonical()))
             }
             Self::Unix(listener) => {

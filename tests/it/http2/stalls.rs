@@ -13,20 +13,30 @@ use socket2::{Domain, Socket, Type};
 
 use super::eventually;
 use crate::support::http2::{Caller, drain, read, run};
-use crate::support::{Call, PATIENCE, Setup, Upstream};
+use crate::support::{Call, Client, PATIENCE, Setup, Upstream, activated};
 
 const OPEN: &str = "  GET|POST /x: { auth: anyone }\n";
 
+/// A connection to `address` on which little is on its way.
+fn narrow(address: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.set_recv_buffer_size(64 << 10).expect("a small buffer");
+    socket.connect(&address.into()).expect("the gateway");
+    socket.into()
+}
+
 /// A way to `address` on which answers come no faster than 500 KB in a second, and which holds little of them.
 fn slow_way(address: SocketAddr) -> SocketAddr {
+    slow_way_over(move || narrow(address))
+}
+
+/// The same over the connections that `far` makes.
+fn slow_way_over(mut far: impl FnMut() -> TcpStream + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let way = listener.local_addr().expect("its address");
     thread::spawn(move || {
         for near in listener.incoming().map_while(Result::ok) {
-            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-            socket.set_recv_buffer_size(64 << 10).expect("a small buffer");
-            socket.connect(&address.into()).expect("the gateway");
-            let mut far = TcpStream::from(socket);
+            let mut far = far();
             let (mut from_near, mut to_far) = (near.try_clone().expect("a socket"), far.try_clone().expect("a socket"));
             thread::spawn(move || {
                 let _ = std::io::copy(&mut from_near, &mut to_far);
@@ -68,11 +78,28 @@ fn one_that_stalls(path: &Path) -> Upstream {
 
 #[test]
 fn a_caller_that_takes_its_answer_slowly_but_steadily_gets_all_of_it() {
-    const LONG: usize = 4 << 20;
     let upstream = long_answers(LONG);
     let gateway = Setup::new(&upstream).routes(OPEN).config("limits: { write_stall: 1s }").start();
-    // Left to itself the kernel asks for more once a third of megabytes is gone, which takes longer.
-    let mut client = crate::support::Client::connect(slow_way(gateway.address()));
+    takes_all_of_it(slow_way(gateway.address()));
+}
+
+#[test]
+fn so_does_one_whose_connection_waited_for_the_gateway_to_start() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let address = listener.local_addr().expect("its address");
+    let mut early = Some(narrow(address));
+    let upstream = long_answers(LONG);
+    let setup = Setup::new(&upstream).routes(OPEN).config("limits: { write_stall: 1s }");
+    let setup = setup.listen(&format!("\"{address}\""));
+    let _gateway = setup.start_by(|command| activated(command, listener.try_clone().expect("a copy").into()));
+    takes_all_of_it(slow_way_over(move || early.take().expect("one caller")));
+}
+
+/// A kernel that is left to itself asks for more once a third of some megabytes is gone, which takes longer than a stall.
+const LONG: usize = 4 << 20;
+
+fn takes_all_of_it(way: SocketAddr) {
+    let mut client = Client::connect(way);
     client.send(Call::get("/api/x").bytes());
     let mut head = client.read_head();
     assert_eq!(client.discard_body(&mut head), LONG as u64);
