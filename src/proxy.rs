@@ -343,7 +343,7 @@ impl From<HeadFault> for ProxyError {
         match fault {
             HeadFault::BadRequest(what) => Self::BadRequest(what),
             HeadFault::ExpectationFailed => Self::ExpectationFailed,
-            HeadFault::HeadersTooLarge => Self::HeadersTooLarge,
+            HeadFault::HeadersTooLarge(excess) => Self::HeadersTooLarge(excess),
             HeadFault::TargetTooLong => Self::TargetTooLong,
         }
     }

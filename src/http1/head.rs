@@ -83,12 +83,40 @@ pub enum HeadFault {
     /// `Expect` is something other than `100-continue`: 417.
     #[error("Expect is not 100-continue")]
     ExpectationFailed,
-    /// More bytes or fields than the limits allow: 431.
-    #[error("the head has more bytes or fields than the limits allow")]
-    HeadersTooLarge,
+    /// More than the limits allow: 431.
+    #[error("the head has more {0} than the limits allow")]
+    HeadersTooLarge(Excess),
     /// The target is longer than the limits allow: 414.
     #[error("the target is longer than the limits allow")]
     TargetTooLong,
+}
+
+/// What a head has too much of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Excess {
+    /// More than [`Limits::header_bytes`].
+    Bytes,
+    /// More than [`Limits::headers`].
+    Fields,
+}
+
+impl fmt::Display for Excess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bytes => "bytes",
+            Self::Fields => "fields",
+        })
+    }
+}
+
+impl HeadFault {
+    /// What is wrong with the grammar, in a sentence without its full stop: [`Self::BadRequest`] less what its sender may do
+    /// about it. `None` for the other faults.
+    pub fn of_grammar(self) -> Option<&'static str> {
+        let Self::BadRequest(words) = self else { return None };
+        let what = words.split_once("; ").map_or(words, |(what, _)| what);
+        Some(what.strip_suffix('.').unwrap_or(what))
+    }
 }
 
 impl From<httparse::Error> for HeadFault {
@@ -103,7 +131,7 @@ impl From<httparse::Error> for HeadFault {
             httparse::Error::Token => {
                 "The request line is not a method, a target and a version; write these, with one space between."
             }
-            httparse::Error::TooManyHeaders => return Self::HeadersTooLarge,
+            httparse::Error::TooManyHeaders => return Self::HeadersTooLarge(Excess::Fields),
             httparse::Error::Version => "The version is neither HTTP/1.0 nor HTTP/1.1; use HTTP/1.1.",
         })
     }

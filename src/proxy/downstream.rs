@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use tokio::io::AsyncWrite;
 
-use crate::http1::head::{self, AnswerTo, Framing, Version, is_due};
+use crate::http1::head::{self, AnswerTo, Excess, Framing, Version, is_due};
 use crate::snapshot::{Carrier, Limits};
 use crate::telemetry::label::{Code, Side};
 
@@ -216,7 +216,7 @@ impl Connection {
             }
             let most = limits.header_bytes.saturating_add(limits.target_bytes);
             if !self.worker.buffers.make_room(&mut self.input, most) {
-                self.refuse(ProxyError::HeadersTooLarge).await;
+                self.refuse(ProxyError::HeadersTooLarge(Excess::Bytes)).await;
                 return Err(Next::Drop);
             }
             match self.fill(deadline).await {

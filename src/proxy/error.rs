@@ -1,9 +1,14 @@
 //! What can go wrong around a request that is not the policy's to decide.
 
+mod breach;
+
 use std::borrow::Cow;
 
+use crate::http1::head::Excess;
 use crate::policy::refusals;
 use crate::snapshot::Limits;
+
+pub use breach::Breach;
 
 refusals! {
     /// A request that could not be served, and why. Each has one row in the answers (see `proxy::reply`).
@@ -15,23 +20,60 @@ refusals! {
         /// `Expect` asks for something other than `100-continue` (RFC 9110 10.1.1).
         ExpectationFailed => 417, "expectation_failed", "Expectation failed";
         /// The head is larger than `limits.header_bytes`, or has more than `limits.headers` fields.
-        HeadersTooLarge => 431, "headers_too_large", "Headers too large";
+        HeadersTooLarge(Excess: Excess::Bytes) => 431, "headers_too_large", "Headers too large";
         /// A fault of the gateway itself.
         Internal => 500, "internal_error", "Internal error";
         /// Host or authority is not one of `hosts`.
         MisdirectedRequest => 421, "misdirected_request", "Misdirected request";
-        /// Too many connections or pending requests.
-        Overloaded => 503, "overloaded", "Overloaded";
+        /// Too many connections or pending requests, or no time left for this one.
+        Overloaded(Overload: Overload::Connections) => 503, "overloaded", "Overloaded";
         /// The head or the body did not arrive in time.
         RequestTimeout => 408, "request_timeout", "Request timeout";
         /// The request target is longer than `limits.target_bytes`.
         TargetTooLong => 414, "target_too_long", "Target too long";
-        /// The upstream reset the connection or broke the protocol; the text says how.
-        UpstreamFailed(&'static str: "What is wrong with the answer.") => 502, "upstream_failed", "Upstream failed";
+        /// The upstream reset the connection or broke the protocol.
+        UpstreamFailed(Breach: Breach::BrokenOff) => 502, "upstream_failed", "Upstream failed";
         /// The upstream did not answer in time.
         UpstreamTimeout => 504, "upstream_timeout", "Upstream timeout";
         /// No connection to the upstream could be made.
         UpstreamUnreachable(Reach: Reach::Away) => 503, "upstream_unreachable", "Upstream unreachable";
+    }
+}
+
+/// What there is no room for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Overload {
+    /// More connections than `limits.connections`.
+    Connections,
+    /// More connections of one address than `limits.connections_per_address`.
+    ConnectionsOfAddress,
+    /// The process ends, and the upstream has not answered within `drain.timeout`.
+    Draining,
+    /// More requests wait for the upstream than `upstream.max_pending`.
+    Pending,
+    /// More sockets to the upstream than there may be.
+    Sockets,
+}
+
+impl Overload {
+    fn detail(self) -> &'static str {
+        match self {
+            Self::Connections => {
+                "The gateway has as many connections as it takes (`limits.connections`); try again in a second."
+            }
+            Self::ConnectionsOfAddress => {
+                "Your address has as many connections as one may have here (`limits.connections_per_address`); close one, or try again in a second."
+            }
+            Self::Draining => {
+                "The gateway is being stopped, and the API behind it has not answered; try again in a second where the request may be sent twice."
+            }
+            Self::Pending => {
+                "As many requests wait for the API behind this gateway as may (`upstream.max_pending`); try again in a second."
+            }
+            Self::Sockets => {
+                "The gateway has as many connections to the API behind it as it may have; try again in a second."
+            }
+        }
     }
 }
 
@@ -50,7 +92,7 @@ impl ProxyError {
     /// One sentence for the caller: what happened and what to do. Where a limit was met, which one.
     pub(crate) fn detail(self, limits: &Limits) -> Cow<'static, str> {
         let sentence = match self {
-            Self::BadRequest(what) | Self::UpstreamFailed(what) => what,
+            Self::BadRequest(what) => what,
             Self::BodyTooLarge => {
                 // Without a limit no body is too large.
                 let most = limits.body_bytes.unwrap_or(u64::MAX);
@@ -60,9 +102,16 @@ impl ProxyError {
                 .into();
             }
             Self::ExpectationFailed => "The only expectation that can be met here is 100-continue; send that or none.",
-            Self::HeadersTooLarge => {
-                let Limits { header_bytes, headers, .. } = limits;
-                return format!("The request head is larger than {header_bytes} bytes (`limits.header_bytes`) or has more than {headers} fields (`limits.headers`); send a smaller one.").into();
+            Self::HeadersTooLarge(Excess::Bytes) => {
+                let most = limits.header_bytes;
+                return format!(
+                    "The request head is larger than {most} bytes (`limits.header_bytes`); send a smaller one."
+                )
+                .into();
+            }
+            Self::HeadersTooLarge(Excess::Fields) => {
+                let most = limits.headers;
+                return format!("The request head has more than {most} fields (`limits.headers`); send fewer.").into();
             }
             Self::Internal => {
                 "The gateway failed while it handled this request; its log says more under this request id."
@@ -70,9 +119,7 @@ impl ProxyError {
             Self::MisdirectedRequest => {
                 "This host is not served here; send the request to a host that the gateway is configured for."
             }
-            Self::Overloaded => {
-                "The gateway has as many connections or waiting requests as it takes; try again in a second."
-            }
+            Self::Overloaded(overload) => overload.detail(),
             Self::RequestTimeout => "The request did not arrive in time; send it again on a new connection.",
             Self::TargetTooLong => {
                 let most = limits.target_bytes;
@@ -81,6 +128,7 @@ impl ProxyError {
                 )
                 .into();
             }
+            Self::UpstreamFailed(breach) => return breach.detail(),
             Self::UpstreamTimeout => "The API behind this gateway did not answer in time; try again later.",
             Self::UpstreamUnreachable(Reach::Away) => {
                 "The API behind this gateway cannot be reached; try again in a second."
@@ -92,11 +140,16 @@ impl ProxyError {
         sentence.into()
     }
 
+    /// Whether the sentence for the caller says more than the code does, so that the log and `Proxy-Status` have it too.
+    pub(crate) fn is_telling(self) -> bool {
+        matches!(self, Self::BadRequest(_) | Self::HeadersTooLarge(_) | Self::Overloaded(_) | Self::UpstreamFailed(_))
+    }
+
     /// The error type of the `Proxy-Status` field (RFC 9209 2.3).
     pub(crate) fn proxy_status(self) -> &'static str {
         match self {
-            Self::Internal | Self::Overloaded => "proxy_internal_error",
-            Self::UpstreamFailed(_) => "http_protocol_error",
+            Self::Internal | Self::Overloaded(_) => "proxy_internal_error",
+            Self::UpstreamFailed(breach) => breach.proxy_status(),
             Self::UpstreamTimeout => "http_response_timeout",
             Self::UpstreamUnreachable(Reach::Away) => "destination_unavailable",
             Self::UpstreamUnreachable(Reach::CertificateRefused) => "tls_certificate_error",
@@ -105,7 +158,7 @@ impl ProxyError {
             | Self::BadRequest(_)
             | Self::BodyTooLarge
             | Self::ExpectationFailed
-            | Self::HeadersTooLarge
+            | Self::HeadersTooLarge(_)
             | Self::MisdirectedRequest
             | Self::TargetTooLong => "http_request_error",
         }

@@ -71,9 +71,6 @@ pub(crate) enum End {
     Unanswered { reused: bool },
 }
 
-/// What the caller is told of [`End::Unanswered`] when the request may not be sent again.
-pub(crate) const UNANSWERED: &str = "The API closed the connection before it had answered.";
-
 /// Sends a request on `lease` and relays the answer. A connection that can be used again goes back to the pool.
 /// The second value is the clock at the end.
 pub(crate) async fn run(mut ends: Ends<'_>, mut lease: Lease) -> (End, Instant) {

@@ -21,6 +21,8 @@ pub(crate) struct Reply<'a> {
     pub(crate) title: &'static str,
     pub(crate) detail: &'a str,
     pub(crate) proxy_status: &'static str,
+    /// What `Proxy-Status` says of it, where it lacks no scopes.
+    details: &'a str,
     pub(crate) challenge: Challenge,
     /// What the decision saw, as far as the caller may know it.
     trace: Option<&'a Trace>,
@@ -130,6 +132,7 @@ impl<'a> Reply<'a> {
                 503 => "proxy_internal_error",
                 _ => "http_request_denied",
             },
+            details: denial.code(),
             challenge,
             trace,
             source,
@@ -144,6 +147,7 @@ impl<'a> Reply<'a> {
             title: error.title(),
             detail,
             proxy_status: error.proxy_status(),
+            details: if error.is_telling() { detail } else { error.code() },
             challenge: Challenge::None,
             trace: None,
             source: None,
@@ -220,7 +224,7 @@ impl<'a> Reply<'a> {
                 out.extend_from_slice(b"missing ");
                 write_scopes(&trace.missing, out);
             }
-            None => out.extend_from_slice(self.code.as_bytes()),
+            None => write_quoted(self.details, out),
         }
         out.extend_from_slice(b"\"\r\n");
         cors::write_allowed(setting.origin, out);
@@ -278,6 +282,16 @@ fn reason(status: u16) -> &'static [u8] {
         503 => b"Service Unavailable",
         504 => b"Gateway Timeout",
         _ => b"Internal Server Error",
+    }
+}
+
+/// The inside of a string of a structured field (RFC 9651 3.3.3), which has visible ASCII alone.
+fn write_quoted(text: &str, out: &mut Vec<u8>) {
+    for byte in text.bytes().filter(|byte| matches!(byte, b' '..=b'~')) {
+        if matches!(byte, b'"' | b'\\') {
+            out.push(b'\\');
+        }
+        out.push(byte);
     }
 }
 

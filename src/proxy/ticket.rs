@@ -16,9 +16,6 @@ use super::holder::Holder;
 use super::request_id::RequestId;
 use super::worker::{View, Worker};
 
-/// The status that the log shows for a caller that went away before its answer was complete, as nginx does.
-pub(crate) const CALLER_GONE: u16 = 499;
-
 /// The status of a request whose connection became a tunnel.
 pub(crate) const SWITCHED: u16 = 101;
 
@@ -44,6 +41,10 @@ pub(crate) struct Ticket {
     pub(crate) route: Option<usize>,
     pub(crate) decision: DecisionLabel,
     pub(crate) code: Option<Code>,
+    /// Why it was not served, or not to its end.
+    pub(crate) error: Option<ProxyError>,
+    /// What else whoever reads the log may look for.
+    pub(crate) note: Option<&'static str>,
     pub(crate) status: u16,
     /// A byte of the answer may have been written.
     pub(crate) begun: bool,
@@ -75,6 +76,8 @@ impl Ticket {
             route: None,
             decision: DecisionLabel::Deny,
             code: None,
+            error: None,
+            note: None,
             status: 0,
             begun: false,
             open: false,
@@ -136,13 +139,20 @@ impl Ticket {
     pub(crate) fn deny(&mut self, denial: Denial) {
         self.decision = DecisionLabel::Deny;
         self.code = Code::named(denial.code());
+        self.error = None;
         self.status = denial.status();
     }
 
     /// Takes down that the request could not be served. What was decided before stays.
     pub(crate) fn refuse(&mut self, error: ProxyError) {
-        self.code = Code::named(error.code());
+        self.cut(error);
         self.status = error.status();
+    }
+
+    /// Takes down why what had begun came to no good end. The status that it had stays.
+    pub(crate) fn cut(&mut self, error: ProxyError) {
+        self.code = Code::named(error.code());
+        self.error = Some(error);
     }
 
     /// Counts and logs the request; `now` is when its answer was complete, or given up.

@@ -16,7 +16,7 @@ use tokio::io::AsyncWrite;
 use crate::policy::Denial;
 
 use super::buffer::{Buffer, Buffers};
-use super::error::ProxyError;
+use super::error::{Breach, ProxyError};
 use super::exchange::{End, Ends};
 use super::holder;
 use super::stream::Stream;
@@ -28,9 +28,6 @@ use frames::Frames;
 /// Close codes of RFC 6455 (7.4.1).
 const GOING_AWAY: u16 = 1001;
 const POLICY_VIOLATION: u16 = 1008;
-
-/// The upstream broke the tunnel off.
-const BROKEN: &str = "The API broke the connection off.";
 
 /// One direction.
 struct Way {
@@ -104,7 +101,7 @@ pub(super) async fn run(ends: &mut Ends<'_>, mut lease: Lease, received: Buffer)
             tunnel.say_why(ends, frames::close(POLICY_VIOLATION, denial.code())).await;
             End::KeyEnded(denial)
         }
-        Reason::UpstreamGone => End::Cut(ProxyError::UpstreamFailed(BROKEN)),
+        Reason::UpstreamGone => End::Cut(ProxyError::UpstreamFailed(Breach::BrokenOff)),
         Reason::Whole => End::Complete { close: true },
     };
     tunnel.received.consume(tunnel.received.len());

@@ -22,9 +22,6 @@ const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 pub(crate) const MALFORMED: &str =
     "A WebSocket is asked for with `Sec-WebSocket-Version: 13`, said once, and without `Content-Length`.";
 
-/// What the caller of a CONNECT is told where the upstream answered with another success than a tunnel.
-pub(crate) const NOT_SWITCHED: &str = "The API did not switch protocols.";
-
 /// The value of `Sec-WebSocket-Key`: 16 bytes in base64.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Nonce([u8; 24]);

@@ -208,21 +208,21 @@ impl Pool {
     /// A socket to dial with. Where there are as many as there may be, the next one that is closed, within `patience`.
     ///
     /// # Errors
-    /// `QuotaExceeded` where none was.
-    async fn socket(&self, patience: Duration) -> io::Result<Socket> {
+    /// [`DialFault::NoSocket`] where none was.
+    async fn socket(&self, patience: Duration) -> Result<Socket, DialFault> {
         if let Some(socket) = self.sockets.reserve() {
             return Ok(socket);
         }
         self.give_up_idle();
-        self.sockets.wait(patience).await.ok_or_else(|| io::ErrorKind::QuotaExceeded.into())
+        self.sockets.wait(patience).await.ok_or(DialFault::NoSocket)
     }
 
     /// Dials the upstream: each of its addresses once, and again if they refuse, for at most `timeouts.connect` each
     /// time. The log says when it became unreachable and when it is back, not each failure in between.
     ///
     /// # Errors
-    /// Why it cannot be reached; `QuotaExceeded` where there was no socket to be had for `timeouts.connect`.
-    pub(crate) async fn dial(&self, origin: &Origin, timeouts: &Timeouts, retries: u32) -> io::Result<Lease> {
+    /// Why it cannot be reached, or that there was no socket to be had for `timeouts.connect`.
+    pub(crate) async fn dial(&self, origin: &Origin, timeouts: &Timeouts, retries: u32) -> Result<Lease, DialFault> {
         let socket = self.socket(timeouts.connect).await?;
         let dialled = match self.dial_known(origin, timeouts, retries).await {
             // The name may stand for other addresses by now.
@@ -238,7 +238,10 @@ impl Pool {
             Err(error) if !self.unreachable.replace(true) => tell_unreachable(&origin.server, error),
             _ => {}
         }
-        dialled.map(|lease| Lease { socket: Some(socket), ..lease })
+        match dialled {
+            Ok(lease) => Ok(Lease { socket: Some(socket), ..lease }),
+            Err(error) => Err(DialFault::Unreachable(Reach::of(&origin.server, &error))),
+        }
     }
 
     async fn dial_known(&self, origin: &Origin, timeouts: &Timeouts, retries: u32) -> io::Result<Lease> {
@@ -287,9 +290,19 @@ impl Pool {
     }
 }
 
+/// Why a request gets no connection to the upstream.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum DialFault {
+    /// There was no socket to be had, which says nothing about the upstream.
+    NoSocket,
+    /// It is there, and takes no WebSockets over HTTP/2.
+    NoWebSockets,
+    Unreachable(Reach),
+}
+
 impl Reach {
     /// What kept a request from `server`.
-    pub(crate) fn of(server: &Server, error: &io::Error) -> Self {
+    fn of(server: &Server, error: &io::Error) -> Self {
         // Elsewhere these kinds mean something else.
         match error.kind() {
             CERTIFICATE_REFUSED if server.tls.is_some() => Self::CertificateRefused,

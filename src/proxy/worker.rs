@@ -173,7 +173,9 @@ impl Worker {
         let mut access = self.access.borrow_mut();
         let Some(access) = &mut *access else { return };
         let (method, target) = ticket.line.split_at_checked(ticket.method_length).unwrap_or_default();
-        let mask = view.snapshot.config.keys.mask();
+        let config = &view.snapshot.config;
+        let mask = config.keys.mask();
+        let told = ticket.error.filter(|error| error.is_telling()).map(|error| error.detail(&config.limits));
         access.record(&Record {
             unix_millis: ticket.wall.as_millis() + i64::try_from(outcome.duration.as_millis()).unwrap_or(i64::MAX),
             request_id: mask.over(ticket.id.as_bytes()),
@@ -184,6 +186,7 @@ impl Worker {
             status: outcome.status,
             decision: outcome.decision,
             code: outcome.code,
+            reason: told.as_deref().or(ticket.note),
             key_id: Some(ticket.key_id.as_str()).filter(|id| !id.is_empty()),
             account: Some(ticket.account.as_str()).filter(|account| !account.is_empty()),
             duration: outcome.duration,

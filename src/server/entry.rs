@@ -14,7 +14,7 @@ use tokio_rustls::{TlsAcceptor, TlsStream};
 
 use crate::config::listen::Carrier;
 use crate::proxy::downstream::{self, Peer};
-use crate::proxy::error::ProxyError;
+use crate::proxy::error::{Overload, ProxyError};
 use crate::proxy::stream::Stream;
 use crate::proxy::watch::TICK;
 use crate::proxy::worker::Worker;
@@ -80,8 +80,12 @@ impl Hall {
         match (room, self.count(address)) {
             (Room::Free, Ok(_entered)) => downstream::serve(worker, stream, peer).await,
             (_, counted) => {
-                counted.err().unwrap_or(Refusal::Full).tell(address, &worker);
-                downstream::turn_away(worker, stream, (peer, ProxyError::Overloaded)).await;
+                let (refusal, overload) = match counted {
+                    Err(refusal) => (refusal, Overload::ConnectionsOfAddress),
+                    Ok(_) => (Refusal::Full, Overload::Connections),
+                };
+                refusal.tell(address, &worker);
+                downstream::turn_away(worker, stream, (peer, ProxyError::Overloaded(overload))).await;
             }
         }
     }

@@ -25,6 +25,9 @@ const FLUSH_AT: usize = 16 * 1024;
 /// Buffers that may wait for the writer; with [`FLUSH_AT`] this bounds the memory of a log that is stuck.
 const WAITING: usize = 64;
 
+/// The status of a request whose caller went away before its answer was complete, as nginx logs it.
+pub(crate) const CALLER_GONE: u16 = 499;
+
 /// What the access log says about one request.
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'r> {
@@ -46,6 +49,8 @@ pub struct Record<'r> {
     pub decision: DecisionLabel,
     /// The code of an answer that the gateway made itself.
     pub code: Option<Code>,
+    /// The same in words, where they say more than the code; or what else is worth a look.
+    pub reason: Option<&'r str>,
     /// The id of the key record, where the caller is known.
     pub key_id: Option<&'r str>,
     /// The account of the key.
@@ -194,8 +199,7 @@ impl AccessWriter {
 
     /// True for a request that went well and is not among those that are logged.
     fn is_left_out(&mut self, record: &Record<'_>) -> bool {
-        if self.share >= 100 || record.decision != DecisionLabel::Allow || record.code.is_some() || record.status >= 500
-        {
+        if self.share >= 100 || !went_well(record) {
             return false;
         }
         self.due += self.share;
@@ -225,6 +229,13 @@ impl Drop for AccessWriter {
     }
 }
 
+/// True for a request that nobody will look for: allowed, answered whole, and without anything to say about it. One that was
+/// cut has a status below that of any answer, one whose caller went away 499.
+fn went_well(record: &Record<'_>) -> bool {
+    let answered = matches!(record.status, 101 | 200..500) && record.status != CALLER_GONE;
+    answered && record.decision == DecisionLabel::Allow && record.code.is_none() && record.reason.is_none()
+}
+
 /// A field of a line.
 #[derive(Clone, Copy)]
 enum Part {
@@ -240,6 +251,7 @@ enum Part {
     Message,
     Method,
     Path,
+    Reason,
     RequestId,
     Route,
     Status,
@@ -247,7 +259,7 @@ enum Part {
 }
 
 /// For programs: the order of the reference.
-const AS_JSON: [Part; 16] = [
+const AS_JSON: [Part; 17] = [
     Part::Level,
     Part::Message,
     Part::RequestId,
@@ -258,6 +270,7 @@ const AS_JSON: [Part; 16] = [
     Part::Status,
     Part::Decision,
     Part::Code,
+    Part::Reason,
     Part::KeyId,
     Part::Account,
     Part::Duration,
@@ -267,7 +280,7 @@ const AS_JSON: [Part; 16] = [
 ];
 
 /// For eyes: what is looked for comes first.
-const AS_TEXT: [Part; 16] = [
+const AS_TEXT: [Part; 17] = [
     Part::Status,
     Part::Method,
     Part::Path,
@@ -275,6 +288,7 @@ const AS_TEXT: [Part; 16] = [
     Part::Duration,
     Part::Decision,
     Part::Code,
+    Part::Reason,
     Part::Route,
     Part::Account,
     Part::Client,
@@ -305,6 +319,7 @@ fn write(line: &mut Line<'_>, record: &Record<'_>, part: Part) {
         Part::Account => optional("account", record.account),
         Part::Code => optional("code", record.code.map(Code::as_str)),
         Part::KeyId => optional("key_id", record.key_id),
+        Part::Reason => optional("reason", record.reason),
         Part::Route => optional("route", record.route),
         Part::BytesIn => line.number("bytes_in", record.bytes_in),
         Part::BytesOut => line.number("bytes_out", record.bytes_out),

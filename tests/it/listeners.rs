@@ -78,6 +78,7 @@ fn an_address_has_as_many_connections_as_it_may() {
     let mut client = gateway.connect();
     let answer = client.read();
     assert_eq!((answer.status(), answer.code().as_str(), answer.field("retry-after")), (503, "overloaded", Some("1")));
+    assert!(answer.body_text().contains("`limits.connections_per_address`"), "{}", answer.text());
     client.assert_closed();
     assert_eq!(
         gateway.metric("scopegate_refused_connections_total", &["per_address"]),

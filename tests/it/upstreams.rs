@@ -83,31 +83,64 @@ fn an_upstream_that_comes_back_is_used_again() {
 
 #[test]
 fn an_upstream_that_breaks_the_protocol_has_failed() {
+    let head = "The head of the API's answer is malformed. ";
+    let grammar = |what: &str| ("http_protocol_error", format!("{head}{what}."));
     let broken = [
-        "",
-        "garbage\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n",
-        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok",
-        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok",
-        "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\nok",
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nok",
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nX: a\0b\r\nContent-Length: 0\r\n\r\n",
-        "HTTP/1.1 200 OK\nContent-Length: 0\n\n",
-        "HTTP/1.1 20 OK\r\nContent-Length: 0\r\n\r\n",
-        "HTTP/1.1 999999 OK\r\nContent-Length: 0\r\n\r\n",
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
-        "HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n",
+        ("", ("connection_terminated", "The API closed the connection before it had answered.".to_owned())),
+        ("garbage\r\n\r\n", grammar("The version is neither HTTP/1.0 nor HTTP/1.1")),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n",
+            ("http_response_incomplete", "The API broke its answer off.".to_owned()),
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            grammar("Content-Length stands beside Transfer-Encoding"),
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok",
+            grammar("Content-Length is given twice"),
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok",
+            grammar("Content-Length is given twice"),
+        ),
+        ("HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\nok", grammar("Content-Length is not a number below 2^63")),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nok",
+            grammar("Transfer-Encoding is not exactly one chunked"),
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+            grammar("A field name is empty, has bytes that no token has, or a space before its colon"),
+        ),
+        ("HTTP/1.1 200 OK\r\nX: a\0b\r\nContent-Length: 0\r\n\r\n", grammar("A field value has a control byte")),
+        ("HTTP/1.1 200 OK\nContent-Length: 0\n\n", grammar("A line of the head does not end in CR LF")),
+        ("HTTP/1.1 20 OK\r\nContent-Length: 0\r\n\r\n", grammar("The status line is not a code and a reason")),
+        ("HTTP/1.1 999999 OK\r\nContent-Length: 0\r\n\r\n", grammar("The status line is not a code and a reason")),
+        (
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+            ("http_upgrade_failed", "The API switched protocols without being asked.".to_owned()),
+        ),
+        ("HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n", grammar("The version is neither HTTP/1.0 nor HTTP/1.1")),
     ];
-    for bytes in broken {
-        let (upstream, gateway, key) = start(move |connection| {
-            connection.request();
-            connection.send(bytes);
-        });
-        let answer = gateway.answer(&Call::post("/api/profiles").key(&key).body("{}"));
+    let bytes = broken.each_ref().map(|(bytes, _)| *bytes);
+    let (upstream, gateway, key) = start(move |connection| {
+        let Some(request) = connection.request() else { return };
+        let place: usize = request.field("x-place").and_then(|place| place.parse().ok()).expect("a place");
+        connection.send(bytes[place]);
+    });
+    for (place, (bytes, (kind, words))) in broken.iter().enumerate() {
+        let call = Call::post("/api/profiles").key(&key).field("X-Place", &place.to_string());
+        let answer = gateway.answer(&call.field("X-Request-Id", &format!("broken-{place}")).body("{}"));
         assert_fault(&answer, 502, "upstream_failed");
-        assert_eq!(upstream.requests().len(), 1, "a POST is never sent twice: {bytes:?}");
+        let about = format!("scopegate; error={kind}; details=\"{words}\"");
+        assert_eq!(answer.field("proxy-status"), Some(about.as_str()), "{bytes:?}");
+        assert_eq!(answer.json()["detail"], words.as_str(), "{bytes:?}");
+        let line = gateway.process.wait_for("its line", |said| {
+            said.lines().find(|line| line.contains(&format!("\"broken-{place}\""))).map(str::to_owned)
+        });
+        assert!(line.contains(&format!("\"reason\":\"{words}\"")), "{line}");
+        assert_eq!(upstream.requests().len(), place + 1, "a POST is never sent twice: {bytes:?}");
     }
 }
 

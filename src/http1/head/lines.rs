@@ -1,6 +1,6 @@
 //! How far a buffer holds the lines of one head, and what ends them. Line ends and limits are judged here, bytes within lines by httparse.
 
-use super::{HeadFault, Limits, MAX_FIELDS};
+use super::{Excess, HeadFault, Limits, MAX_FIELDS};
 
 /// A leading part of a buffer that may be judged, and what comes after it.
 #[derive(Debug)]
@@ -67,7 +67,8 @@ pub(super) fn measure(buf: &[u8], limits: &Limits) -> Extent {
     if let Some(end) = refuse_start(rest, lines, max) {
         return Extent { length: start, end };
     }
-    let end = if buf.len() > view.len() { End::Fault(HeadFault::HeadersTooLarge) } else { End::Incomplete };
+    let end =
+        if buf.len() > view.len() { End::Fault(HeadFault::HeadersTooLarge(Excess::Bytes)) } else { End::Incomplete };
     Extent { length: view.len(), end }
 }
 
@@ -88,7 +89,7 @@ fn refuse_start(line: &[u8], lines: usize, max_fields: usize) -> Option<End> {
     let fault = match first {
         b'\r' if lines == 0 => HeadFault::BadRequest("An empty line stands where the first line should; leave it out."),
         b'\r' => return None,
-        _ if lines > max_fields => HeadFault::HeadersTooLarge,
+        _ if lines > max_fields => HeadFault::HeadersTooLarge(Excess::Fields),
         b' ' | b'\t' => {
             HeadFault::BadRequest("A line of the head is folded or starts with a space; write each field in one line.")
         }

@@ -2,32 +2,29 @@
 //! safe.
 
 use std::borrow::Cow;
-use std::future::poll_fn;
-use std::io;
+use std::future::{Future as _, poll_fn};
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Instant;
 
 use tokio::task::coop::unconstrained;
 
-use crate::proxy::error::{ProxyError, Reach};
-use crate::proxy::exchange::{self, End, Ends, UNANSWERED};
-use crate::proxy::ticket::{CALLER_GONE, SWITCHED};
+use crate::proxy::error::{Breach, Overload, ProxyError, Reach};
+use crate::proxy::exchange::{self, End, Ends};
+use crate::proxy::ticket::SWITCHED;
 use crate::proxy::upstream::fleet::Server;
-use crate::proxy::upstream::{Lease, Pending};
+use crate::proxy::upstream::{DialFault, Lease, Pending};
 use crate::proxy::watch::Moment;
 use crate::proxy::worker::View;
-use crate::proxy::{Plan, h2, upgrade};
+use crate::proxy::{Plan, h2};
 use crate::snapshot;
-use crate::telemetry::label::Code;
+use crate::telemetry::access::CALLER_GONE;
 
 use super::{Connection, Next};
 
 /// What a caller is told whose target the upstream's protocol cannot carry.
 const UNSENDABLE: &str = "The target has a byte that HTTP/2, which the API speaks, cannot carry: percent-encode it.";
-
-/// What a caller is told who asks an upstream of HTTP/2 for a WebSocket that takes none.
-const NO_WEBSOCKETS: &str = "The API takes no WebSockets over HTTP/2 (RFC 8441), by which it is spoken to.";
 
 /// What becomes of a request for which there is no server at all.
 const UNREACHABLE: End = End::Failed(ProxyError::UpstreamUnreachable(Reach::Away));
@@ -41,7 +38,7 @@ impl Connection {
                 (End::Failed(ProxyError::BadRequest(UNSENDABLE)), self.worker.clocks().0)
             }
             pending @ Some(_) => self.exchange(view, plan, (head, pending)).await,
-            None => (End::Failed(ProxyError::Overloaded), self.worker.clocks().0),
+            None => (End::Failed(ProxyError::Overloaded(Overload::Pending)), self.worker.clocks().0),
         };
         let error = match end {
             End::Complete { close } => {
@@ -57,19 +54,19 @@ impl Connection {
                 return Next::Drop;
             }
             End::Cut(error) => {
-                self.ticket.code = Code::named(error.code());
+                self.ticket.cut(error);
                 self.ticket.close(&self.worker, view, now);
                 return Next::Drop;
             }
             End::Overdue { begun: true } => {
-                self.ticket.code = Code::named(ProxyError::UpstreamTimeout.code());
+                self.ticket.cut(ProxyError::UpstreamTimeout);
                 self.ticket.close(&self.worker, view, now);
                 return Next::Drop;
             }
             End::Overdue { begun: false } => ProxyError::UpstreamTimeout,
             End::KeyEnded(denial) => return self.end_with_key(view, denial, plan).await,
             End::Failed(error) => error,
-            End::Unanswered { .. } => ProxyError::UpstreamFailed(UNANSWERED),
+            End::Unanswered { .. } => ProxyError::UpstreamFailed(Breach::Unanswered),
         };
         let close = self.answer_error(view, error, Some(plan)).await;
         self.ticket.close(&self.worker, view, self.worker.clocks().0);
@@ -96,7 +93,7 @@ impl Connection {
                 // It is well, and it takes no WebSockets.
                 Err(error @ ProxyError::UpstreamFailed(_)) => return (End::Failed(error), self.worker.clocks().0),
                 // It is no fault of the server: no other has sockets of its own, or more time.
-                Err(error @ (ProxyError::Overloaded | ProxyError::UpstreamTimeout)) => {
+                Err(error @ (ProxyError::Overloaded(_) | ProxyError::UpstreamTimeout)) => {
                     return (End::Failed(error), self.worker.clocks().0);
                 }
                 Err(error) => {
@@ -145,7 +142,7 @@ impl Connection {
         match end {
             End::Complete { .. } => view.fleet.note_answer(server, self.ticket.status),
             // It answered, if not in a way that a CONNECT can be told: no caller can make a server look ill.
-            End::Failed(ProxyError::UpstreamFailed(upgrade::NOT_SWITCHED)) => {}
+            End::Failed(ProxyError::UpstreamFailed(Breach::NotSwitched)) => {}
             End::Unanswered { reused: false }
             | End::Cut(ProxyError::UpstreamFailed(_) | ProxyError::UpstreamTimeout)
             | End::Failed(ProxyError::UpstreamFailed(_) | ProxyError::UpstreamTimeout) => {
@@ -181,10 +178,10 @@ impl Connection {
                 snapshot::Protocol::H2 | snapshot::Protocol::H2c => pool.stream(origin, timeouts, retries).await,
             }
         };
-        let failed = |error: io::Error| match error.kind() {
-            io::ErrorKind::QuotaExceeded => ProxyError::Overloaded,
-            io::ErrorKind::Unsupported if plan.upgrade => ProxyError::UpstreamFailed(NO_WEBSOCKETS),
-            _ => ProxyError::UpstreamUnreachable(Reach::of(&origin.server, &error)),
+        let failed = |fault| match fault {
+            DialFault::NoSocket => ProxyError::Overloaded(Overload::Sockets),
+            DialFault::NoWebSockets => ProxyError::UpstreamFailed(Breach::NoWebSockets),
+            DialFault::Unreachable(reach) => ProxyError::UpstreamUnreachable(reach),
         };
         if until == Moment::NEVER {
             return dial.await.map_err(failed);

@@ -6,11 +6,11 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::AsyncWrite;
 
-use crate::http1::body::{Body, Outgoing};
-use crate::http1::head::{self, AnswerTo, Kind, Limits, ResponseFraming, ResponseHead, Version};
+use crate::http1::body::{Body, BodyFault, Outgoing};
+use crate::http1::head::{self, AnswerTo, Excess, HeadFault, Kind, Limits, ResponseFraming, ResponseHead, Version};
 use crate::proxy::answer::{self, Frame};
 use crate::proxy::buffer::Buffer;
-use crate::proxy::error::ProxyError;
+use crate::proxy::error::{Breach, ProxyError};
 use crate::proxy::holder;
 use crate::proxy::upgrade;
 use crate::proxy::upstream::Lease;
@@ -18,18 +18,18 @@ use crate::proxy::watch::Moment;
 use crate::proxy::worker::Worker;
 use crate::snapshot::Cors;
 
-use super::{End, Ends, Relay, UNANSWERED, poll_write};
+use super::{End, Ends, Relay, poll_write};
 
 /// The most interim answers (1xx) that are taken before the final one.
 const INTERIM: u8 = 8;
 /// What the head of an answer may take.
 const LIMITS: Limits = Limits { header_bytes: 64 * 1024, headers: 256, target_bytes: 0 };
 
+/// What an answer is whose head the buffer has no room for.
+const TOO_LARGE: Breach = Breach::MalformedHead(HeadFault::HeadersTooLarge(Excess::Bytes));
+
 /// The most of a chunked body that is framed at once: it is copied, and a caller that stalls holds it.
 const PIECE: usize = 32 * 1024;
-
-/// Why an answer that had begun was cut off.
-const BROKEN: &str = "The API broke its answer off.";
 
 /// What of the answer is still to be read and to be written.
 pub(super) struct Download {
@@ -45,8 +45,8 @@ pub(super) struct Download {
     interim: u8,
     /// The caller was asked by us to go on, so the upstream's own 100 is not passed on.
     continued: bool,
-    /// The body turned out to be malformed: what was good of it is delivered, then the connection is cut.
-    broken: bool,
+    /// How the body turned out to be malformed: what was good of it is delivered, then the connection is cut.
+    broken: Option<BodyFault>,
     /// The upstream agreed to keep its connection.
     keeps: bool,
     /// The caller's connection ends after this answer.
@@ -77,7 +77,7 @@ impl Download {
             unflushed: false,
             interim: 0,
             continued: false,
-            broken: false,
+            broken: None,
             keeps: false,
             closes: false,
             bodyless: false,
@@ -160,8 +160,8 @@ impl Download {
                 self.input.consume(passed.consumed);
                 passed.data
             }
-            Err(_) => {
-                self.broken = true;
+            Err(fault) => {
+                self.broken = Some(fault);
                 0
             }
         }
@@ -183,8 +183,8 @@ impl Relay {
                 }
                 continue;
             }
-            if self.download.broken {
-                return Poll::Ready(Err(End::Cut(ProxyError::UpstreamFailed(BROKEN))));
+            if let Some(fault) = self.download.broken {
+                return Poll::Ready(Err(End::Cut(ProxyError::UpstreamFailed(Breach::MalformedBody(fault)))));
             }
             if self.download.is_read() || self.download.is_tunnel() {
                 return Poll::Ready(Ok(()));
@@ -199,7 +199,7 @@ impl Relay {
                 }
             }
             if !ends.worker.buffers.make_room(&mut self.download.input, LIMITS.header_bytes) {
-                return Poll::Ready(Err(self.break_off("The head of the API's answer is too large.")));
+                return Poll::Ready(Err(self.break_off(TOO_LARGE)));
             }
             let read = ends.worker.buffers.poll_fill(&mut lease.stream, &mut self.download.input, cx);
             match ready!(read) {
@@ -217,15 +217,15 @@ impl Relay {
             Ok(Some(head)) if head.status == 101 => self.switch(&head, ends).map(|()| head.size),
             Ok(Some(head)) if head.status < 200 => self.interim(&head, ends).map(|()| head.size),
             // To a CONNECT it would say that there is a tunnel.
-            Ok(Some(head)) if head.status < 300 && ends.plan.connect.is_some() => Err(upgrade::NOT_SWITCHED),
+            Ok(Some(head)) if head.status < 300 && ends.plan.connect.is_some() => Err(Breach::NotSwitched),
             Ok(Some(head)) => {
                 self.begin(&head, ends);
                 Ok(head.size)
             }
-            Err(_) => Err("The head of the API's answer is malformed."),
+            Err(fault) => Err(Breach::MalformedHead(fault)),
         };
         self.download.input = input;
-        let size = read.map_err(|what| self.break_off(what))?;
+        let size = read.map_err(|breach| self.break_off(breach))?;
         self.download.input.consume(size);
         if self.download.has_head() && !self.download.input.is_empty() {
             self.relay(ends);
@@ -234,15 +234,15 @@ impl Relay {
     }
 
     /// The upstream switches protocols: to the one that it was offered, and once it had the whole request, or not at all.
-    fn switch(&mut self, head: &ResponseHead<'_>, ends: &mut Ends<'_>) -> Result<(), &'static str> {
+    fn switch(&mut self, head: &ResponseHead<'_>, ends: &mut Ends<'_>) -> Result<(), Breach> {
         if !ends.plan.upgrade {
-            return Err("The API switched protocols without being asked.");
+            return Err(Breach::Unasked);
         }
         if !upgrade::is_agreed(head) || !self.upload.is_sent() {
-            return Err("The API switched to another protocol than it was asked for.");
+            return Err(Breach::AnotherProtocol);
         }
         if ends.plan.connect.is_some_and(|nonce| !nonce.is_proved(head)) {
-            return Err("The API agreed to another WebSocket than it was asked for.");
+            return Err(Breach::AnotherNonce);
         }
         answer::write_switch(head, ends.ticket.id.as_bytes(), &mut self.download.out);
         self.download.phase = Phase::Tunnel;
@@ -260,10 +260,10 @@ impl Relay {
     }
 
     /// An interim answer: passed on to callers of HTTP/1.1; a 100 also lets the body go.
-    fn interim(&mut self, head: &ResponseHead<'_>, ends: &Ends<'_>) -> Result<(), &'static str> {
+    fn interim(&mut self, head: &ResponseHead<'_>, ends: &Ends<'_>) -> Result<(), Breach> {
         self.download.interim += 1;
         if self.download.interim > INTERIM {
-            return Err("The API sent more interim answers than this gateway takes.");
+            return Err(Breach::TooManyInterim);
         }
         let is_continue = head.status == 100;
         if is_continue {
@@ -331,19 +331,20 @@ impl Relay {
                 *keeps = false;
                 // A reset is never the end of a body that is delimited by the end.
                 if ended.is_err() || body.finish(out).is_err() {
-                    return Err(End::Cut(ProxyError::UpstreamFailed(BROKEN)));
+                    return Err(End::Cut(ProxyError::UpstreamFailed(Breach::BrokenOff)));
                 }
                 Ok(())
             }
             // A tunnel reads its upstream itself.
             Phase::Tunnel => Ok(()),
             Phase::Head if input.is_empty() && *interim == 0 => Err(End::Unanswered { reused: lease.reused }),
-            Phase::Head => Err(self.break_off(UNANSWERED)),
+            Phase::Head if input.is_empty() => Err(self.break_off(Breach::Unanswered)),
+            Phase::Head => Err(self.break_off(Breach::BrokenOff)),
         }
     }
 
-    fn break_off(&self, what: &'static str) -> End {
-        self.failure(ProxyError::UpstreamFailed(what))
+    fn break_off(&self, breach: Breach) -> End {
+        self.failure(ProxyError::UpstreamFailed(breach))
     }
 
     /// Writes once, or flushes what was written.

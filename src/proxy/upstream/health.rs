@@ -20,6 +20,7 @@ use crate::proxy::watch::TICK;
 use crate::proxy::worker::{View, Worker};
 use crate::snapshot::{Protocol, Standing, Timeouts};
 
+use super::DialFault;
 use super::fleet::Server;
 use super::names;
 
@@ -144,13 +145,37 @@ async fn probe(worker: Rc<Worker>, view: Rc<View>, server: Rc<Server>) {
             bring_back(&server);
         }
         // There was no socket to ask it with, which says nothing about it.
-        Ok(Err(error)) if error.kind() == io::ErrorKind::QuotaExceeded => {}
+        Ok(Err(Silence::Unasked)) => {}
         Ok(Ok(_) | Err(_)) | Err(_) => view.fleet.note_failure(&server),
     }
 }
 
+/// Why there is no status.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Silence {
+    /// The server cannot be reached, breaks off, or does not speak HTTP.
+    Failed,
+    /// There was no socket to ask it with.
+    Unasked,
+}
+
+impl From<DialFault> for Silence {
+    fn from(fault: DialFault) -> Self {
+        match fault {
+            DialFault::NoSocket => Self::Unasked,
+            DialFault::NoWebSockets | DialFault::Unreachable(_) => Self::Failed,
+        }
+    }
+}
+
+impl From<io::Error> for Silence {
+    fn from(_: io::Error) -> Self {
+        Self::Failed
+    }
+}
+
 /// The status of the answer to `GET path`, on a connection of its own.
-async fn ask(buffers: &Buffers, server: &Rc<Server>, (path, timeouts): (&str, &Timeouts)) -> io::Result<u16> {
+async fn ask(buffers: &Buffers, server: &Rc<Server>, (path, timeouts): (&str, &Timeouts)) -> Result<u16, Silence> {
     let mut lease = match server.origin.protocol {
         Protocol::H1 => server.pool.dial(&server.origin, timeouts, 0).await?,
         Protocol::H2 | Protocol::H2c => server.pool.stream(&server.origin, timeouts, 0).await?,
@@ -170,10 +195,10 @@ async fn ask(buffers: &Buffers, server: &Rc<Server>, (path, timeouts): (&str, &T
             Ok(Some((_, interim))) => buffer.consume(interim),
             Ok(None) => {
                 if poll_fn(|cx| buffers.poll_fill(&mut *stream, &mut buffer, cx)).await? == 0 {
-                    return Err(io::ErrorKind::UnexpectedEof.into());
+                    return Err(Silence::Failed);
                 }
             }
-            Err(_) => return Err(io::ErrorKind::InvalidData.into()),
+            Err(_) => return Err(Silence::Failed),
         }
     }
 }

@@ -5,7 +5,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future as _, poll_fn};
-use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
@@ -18,6 +17,7 @@ use http::uri::Scheme;
 use tokio::sync::watch;
 use tokio::task::spawn_local;
 
+use crate::proxy::error::Reach;
 use crate::proxy::h2::beat::Beat;
 use crate::proxy::h2::outbound::{self, Opener};
 use crate::proxy::stream::Stream;
@@ -25,7 +25,7 @@ use crate::proxy::stream::pipe::Pipe;
 use crate::proxy::watch::Moment;
 use crate::snapshot::Timeouts;
 
-use super::{Lease, Open, Origin, Pool, Socket};
+use super::{DialFault, Lease, Open, Origin, Pool, Socket};
 
 /// Requests at once on one connection, however many more the upstream would take.
 const STREAMS: usize = 100;
@@ -45,8 +45,11 @@ const HEADER_LIST: u32 = 80 << 10;
 /// How long the upstream has to see that its connection ends.
 const FAREWELL: Duration = Duration::from_secs(1);
 
+/// What becomes of a request whose connection ends before it carries anything.
+const AWAY: DialFault = DialFault::Unreachable(Reach::Away);
+
 /// What comes of a connection that is being dialled: nothing yet, or whether it is there.
-type Dialled = watch::Receiver<Option<Result<(), io::ErrorKind>>>;
+type Dialled = watch::Receiver<Option<Result<(), DialFault>>>;
 
 /// What counts a connection for as long as it is there.
 type Counts = (Option<Open>, Option<Socket>);
@@ -184,33 +187,38 @@ impl Pool {
         origin: &Origin,
         timeouts: &Timeouts,
         retries: u32,
-    ) -> io::Result<Lease> {
+    ) -> Result<Lease, DialFault> {
         self.session(origin, timeouts, retries).await.map(|session| self.start(session))
     }
 
     /// As [`Self::stream`], for a WebSocket.
     ///
     /// # Errors
-    /// `Unsupported` where the upstream takes none.
+    /// [`DialFault::NoWebSockets`] where the upstream takes none, among others.
     pub(crate) async fn stream_for_websocket(
         self: &Rc<Self>,
         origin: &Origin,
         timeouts: &Timeouts,
         retries: u32,
-    ) -> io::Result<Lease> {
+    ) -> Result<Lease, DialFault> {
         let session = self.session(origin, timeouts, retries).await?;
         // One that says nothing of it in this time takes none.
         let mut settled = session.settled.subscribe();
         let _ = tokio::time::timeout(timeouts.connect, settled.wait_for(|settled| *settled)).await;
         match session.takes_websockets() {
             Some(true) => Ok(self.start(session)),
-            Some(false) => Err(io::ErrorKind::Unsupported.into()),
-            None => Err(io::ErrorKind::ConnectionReset.into()),
+            Some(false) => Err(DialFault::NoWebSockets),
+            None => Err(AWAY),
         }
     }
 
     /// A connection with room for a stream: one that is there or a new one.
-    async fn session(self: &Rc<Self>, origin: &Origin, timeouts: &Timeouts, retries: u32) -> io::Result<Rc<Session>> {
+    async fn session(
+        self: &Rc<Self>,
+        origin: &Origin,
+        timeouts: &Timeouts,
+        retries: u32,
+    ) -> Result<Rc<Session>, DialFault> {
         loop {
             if let Some(session) = self.sessions.find() {
                 return Ok(session);
@@ -222,8 +230,8 @@ impl Pool {
             };
             match dialling.wait_for(Option::is_some).await.map(|outcome| *outcome) {
                 Ok(Some(Ok(()))) => {}
-                Ok(Some(Err(kind))) => return Err(kind.into()),
-                Ok(None) | Err(_) => return Err(io::ErrorKind::Other.into()),
+                Ok(Some(Err(fault))) => return Err(fault),
+                Ok(None) | Err(_) => return Err(AWAY),
             }
         }
     }
@@ -263,7 +271,7 @@ impl Pool {
                     pool.drive(&session, connection, timeouts.idle).await;
                     drop(counts);
                 }
-                Err(error) => drop(tell.send(Some(Err(error.kind())))),
+                Err(fault) => drop(tell.send(Some(Err(fault)))),
             }
         });
         told
@@ -274,7 +282,7 @@ impl Pool {
         origin: &Origin,
         timeouts: &Timeouts,
         retries: u32,
-    ) -> io::Result<(Rc<Session>, Connection<Stream, Bytes>, Counts)> {
+    ) -> Result<(Rc<Session>, Connection<Stream, Bytes>, Counts), DialFault> {
         let Lease { stream, peer, _open: open, socket, .. } = self.dial(origin, timeouts, retries).await?;
         let mut builder = Builder::new();
         builder
@@ -285,7 +293,7 @@ impl Pool {
             .max_header_list_size(HEADER_LIST)
             .max_send_buffer_size(SEND_BUFFER)
             .data_frame_budget(PIECES);
-        let (sender, connection) = builder.handshake(stream).await.map_err(io::Error::other)?;
+        let (sender, connection) = builder.handshake(stream).await.map_err(|_| AWAY)?;
         let session = Rc::new(Session {
             sender: RefCell::new(Some(sender)),
             scheme: if origin.server.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP },

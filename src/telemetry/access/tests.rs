@@ -60,6 +60,7 @@ fn denied() -> Record<'static> {
         status: 403,
         decision: DecisionLabel::Deny,
         code: Some(Code::InsufficientScope),
+        reason: None,
         key_id: Some("key_abcdefgh12345678"),
         account: None,
         duration: Duration::from_micros(1_234),
@@ -108,9 +109,13 @@ fn of_what_went_well_a_share_is_logged_and_of_the_rest_everything() {
         &[denied(); 7],
         &[Record { status: 500, ..well }; 5],
         &[Record { status: 502, code: Some(Code::UpstreamFailed), ..well }; 3],
+        // A caller that went away, one that was cut off before it was answered, and one that was not given what it asked for.
+        &[Record { status: 499, ..well }; 2],
+        &[Record { status: 0, ..well }; 2],
+        &[Record { reason: Some("The handshake was not passed on."), ..well }; 2],
     ]
     .concat();
-    for (share, lines) in [(100, 45), (50, 30), (10, 18), (1, 16), (0, 15)] {
+    for (share, lines) in [(100, 51), (50, 36), (10, 24), (1, 22), (0, 21)] {
         assert_eq!(sampled((Form::Json, share), &records).lines().count(), lines, "{share}%");
     }
 }

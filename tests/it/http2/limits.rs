@@ -20,11 +20,15 @@ fn a_head_over_its_limits_is_refused_by_name() {
         let many = (0..120).fold(caller.head("GET", "/api/x", ""), |head, n| head.header(format!("x-{n}"), "1"));
         let large = caller.head("GET", "/api/x", "").header("x-large", "x".repeat(32 << 10));
         let long = caller.head("GET", &format!("/api/x?{}", "x".repeat(9000)), "");
-        for (head, status, code) in
-            [(many, 431, "headers_too_large"), (large, 431, "headers_too_large"), (long, 414, "target_too_long")]
-        {
+        for (head, status, code, limit) in [
+            (many, 431, "headers_too_large", "`limits.headers`"),
+            (large, 431, "headers_too_large", "`limits.header_bytes`"),
+            (long, 414, "target_too_long", "`limits.target_bytes`"),
+        ] {
             let answer = caller.call(head).await.expect("an answer");
             assert_eq!((answer.status, answer.code().as_str()), (status, code));
+            let body = String::from_utf8(answer.body).expect("text");
+            assert!(body.contains(limit) && body.matches("`limits.").count() == 1, "{body}");
         }
         // Beyond twice the limits the answer is the library's, which has no body.
         for (kib, answered) in [(60, true), (100, false)] {

@@ -9,18 +9,21 @@ fn limits_hold_to_the_byte() {
         format!("{start}{}\r\n\r\n", "c".repeat(length - start.len() - 4))
     };
     assert_eq!(ask(&filled(60)), Ok(true));
-    assert_eq!(ask(&filled(61)), Err(HeadFault::HeadersTooLarge));
+    assert_eq!(ask(&filled(61)), Err(HeadFault::HeadersTooLarge(Excess::Bytes)));
     assert_eq!(ask(filled(61).strip_suffix('\n').unwrap()), Ok(false));
     assert_eq!(ask("GET /234567890 HTTP/1.1\r\nHost: a\r\n\r\n"), Ok(true));
     assert_eq!(ask("GET /2345678901 HTTP/1.1\r\nHost: a\r\n\r\n"), Err(HeadFault::TargetTooLong));
     assert_eq!(ask("GET /234567890"), Ok(false));
     assert_eq!(ask("GET /2345678901"), Err(HeadFault::TargetTooLong));
     assert_eq!(ask("GET / HTTP/1.1\r\nHost: a\r\nB: c\r\n\r\n"), Ok(true));
-    assert_eq!(ask("GET / HTTP/1.1\r\nHost: a\r\nB: c\r\nD: e\r\n\r\n"), Err(HeadFault::HeadersTooLarge));
-    assert_eq!(ask("GET / HTTP/1.1\r\nHost: a\r\nB: c\r\nD"), Err(HeadFault::HeadersTooLarge));
+    assert_eq!(
+        ask("GET / HTTP/1.1\r\nHost: a\r\nB: c\r\nD: e\r\n\r\n"),
+        Err(HeadFault::HeadersTooLarge(Excess::Fields))
+    );
+    assert_eq!(ask("GET / HTTP/1.1\r\nHost: a\r\nB: c\r\nD"), Err(HeadFault::HeadersTooLarge(Excess::Fields)));
     assert_eq!(ask("GET / HTTP/1.1\r\nHost: a\r\nB: c\r\n"), Ok(false));
     let zero = Limits { header_bytes: 0, headers: 0, target_bytes: 0 };
-    assert_eq!(request(b"G", &zero).map(|_| ()), Err(HeadFault::HeadersTooLarge));
+    assert_eq!(request(b"G", &zero).map(|_| ()), Err(HeadFault::HeadersTooLarge(Excess::Bytes)));
 }
 
 #[test]
@@ -29,7 +32,7 @@ fn a_limit_above_the_most_fields_means_the_most_fields() {
     let lines = |count: usize| with(&"a: b\r\n".repeat(count - 1));
     let fields = |buf: &[u8]| request(buf, &limits).map(|head| head.map(|head| head.fields.len()));
     assert_eq!(fields(&lines(MAX_FIELDS)), Ok(Some(MAX_FIELDS)));
-    assert_eq!(fields(&lines(MAX_FIELDS + 1)), Err(HeadFault::HeadersTooLarge));
+    assert_eq!(fields(&lines(MAX_FIELDS + 1)), Err(HeadFault::HeadersTooLarge(Excess::Fields)));
 }
 
 #[test]
@@ -78,5 +81,5 @@ fn a_head_that_comes_byte_by_byte_is_judged_once_a_line_and_ends_the_same() {
     assert_eq!(reading(&buf), (1 + 4 + 4 + 1, buf.len(), Ok(())));
     let buf = format!("GET / HTTP/1.1\r\nHost: {}", "a".repeat(LIMITS.header_bytes));
     assert_eq!(reading(buf.as_bytes()).1, LIMITS.header_bytes + 1);
-    assert_eq!(reading(buf.as_bytes()).2, Err(HeadFault::HeadersTooLarge));
+    assert_eq!(reading(buf.as_bytes()).2, Err(HeadFault::HeadersTooLarge(Excess::Bytes)));
 }

@@ -107,6 +107,9 @@ fn the_limits_hold_for_answers() {
     let limits = Limits { header_bytes: 40, headers: 1, target_bytes: 0 };
     let ask = |buf: &str| response(buf.as_bytes(), &limits, AnswerTo::Other).map(|head| head.is_some());
     assert_eq!(ask("HTTP/1.1 200 OK\r\nA: b\r\n\r\n"), Ok(true));
-    assert_eq!(ask("HTTP/1.1 200 OK\r\nA: b\r\nC"), Err(HeadFault::HeadersTooLarge));
-    assert_eq!(ask(&format!("HTTP/1.1 200 OK\r\nA: {}\r\n\r\n", "b".repeat(40))), Err(HeadFault::HeadersTooLarge));
+    assert_eq!(ask("HTTP/1.1 200 OK\r\nA: b\r\nC"), Err(HeadFault::HeadersTooLarge(Excess::Fields)));
+    assert_eq!(
+        ask(&format!("HTTP/1.1 200 OK\r\nA: {}\r\n\r\n", "b".repeat(40))),
+        Err(HeadFault::HeadersTooLarge(Excess::Bytes))
+    );
 }
