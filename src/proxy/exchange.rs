@@ -17,7 +17,7 @@ use crate::policy::Denial;
 
 use super::Plan;
 use super::buffer::Buffer;
-use super::error::ProxyError;
+use super::error::{Overload, ProxyError};
 use super::stream::Stream;
 use super::ticket::Ticket;
 use super::upstream::{Lease, Pending, Pool};
@@ -206,6 +206,9 @@ impl Relay {
     }
 
     fn check_deadlines(&mut self, ends: &Ends<'_>) -> Result<(), End> {
+        if ends.worker.is_over() {
+            return Err(self.failure(ProxyError::Overloaded(Overload::Draining)));
+        }
         let now = ends.slot.now();
         let late = &self.deadlines;
         if late.hold <= now {

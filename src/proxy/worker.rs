@@ -43,9 +43,19 @@ pub(crate) struct Worker {
     workers: usize,
     view: RefCell<Rc<View>>,
     access: RefCell<Option<AccessWriter>>,
-    draining: Cell<bool>,
+    phase: Cell<Phase>,
     /// Output buffers between two requests.
     spare: RefCell<Vec<Vec<u8>>>,
+}
+
+/// How far the end of the process has come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Phase {
+    /// No further request is taken.
+    Draining,
+    /// The time of those that were taken has passed.
+    Over,
+    Serving,
 }
 
 /// How many output buffers a worker keeps, and how large one may be to be kept.
@@ -111,7 +121,7 @@ impl Worker {
             workers: share.workers,
             view: RefCell::new(Rc::new(view)),
             access: RefCell::new(share.access),
-            draining: Cell::new(false),
+            phase: Cell::new(Phase::Serving),
             spare: RefCell::default(),
             watch,
         })
@@ -135,12 +145,23 @@ impl Worker {
 
     /// True once no further request is to be taken on a connection.
     pub(crate) fn is_draining(&self) -> bool {
-        self.draining.get()
+        self.phase.get() != Phase::Serving
+    }
+
+    /// True once nothing more is waited for: what was not answered is refused, what had begun is cut.
+    pub(crate) fn is_over(&self) -> bool {
+        self.phase.get() == Phase::Over
     }
 
     /// Begins to drain: idle connections end now, busy ones with their answer.
     pub(crate) fn drain(&self) {
-        self.draining.set(true);
+        self.phase.set(Phase::Draining);
+        self.watch.wake_all();
+    }
+
+    /// Ends the drain, whether all has ended or not.
+    pub(crate) fn give_up(&self) {
+        self.phase.set(Phase::Over);
         self.watch.wake_all();
     }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::runtime::Builder;
 use tokio::task::{LocalSet, spawn_local};
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout_at};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout, timeout_at};
 
 use crate::proxy::upstream::health;
 use crate::proxy::watch::TICK;
@@ -22,6 +22,9 @@ use super::drain::Drain;
 use super::entry::{Arrival, Hall, Room};
 use super::listener::{Door, Listener, Listening};
 use super::supervisor::Beats;
+
+/// How long callers have, after the drain, to take the answer that there will be none.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How long accepting rests when the system has no descriptors left.
 const REST: Duration = Duration::from_millis(100);
@@ -77,13 +80,18 @@ async fn serve(number: usize, worker: Rc<Worker>, floor: Floor) {
         accepting.abort();
     }
     worker.drain();
-    let emptied = timeout_at(deadline, async {
+    let emptied = async || {
         while open.get() > 0 {
             sleep(Duration::from_millis(5)).await;
         }
-    });
-    if emptied.await.is_err() {
-        tracing::warn!(connections = open.get(), "the drain timeout has passed; open connections are cut");
+    };
+    if timeout_at(deadline, emptied()).await.is_err() {
+        tracing::warn!(
+            connections = open.get(),
+            "the drain timeout has passed; requests without an answer are refused, and what is still open is cut"
+        );
+        worker.give_up();
+        let _ = timeout(LAST_WORDS, emptied()).await;
     }
     ticks.abort();
     if let Some(health) = health {

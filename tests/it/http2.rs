@@ -14,7 +14,7 @@ use std::time::Instant;
 use crate::support::PATIENCE;
 
 /// Waits until `found`, while the test's own connections go on.
-async fn eventually(what: &str, mut found: impl FnMut() -> bool) {
+pub async fn eventually(what: &str, mut found: impl FnMut() -> bool) {
     let start = Instant::now();
     while !found() {
         assert!(start.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}");

@@ -2,6 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use tokio::task::spawn_local;
+
+use crate::http2::eventually;
+use crate::support::http2::{Caller, read, run};
 use crate::support::{Call, Gateway, OK, Setup, Upstream, until};
 
 /// An upstream that answers `/api/profiles` when the test says `go`, and everything else at once.
@@ -67,19 +71,107 @@ fn it_is_not_ready_while_it_still_accepts() {
     assert_eq!(gateway.process.exit_code(), 0);
 }
 
-#[test]
-fn a_request_that_never_ends_is_cut_when_the_drain_is_over() {
-    let upstream = slow_upstream();
-    let gateway = Setup::new(&upstream).config("drain: { timeout: 500ms }").start();
+/// A gateway whose drain is short, with a full key.
+fn hasty(upstream: &Upstream) -> (Gateway, String) {
+    let gateway = Setup::new(upstream).config("drain: { timeout: 500ms }").start();
     let key = gateway.key(&["--full"]);
+    (gateway, key)
+}
+
+/// Ends the gateway, which takes as long as the drain and little more.
+fn end(gateway: &Gateway) {
+    let begun = Instant::now();
+    gateway.process.signal("TERM");
+    assert_eq!(gateway.process.exit_code(), 0, "{}", gateway.process.said());
+    let took = begun.elapsed();
+    assert!(took >= Duration::from_millis(500) && took < Duration::from_secs(10), "{took:?}");
+}
+
+#[test]
+fn a_request_without_an_answer_is_told_so_when_the_drain_is_over() {
+    let upstream = slow_upstream();
+    let (gateway, key) = hasty(&upstream);
     let mut client = gateway.connect();
     client.send(Call::get("/api/profiles").key(&key).bytes());
     upstream.wait_for("in flight");
-    let begun = Instant::now();
-    gateway.process.signal("TERM");
+    end(&gateway);
+    let answer = client.read();
+    assert_eq!((answer.status(), answer.code().as_str(), answer.whole), (503, "overloaded", true));
+    assert_eq!((answer.field("retry-after"), answer.field("connection")), (Some("1"), Some("close")));
+    assert!(answer.body_text().contains("is being stopped"), "{}", answer.text());
+    client.assert_closed();
+    let said = gateway.process.last_words();
+    let line = said.lines().find(|line| line.contains("\"status\":503")).expect("its line");
+    assert!(line.contains("\"code\":\"overloaded\"") && line.contains("\"reason\":\"The gateway is being"), "{line}");
+}
+
+#[test]
+fn a_stream_without_an_answer_is_told_so_when_the_drain_is_over() {
+    let upstream = slow_upstream();
+    let (gateway, key) = hasty(&upstream);
+    run(async {
+        let mut caller = Caller::connect(gateway.address()).await;
+        let (plain, grpc) = (
+            caller.head("GET", "/api/profiles", &key),
+            caller.head("POST", "/api/profiles", &key).header("content-type", "application/grpc"),
+        );
+        let (response, mut stream) = caller.begin(plain).await;
+        stream.send_data(bytes::Bytes::new(), true).expect("data");
+        let waiting = spawn_local(read(response));
+        // Its own body is still on its way.
+        let (response, _sending) = caller.begin(grpc).await;
+        let calling = spawn_local(read(response));
+        eventually("the requests upstream", || {
+            upstream.noted("in flight") > 0 && upstream.everything().contains("application/grpc")
+        })
+        .await;
+        gateway.process.signal("TERM");
+        let answer = waiting.await.expect("a task").expect("an answer");
+        assert_eq!((answer.status, answer.code().as_str(), answer.reset), (503, "overloaded", None));
+        let answer = calling.await.expect("a task").expect("an answer");
+        assert_eq!((answer.status, answer.field("grpc-status"), answer.alone), (200, "14", true));
+    });
     assert_eq!(gateway.process.exit_code(), 0);
-    let took = begun.elapsed();
-    assert!(took >= Duration::from_millis(500) && took < Duration::from_secs(10), "{took:?}");
-    let (bytes, _) = client.read_to_end();
-    assert!(!bytes.starts_with(b"HTTP/1.1 200"), "{:?}", String::from_utf8_lossy(&bytes));
+}
+
+#[test]
+fn a_request_whose_upstream_is_still_being_dialled_is_told_so_when_the_drain_is_over() {
+    // It accepts, and never shakes hands.
+    let upstream = Upstream::start(|connection| {
+        connection.until("anything");
+    });
+    let url = upstream.url().replace("http:", "https:").replace("127.0.0.1", "localhost");
+    let gateway = Setup::for_url(&url)
+        .upstream("  timeouts: { connect: 60s }")
+        .routes("  GET /open: { auth: anyone }\n")
+        .config("drain: { timeout: 500ms }")
+        .start();
+    let mut client = gateway.connect();
+    client.send(Call::get("/api/open").bytes());
+    until("a connection", || (upstream.connections() > 0).then_some(()));
+    end(&gateway);
+    let answer = client.read();
+    assert_eq!((answer.status(), answer.code().as_str()), (503, "overloaded"));
+}
+
+#[test]
+fn an_answer_that_has_begun_is_cut_when_the_drain_is_over_and_is_logged_with_the_reason() {
+    let upstream = Upstream::start(|connection| {
+        while connection.request().is_some_and(|request| request.target() != "/api/profiles") {
+            connection.send(OK);
+        }
+        connection.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n");
+        connection.wait_for_close();
+    });
+    let (gateway, key) = hasty(&upstream);
+    let mut client = gateway.connect();
+    client.send(Call::get("/api/profiles").key(&key).bytes());
+    client.read_head();
+    client.read_until("half");
+    end(&gateway);
+    let (rest, _) = client.read_to_end();
+    assert_eq!(rest.escape_ascii().to_string(), "\\r\\n", "neither an end nor another answer");
+    let said = gateway.process.last_words();
+    let line = said.lines().find(|line| line.contains("\"path\":\"/api/profiles\"")).expect("its line");
+    assert!(line.contains("\"status\":200") && line.contains("\"code\":\"overloaded\""), "{line}");
 }

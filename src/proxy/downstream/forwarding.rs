@@ -183,13 +183,21 @@ impl Connection {
             DialFault::NoWebSockets => ProxyError::UpstreamFailed(Breach::NoWebSockets),
             DialFault::Unreachable(reach) => ProxyError::UpstreamUnreachable(reach),
         };
-        if until == Moment::NEVER {
-            return dial.await.map_err(failed);
-        }
-        match tokio::time::timeout(until.since(self.slot.now()), dial).await {
-            Ok(dialled) => dialled.map_err(failed),
-            Err(_) => Err(ProxyError::UpstreamTimeout),
-        }
+        let mut dial = pin!(dial);
+        poll_fn(|cx| {
+            if let Poll::Ready(dialled) = dial.as_mut().poll(cx) {
+                return Poll::Ready(dialled.map_err(failed));
+            }
+            if self.worker.is_over() {
+                return Poll::Ready(Err(ProxyError::Overloaded(Overload::Draining)));
+            }
+            if self.slot.now() >= until {
+                return Poll::Ready(Err(ProxyError::UpstreamTimeout));
+            }
+            self.slot.arm(until, cx);
+            Poll::Pending
+        })
+        .await
     }
 }
 
