@@ -12,6 +12,8 @@ pub(crate) struct Frame<'a> {
     pub(crate) version: Version,
     pub(crate) answer_to: AnswerTo,
     pub(crate) request_id: &'a [u8],
+    /// When it came, for an answer that does not say when it was made (RFC 9110 6.6.1).
+    pub(crate) date: [u8; 29],
     /// The origin of the page that called, where it may read the answer; otherwise empty.
     pub(crate) origin: &'a [u8],
     /// A page of another origin would have got another answer.
@@ -23,7 +25,7 @@ pub(crate) struct Frame<'a> {
 /// Appends the head of a final answer.
 pub(crate) fn write_head(head: &ResponseHead<'_>, body: &Body, frame: &Frame<'_>, out: &mut Vec<u8>) {
     write::status_line(out, head.status, head.reason);
-    write_fields(head, out);
+    write_dated_fields(head, &frame.date, out);
     match (body.outgoing(), head.content_length) {
         // What a GET would have got (RFC 9110 8.6). A 204 has no length at all.
         (Outgoing::None, Some(length)) if frame.answer_to == AnswerTo::Head || head.status == 304 => {
@@ -55,10 +57,16 @@ fn write_origin_rule(head: &ResponseHead<'_>, frame: &Frame<'_>, out: &mut Vec<u
     }
 }
 
-/// Appends the head of an answer by which the upstream agrees to a WebSocket.
-pub(crate) fn write_switch(head: &ResponseHead<'_>, request_id: &[u8], out: &mut Vec<u8>) {
+/// Appends the head of an answer by which the upstream agrees to a WebSocket. With a `date` where it will be a final answer:
+/// to a CONNECT.
+pub(crate) fn write_switch(head: &ResponseHead<'_>, request_id: &[u8], date: Option<&[u8; 29]>, out: &mut Vec<u8>) {
     write::status_line(out, head.status, head.reason);
-    write_fields(head, out);
+    match date {
+        Some(date) => write_dated_fields(head, date, out),
+        None => {
+            write_fields(head, out);
+        }
+    }
     upgrade::write(out);
     write::field(out, b"x-request-id", request_id);
     write::end_of_head(out);
@@ -71,12 +79,30 @@ pub(crate) fn write_interim(head: &ResponseHead<'_>, out: &mut Vec<u8>) {
     write::end_of_head(out);
 }
 
-fn write_fields(head: &ResponseHead<'_>, out: &mut Vec<u8>) {
+fn write_dated_fields(head: &ResponseHead<'_>, date: &[u8; 29], out: &mut Vec<u8>) {
+    if write_fields(head, out) == Dated::No {
+        write::field(out, b"date", date);
+    }
+}
+
+/// Whether a `Date` was among the fields that were written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Dated {
+    No,
+    Yes,
+}
+
+fn write_fields(head: &ResponseHead<'_>, out: &mut Vec<u8>) -> Dated {
+    let mut dated = Dated::No;
     for field in &head.fields {
         let stays = field.kind.is_hop_by_hop() || matches!(field.kind, Kind::ContentLength | Kind::RequestId);
         let named = head.connection.names_fields && named_by_connection(&head.fields, field.name);
         if !stays && !named {
             write::field(out, field.name, field.value);
+            if field.kind == Kind::Date {
+                dated = Dated::Yes;
+            }
         }
     }
+    dated
 }

@@ -1,5 +1,6 @@
 //! What is dropped, kept, added: hop-by-hop, identity, forwarded, Via, request ids.
 
+use crate::support::http2::{Caller, run};
 use crate::support::{Call, Gateway, Message, Setup, Upstream};
 
 /// Sends `call` with a good key and gives what the upstream got.
@@ -256,4 +257,39 @@ fn an_answer_loses_its_hop_fields_and_keeps_the_rest_in_order() {
     }
     assert_eq!(answer.all("set-cookie"), ["a=1", "b=2"]);
     assert_eq!(answer.field("x-own"), Some("yes"));
+}
+
+#[test]
+fn an_answer_without_a_date_gets_the_one_of_its_arrival_and_no_other_does() {
+    let date = "Tue, 15 Nov 1994 08:12:31 GMT";
+    let upstream = Upstream::start(move |connection| {
+        while let Some(request) = connection.request() {
+            connection.send("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n");
+            if request.target().ends_with("dated") {
+                connection.send(format!("DATE: {date}\r\n"));
+            }
+            if request.target().ends_with("named-away") {
+                connection.send(format!("Date: {date}\r\nConnection: date\r\n"));
+            }
+            connection.send("\r\n");
+        }
+    });
+    let gateway = Gateway::in_front_of(&upstream);
+    let key = gateway.key(&["--full"]);
+    assert_eq!(gateway.get("/api/profiles/dated", &key).field("date"), Some(date));
+    let is_now = |date: &str| {
+        let given = jiff::fmt::rfc2822::parse(date).expect("a date").timestamp();
+        date.len() == 29 && date.ends_with(" GMT") && given.duration_until(jiff::Timestamp::now()).as_secs().abs() < 60
+    };
+    for target in ["/api/profiles", "/api/profiles/named-away"] {
+        let answer = gateway.get(target, &key);
+        assert!(answer.field("date").is_some_and(is_now), "{}", answer.text());
+        assert!(!answer.interim[0].has("date"), "an interim answer needs none");
+    }
+    run(async {
+        let mut caller = Caller::connect(gateway.address()).await;
+        assert_eq!(caller.get("/api/profiles/dated", &key).await.field("date"), date);
+        let answer = caller.get("/api/profiles", &key).await;
+        assert!(is_now(answer.field("date")), "{answer:?}");
+    });
 }

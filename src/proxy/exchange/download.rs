@@ -244,7 +244,8 @@ impl Relay {
         if ends.plan.connect.is_some_and(|nonce| !nonce.is_proved(head)) {
             return Err(Breach::AnotherNonce);
         }
-        answer::write_switch(head, ends.ticket.id.as_bytes(), &mut self.download.out);
+        let date = ends.plan.connect.map(|_| ends.worker.watch.date());
+        answer::write_switch(head, ends.ticket.id.as_bytes(), date.as_ref(), &mut self.download.out);
         self.download.phase = Phase::Tunnel;
         self.answered(head.status, ends);
         Ok(())
@@ -289,6 +290,7 @@ impl Relay {
             version: ends.plan.version,
             answer_to: ends.plan.answer_to,
             request_id: ends.ticket.id.as_bytes(),
+            date: ends.worker.watch.date(),
             origin: &ends.ticket.origin,
             varies: ends.view.snapshot.config.cors.as_ref().is_some_and(Cors::varies),
             close,
