@@ -18,6 +18,7 @@ pub(crate) mod forward;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+pub(crate) mod grpc;
 pub(crate) mod h2;
 pub(crate) mod holder;
 pub(crate) mod reply;
@@ -40,7 +41,7 @@ use crate::store::index::Entry;
 use crate::telemetry::label::{DecisionLabel, Lookup, MethodLabel};
 
 use credential::Presented;
-use downstream::{Peer, Protocol};
+use downstream::{Call, Peer, Protocol};
 use error::ProxyError;
 use forward::Outgoing;
 use holder::Holder;
@@ -140,6 +141,8 @@ pub(crate) struct Incoming<'c> {
     pub(crate) protocol: Protocol,
     /// The connection takes no request after this one.
     pub(crate) last: bool,
+    /// That it is a call of gRPC, or not, as far as it is known before its head is read.
+    pub(crate) call: Call,
     pub(crate) ticket: &'c mut Ticket,
     /// Receives the upstream's head, or an answer.
     pub(crate) out: &'c mut Vec<u8>,
@@ -150,6 +153,7 @@ impl Incoming<'_> {
     fn refuse_unread(&mut self, worker: &Worker, view: &View, error: ProxyError) -> Verdict {
         self.ticket.id = worker.request_ids.next();
         self.ticket.refuse(error);
+        let call = self.call.refused_for(error, self.input);
         let setting = Setting {
             accept: &view.snapshot.config.keys.accept,
             format: view.snapshot.config.errors,
@@ -158,7 +162,7 @@ impl Incoming<'_> {
             origin: b"",
             head: false,
             connection: Connection::Close,
-            grpc: false,
+            grpc: call == Call::Grpc,
         };
         let detail = error.detail(&view.snapshot.config.limits);
         self.ticket.bytes_out = Reply::error(error, &detail).write(&setting, self.out) as u64;
@@ -260,10 +264,7 @@ impl Scene<'_, '_, '_, '_> {
 
     /// A call of gRPC is refused with status 200, which to a CONNECT would be success.
     fn is_grpc(&self) -> bool {
-        let of_grpc =
-            |value: &[u8]| value.get(..16).is_some_and(|start| start.eq_ignore_ascii_case(b"application/grpc"));
-        let mut fields = self.head.fields.iter();
-        !self.is_connect() && fields.any(|field| field.kind == Kind::ContentType && of_grpc(field.value))
+        !self.is_connect() && grpc::is_call(&self.head.fields)
     }
 
     fn plan(&self) -> Plan {

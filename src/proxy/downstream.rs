@@ -20,6 +20,7 @@ use crate::telemetry::label::{Code, Side};
 use super::buffer::Buffer;
 use super::caught::{Panicked, caught};
 use super::error::ProxyError;
+use super::grpc;
 use super::h2;
 use super::h2::wire::{NO_ROOM, Opening};
 use super::reply::{self, Reply, Setting};
@@ -50,6 +51,23 @@ pub(crate) enum Protocol {
     Http2,
 }
 
+/// Whether a request whose head was not read is a call of gRPC, to be refused as one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Call {
+    Grpc,
+    /// It is none, or nothing is known of it.
+    Other,
+}
+
+impl Call {
+    /// The same, as far as `bytes` tell that came of a head which is refused for `error`. What is malformed is believed
+    /// nothing: it stays a 400.
+    pub(crate) fn refused_for(self, error: ProxyError, bytes: &[u8]) -> Self {
+        let told = !matches!(error, ProxyError::BadRequest(_)) && grpc::begins_call(bytes);
+        if told { Self::Grpc } else { self }
+    }
+}
+
 /// What follows a request on its connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Next {
@@ -66,6 +84,8 @@ struct Connection {
     worker: Rc<Worker>,
     stream: Stream,
     peer: Peer,
+    /// Of the request that is being read.
+    call: Call,
     input: Buffer,
     slot: Slot,
     ticket: Ticket,
@@ -108,8 +128,9 @@ pub(crate) async fn serve_http2(worker: Rc<Worker>, stream: Stream, peer: Peer) 
 }
 
 /// Serves one stream of HTTP/2: a connection that carries one request.
-pub(super) async fn serve_stream(worker: Rc<Worker>, stream: Stream, peer: Peer) {
+pub(super) async fn serve_stream(worker: Rc<Worker>, (stream, call): (Stream, Call), peer: Peer) {
     let mut connection = Connection::new(worker, stream, peer);
+    connection.call = call;
     match caught(connection.serve_request()).await {
         Ok(Next::Linger) => connection.linger().await,
         Ok(Next::Drop | Next::Http2 | Next::Request) => {}
@@ -143,6 +164,7 @@ impl Connection {
         let (now, wall) = worker.clocks();
         Self {
             peer,
+            call: Call::Other,
             input: Buffer::default(),
             slot: worker.watch.enter(),
             ticket: Ticket::new(now, wall, peer.address),
@@ -279,6 +301,7 @@ impl Connection {
             peer: &self.peer,
             protocol: self.protocol(),
             last,
+            call: self.call,
             ticket: &mut self.ticket,
             out: &mut out,
         };
@@ -300,7 +323,8 @@ impl Connection {
             || limits.connection_age.is_some_and(|most| self.accepted.after(most) <= self.slot.now())
     }
 
-    /// Reads once. `TimedOut` at the deadline, `Interrupted` when an idle connection is to end for a drain.
+    /// Reads once. `TimedOut` at the deadline, `Interrupted` when an idle connection is to end for a drain,
+    /// or any when the drain is over.
     async fn fill(&mut self, deadline: Moment) -> io::Result<usize> {
         poll_fn(|cx| {
             if let Poll::Ready(read) = self.worker.buffers.poll_fill(&mut self.stream, &mut self.input, cx) {
@@ -311,7 +335,8 @@ impl Connection {
             }
             // A connection that was accepted just before the drain may have its first request on the way.
             let graced = self.fresh && self.slot.now() < self.accepted.after(TICK);
-            if self.worker.is_draining() && self.input.is_empty() && !graced {
+            let idles = self.worker.is_draining() && self.input.is_empty() && !graced;
+            if idles || self.worker.is_over() {
                 return Poll::Ready(Err(io::ErrorKind::Interrupted.into()));
             }
             let deadline = if graced { deadline.min(self.accepted.after(TICK)) } else { deadline };

@@ -35,7 +35,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use h2::server::{Builder, Connection, SendResponse};
 use h2::{Reason, RecvStream};
-use http::Request;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method, Request};
 use tokio::task::spawn_local;
 use tracing::field::display;
 
@@ -43,7 +44,8 @@ use crate::snapshot::Limits;
 use crate::telemetry::label::Cut;
 
 use super::buffer::Buffer;
-use super::downstream::{self, Peer};
+use super::downstream::{self, Call, Peer};
+use super::grpc;
 use super::stream::Stream;
 use super::stream::pipe::Pipe;
 use super::watch::{Moment, Slot};
@@ -339,6 +341,10 @@ impl Session<'_> {
         let stall = view.snapshot.config.limits.write_stall;
         let slot = self.worker.watch.enter();
         let traffic = Rc::clone(&self.traffic);
+        // To a CONNECT the 200 of such a refusal would be success.
+        let of_grpc = |value: &HeaderValue| grpc::is_type(value.as_bytes());
+        let is_call = request.method() != Method::CONNECT && request.headers().get(CONTENT_TYPE).is_some_and(of_grpc);
+        let call = if is_call { Call::Grpc } else { Call::Other };
         let inbound = Inbound { request, respond, filter: Filter(view), stall, slot, traffic };
         let counted = Counted::new(&self.tally, self.worker);
         let (worker, peer) = (Rc::clone(self.worker), self.peer);
@@ -349,7 +355,7 @@ impl Session<'_> {
                     counted.tally.note_reset(&counted.worker);
                 }
             };
-            tokio::join!(carried, downstream::serve_stream(worker, Stream::Pipe(near), peer));
+            tokio::join!(carried, downstream::serve_stream(worker, (Stream::Pipe(near), call), peer));
             drop(counted);
         });
     }

@@ -182,8 +182,10 @@ impl<'a> Reply<'a> {
         let status: &[u8] = match self.status {
             401 => b"16",
             403 => b"7",
+            // Too late, and too much, have statuses of their own.
+            408 | 504 => b"4",
+            413 | 414 | 431 => b"8",
             502 | 503 => b"14",
-            504 => b"4",
             400..500 => b"3",
             _ => b"13",
         };

@@ -302,6 +302,28 @@ fn heads_over_their_limits_are_refused_by_name() {
 }
 
 #[test]
+fn a_call_of_grpc_whose_head_is_over_its_limits_or_late_is_refused_as_grpc_where_it_is_known_for_one() {
+    let upstream = Upstream::ok();
+    let gateway = Setup::new(&upstream).config("limits: { header_timeout: 300ms }").start();
+    let call = "POST /a.B/C HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc-web+proto\r\n";
+    let large = format!("{call}X: {}\r\n\r\n", "x".repeat(40_000));
+    for (bytes, status, grpc) in [
+        (large.as_str(), 200, Some("8")),
+        (call, 200, Some("4")),
+        // Nothing was said of it yet.
+        ("POST /a.B/C HTTP/1.1\r\nHost: a\r\n", 408, None),
+        // What is malformed may say what it likes.
+        (&format!("{call}Content-Length: 1\r\nContent-Length: 1\r\n\r\n"), 400, None),
+    ] {
+        let mut client = gateway.connect();
+        let answer = client.send(bytes).read();
+        assert_eq!((answer.status(), answer.field("grpc-status")), (status, grpc), "{}", answer.text());
+        client.assert_closed();
+    }
+    assert!(upstream.requests().is_empty());
+}
+
+#[test]
 fn a_head_that_comes_too_slowly_is_told_so_and_closed() {
     let upstream = Upstream::ok();
     let gateway = Setup::new(&upstream).config("limits: { header_timeout: 300ms }").start();

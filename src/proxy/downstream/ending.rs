@@ -47,7 +47,7 @@ impl Connection {
             origin: &self.ticket.origin,
             head: plan.is_some_and(|plan| plan.answer_to == AnswerTo::Head),
             connection: reply::Connection::of(plan.map_or(Version::Http11, |plan| plan.version), close),
-            grpc: plan.is_some_and(|plan| plan.grpc),
+            grpc: plan.map_or(self.call == Call::Grpc, |plan| plan.grpc),
         };
         self.ticket.begun = true;
         self.ticket.bytes_out = reply.write(&setting, &mut out) as u64;
@@ -60,6 +60,7 @@ impl Connection {
     pub(super) async fn refuse(&mut self, error: ProxyError) {
         let view = self.worker.view();
         self.ticket.id = self.worker.request_ids.next();
+        self.call = self.call.refused_for(error, self.input.filled());
         self.answer_error(&view, error, None).await;
         self.ticket.close(&self.worker, &view, self.worker.clocks().0);
         self.linger().await;

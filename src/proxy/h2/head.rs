@@ -12,6 +12,7 @@ use memchr::memmem;
 
 use crate::http1::head::{AnswerTo, Framing, Kind, ResponseFraming};
 use crate::http1::write;
+use crate::proxy::grpc;
 
 /// Whether anything follows a head.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -127,7 +128,7 @@ pub(super) fn write_answer(parts: &response::Parts, rest: Rest, to: AnswerTo, ou
 }
 
 fn may_have_trailers(fields: &HeaderMap) -> bool {
-    let of_grpc = |value: &HeaderValue| value.as_bytes().starts_with(b"application/grpc");
+    let of_grpc = |value: &HeaderValue| grpc::is_type(value.as_bytes());
     fields.contains_key(TRAILER) || fields.get(CONTENT_TYPE).is_some_and(of_grpc)
 }
 

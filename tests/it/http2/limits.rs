@@ -42,6 +42,40 @@ fn a_head_over_its_limits_is_refused_by_name() {
 }
 
 #[test]
+fn a_call_of_grpc_over_its_limits_is_refused_as_grpc() {
+    let upstream = Upstream::ok();
+    let gateway = Setup::new(&upstream).routes(OPEN).config("limits: { body_bytes: 10 }").start();
+    run(async {
+        let mut caller = Caller::connect(gateway.address()).await;
+        let call = |caller: &Caller, target: &str| {
+            caller.head("POST", target, "").header("content-type", "application/grpc+proto")
+        };
+        let many = (0..120).fold(call(&caller, "/api/x"), |head, n| head.header(format!("x-{n}"), "1"));
+        let large = call(&caller, "/api/x").header("x-large", "x".repeat(32 << 10));
+        let long = call(&caller, &format!("/api/x?{}", "x".repeat(9000)));
+        let unexpected = call(&caller, "/api/x").header("expect", "more");
+        let stated = call(&caller, "/api/x").header("content-length", "11");
+        for (head, grpc, words) in [
+            (many, "8", "`limits.headers`"),
+            (large, "8", "`limits.header_bytes`"),
+            (long, "8", "`limits.target_bytes`"),
+            (stated, "8", "`limits.body_bytes`"),
+            (unexpected, "3", "100-continue"),
+        ] {
+            let (response, _sending) = caller.begin(head).await;
+            let answer = read(response).await.expect("an answer");
+            assert_eq!((answer.status, answer.field("grpc-status"), answer.alone), (200, grpc, true), "{words}");
+            assert!(answer.field("grpc-message").contains(words), "{}", answer.field("grpc-message"));
+        }
+        let counted = call(&caller, "/api/x");
+        let (response, mut sending) = caller.begin(counted).await;
+        sending.send_data(Bytes::from_static(b"more than ten"), false).expect("data");
+        let answer = read(response).await.expect("an answer");
+        assert_eq!((answer.status, answer.field("grpc-status")), (200, "8"));
+    });
+}
+
+#[test]
 fn a_connection_has_no_more_streams_than_it_may() {
     let upstream = Upstream::start(|connection| {
         while connection.request().is_some() {
