@@ -33,6 +33,8 @@ pub(crate) mod worker;
 
 use std::borrow::Cow;
 
+use tracing::field::display;
+
 use crate::http1::head::{self, AnswerTo, Framing, HeadFault, Kind, RequestHead, Version};
 use crate::key::secret::{self, Checked};
 use crate::policy::{Caller, Denial, Invalid, Request, Target, Trace};
@@ -48,7 +50,7 @@ use holder::Holder;
 use reply::{Connection, Reply, Setting, Told};
 use request_id::RequestId;
 use ticket::Ticket;
-use upgrade::Nonce;
+use upgrade::{InVain, Nonce};
 use worker::{View, Worker};
 
 /// What comes of the bytes of a request.
@@ -245,6 +247,9 @@ impl Scene<'_, '_, '_, '_> {
         if self.is_connect() && !upgrade {
             return self.refuse(ProxyError::BadRequest(upgrade::MALFORMED));
         }
+        if !upgrade && upgrade::is_asked(head) {
+            self.note_handshake(if offers_tunnel(target) { InVain::Malformed } else { InVain::NotOffered });
+        }
         let outgoing = Outgoing {
             config: &snapshot.config,
             target,
@@ -260,6 +265,17 @@ impl Scene<'_, '_, '_, '_> {
         };
         forward::write_head(head, &outgoing, self.exchange.out);
         Verdict::Forward(Plan { expects, upgrade, ..self.plan() })
+    }
+
+    /// Tells the log of a WebSocket handshake that goes on as an ordinary request.
+    fn note_handshake(&mut self, why: InVain) {
+        let (ticket, note) = (&mut *self.exchange.ticket, why.note());
+        ticket.note = Some(note);
+        if let Some(others) = self.worker.throttle.pass(why.name()) {
+            let route = ticket.route.map(|route| display(self.view.snapshot.cells(Some(route)).label()));
+            let client = ticket.peer.map(display);
+            tracing::warn!(route, client, others, "{note}");
+        }
     }
 
     /// A call of gRPC is refused with status 200, which to a CONNECT would be success.

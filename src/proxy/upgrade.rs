@@ -77,6 +77,42 @@ pub(crate) fn is_offered(head: &RequestHead<'_>) -> bool {
         && the_one(&head.fields, b"sec-websocket-key").is_some_and(is_nonce)
 }
 
+/// Why a request for a WebSocket went on as an ordinary one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum InVain {
+    /// It is no handshake to the letter.
+    Malformed,
+    /// Its route has no `upgrade`.
+    NotOffered,
+}
+
+impl InVain {
+    /// Its name among the lines that are told now and then.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Malformed => "no handshake",
+            Self::NotOffered => "no upgrade",
+        }
+    }
+
+    /// What the log says of it.
+    pub(crate) fn note(self) -> &'static str {
+        match self {
+            Self::Malformed => {
+                "a request for a WebSocket went on as an ordinary one: it is no handshake of RFC 6455 (4.2.1), a GET over HTTP/1.1 of version 13"
+            }
+            Self::NotOffered => {
+                "a WebSocket handshake went on as an ordinary request: where the route has WebSockets, write `upgrade: websocket` on it"
+            }
+        }
+    }
+}
+
+/// Whether a request asks for a WebSocket and nothing beside it, by a handshake or by what was meant for one.
+pub(crate) fn is_asked(head: &RequestHead<'_>) -> bool {
+    head.connection.upgrade && is_only_websocket(&head.fields)
+}
+
 /// Whether an answer agrees to the handshake, and to no other protocol. Whether the upstream has read the nonce is to be
 /// seen by whoever drew it.
 pub(crate) fn is_agreed(head: &ResponseHead<'_>) -> bool {

@@ -257,6 +257,32 @@ fn what_is_no_handshake_or_not_on_its_route_is_an_ordinary_request() {
 }
 
 #[test]
+fn a_handshake_that_goes_on_as_a_plain_get_is_told_of_with_its_route_and_the_mend() {
+    let (_upstream, gateway, key) = start(|connection| connection.answer_all(OK.as_bytes()));
+    let another_version = String::from_utf8(handshake("/api/live").key(&key).bytes()).expect("text").replace("13", "8");
+    for (bytes, route, words) in [
+        (handshake("/api/plain").key(&key).bytes(), "GET /api/plain", "write `upgrade: websocket` on it"),
+        (another_version.into_bytes(), "GET /api/live", "it is no handshake of RFC 6455"),
+    ] {
+        // Both the line of the request and a word of warning.
+        for _ in 0..2 {
+            assert_eq!(gateway.connect().send(&bytes).read().status(), 200);
+        }
+        let told = |message: &str| {
+            gateway.process.wait_for("its lines", |said| {
+                let lines = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+                let lines: Vec<Value> = lines.filter(|line| line.to_string().contains(words)).collect();
+                let count =
+                    lines.iter().filter(|line| (line["message"] == "request") == (message == "request")).count();
+                lines.iter().all(|line| line["route"] == route).then_some(count).filter(|count| *count > 0)
+            })
+        };
+        until("both requests", || (told("request") == 2).then_some(()));
+        assert_eq!(told("a warning"), 1, "once a minute is enough");
+    }
+}
+
+#[test]
 fn an_upstream_that_switches_unasked_or_to_something_else_has_failed() {
     let agreed = |from: &str, to: &str| AGREED.replace(from, to);
     let cases = [
