@@ -2,8 +2,9 @@
 //!
 //! Nothing is read of a direction before what was read has been written, so each holds one buffer at most and a slow
 //! reader slows the other side down. The end of one direction is passed on and the other goes on. Frames are not looked
-//! into but for where they end towards the caller: a tunnel that has to end says why where a frame may begin, and is
-//! closed without a word elsewhere.
+//! into but for where they end: a tunnel that has to end says why to each side towards which a frame may begin, and is closed
+//! without a word elsewhere. Towards the caller what is there of a frame is finished first; the upstream gets nothing more of
+//! a caller that may not go on.
 
 mod frames;
 
@@ -11,11 +12,14 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::AsyncWrite;
+use tokio::io::{AsyncWrite, copy, sink};
+use tokio::task::spawn_local;
+use tokio::time::timeout;
 
 use crate::policy::Denial;
 
 use super::buffer::{Buffer, Buffers};
+use super::downstream::LINGER;
 use super::error::{Breach, ProxyError};
 use super::exchange::{End, Ends};
 use super::holder;
@@ -58,6 +62,8 @@ enum Gone {
 #[derive(Clone, Copy)]
 enum Reason {
     CallerGone,
+    /// The process ends.
+    Draining,
     /// Nothing moved for too long.
     Idle,
     Key(Denial),
@@ -73,6 +79,8 @@ struct Tunnel {
     received: Buffer,
     /// As written to the caller.
     frames: Frames,
+    /// As written to the upstream.
+    said: Frames,
     idle: Moment,
 }
 
@@ -86,27 +94,36 @@ pub(super) async fn run(ends: &mut Ends<'_>, mut lease: Lease, received: Buffer)
         to_upstream: Way::new(),
         received,
         frames: Frames::new(),
+        said: Frames::new(),
         idle: ends.slot.now().after(ends.view.snapshot.config.limits.idle),
     };
     let reason = poll_fn(|cx| tunnel.poll(ends, &mut lease, cx)).await;
-    // The upstream first: it gets nothing more, whatever the caller takes.
-    drop(lease);
     let end = match reason {
         Reason::CallerGone => End::CallerGone,
-        Reason::Idle => {
-            tunnel.say_why(ends, frames::close(GOING_AWAY, "idle")).await;
-            End::Complete { close: true }
-        }
-        Reason::Key(denial) => {
-            tunnel.say_why(ends, frames::close(POLICY_VIOLATION, denial.code())).await;
-            End::KeyEnded(denial)
-        }
+        Reason::Draining | Reason::Idle | Reason::Whole => End::Complete { close: true },
+        Reason::Key(denial) => End::KeyEnded(denial),
         Reason::UpstreamGone => End::Cut(ProxyError::UpstreamFailed(Breach::BrokenOff)),
-        Reason::Whole => End::Complete { close: true },
     };
+    if let Some((code, words)) = reason.words() {
+        // The upstream first: it gets nothing more, whatever the caller takes.
+        tunnel.dismiss(lease, (code, words)).await;
+        tunnel.say_why(ends, frames::close(code, words)).await;
+    }
     tunnel.received.consume(tunnel.received.len());
     ends.worker.buffers.reclaim(&mut tunnel.received);
     end
+}
+
+impl Reason {
+    /// What both sides are told, where it is the gateway that ends the tunnel.
+    fn words(self) -> Option<(u16, &'static str)> {
+        match self {
+            Self::CallerGone | Self::UpstreamGone | Self::Whole => None,
+            Self::Draining => Some((GOING_AWAY, "draining")),
+            Self::Idle => Some((GOING_AWAY, "idle")),
+            Self::Key(denial) => Some((POLICY_VIOLATION, denial.code())),
+        }
+    }
 }
 
 impl Tunnel {
@@ -136,6 +153,9 @@ impl Tunnel {
     /// Why the tunnel has to end now, if it has.
     fn check(&self, ends: &Ends<'_>) -> Option<Reason> {
         let now = ends.slot.now();
+        if ends.worker.is_over() {
+            return Some(Reason::Draining);
+        }
         if ends.slot.is_due() {
             match holder::ask(ends.worker, ends.ticket) {
                 Ok(until) => ends.slot.hold_until(until),
@@ -177,14 +197,44 @@ impl Tunnel {
         let limits = &ends.view.snapshot.config.limits;
         let buffers = &ends.worker.buffers;
         let mut link = Link { from: ends.down, to: &mut lease.stream, buffer: ends.input, buffers };
-        let mut moved = 0;
-        let polled = self.to_upstream.poll(&mut link, &mut |bytes| moved += bytes.len(), cx);
+        let (mut moved, said) = (0, &mut self.said);
+        let polled = self.to_upstream.poll(
+            &mut link,
+            &mut |bytes| {
+                said.take(bytes);
+                moved += bytes.len();
+            },
+            cx,
+        );
         ends.ticket.bytes_in += moved as u64;
         self.to_upstream.settle((ends.slot.now(), limits.write_stall), moved, link.buffer);
         if moved > 0 {
             self.idle = ends.slot.now().after(limits.idle);
         }
         outcome(polled)
+    }
+
+    /// Tells the upstream why the tunnel ends, and that nothing more comes, if a frame may begin there and it takes that one at
+    /// once. Otherwise its connection is closed as it stands.
+    async fn dismiss(&self, mut lease: Lease, (code, words): (u16, &str)) {
+        let mut mask = [0; 4];
+        if self.to_upstream.ended || !self.said.is_open() || getrandom::fill(&mut mask).is_err() {
+            return;
+        }
+        let frame = frames::close_masked(code, words, mask);
+        let sent = poll_fn(|cx| {
+            let mut stream = Pin::new(&mut lease.stream);
+            let wrote =
+                matches!(stream.as_mut().poll_write(cx, &frame), Poll::Ready(Ok(count)) if count == frame.len());
+            Poll::Ready(wrote && matches!(stream.poll_shutdown(cx), Poll::Ready(Ok(()))))
+        });
+        if sent.await {
+            // A connection that is closed while the upstream sends is reset, and what it was told is lost. Apart, so that the
+            // caller does not wait for it.
+            spawn_local(async move {
+                let _ = timeout(LINGER, copy(&mut lease.stream, &mut sink())).await;
+            });
+        }
     }
 
     /// Sends `last` to the caller if a frame may begin there, and if he takes it soon.

@@ -1,5 +1,7 @@
 //! WebSocket: what is a handshake, what is not, and when a tunnel ends.
 
+mod closing; // What the API is told when the gateway ends a tunnel.
+
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -21,6 +23,7 @@ const AGREED: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n
 const INVALID_KEY: &[u8] = b"\x88\x0d\x03\xf0invalid_key";
 const EXPIRED_KEY: &[u8] = b"\x88\x0d\x03\xf0expired_key";
 const IDLE: &[u8] = b"\x88\x06\x03\xe9idle";
+const DRAINING: &[u8] = b"\x88\x0a\x03\xe9draining";
 
 fn handshake(target: &str) -> Call {
     Call::get(target)
@@ -399,7 +402,7 @@ fn a_tunnel_ends_with_the_drain_at_the_latest_and_is_counted() {
     assert_eq!(gateway.process.exit_code(), 0);
     let took = begun.elapsed();
     assert!(took >= Duration::from_secs(3) && took < PATIENCE, "{took:?}");
-    client.assert_closed();
+    assert_eq!(client.read_to_end(), (DRAINING.to_vec(), Ending::Closed));
     assert!(gateway.process.said().lines().any(|line| line.contains("\"status\":101")), "{}", gateway.process.said());
 }
 

@@ -39,6 +39,11 @@ impl Frames {
         (ahead.is_between() && !ahead.closes).then_some(count)
     }
 
+    /// Whether a frame of ours may follow what was passed on so far.
+    pub(super) fn is_open(&self) -> bool {
+        self.is_between() && !self.closes
+    }
+
     fn is_between(&self) -> bool {
         self.known == 0 && self.payload == 0
     }
@@ -99,6 +104,19 @@ pub(super) fn close(code: u16, reason: &str) -> Vec<u8> {
     let mut frame = vec![0x80 | CLOSE, u8::try_from(reason.len() + 2).unwrap_or(2)];
     frame.extend_from_slice(&code.to_be_bytes());
     frame.extend_from_slice(reason.as_bytes());
+    frame
+}
+
+/// The same as a client sends it: under a mask that nobody could foresee (RFC 6455, 5.3).
+pub(super) fn close_masked(code: u16, reason: &str, mask: [u8; 4]) -> Vec<u8> {
+    let mut frame = close(code, reason);
+    for (byte, mask) in frame.iter_mut().skip(2).zip(mask.iter().cycle()) {
+        *byte ^= mask;
+    }
+    frame.splice(2..2, mask);
+    if let Some(length) = frame.get_mut(1) {
+        *length |= 0x80;
+    }
     frame
 }
 
@@ -163,5 +181,22 @@ mod tests {
     #[test]
     fn a_close_frame_has_code_and_reason() {
         assert_eq!(close(1008, "no"), [0x88, 4, 0x03, 0xF0, b'n', b'o']);
+        let masked = [0x88, 0x84, 1, 2, 3, 4, 0x03 ^ 1, 0xF0 ^ 2, b'n' ^ 3, b'o' ^ 4];
+        assert_eq!(close_masked(1008, "no", [1, 2, 3, 4]), masked);
+    }
+
+    #[test]
+    fn a_frame_may_follow_where_one_has_ended_and_none_that_closes() {
+        let mut seen = Frames::new();
+        assert!(seen.is_open());
+        let masked = frame(2, 5, true);
+        for byte in &masked[..masked.len() - 1] {
+            seen.take(&[*byte]);
+            assert!(!seen.is_open());
+        }
+        seen.take(&masked[masked.len() - 1..]);
+        assert!(seen.is_open());
+        seen.take(&close_masked(1000, "done", [1, 2, 3, 4]));
+        assert!(!seen.is_open());
     }
 }

@@ -43,6 +43,11 @@ fn live_upstream() -> Upstream2 {
             match body.data().await {
                 Some(Ok(data)) => {
                     let _ = body.flow_control().release_capacity(data.len());
+                    if let [0x88, _, mask @ ..] = &*data {
+                        let (mask, payload) = mask.split_at(4);
+                        let code: Vec<u8> = payload.iter().zip(mask).map(|(byte, mask)| byte ^ mask).take(2).collect();
+                        shared.note(&format!("closed: {}", u16::from_be_bytes([code[0], code[1]])));
+                    }
                     if data.ends_with(b"bye ") {
                         let _ = stream.send_data(Bytes::from_static(b"bye"), true);
                     } else {
@@ -122,10 +127,10 @@ fn what_an_upstream_of_http_2_said_before_it_stopped_to_listen_arrives_whole() {
 }
 
 #[test]
-fn an_upstream_of_http_2_sees_its_websocket_reset_when_the_key_or_the_caller_goes() {
+fn an_upstream_of_http_2_is_told_when_the_key_goes_and_sees_a_reset_when_the_caller_does() {
     let upstream = live_upstream();
     let (gateway, _) = in_front_of(&upstream);
-    let resets = || upstream.notes().iter().filter(|note| *note == "reset: Some(CANCEL)").count();
+    let noted = |what: &str| upstream.notes().iter().filter(|note| *note == what).count();
     let first = key(&gateway, &["--full"]);
     let mut client = gateway.connect();
     client.send(handshake("/api/live", &first).bytes()).read_head();
@@ -135,11 +140,11 @@ fn an_upstream_of_http_2_sees_its_websocket_reset_when_the_key_or_the_caller_goe
         let live = open(&mut caller, &first).await;
         gateway.run(&["keys", "revoke", &id_of(&gateway, &first)]).exits(0);
         assert_eq!(live.hear_out().await, (INVALID_KEY.to_vec(), None));
-        eventually("both streams to end", || resets() == 2).await;
+        eventually("both streams to end", || noted("closed: 1008") == 2 && noted("ended") == 2).await;
         let second = key(&gateway, &["--full"]);
         let mut live = open(&mut caller, &second).await;
         live.sending.send_reset(Reason::CANCEL);
-        eventually("the third to end", || resets() == 3).await;
+        eventually("the third to end", || noted("reset: Some(CANCEL)") == 1).await;
     });
     assert_eq!(client.read_to_end().0, INVALID_KEY);
     assert_eq!(upstream.connections(), 1);
