@@ -1,6 +1,7 @@
 //! One worker: a thread with a runtime of its own, which accepts connections and serves them.
 
 use std::cell::Cell;
+use std::convert::Infallible;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use tokio::runtime::Builder;
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout, timeout_at};
 
+use crate::proxy::caught::{Panicked, caught};
 use crate::proxy::upstream::health;
 use crate::proxy::watch::TICK;
 use crate::proxy::worker::{Share, Worker};
@@ -25,6 +27,9 @@ use super::supervisor::Beats;
 
 /// How long callers have, after the drain, to take the answer that there will be none.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// How long a task rests that panicked.
+const RELIEF: Duration = Duration::from_millis(250);
 
 /// How long accepting rests when the system has no descriptors left.
 const REST: Duration = Duration::from_millis(100);
@@ -64,12 +69,18 @@ async fn serve(number: usize, worker: Rc<Worker>, floor: Floor) {
     let Floor { listeners, addresses, beats, drain } = floor;
     let open = Rc::new(Cell::new(0_usize));
     let own = Rc::clone(&worker);
-    let ticks = spawn_local(tick(move || {
-        own.tick();
-        beats.beat(number);
+    let ticks = spawn_local(keep_up("the sweep of a worker", move || {
+        let (own, beats) = (Rc::clone(&own), Arc::clone(&beats));
+        tick(move || {
+            own.tick();
+            beats.beat(number);
+        })
     }));
     // One worker looks after the servers of the upstream for all.
-    let health = (number == 0).then(|| spawn_local(health::watch(Rc::clone(&worker))));
+    let cared = Rc::clone(&worker);
+    let health = (number == 0).then(|| {
+        spawn_local(keep_up("the care for the servers of the upstream", move || health::watch(Rc::clone(&cared))))
+    });
     let hall = Rc::new(Hall { worker: Rc::clone(&worker), addresses });
     let accepting: Vec<_> = listeners
         .into_iter()
@@ -99,8 +110,19 @@ async fn serve(number: usize, worker: Rc<Worker>, floor: Floor) {
     }
 }
 
+/// Runs a task that never ends, and begins it anew where it panicked: nobody waits for it who would notice.
+async fn keep_up<F: Future<Output = Infallible>>(what: &'static str, begin: impl Fn() -> F) -> Infallible {
+    loop {
+        match caught(begin()).await {
+            Ok(never) => match never {},
+            Err(Panicked) => tracing::error!("{what} panicked, and begins anew"),
+        }
+        sleep(RELIEF).await;
+    }
+}
+
 /// The sweep of this worker, for as long as it runs.
-async fn tick(sweep: impl Fn()) {
+async fn tick(sweep: impl Fn()) -> Infallible {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -195,4 +217,32 @@ fn start_connection(hall: &Rc<Hall>, door: &Arc<Door>, arrival: Arrival, open: &
         let _counted = counted;
         hall.admit(&door, arrival, room).await;
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_panics_begins_anew() {
+        let (begun, third) = (Rc::new(Cell::new(0)), Rc::new(Notify::new()));
+        let of_task = (Rc::clone(&begun), Rc::clone(&third));
+        let task = keep_up("a task of this test", move || {
+            let (begun, third) = (Rc::clone(&of_task.0), Rc::clone(&of_task.1));
+            async move {
+                begun.set(begun.get() + 1);
+                assert!(begun.get() > 2, "as this test wants it");
+                third.notify_one();
+                std::future::pending().await
+            }
+        });
+        let third = timeout(Duration::from_secs(20), third.notified());
+        tokio::select! {
+            never = task => match never {},
+            heard = third => heard.unwrap(),
+        }
+        assert_eq!(begun.get(), 3);
+    }
 }

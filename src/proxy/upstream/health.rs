@@ -3,6 +3,7 @@
 //! Runs in one worker for all. Without `health.path` a server is back when it was left out for `health.interval`, longer
 //! each time that it fails again soon; with it when it answers the check.
 
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -40,7 +41,7 @@ struct Ward {
 }
 
 /// Looks after the servers for as long as the worker runs.
-pub(crate) async fn watch(worker: Rc<Worker>) {
+pub(crate) async fn watch(worker: Rc<Worker>) -> Infallible {
     let mut wards: Vec<Ward> = Vec::new();
     let mut probes = JoinSet::new();
     let mut looked_up = Instant::now();
@@ -48,7 +49,11 @@ pub(crate) async fn watch(worker: Rc<Worker>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        while probes.try_join_next().is_some() {}
+        while let Some(ended) = probes.try_join_next() {
+            if ended.is_err_and(|error| error.is_panic()) {
+                tracing::error!("a check of a server of the upstream, or a look-up of its name, panicked");
+            }
+        }
         let view = worker.view();
         adopt(&mut wards, &view);
         let now = Instant::now();
