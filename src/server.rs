@@ -25,13 +25,13 @@ use crate::policy::Vocabulary;
 use crate::proxy::upstream::Sockets;
 use crate::proxy::worker::Share;
 use crate::snapshot::reload::{Aim, Reloader, Trigger};
-use crate::snapshot::{Handle, Snapshot};
+use crate::snapshot::{self, Handle, Snapshot};
 use crate::store::file::Form;
 use crate::store::follow::{Event, Follower};
 use crate::store::index::Index;
 use crate::store::{self, Location, OpenMode, StoreError};
 use crate::telemetry::access::AccessLog;
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{Metrics, ServerUp};
 
 use addresses::Addresses;
 pub use drain::Drain;
@@ -152,6 +152,8 @@ impl App {
         self.metrics.keys_from(move || keys.len() as u64);
         let store = Arc::clone(self.follower.status());
         self.metrics.store_up_from(move || store.is_up());
+        let handle = Arc::clone(&self.handle);
+        self.metrics.servers_from(move || standing(&handle.load()));
         self.readiness.set_store_loaded();
     }
 
@@ -270,6 +272,15 @@ impl Running {
         }
         tracing::info!("stopped");
     }
+}
+
+/// How each server of the upstream stands, where there are several.
+fn standing(snapshot: &Snapshot) -> Vec<ServerUp> {
+    let up = |server: &snapshot::Server| {
+        let is_up = !server.standing.as_ref()?.is_out();
+        Some(ServerUp { name: server.name().into_owned(), is_up })
+    };
+    snapshot.servers.iter().filter_map(up).collect()
 }
 
 /// What the log says of the store.

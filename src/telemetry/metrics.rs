@@ -57,6 +57,7 @@ pub(crate) enum Family {
     Requests,
     StoreUp,
     UpstreamDuration,
+    UpstreamUp,
 }
 
 const fn define(name: &'static str, kind: MetricType, family: Family, help: &'static str) -> Definition {
@@ -64,7 +65,7 @@ const fn define(name: &'static str, kind: MetricType, family: Family, help: &'st
 }
 
 /// Every metric, sorted by name.
-pub const DEFINITIONS: [Definition; 21] = {
+pub const DEFINITIONS: [Definition; 22] = {
     use Family as F;
     use MetricType::{COUNTER, GAUGE, HISTOGRAM};
     use process::Reading as R;
@@ -150,6 +151,12 @@ pub const DEFINITIONS: [Definition; 21] = {
             F::UpstreamDuration,
             "Time from a request sent to the upstream to the head of its answer, by route.",
         ),
+        define(
+            "scopegate_upstream_up",
+            GAUGE,
+            F::UpstreamUp,
+            "1 while requests go to this server of the upstream, 0 while it is left out; only where there are several.",
+        ),
     ]
 };
 
@@ -159,6 +166,24 @@ struct Source(Box<dyn Fn() -> u64 + Send + Sync>);
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Source")
+    }
+}
+
+/// One server of the upstream.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ServerUp {
+    /// What the configuration calls it: `host:port`, or the path of its socket.
+    pub name: String,
+    /// Requests go there.
+    pub is_up: bool,
+}
+
+/// The servers of the upstream, read when metrics are scraped.
+struct Servers(Box<dyn Fn() -> Vec<ServerUp> + Send + Sync>);
+
+impl fmt::Debug for Servers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Servers")
     }
 }
 
@@ -175,6 +200,7 @@ pub struct Metrics {
     access_log_dropped: Arc<AtomicU64>,
     keys: OnceLock<Source>,
     store_up: OnceLock<Source>,
+    servers: OnceLock<Servers>,
 }
 
 impl Metrics {
@@ -189,6 +215,7 @@ impl Metrics {
             access_log_dropped: Arc::default(),
             keys: OnceLock::new(),
             store_up: OnceLock::new(),
+            servers: OnceLock::new(),
         }
     }
 
@@ -241,6 +268,12 @@ impl Metrics {
     /// Says how to learn whether the store can be read; asked at each scrape. The first call counts.
     pub fn store_up_from(&self, read: impl Fn() -> bool + Send + Sync + 'static) {
         self.store_up.get_or_init(|| Source(Box::new(move || u64::from(read()))));
+    }
+
+    /// Says how to learn which servers of the upstream there are and how they stand, where there are several; asked at each
+    /// scrape. The first call counts.
+    pub fn servers_from(&self, read: impl Fn() -> Vec<ServerUp> + Send + Sync + 'static) {
+        self.servers.get_or_init(|| Servers(Box::new(read)));
     }
 
     /// Where an access log counts the records it had to drop.

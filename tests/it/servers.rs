@@ -98,6 +98,19 @@ fn a_server_that_says_503_is_left_out_after_as_many_as_are_configured() {
 }
 
 #[test]
+fn the_figures_say_which_server_is_left_out_by_its_name() {
+    let (well, ill) = (Upstream::ok(), Upstream::answering(UNAVAILABLE));
+    let (gateway, key) = start(&[ill.url(), well.url()], FOR_GOOD);
+    let up =
+        |server: &Upstream| gateway.metric("scopegate_upstream_up", &[&format!("server=\"{}\"", server.address())]);
+    assert_eq!((up(&well), up(&ill)), (1.0, 1.0));
+    statuses(&gateway, &key, 200);
+    assert_eq!((up(&well), up(&ill)), (1.0, 0.0));
+    let only = Gateway::in_front_of(&well);
+    assert!(!only.admin("/metrics").body_text().contains("scopegate_upstream_up"), "there is no other to go to");
+}
+
+#[test]
 fn a_success_in_between_keeps_a_server_in() {
     let turns = Upstream::start(|connection| {
         while connection.request().is_some() {

@@ -24,6 +24,7 @@ fn with_everything() -> Metrics {
     metrics.keys_from(|| 7);
     metrics.set_expiry(CertificateLabel::Listener, Some(4_102_444_800));
     metrics.store_up_from(|| true);
+    metrics.servers_from(|| vec![ServerUp { name: "10.0.0.1:80".to_owned(), is_up: true }]);
     metrics.worker(0).unwrap().record(&metrics.route("GET /a"), &outcome(200, 3));
     metrics
 }
