@@ -41,7 +41,7 @@ use tokio::task::spawn_local;
 use tracing::field::display;
 
 use crate::snapshot::Limits;
-use crate::telemetry::label::Cut;
+use crate::telemetry::label::{Cut, StreamRefusal};
 
 use super::buffer::Buffer;
 use super::downstream::{self, Call, Peer};
@@ -224,6 +224,7 @@ impl Session<'_> {
                 Poll::Ready(Some(Ok((_, respond)))) if self.is_closed() => self.refuse(respond),
                 Poll::Ready(Some(Ok(stream))) => self.start(stream),
                 Poll::Ready(ended) => {
+                    self.note_refused();
                     if let Some(Err(error)) = ended {
                         self.note_end(&error);
                     }
@@ -233,6 +234,7 @@ impl Session<'_> {
                 Poll::Pending => break,
             }
         }
+        self.note_refused();
         let now = self.slot.now();
         let until = match self.state {
             // Nobody says when the last stream has ended: it is looked for.
@@ -299,12 +301,36 @@ impl Session<'_> {
     }
 
     /// The connection is over: the `h2` crate has bounds of its own, for streams that are given up before they are taken, for
-    /// heads without end and for streams at fault. It does not say which of them it was.
+    /// heads without end and for streams at fault, and does not say which of them it was; and it ends what is no HTTP/2.
     fn note_end(&self, error: &h2::Error) {
         let ours = error.is_go_away() && error.is_library() && !matches!(self.state, State::Condemned(_));
-        if ours && error.reason() == Some(Reason::ENHANCE_YOUR_CALM) {
-            let most = self.worker.view().snapshot.config.limits.h2_resets.count;
-            self.note_cut(if self.traffic.resets() > most { Cut::Resets } else { Cut::Flood });
+        match error.reason() {
+            Some(Reason::ENHANCE_YOUR_CALM) if ours => {
+                let most = self.worker.view().snapshot.config.limits.h2_resets.count;
+                self.note_cut(if self.traffic.resets() > most { Cut::Resets } else { Cut::Flood });
+            }
+            Some(reason) if ours && reason != Reason::NO_ERROR => self.note_cut(Cut::Protocol),
+            _ => {}
+        }
+    }
+
+    /// Counts the streams that got nothing but an error of HTTP/2, and tells the log of them now and then.
+    fn note_refused(&self) {
+        for (reason, count) in self.traffic.take_refused() {
+            self.worker.cells.refused_streams(reason, count);
+            let client = self.peer.address.map(display);
+            let (name, said) = match reason {
+                StreamRefusal::HeadTooLarge => {
+                    ("large head", "its head is above twice limits.header_bytes and limits.headers")
+                }
+                StreamRefusal::Malformed => ("malformed stream", "it is malformed"),
+                StreamRefusal::Other => ("faulty stream", "its caller breaks the rules of HTTP/2"),
+                StreamRefusal::Refused => ("refused stream", "it is above limits.h2_streams, or the connection ends"),
+            };
+            tracing::debug!(client, count, "stream of HTTP/2 refused: {said}");
+            if let Some(others) = self.worker.throttle.pass(name) {
+                tracing::info!(client, others, "stream of HTTP/2 refused: {said}");
+            }
         }
     }
 
@@ -315,6 +341,7 @@ impl Session<'_> {
         let said = match reason {
             Cut::Flood => "its caller sends frames of no use, heads without end, or streams at fault",
             Cut::NoPong => "its caller does not answer a PING",
+            Cut::Protocol => "its caller breaks the rules of HTTP/2",
             Cut::Resets => "its caller gives up more streams than limits.h2_resets has it",
         };
         tracing::debug!(client, "connection of HTTP/2 cut: {said}");
@@ -337,6 +364,7 @@ impl Session<'_> {
 
     /// Serves one stream as a connection of HTTP/1.1 that carries one request.
     fn start(&self, (request, respond): (Request<RecvStream>, SendResponse<Bytes>)) {
+        self.traffic.serves(respond.stream_id().as_u32());
         let view = self.worker.view();
         let stall = view.snapshot.config.limits.write_stall;
         let slot = self.worker.watch.enter();

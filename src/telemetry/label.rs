@@ -35,10 +35,11 @@ labels! {
 
 labels! {
     /// Why a connection of HTTP/2 was cut for what its caller did: frames of no use, heads without end or streams at fault;
-    /// no answer to a PING; streams that were given up.
+    /// no answer to a PING; a breach of its rules; streams that were given up.
     Cut {
         Flood = "flood",
         NoPong = "no_pong",
+        Protocol = "protocol",
         Resets = "resets",
     }
 }
@@ -117,6 +118,17 @@ labels! {
         Post = "POST",
         Put = "PUT",
         Trace = "TRACE",
+    }
+}
+
+labels! {
+    /// Why a stream of HTTP/2 got an error of HTTP/2, or a bare 431: its head is far above the limits; it is malformed; it is one
+    /// more than there may be, or too late; it breaks another rule.
+    StreamRefusal {
+        HeadTooLarge = "head_too_large",
+        Malformed = "malformed",
+        Other = "other",
+        Refused = "refused",
     }
 }
 

@@ -52,6 +52,7 @@ pub(crate) enum Family {
     PolicyGeneration,
     Process(process::Reading),
     Refusals,
+    RefusedStreams,
     Reloads,
     RequestDuration,
     Requests,
@@ -65,7 +66,7 @@ const fn define(name: &'static str, kind: MetricType, family: Family, help: &'st
 }
 
 /// Every metric, sorted by name.
-pub const DEFINITIONS: [Definition; 22] = {
+pub const DEFINITIONS: [Definition; 23] = {
     use Family as F;
     use MetricType::{COUNTER, GAUGE, HISTOGRAM};
     use process::Reading as R;
@@ -130,6 +131,12 @@ pub const DEFINITIONS: [Definition; 22] = {
             COUNTER,
             F::Refusals,
             "Connections of callers that were turned away before a request was read from them, by reason.",
+        ),
+        define(
+            "scopegate_refused_streams_total",
+            COUNTER,
+            F::RefusedStreams,
+            "Streams of HTTP/2 that got an error of HTTP/2, or a bare 431, for what their callers did, by reason.",
         ),
         define("scopegate_reloads_total", COUNTER, F::Reloads, "Reloads of the configuration and policy, by result."),
         define(

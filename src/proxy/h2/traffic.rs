@@ -5,12 +5,17 @@
 //! is above any keepalive; beyond that a caller earns them by requests and by data, in either direction, so that whoever
 //! downloads may say as often that there is room again. A caller without credit is in the way of others and is told so.
 //! CONTINUATION costs nothing here: the `h2` crate bounds the frames of one head.
+//!
+//! The `h2` crate refuses some streams itself and tells nobody: that is seen here too, by the frames that it does so with.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
+use h2::Reason;
+
 use crate::proxy::watch::{Moment, Watch};
+use crate::telemetry::label::StreamRefusal;
 
 /// Frames without use that are free, and that come back in a second.
 const CREDIT: u64 = 1000;
@@ -21,6 +26,10 @@ const EARNED: u64 = 4;
 const PADDING: u32 = 256;
 
 const HEAD: usize = 9;
+/// The bits of the number of a stream.
+const STREAMS: u32 = u32::MAX >> 1;
+/// Bytes of the code that a RST_STREAM has (RFC 9113 6.4).
+const CODE: usize = 4;
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
@@ -34,6 +43,9 @@ struct Head {
     length: u32,
     kind: u8,
     flags: u8,
+    stream: u32,
+    /// Of a RST_STREAM alone.
+    code: u32,
 }
 
 /// What a frame means for the credit.
@@ -56,6 +68,19 @@ impl Head {
         }
     }
 
+    /// What a stream was refused for, where this frame of ours resets one for what its caller did. The gateway itself gives up
+    /// what it has begun with other codes.
+    fn refusal(self) -> Option<StreamRefusal> {
+        const OF_THE_GATEWAY: [Reason; 3] = [Reason::NO_ERROR, Reason::INTERNAL_ERROR, Reason::CANCEL];
+        match Reason::from(self.code) {
+            _ if self.kind != RST_STREAM => None,
+            reason if OF_THE_GATEWAY.contains(&reason) => None,
+            Reason::PROTOCOL_ERROR => Some(StreamRefusal::Malformed),
+            Reason::REFUSED_STREAM => Some(StreamRefusal::Refused),
+            _ => Some(StreamRefusal::Other),
+        }
+    }
+
     fn of_ours(self) -> Use {
         if self.kind == DATA && self.length > 0 { Use::Earns } else { Use::Neither }
     }
@@ -64,7 +89,8 @@ impl Head {
 /// Finds the heads of frames in bytes that come in pieces of any size.
 #[derive(Debug, Default)]
 struct Frames {
-    head: [u8; HEAD],
+    /// With the code of a RST_STREAM.
+    head: [u8; HEAD + CODE],
     held: usize,
     /// Bytes that belong to no head.
     skip: usize,
@@ -80,20 +106,28 @@ impl Frames {
             if left.is_empty() {
                 return;
             }
-            let taken = (HEAD - self.held).min(left.len());
+            let taken = (self.size() - self.held).min(left.len());
             let Some((part, rest)) = left.split_at_checked(taken) else { return };
             if let Some(room) = self.head.get_mut(self.held..self.held + taken) {
                 room.copy_from_slice(part);
             }
             self.held += taken;
             left = rest;
-            if self.held == HEAD {
-                let [first, second, third, kind, flags, ..] = self.head;
-                let length = u32::from_be_bytes([0, first, second, third]);
-                (self.held, self.skip) = (0, length as usize);
-                seen(Head { length, kind, flags });
+            let size = self.size();
+            if self.held == size {
+                let [first, second, third, kind, flags, a, b, c, d, code @ ..] = self.head;
+                let (length, code) = (u32::from_be_bytes([0, first, second, third]), u32::from_be_bytes(code));
+                let stream = u32::from_be_bytes([a, b, c, d]) & STREAMS;
+                (self.held, self.skip) = (0, length as usize - (size - HEAD));
+                seen(Head { length, kind, flags, stream, code });
             }
         }
+    }
+
+    /// How much is held of the frame that begins, as far as is known.
+    fn size(&self) -> usize {
+        let is_reset = self.held >= HEAD && self.head.starts_with(&[0, 0, CODE as u8, RST_STREAM]);
+        if is_reset { HEAD + CODE } else { HEAD }
     }
 }
 
@@ -108,6 +142,12 @@ pub(crate) struct Traffic {
     spent: Cell<bool>,
     /// Streams that the caller gave up.
     resets: Cell<usize>,
+    /// Streams that were refused, since somebody asked.
+    refused: Cell<[u64; StreamRefusal::ALL.len()]>,
+    /// The last stream that was served, and the last one that the library answered itself: by its bare 431. Where that and a
+    /// later stream came in one go, the later one hides it.
+    served: Cell<u32>,
+    answered: Cell<u32>,
     moved: Cell<Moment>,
     congested: Cell<bool>,
 }
@@ -124,6 +164,9 @@ impl Traffic {
             credited: Cell::new(watch.now()),
             spent: Cell::new(false),
             resets: Cell::new(0),
+            refused: Cell::default(),
+            served: Cell::new(0),
+            answered: Cell::new(0),
             moved: Cell::new(watch.now()),
             congested: Cell::new(false),
         })
@@ -142,7 +185,32 @@ impl Traffic {
     pub(super) fn went(&self, bytes: &[u8]) {
         self.moved.set(self.watch.now());
         self.congested.set(false);
-        self.to_caller.borrow_mut().feed(bytes, |head| self.count(head.of_ours()));
+        self.to_caller.borrow_mut().feed(bytes, |head| {
+            self.count(head.of_ours());
+            if head.kind == HEADERS && head.stream > self.served.get() {
+                self.answered.set(head.stream);
+                self.refuse(StreamRefusal::HeadTooLarge);
+            } else if let Some(reason) = head.refusal().filter(|_| head.stream != self.answered.get()) {
+                self.refuse(reason);
+            }
+        });
+    }
+
+    /// The gateway serves that stream itself.
+    pub(super) fn serves(&self, stream: u32) {
+        self.served.set(stream);
+    }
+
+    fn refuse(&self, reason: StreamRefusal) {
+        let mut refused = self.refused.get();
+        refused.get_mut(reason as usize).into_iter().for_each(|count| *count += 1);
+        self.refused.set(refused);
+    }
+
+    /// How many streams were refused, for which reasons, since this was asked last.
+    pub(super) fn take_refused(&self) -> impl Iterator<Item = (StreamRefusal, u64)> {
+        let counts = self.refused.take();
+        StreamRefusal::ALL.iter().copied().zip(counts).filter(|(_, count)| *count > 0)
     }
 
     /// The connection takes nothing now.
@@ -218,7 +286,7 @@ mod tests {
 
     #[test]
     fn heads_are_found_in_whatever_pieces_they_come() {
-        let sent = [(0, 1, 300), (4, 0, 0), (6, 0, 8), (1, 4, 1), (9, 0, 0)];
+        let sent = [(0, 1, 300), (4, 0, 0), (3, 0, 4), (6, 0, 8), (3, 0, 5), (1, 4, 1), (3, 0, 4), (9, 0, 0)];
         let bytes: Vec<u8> = sent.iter().flat_map(|sent| frame(*sent)).collect();
         for size in [1, 2, 8, 9, 10, 17, 1000] {
             let (mut frames, mut seen) = (Frames::default(), Vec::new());
@@ -263,6 +331,25 @@ mod tests {
         traffic.came(&frame((0, END_STREAM, 0)).repeat(1000));
         traffic.came(&frame(PING).repeat(CREDIT as usize + 1));
         assert!(traffic.is_spent(), "our own PONGs earn nothing");
+    }
+
+    #[test]
+    fn streams_that_the_library_refuses_are_counted_and_those_that_the_gateway_serves_are_not() {
+        let traffic = traffic();
+        let answer = |stream: u8| [0, 0, 0, HEADERS, END_STREAM, 0, 0, 0, stream];
+        traffic.serves(1);
+        traffic.went(&answer(1));
+        // It may be reset as well, where its body is still to come.
+        traffic.went(&[&answer(3)[..], &[0, 0, 4, RST_STREAM, 0, 0, 0, 0, 3, 0, 0, 0, 1]].concat());
+        assert_eq!(traffic.take_refused().collect::<Vec<_>>(), [(StreamRefusal::HeadTooLarge, 1)]);
+        let reset = |code: u8| [&[0, 0, 4, RST_STREAM, 0, 0, 0, 0, 1, 0, 0, 0][..], &[code]].concat();
+        let sent: Vec<u8> = [0, 1, 2, 3, 5, 7, 7, 8].into_iter().flat_map(reset).collect();
+        traffic.came(&[PREFACE, &sent].concat());
+        assert_eq!(traffic.take_refused().count(), 0, "a caller refuses nothing");
+        sent.chunks(5).for_each(|piece| traffic.went(piece));
+        let refused: Vec<_> = traffic.take_refused().collect();
+        assert_eq!(refused, [(StreamRefusal::Malformed, 1), (StreamRefusal::Other, 2), (StreamRefusal::Refused, 2)]);
+        assert_eq!(traffic.take_refused().count(), 0);
     }
 
     #[test]

@@ -5,7 +5,9 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::telemetry::label::{Code, Cut, DecisionLabel, Lookup, MethodLabel, Refusal, Side, Status, fold_status};
+use crate::telemetry::label::{
+    Code, Cut, DecisionLabel, Lookup, MethodLabel, Refusal, Side, Status, StreamRefusal, fold_status,
+};
 
 /// Upper bounds of the histograms' buckets, in nanoseconds; a last bucket without bound follows.
 pub(super) const BOUNDS: [u64; 15] = [
@@ -223,6 +225,7 @@ pub struct WorkerCells {
     cuts: [AtomicU64; Cut::ALL.len()],
     lookups: [AtomicU64; Lookup::ALL.len()],
     refusals: [AtomicU64; Refusal::ALL.len()],
+    refused_streams: [AtomicU64; StreamRefusal::ALL.len()],
     opened: [AtomicU64; Side::ALL.len()],
     closed: [AtomicU64; Side::ALL.len()],
 }
@@ -235,6 +238,7 @@ impl WorkerCells {
             cuts: Default::default(),
             lookups: Default::default(),
             refusals: Default::default(),
+            refused_streams: Default::default(),
             opened: Default::default(),
             closed: Default::default(),
         }
@@ -277,8 +281,17 @@ impl WorkerCells {
         read(&self.codes, code as usize)
     }
 
+    /// Counts streams of HTTP/2 that got nothing but an error of HTTP/2.
+    pub fn refused_streams(&self, reason: StreamRefusal, count: u64) {
+        self.refused_streams.get(reason as usize).into_iter().for_each(|cell| bump(cell, count));
+    }
+
     pub(super) fn read_cuts(&self, reason: Cut) -> u64 {
         read(&self.cuts, reason as usize)
+    }
+
+    pub(super) fn read_refused_streams(&self, reason: StreamRefusal) -> u64 {
+        read(&self.refused_streams, reason as usize)
     }
 
     pub(super) fn read_refusals(&self, reason: Refusal) -> u64 {

@@ -8,7 +8,7 @@ use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, Me
 
 use super::cells::{BOUNDS, Distribution, Labels, RouteCells};
 use super::{DEFINITIONS, Definition, Family, Metrics, process};
-use crate::telemetry::label::{CertificateLabel, Code, Cut, Lookup, Refusal, Reload, Side};
+use crate::telemetry::label::{CertificateLabel, Code, Cut, Lookup, Refusal, Reload, Side, StreamRefusal};
 
 /// The samples of one metric while they are collected.
 struct Samples {
@@ -106,6 +106,7 @@ impl Metrics {
                 process::read(reading).into_iter().for_each(|value| samples.push(&[], value));
             }
             Family::Refusals => self.sample_refusals(samples),
+            Family::RefusedStreams => self.sample_refused_streams(samples),
             Family::Reloads => {
                 for (result, cell) in Reload::ALL.iter().zip(&self.reloads) {
                     samples.push(&[("result", result.as_str())], cell.load(Ordering::Relaxed) as f64);
@@ -149,6 +150,13 @@ impl Metrics {
     fn sample_refusals(&self, samples: &mut Samples) {
         for reason in Refusal::ALL {
             let count: u64 = self.workers.iter().map(|worker| worker.read_refusals(*reason)).sum();
+            samples.push(&[("reason", reason.as_str())], count as f64);
+        }
+    }
+
+    fn sample_refused_streams(&self, samples: &mut Samples) {
+        for reason in StreamRefusal::ALL {
+            let count: u64 = self.workers.iter().map(|worker| worker.read_refused_streams(*reason)).sum();
             samples.push(&[("reason", reason.as_str())], count as f64);
         }
     }

@@ -23,6 +23,7 @@ pub(super) const ACK: u8 = 1;
 pub(super) const END_HEADERS: u8 = 4;
 
 /// The codes of RFC 9113 7.
+const PROTOCOL_ERROR: u32 = 1;
 const REFUSED_STREAM: u32 = 7;
 const ENHANCE_YOUR_CALM: u32 = 11;
 
@@ -162,6 +163,33 @@ fn wait_for_cut(gateway: &Gateway, reason: &str, count: f64) {
     });
 }
 
+/// Waits until one stream was refused for that reason, and the log has said so.
+fn wait_for_refused(gateway: &Gateway, reason: &str, words: &str) {
+    let label = format!("reason=\"{reason}\"");
+    until("the count", || (gateway.metric("scopegate_refused_streams_total", &[&label]) == 1.0).then_some(()));
+    gateway.process.wait_for("a word in the log", |said| {
+        said.lines().any(|line| line.contains(words) && line.contains("127.0.0.1")).then_some(())
+    });
+}
+
+#[test]
+fn a_malformed_stream_is_counted_and_told() {
+    let upstream = Upstream::ok();
+    let gateway = gateway(&upstream, "");
+    let mut caller = Raw::connect(gateway.address());
+    // A field about the connection (RFC 9113 8.2.2), neither indexed nor compressed.
+    let block = [head(0x82, "/api/x"), b"\0\x0aconnection\x01x".to_vec()].concat();
+    caller.send(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &block));
+    assert_eq!(caller.next_of(RST_STREAM, 1).number(0), PROTOCOL_ERROR);
+    wait_for_refused(&gateway, "malformed", "it is malformed");
+    // A name in upper case ends the connection, as the library has it.
+    let block = [head(0x82, "/api/x"), b"\0\x05Upper\x011".to_vec()].concat();
+    caller.send(&frame(HEADERS, END_HEADERS | END_STREAM, 3, &block));
+    caller.next_of(GOAWAY, 0);
+    wait_for_cut(&gateway, "protocol", 1.0);
+    assert!(upstream.requests().is_empty());
+}
+
 #[test]
 fn a_connection_that_is_cut_for_rapid_resets_is_counted_once_and_told() {
     let upstream = Upstream::ok();
@@ -187,6 +215,7 @@ fn a_stream_above_those_that_a_connection_may_have_is_refused_and_reaches_nobody
     let mut caller = Raw::connect(gateway.address());
     caller.send(&[get(1), get(3), get(5), get(7)].concat());
     assert_eq!(caller.next_of(RST_STREAM, 7).number(0), REFUSED_STREAM);
+    wait_for_refused(&gateway, "refused", "it is above limits.h2_streams");
     until("the three others upstream", || (upstream.noted("asked") == 3).then_some(()));
     upstream.allow("go");
     for _ in 0..3 {

@@ -37,6 +37,8 @@ fn a_head_over_its_limits_is_refused_by_name() {
             assert_eq!((answer.status, answer.alone), (431, !answered));
             assert!(!answered || answer.code() == "headers_too_large");
         }
+        let bare = || gateway.metric("scopegate_refused_streams_total", &["reason=\"head_too_large\""]);
+        eventually("its count", || bare() == 1.0).await;
         assert_eq!(caller.get("/api/x", "").await.status, 200);
     });
 }
