@@ -69,9 +69,8 @@ impl Method {
             return Err(BuildError::new(FaultKind::Contradiction, Part::Method, word, message).help("take it out"));
         }
         let message = format!("`{}` is not a method that a route can name", word.escape_debug());
-        let several: Vec<&str> = word.split(',').collect();
-        if several.len() > 1 && several.iter().all(|one| Self::ALL.iter().any(|method| method.as_str() == *one)) {
-            let help = format!("write `{}`", several.join("|"));
+        if word.split(',').all(|one| Self::ALL.iter().any(|method| method.as_str() == one)) {
+            let help = format!("write `{}`", word.replace(',', "|"));
             return Err(BuildError::new(FaultKind::Malformed, Part::Method, word, message).help(help));
         }
         Err(BuildError::new(FaultKind::Unknown, Part::Method, word, message)
