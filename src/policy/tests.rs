@@ -32,6 +32,8 @@ mod reference;
 mod routes;
 /// Random policies and requests that overlap, nearly match and hide what they are.
 mod scenarios;
+/// What may not stand where a scope is expected.
+mod scope_faults;
 /// Scopes, alternatives, levels, implication.
 mod scopes;
 /// Every sentence that callers may be told.

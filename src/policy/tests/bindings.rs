@@ -64,3 +64,82 @@ fn the_reason_names_the_attribute_and_never_its_value() {
         assert!(reason.contains("account") && !reason.contains("hidden"), "{reason}");
     }
 }
+
+/// The bindings that an explanation of `request` shows, each as `account=VALUE {parameter}: kept`.
+fn told(gate: &Gate, request: &str, caller: &Caller<'_>) -> Vec<String> {
+    let target = gate.policy.judge(&parsed(request)).unwrap();
+    let one = |bound: Bound| {
+        let kept = if bound.kept { "kept" } else { "not kept" };
+        let value = bound.value.unwrap_or_else(|| "nothing".to_owned());
+        format!("{}={} against {value} in {}: {kept}", bound.attribute, bound.values.join("|"), bound.parameter)
+    };
+    gate.policy.decide(caller, &target).explain().bound.into_iter().map(one).collect()
+}
+
+#[test]
+fn an_explanation_holds_what_a_key_is_bound_to_against_the_path() {
+    let gate = gate();
+    let key = bound(Some("acme"), &[("account", "acme-eu")]);
+    let told = |request| told(&gate, request, &Caller::Known(&key));
+    assert_eq!(told("GET /accounts/acme/orders"), ["account=acme|acme-eu against acme in account: kept"]);
+    assert_eq!(told("GET /accounts/acme%2Deu/orders"), ["account=acme|acme-eu against acme-eu in account: kept"]);
+    assert_eq!(told("GET /accounts/other/orders"), ["account=acme|acme-eu against other in account: not kept"]);
+    assert_eq!(told("GET /orders"), ["account=acme|acme-eu against nothing in account: not kept"]);
+    assert_eq!(told("GET /ping"), ["account=acme|acme-eu against nothing in account: kept"]);
+    assert_eq!(
+        told("GET /owners/ann"),
+        ["account=acme|acme-eu against nothing in account: not kept", "owner= against ann in owner: not kept"]
+    );
+    assert_eq!(told("GET /nowhere"), Vec::<String>::new());
+}
+
+#[test]
+fn an_explanation_tells_a_caller_without_a_key_what_its_key_would_be_bound_to() {
+    let gate = gate();
+    let told = |request| told(&gate, request, &Caller::Anonymous);
+    assert_eq!(told("GET /accounts/acme/orders"), ["account= against acme in account: not kept"]);
+    assert_eq!(told("GET /orders"), Vec::<String>::new());
+    let target = gate.policy.judge(&parsed("GET /accounts/acme/orders")).unwrap();
+    let sufficient = gate.policy.decide(&Caller::Anonymous, &target).explain().sufficient.unwrap();
+    assert_eq!(sufficient.attributes, [("account".to_owned(), "acme".to_owned())]);
+}
+
+/// A policy that binds two attributes, with a route of each access.
+fn of_each_access() -> Gate {
+    Draft::new()
+        .bind("account", "account")
+        .bind("owner", "owner")
+        .route("GET /accounts/{account}", &[])
+        .open("GET /clients/{account}", AccessSpec::PublicKey)
+        .route("GET /both/{account}/{owner}", &[])
+        .route("GET /owners/{owner}", &[])
+        .route("GET /orders", &[])
+        .open("GET /open/{account}", AccessSpec::Anyone)
+        .open("GET /closed/{account}", AccessSpec::Deny)
+        .spec(RouteSpec { unbound: owned(&["account"]), ..written("GET /ping") })
+        .finish()
+}
+
+#[test]
+fn routes_that_look_at_no_key_are_explained_without_bindings() {
+    let (gate, key) = (of_each_access(), bound(Some("acme"), &[]));
+    for request in ["GET /open/acme", "GET /closed/acme"] {
+        assert_eq!(told(&gate, request, &Caller::Known(&key)), Vec::<String>::new(), "{request}");
+    }
+    assert_eq!(told(&gate, "GET /clients/acme", &Caller::Known(&key)).len(), 1);
+}
+
+#[test]
+fn the_routes_that_a_bound_key_may_call_are_counted() {
+    let policy = of_each_access().policy;
+    assert_eq!(policy.bound_attributes().collect::<Vec<_>>(), ["account", "owner"]);
+    assert_eq!(policy.routes_for_bound("account"), 4, "accounts, clients, open, ping");
+    assert_eq!(policy.routes_for_bound("owner"), 2, "owners, open");
+}
+
+#[test]
+fn a_parameter_that_is_bound_is_told_where_nobody_compares_it() {
+    let policy = of_each_access().policy;
+    let told: Vec<(&str, &str)> = policy.uncompared().map(|(route, name)| (route.label(), name)).collect();
+    assert_eq!(told, [("GET /open/{account}", "account")]);
+}

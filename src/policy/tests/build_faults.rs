@@ -65,6 +65,36 @@ fn an_unknown_method_is_refused_with_the_nearest_one() {
 }
 
 #[test]
+fn methods_in_a_list_with_commas_are_told_how_to_stand_together() {
+    let told = |methods: &str| {
+        let spec = RouteSpec { methods: owned(&[methods]), ..written("GET /a") };
+        let fault = Draft::new().try_spec(spec).unwrap_err().remove(0);
+        (fault.kind, fault.help.unwrap_or_default())
+    };
+    assert_eq!(told("GET,POST"), (FaultKind::Malformed, "write `GET|POST`".to_owned()));
+    assert_eq!(told("GET,HEAD,PUT"), (FaultKind::Malformed, "write `GET|HEAD|PUT`".to_owned()));
+    let all = "methods are GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS and ANY, in capitals";
+    assert_eq!(told("GET,PROPFIND"), (FaultKind::Unknown, all.to_owned()));
+    assert_eq!(told("PROPFIND"), (FaultKind::Unknown, all.to_owned()));
+}
+
+#[test]
+fn a_star_alone_is_told_what_to_write_in_its_place() {
+    let help = |template: &str| fault(&format!("GET {template}")).help.unwrap_or_default();
+    assert_eq!(help("/a/*"), "write `/a/{*rest}` for all that follow, or `/a/{name}` for one segment");
+    assert_eq!(help("/a/**"), "write `/a/{*rest}` for all that follow, or `/a/{name}` for one segment");
+    let elsewhere = "write `{name}` for one segment or `{*name}` at the end for all that follow";
+    assert_eq!(help("/a/b*"), elsewhere);
+    assert_eq!(help("/*/b"), elsewhere);
+}
+
+#[test]
+fn a_template_is_checked_without_a_policy_as_within_one() {
+    assert_eq!(check_template("/a/{id}"), Ok(()));
+    assert_eq!(check_template("/a//b").map_err(|fault| fault.kind), Err(FaultKind::Malformed));
+}
+
+#[test]
 fn templates_that_no_path_tells_apart_are_one_and_may_share_no_method() {
     let mut draft = Draft::new();
     draft.try_spec(written("GET /jobs/{id}")).unwrap();

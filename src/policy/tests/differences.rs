@@ -1,6 +1,9 @@
 use super::super::*;
 use super::support::*;
 
+/// What a difference says of the two sides.
+mod words;
+
 type Write<'w> = &'w dyn Fn(Draft) -> Draft;
 
 /// An older and a newer policy of one vocabulary.
@@ -269,6 +272,21 @@ fn bindings_are_compared_by_which_keys_pass() {
         ["+- GET /{a}/{b}: bind account"],
         "no longer compared: refused"
     );
+}
+
+#[test]
+fn a_binding_goes_by_the_place_in_the_path_whatever_its_name_there() {
+    let named =
+        |name: &'static str| move |draft: Draft| draft.bind("account", name).route(&format!("GET /x/{{{name}}}"), &[]);
+    assert_eq!(told(&named("account"), &named("acc")), Vec::<String>::new());
+}
+
+#[test]
+fn a_route_that_is_new_or_gone_is_not_said_to_be_bound_otherwise_too() {
+    let bound = |draft: Draft| draft.bind("account", "account").route("GET /x/{account}", &[]);
+    let both = |draft: Draft| bound(draft).route("GET /y/{account}", &[]);
+    assert_eq!(told(&bound, &both), ["added + GET /y/{account}: denied → auth: key"]);
+    assert_eq!(told(&both, &bound), ["removed - GET /y/{account}: auth: key → denied"]);
 }
 
 #[test]

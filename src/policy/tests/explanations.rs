@@ -135,6 +135,26 @@ fn a_denied_member_is_named_and_cannot_carry_control_bytes() {
 }
 
 #[test]
+fn a_query_with_hundreds_of_members_is_told_with_some_of_its_reasons_and_all_of_its_scopes() {
+    let members = |count: usize| (0..count).map(|at| format!("m{at:03}")).collect::<Vec<String>>();
+    let rule = |member: String| {
+        let scope = if member == "m299" { "last" } else { "r" };
+        (member, MemberSpec::Scopes(owned(&[scope])))
+    };
+    let include = vec![("include".to_owned(), RuleSpec::Own(members(300).into_iter().map(rule).collect()))];
+    let gate = Draft::new()
+        .parameter("include", (List::Comma, false))
+        .spec(RouteSpec { query: include, ..written("GET /a") })
+        .finish();
+    let told = |count: usize| {
+        let trace = gate.explain(&format!("GET /a?include={}", members(count).join(",")), &[]).trace;
+        (trace.because.len(), trace.required)
+    };
+    assert_eq!(told(255), (255, owned(&["r"])));
+    assert_eq!(told(300), (256, owned(&["last", "r"])));
+}
+
+#[test]
 fn an_ambiguous_parameter_is_named_as_the_policy_writes_it() {
     let trace = profiles().explain("GET /api/profiles/1?Include[]=lists", &[]).trace;
     assert_eq!((trace.code, trace.parameter.as_deref()), (Some("ambiguous_query"), Some("include")));
