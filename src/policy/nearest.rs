@@ -105,9 +105,14 @@ mod tests {
 
     #[test]
     fn each_letter_put_in_taken_out_exchanged_or_swapped_counts() {
-        for (word, other) in
-            [("xxabc", "abc"), ("abcxx", "abc"), ("axbxc", "abc"), ("xbcdx", "abcde"), ("badc", "abcd")]
-        {
+        for (word, other) in [
+            ("xxabc", "abc"),
+            ("abcxx", "abc"),
+            ("axbxc", "abc"),
+            ("xbcdx", "abcde"),
+            ("badc", "abcd"),
+            ("xabcd", "abcde"),
+        ] {
             assert_eq!(nearest(word, [other]), None, "{word} and {other} differ in two");
             assert_eq!(nearest(other, [word]), None, "{other} and {word} differ in two");
         }
