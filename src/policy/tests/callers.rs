@@ -113,6 +113,9 @@ fn each_denial_has_the_status_of_the_contract() {
         let of_the_route = ["ambiguous_query", "insufficient_scope", "key_kind_not_allowed", "outside_binding"];
         let says_nothing = ![&of_the_route[..], &["query_not_allowed", "route_not_allowed"]].concat().contains(&code);
         assert_eq!(denial.precedes_route(), says_nothing, "{code}");
+        let of_the_key =
+            ["address_not_allowed", "ambiguous_key", "expired_key", "invalid_key", "key_store_unavailable"];
+        assert_eq!(denial.is_of_policy(), !of_the_key.contains(&code), "{code}");
         assert_eq!(denial.title().to_lowercase().replace(' ', "_"), code, "the title is the code in words");
         assert!(denial.detail().ends_with('.') && denial.detail().contains(';'), "{code} says what to do");
     }

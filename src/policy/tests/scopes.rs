@@ -168,3 +168,15 @@ fn sets_work_past_the_ids_that_fit_in_one_word() {
     assert!(set.difference(&set).is_empty() && !set.contains(ids[1]) && set.contains(ids[399]));
     assert!(!small.insert(ids[129]));
 }
+
+#[test]
+fn a_policy_says_which_names_it_knows_and_what_each_brings_with_it() {
+    let policy =
+        Draft::new().scope("a:read", &[]).scope("a:write", &["a:read"]).scope("admin", &["a:write"]).finish().policy;
+    let names = |set: ScopeSet| policy.names(&set);
+    assert_eq!(names(policy.set_of(["admin", "nobody", "a:read"])), ["a:read", "admin"]);
+    assert_eq!(names(policy.held_with("admin")), ["a:read", "a:write", "admin"]);
+    assert_eq!(names(policy.held_with("a:write")), ["a:read", "a:write"]);
+    assert_eq!(names(policy.held_with("a:read")), ["a:read"], "what implies nothing brings itself");
+    assert_eq!(names(policy.held_with("nobody")), Vec::<String>::new());
+}
