@@ -36,6 +36,7 @@ mod shadow;
 mod suffix;
 mod target;
 mod template;
+mod timeouts;
 mod trace;
 mod trie;
 
@@ -64,6 +65,7 @@ pub use scope::{Grant, ScopeId, ScopeSet, Vocabulary};
 pub use shadow::Shadow;
 pub use target::{Request, Target};
 pub use template::check_template;
+pub use timeouts::RouteTimeouts;
 pub use trace::{Because, Trace};
 pub use trie::{NearMiss, PathCase};
 

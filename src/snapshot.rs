@@ -45,6 +45,8 @@ pub struct Snapshot {
     credential_of: Vec<Option<usize>>,
     /// Where the credential of `upstream.credential` stands in `credentials`.
     default_credential: Option<usize>,
+    /// For each route how long the upstream may take; nothing where no route says anything of it.
+    timeouts_of: Box<[Timeouts]>,
     cells: Vec<Arc<RouteCells>>,
     no_route: Arc<RouteCells>,
 }
@@ -111,6 +113,7 @@ impl Snapshot {
             default_credential: default,
             credential_of: routes.iter().map(place_of).collect(),
             credentials,
+            timeouts_of: timeouts(routes, config.upstream.timeouts),
             cells: routes.iter().map(|route| metrics.route(route.label())).collect(),
             no_route: metrics.no_route(),
             config,
@@ -147,9 +150,22 @@ impl Snapshot {
         place.and_then(|place| self.credentials.get(place))
     }
 
+    /// How long the upstream may take over requests of the route at this place in the policy.
+    pub fn timeouts(&self, route: Option<usize>) -> &Timeouts {
+        route.and_then(|route| self.timeouts_of.get(route)).unwrap_or(&self.config.upstream.timeouts)
+    }
+
     /// Where requests of this route are counted.
     pub fn cells(&self, route: Option<usize>) -> &Arc<RouteCells> {
         route.and_then(|route| self.cells.get(route)).unwrap_or(&self.no_route)
+    }
+}
+
+/// Those of each route, where any has its own.
+fn timeouts(routes: &[Route], usual: Timeouts) -> Box<[Timeouts]> {
+    match routes.iter().all(|route| route.timeouts().is_empty()) {
+        true => Box::default(),
+        false => routes.iter().map(|route| usual.with(route.timeouts())).collect(),
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::tls::{Certificate, Roots};
 use crate::key::secret::Secret;
+use crate::policy::RouteTimeouts;
 
 pub(super) mod read;
 mod urls;
@@ -143,6 +144,19 @@ pub struct Timeouts {
     pub idle: Duration,
     /// The whole exchange; `None`: unbounded.
     pub request: Option<Duration>,
+}
+
+impl Timeouts {
+    /// Those of a route that says `own` of itself.
+    #[must_use]
+    pub fn with(self, own: &RouteTimeouts) -> Self {
+        Self {
+            connect: own.connect.unwrap_or(self.connect),
+            response: own.response.unwrap_or(self.response),
+            idle: self.idle,
+            request: own.request.unwrap_or(self.request),
+        }
+    }
 }
 
 /// What may be tried again.

@@ -137,15 +137,5 @@ fn bare(draft: &Draft<'_>) -> RouteSpec {
 }
 
 fn spec(methods: Vec<String>, template: &str, access: AccessSpec) -> RouteSpec {
-    RouteSpec {
-        methods,
-        template: template.to_owned(),
-        access,
-        query: Vec::new(),
-        credential: None,
-        encoded_slash: false,
-        upgrade: None,
-        unbound: Vec::new(),
-        line: 0,
-    }
+    RouteSpec { line: 0, ..RouteSpec::new(methods, template, access) }
 }

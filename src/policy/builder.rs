@@ -159,6 +159,7 @@ impl Builder {
             credential: spec.credential.map(Into::into),
             encoded_slash: spec.encoded_slash,
             upgrade: spec.upgrade,
+            timeouts: spec.timeouts,
         };
         self.insert(&route, &template, &methods)
     }

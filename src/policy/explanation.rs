@@ -10,6 +10,7 @@ use super::known::Implied;
 use super::path::JudgedPath;
 use super::route::{Access, Route, Upgrade};
 use super::scope::{Grant, ScopeSet};
+use super::timeouts::RouteTimeouts;
 use super::trace::Trace;
 use super::trie::NearMiss;
 
@@ -22,6 +23,8 @@ pub struct Explanation {
     pub line: Option<u32>,
     /// The protocol that a connection may switch to on the route, where a request asks for it.
     pub upgrade: Option<Upgrade>,
+    /// How long the upstream may take over requests of the route, where it says so itself.
+    pub timeouts: RouteTimeouts,
     /// The decoded segments of the path, as they were compared.
     pub segments: Vec<String>,
     /// Whether the path ends in a slash.
@@ -70,6 +73,7 @@ impl Explanation {
             trace: Trace::full(decision),
             line: decision.route().map(Route::line),
             upgrade: decision.route().and_then(Route::upgrade),
+            timeouts: decision.route().map_or_else(RouteTimeouts::default, |route| *route.timeouts()),
             segments: decision.target.segments(),
             final_slash: decision.target.judged().is_some_and(JudgedPath::final_slash),
             candidates: decision.policy.candidates(decision.target),

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use super::method::Method;
 use super::parameter::RouteRule;
 use super::scope::ScopeSet;
+use super::timeouts::RouteTimeouts;
 
 /// A route of one policy: its place in [`super::Policy::routes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,6 +41,7 @@ pub struct Route {
     pub(super) credential: Option<Box<str>>,
     pub(super) encoded_slash: bool,
     pub(super) upgrade: Option<Upgrade>,
+    pub(super) timeouts: RouteTimeouts,
 }
 
 impl Route {
@@ -95,6 +97,12 @@ impl Route {
     #[must_use]
     pub const fn upgrade(&self) -> Option<Upgrade> {
         self.upgrade
+    }
+
+    /// How long the upstream may take, where that is not what the configuration says.
+    #[must_use]
+    pub const fn timeouts(&self) -> &RouteTimeouts {
+        &self.timeouts
     }
 
     /// Whether `%2F` may stand in its path parameters.

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use crate::http1::head::Framing;
 use crate::policy::Denial;
+use crate::snapshot::Timeouts;
 
 use super::Plan;
 use super::buffer::Buffer;
@@ -47,6 +48,8 @@ pub(crate) struct Ends<'c> {
     pub(crate) ticket: &'c mut Ticket,
     /// Given up when the answer begins: from then on the request waits for nothing.
     pub(crate) pending: &'c mut Option<Pending>,
+    /// How long the upstream may take.
+    pub(crate) timeouts: &'c Timeouts,
     /// When the whole exchange, attempts and all, must be over.
     pub(crate) until: Moment,
 }
@@ -140,7 +143,7 @@ impl Deadlines {
             answer: Moment::NEVER,
             hold: if ends.plan.expects { now.after(HOLD) } else { Moment::NEVER },
             total: ends.until,
-            upload: now.after(if has_body { config.limits.body_stall } else { config.upstream.timeouts.response }),
+            upload: now.after(if has_body { config.limits.body_stall } else { ends.timeouts.response }),
             write: Moment::NEVER,
         }
     }
@@ -170,8 +173,7 @@ impl Relay {
                 if !self.download.has_head() {
                     // From now on it is the upstream that is waited for.
                     ends.pending.get_or_insert_with(|| ends.worker.gate.count());
-                    let response = ends.view.snapshot.config.upstream.timeouts.response;
-                    self.deadlines.answer = ends.slot.now().after(response);
+                    self.deadlines.answer = ends.slot.now().after(ends.timeouts.response);
                 }
             }
             if self.upload.waits_for_caller() {

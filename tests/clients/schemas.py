@@ -46,6 +46,7 @@ GOOD = {
         "version: 1\nroutes: { GET /a: a }\ntests: [{ request: GET /a, scopes: [], expect: deny, missing: [a] }]",
         "version: 1\nroutes: { GET /a: a }\ntests: [{ request: GET /a, key: none, expect: deny, code: missing_key }]",
         "version: 1\nroutes: { GET /a: no, GET /b: null_, GET /c: 1e3x }",
+        "version: 1\nroutes: { GET /a: { scopes: a, timeouts: { connect: 250ms, response: 5m, request: none } } }",
     ],
     "keys": [
         "keys: []",
@@ -91,6 +92,8 @@ BAD = {
         "version: 1\nroutes: { GET /a: {} }",
         "version: 1\nroutes: { GET /a: { any_of: [] } }",
         "version: 1\nroutes: { GET /a: { any_of: [[]] } }",
+        "version: 1\nroutes: { GET /a: { scopes: a, timeouts: { response: 0s } } }",
+        "version: 1\nroutes: { GET /a: { scopes: a, timeouts: { idle: 5s } } }",
         "version: 1\nroutes: { GET /a: { auth: everybody } }",
         "version: 1\nroutes: { TRACE /a: a }",
         "version: 1\nroutes: { GET /a//b: a }",
@@ -138,6 +141,7 @@ LOOSER = {
         "version: 1\nscopes: { a: A }\nroutes: { GET /a: b }": "names are looked up",
         "version: 1\nroutes: { GET /a: { scopes: a, query: { include: x } } }": "names are looked up",
         "version: 1\nbind: { account: account }\nroutes: { GET /a: a }": "names are looked up",
+        "version: 1\nroutes: { GET /a: { scopes: a, timeouts: { request: 9999d } } }": "ten years are counted",
     },
     "keys": {
         f"keys: [{{ name: a, grant: full, hmac_sha256: '{DIGEST}' }}]": "whether there is a pepper stands in another file",

@@ -53,6 +53,7 @@ mod stop; // SIGTERM: answers in flight are finished, then the process ends well
 mod streams; // Answers that go on and on: each event at once, no timeout, an end with the key that opened them.
 mod supervisor; // A service manager: sockets that it passes, and what it is told.
 mod targets; // The path that is checked is the path that is sent; what could be read in two ways is refused.
+mod timeouts; // How long the upstream may take: over all requests, and over those of a route that says otherwise.
 mod tls; // TLS towards callers: versions, client certificates, renewal, what does not speak it.
 mod tools; // What helps to write a policy: coverage and mutation of its tests, explanations, who can do what, differences.
 mod tunnels; // WebSocket: what is a handshake, what is not, and when a tunnel ends.

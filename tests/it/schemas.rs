@@ -167,6 +167,7 @@ fn cases() -> Vec<(&'static str, String, bool)> {
             "GET /a: { any_of: [a, [b, c]], query: { include: { l: [a, b], m: allow } } }",
             "GET /: a, 'GET|POST /a/{id}/': [a, b], 'ANY /x/{*rest}': { auth: deny }",
             "OPTIONS /a: { scopes: a, any_of: [b] }, HEAD /a%20b: 12",
+            "GET /a: { scopes: a, timeouts: { connect: 250ms, response: 5m, request: none } }",
         ],
         &[
             "GET /a: []",
@@ -175,6 +176,10 @@ fn cases() -> Vec<(&'static str, String, bool)> {
             "GET /a: { auth: key, scopes: a }",
             "GET /a: { auth: key, any_of: [a] }",
             "GET /a: '*'",
+            "GET /a: { scopes: a, timeouts: { response: none } }",
+            "GET /a: { scopes: a, timeouts: { request: 0s } }",
+            "GET /a: { scopes: a, timeouts: { idle: 5s } }",
+            "GET /a: { scopes: a, timeouts: 5s }",
             "GET /a: 'a, b'",
             "GET /a: ['a b']",
             "FOO /a: a",

@@ -96,6 +96,9 @@ impl Page {
                 if let Some(upgrade) = steps.upgrade {
                     self.step("upgrade", &format!("{}, where a request asks for it", upgrade.as_str()), Ink::Plain);
                 }
+                if !steps.timeouts.is_empty() {
+                    self.step("timeouts", &steps.timeouts.to_string(), Ink::Plain);
+                }
             }
             _ => self.step("route", "none", Ink::Bad),
         }

@@ -4,14 +4,15 @@ use super::declare::member_rules;
 use super::{is_blank, place, words};
 use crate::config::read::{Field, Fields, Reader, list_of};
 use crate::config::text::quoted;
-use crate::config::unit::Complaint;
-use crate::policy::{AccessSpec, Builder, RouteSpec, RuleSpec, Upgrade, nearest};
+use crate::config::unit::{self, Complaint};
+use crate::policy::{AccessSpec, Builder, RouteSpec, RouteTimeouts, RuleSpec, Upgrade, nearest};
 use crate::yaml::{Entry, Value};
 
 const WHO: &str = "write a scope, a list of scopes, or `auth: key`, `auth: anyone` or `auth: deny` in a map";
 
 /// The fields of a route.
-const KNOWN: [&str; 8] = ["scopes", "any_of", "auth", "query", "credential", "encoded_slash", "upgrade", "unbound"];
+const KNOWN: [&str; 9] =
+    ["scopes", "any_of", "auth", "query", "credential", "encoded_slash", "upgrade", "unbound", "timeouts"];
 
 /// Reads all routes.
 pub(super) fn routes(reader: &mut Reader<'_>, field: &Field<'_>, builder: &mut Builder, credentials: Option<&[&str]>) {
@@ -74,6 +75,9 @@ fn read_value(reader: &mut Reader<'_>, entry: &Entry, field: &Field<'_>, spec: &
     }
     if let Some(unbound) = fields.find("unbound") {
         spec.unbound = words(reader, &unbound, "the attributes that do not bind here").unwrap_or_default();
+    }
+    if let Some(field) = fields.find("timeouts") {
+        spec.timeouts = timeouts(reader, &field);
     }
     if let Some(query) = fields.find("query") {
         spec.query = rules(reader, &query).unwrap_or_default();
@@ -152,6 +156,18 @@ fn alternatives(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Vec<Vec<St
     let read: Vec<Vec<String>> =
         items.iter().filter_map(|item| words(reader, item, "a scope, or a list of scopes")).collect();
     (read.len() == items.len()).then_some(read)
+}
+
+/// `timeouts`: what of `upstream.timeouts` is another time for this route. `idle` is of connections, which routes share.
+fn timeouts(reader: &mut Reader<'_>, field: &Field<'_>) -> RouteTimeouts {
+    let Some(fields) = reader.fields(field, &["connect", "response", "request"]) else {
+        return RouteTimeouts::default();
+    };
+    let mut time = |name| fields.find(name).and_then(|field| reader.parse(&field, unit::positive_duration));
+    let (connect, response) = (time("connect"), time("response"));
+    let whole = fields.find("request");
+    let request = whole.and_then(|field| reader.parse(&field, unit::or_none(unit::positive_duration)));
+    RouteTimeouts { connect, response, request }
 }
 
 /// `query`: rules for ruled parameters.

@@ -2,6 +2,7 @@
 
 use super::super::parameter::List;
 use super::super::route::Upgrade;
+use super::super::timeouts::RouteTimeouts;
 
 /// A ruled parameter, as declared.
 #[derive(Clone, Debug, Default)]
@@ -71,6 +72,8 @@ pub struct RouteSpec {
     pub encoded_slash: bool,
     /// The protocol that a connection may switch to.
     pub upgrade: Option<Upgrade>,
+    /// How long the upstream may take.
+    pub timeouts: RouteTimeouts,
     /// Attributes that keys may be bound by although the path has no such parameter.
     pub unbound: Vec<String>,
     /// Where it stands.
@@ -88,6 +91,7 @@ impl RouteSpec {
             credential: None,
             encoded_slash: false,
             upgrade: None,
+            timeouts: RouteTimeouts::default(),
             unbound: Vec::new(),
             line: 1,
         }

@@ -9,17 +9,7 @@ fn builder() -> Builder {
 }
 
 fn route(methods: &[&str], access: AccessSpec) -> RouteSpec {
-    RouteSpec {
-        methods: methods.iter().map(|method| (*method).to_owned()).collect(),
-        template: "/a".to_owned(),
-        access,
-        query: Vec::new(),
-        credential: None,
-        encoded_slash: false,
-        upgrade: None,
-        unbound: Vec::new(),
-        line: 1,
-    }
+    RouteSpec::new(methods.iter().map(|method| (*method).to_owned()).collect(), "/a", access)
 }
 
 #[test]

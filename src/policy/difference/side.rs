@@ -47,6 +47,7 @@ impl<'p> Side<'p> {
             line: _,
             method: _,
             template: _,
+            timeouts: _,
             access,
             credential,
             encoded_slash,

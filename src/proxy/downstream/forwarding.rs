@@ -18,7 +18,7 @@ use crate::proxy::upstream::{DialFault, Lease, Pending};
 use crate::proxy::watch::Moment;
 use crate::proxy::worker::View;
 use crate::proxy::{Plan, h2};
-use crate::snapshot;
+use crate::snapshot::{self, Timeouts};
 use crate::telemetry::access::CALLER_GONE;
 
 use super::{Connection, Next};
@@ -80,7 +80,8 @@ impl Connection {
         (head, mut pending): (&[u8], Option<Pending>),
     ) -> (End, Instant) {
         let upstream = &view.snapshot.config.upstream;
-        let until = upstream.timeouts.request.map_or(Moment::NEVER, |most| self.slot.now().after(most));
+        let timeouts = view.snapshot.timeouts(self.ticket.route);
+        let until = timeouts.request.map_or(Moment::NEVER, |most| self.slot.now().after(most));
         let mut fresh = false;
         let mut retries = if plan.replayable { upstream.retries.idempotent } else { 0 };
         let mut connects = upstream.retries.connect;
@@ -88,7 +89,7 @@ impl Connection {
         let mut tried = Vec::new();
         loop {
             let _active = server.begin();
-            let lease = match self.lease((view, server), (plan, fresh), until).await {
+            let lease = match self.lease((view, server), (plan, fresh), (timeouts, until)).await {
                 Ok(lease) => lease,
                 // It is well, and it takes no WebSockets.
                 Err(error @ ProxyError::UpstreamFailed(_)) => return (End::Failed(error), self.worker.clocks().0),
@@ -119,6 +120,7 @@ impl Connection {
                 head,
                 ticket: &mut self.ticket,
                 pending: &mut pending,
+                timeouts,
                 until,
             };
             let (end, now) = exchange::run(ends, lease).await;
@@ -157,7 +159,7 @@ impl Connection {
         &self,
         (view, server): (&Rc<View>, &Server),
         (plan, fresh): (&Plan, bool),
-        until: Moment,
+        (timeouts, until): (&Timeouts, Moment),
     ) -> Result<Lease, ProxyError> {
         let Server { pool, origin, .. } = server;
         // Unconstrained: a task that has used up its turn would be told that every connection is silent.
@@ -168,7 +170,6 @@ impl Connection {
         let upstream = &view.snapshot.config.upstream;
         // Where there are others, they are tried instead of this one again.
         let retries = if origin.server.standing.is_some() { 0 } else { upstream.retries.connect };
-        let timeouts = &upstream.timeouts;
         let dial = async {
             match origin.protocol {
                 snapshot::Protocol::H1 => pool.dial(origin, timeouts, retries).await,

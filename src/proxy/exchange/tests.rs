@@ -114,6 +114,7 @@ pub(in crate::proxy) fn run_plan(stage: &Stage, plan: &Plan, (mut down, up): (Sc
         head: HEAD,
         ticket: &mut ticket,
         pending: &mut None,
+        timeouts: &view.snapshot.config.upstream.timeouts,
         until: Moment::NEVER,
     };
     let before = pool.idle();

@@ -97,7 +97,9 @@ routes:
   GET /g: { scopes: x, credential: '' }
   GET /h: { scopes: x, credential: sms }
   GET /i: { scopes: x, upgrade: websocket }
-  GET /j: { scopes: x, quary: { include: [a] } }",
+  GET /j: { scopes: x, quary: { include: [a] } }
+  GET /k: { scopes: x, timeouts: 5s }
+  GET /l: { scopes: x, timeouts: { connect: 5, response: 0s, request: never, idle: 5s } }",
         "bind: { account: account }
 routes:
   GET /other: x",

@@ -1,0 +1,105 @@
+//! How long the upstream may take: over all requests, and over those of a route that says otherwise.
+
+use std::thread::park_timeout;
+use std::time::{Duration, Instant};
+
+use crate::support::{Call, Gateway, Message, OK, PATIENCE, Setup, Upstream};
+
+/// The time that a test gives the upstream where it is to run out.
+const SHORT: Duration = Duration::from_millis(400);
+
+/// A gateway before `upstream`: what holds for all routes, and what `/own` says of itself.
+fn start(url: &str, all: &str, own: &str) -> Gateway {
+    let routes = format!("  GET /usual: {{ auth: anyone }}\n  GET /own: {{ auth: anyone, timeouts: {{ {own} }} }}\n");
+    Setup::for_url(url).upstream(&format!("  timeouts: {{ {all} }}")).routes(&routes).start()
+}
+
+/// An answer, and that it took no less than [`SHORT`] and far less than patience.
+#[track_caller]
+fn late(gateway: &Gateway, target: &str) -> Message {
+    let begun = Instant::now();
+    let answer = gateway.answer(&Call::get(target));
+    let took = begun.elapsed();
+    assert!(took >= SHORT && took < PATIENCE / 2, "{target} took {took:?}");
+    answer
+}
+
+/// Answers `/api/own` when the test says so, and nothing else ever.
+fn own_alone() -> Upstream {
+    Upstream::start(|connection| {
+        let Some(request) = connection.request() else { return };
+        if request.target() == "/api/own" {
+            connection.wait_for("go");
+            connection.send(OK);
+        }
+        connection.stall();
+    })
+}
+
+#[test]
+fn a_route_may_wait_less_for_an_answer_than_others() {
+    let upstream = Upstream::start(|connection| {
+        connection.request();
+        connection.stall();
+    });
+    let gateway = start(&upstream.url(), "response: 1h", "response: 400ms");
+    let answer = late(&gateway, "/api/own");
+    assert_eq!((answer.status(), answer.code().as_str()), (504, "upstream_timeout"));
+}
+
+#[test]
+fn a_route_may_wait_longer_for_an_answer_than_others() {
+    let upstream = own_alone();
+    let gateway = start(&upstream.url(), "response: 400ms", "response: 1h");
+    let mut own = gateway.connect();
+    own.send(Call::get("/api/own").bytes());
+    upstream.next_request();
+    assert_eq!(late(&gateway, "/api/usual").status(), 504);
+    // One tick of the worker later than the other's, its own would have been over, too.
+    park_timeout(SHORT);
+    upstream.allow("go");
+    assert_eq!(own.read().status(), 200);
+}
+
+#[test]
+fn a_route_may_bound_its_whole_exchange() {
+    let upstream = Upstream::start(|connection| {
+        connection.request();
+        connection.send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf");
+        connection.wait_for_close();
+    });
+    let gateway = start(&upstream.url(), "request: none", "request: 400ms");
+    let answer = late(&gateway, "/api/own");
+    assert_eq!((answer.status(), answer.whole), (200, false));
+    upstream.wait_for("gone");
+}
+
+#[test]
+fn a_route_may_take_as_long_as_it_likes_where_others_may_not() {
+    let upstream = own_alone();
+    let gateway = start(&upstream.url(), "request: 400ms", "request: none");
+    let mut own = gateway.connect();
+    own.send(Call::get("/api/own").bytes());
+    upstream.next_request();
+    assert_eq!(late(&gateway, "/api/usual").status(), 504);
+    park_timeout(SHORT);
+    upstream.allow("go");
+    assert_eq!(own.read().status(), 200);
+}
+
+#[test]
+fn a_route_may_say_how_long_a_connection_may_take() {
+    // Takes connections and never says a word of TLS.
+    let upstream = Upstream::start(|connection| connection.stall());
+    let gateway = start(&format!("https://{}", upstream.address()), "connect: 1h", "connect: 400ms");
+    let answer = late(&gateway, "/api/own");
+    assert_eq!((answer.status(), answer.code().as_str()), (503, "upstream_unreachable"));
+}
+
+#[test]
+fn an_explanation_tells_what_a_route_says_of_time() {
+    let gateway = start("http://127.0.0.1:9", "response: 1h", "response: 90s, request: none");
+    let told = gateway.run(&["explain", "GET", "/api/own"]).exits(0).stdout;
+    assert!(told.contains("timeouts  response: 90s, request: none"), "{told}");
+    assert!(!gateway.run(&["explain", "GET", "/api/usual"]).exits(0).stdout.contains("timeouts"));
+}
