@@ -24,7 +24,7 @@ mod credentials; // Where a key is taken from and removed by exact bytes; the up
 mod demo; // `scopegate demo`: no file, no set-up, lines to copy.
 mod differences; // `scopegate diff`: what a new policy loosens and tightens.
 mod early; // What comes before its time: 100 and 103, answers and refusals while the caller is still sending.
-mod faults; // Reloads, restarts and shortages under load: nobody loses a request over them.
+mod faults; // What breaks, and what it costs: the status, the time, what is left behind. Its table names the test of each.
 mod forwarded; // Whose X-Forwarded-* and PROXY headers are believed, and what follows from them.
 mod framing; // Messages whose end two readers could see at different places: refused, nothing passes.
 mod harness; // The harness itself: the raw client against the raw upstream, without a gateway between them.

@@ -1,0 +1,50 @@
+//! A clock and a disk that do what a test says, for a process that is started so.
+
+use std::fs;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::support::Setup;
+
+/// What is wrong with the system, as a process sees it that was set up with [`System::over`].
+pub struct System {
+    folder: TempDir,
+}
+
+impl System {
+    /// A system that is well. The library that stands between it and the process is compiled here, by the C compiler that built
+    /// the crate's own dependencies.
+    pub fn new() -> System {
+        let folder = tempfile::tempdir().expect("a folder");
+        let source = folder.path().join("system.c");
+        fs::write(&source, include_str!("system.c")).expect("the source");
+        let mut compile = Command::new("cc");
+        compile.args(["-shared", "-fPIC", "-O1", "-o"]).arg(folder.path().join("system.so")).arg(source);
+        assert!(compile.status().expect("a C compiler").success());
+        System { folder }
+    }
+
+    /// Has the gateway, and every command of its files, see this system.
+    pub fn over(&self, setup: Setup) -> Setup {
+        let folder = self.folder.path().to_str().expect("a name");
+        setup.environment("LD_PRELOAD", &format!("{folder}/system.so")).environment("FAULTS", folder)
+    }
+
+    /// Sets the wall clock so many seconds ahead of the real one.
+    pub fn set_clock(&self, ahead: i64) {
+        let new = self.folder.path().join("new");
+        fs::write(&new, ahead.to_string()).expect("the time");
+        fs::rename(new, self.folder.path().join("clock")).expect("its place");
+    }
+
+    /// From now on no file can be written.
+    pub fn fill_disk(&self) {
+        fs::write(self.folder.path().join("full"), "").expect("a file");
+    }
+
+    /// Files can be written again.
+    pub fn free_disk(&self) {
+        fs::remove_file(self.folder.path().join("full")).expect("a full disk");
+    }
+}
