@@ -1,5 +1,7 @@
 //! SIGHUP and file changes; a bad change keeps what is in force.
 
+mod secrets; // Credentials that are read from files.
+
 use std::fs;
 use std::time::{Duration, Instant};
 
