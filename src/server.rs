@@ -1,6 +1,7 @@
 //! The process: bind first, serve later, drain under a deadline.
 
 mod addresses;
+mod core_image;
 mod cpu;
 mod descriptors;
 mod drain;
@@ -98,6 +99,7 @@ impl App {
     /// Whatever keeps the gateway from starting; it has changed nothing but made a store that was not there.
     pub fn build(source: Source, loaded: Loaded, vocabulary: Vocabulary) -> Result<Self, StartError> {
         let Loaded { config, files, .. } = loaded;
+        core_image::forbid();
         let workers = config.workers.unwrap_or_else(cpu::workers).max(1);
         let metrics = Arc::new(Metrics::new(workers));
         let open_files = descriptors::raise(&config.limits);

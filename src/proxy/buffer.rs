@@ -50,6 +50,15 @@ impl Buffer {
         }
     }
 
+    /// Marks `count` bytes as used and leaves nothing of them: a head may hold a key.
+    pub(crate) fn erase(&mut self, count: usize) {
+        let end = (self.start + count).min(self.end);
+        if let Some(used) = self.bytes.get_mut(self.start..end) {
+            used.fill(0);
+        }
+        self.consume(count);
+    }
+
     /// True when a read has somewhere to put bytes, or can be given memory.
     pub(crate) fn has_room(&self) -> bool {
         self.end < self.bytes.len() || self.start > 0 || self.bytes.is_empty()
@@ -64,7 +73,11 @@ impl Buffer {
     fn compact(&mut self) {
         if self.start > 0 {
             self.bytes.copy_within(self.start..self.end, 0);
-            (self.start, self.end) = (0, self.end - self.start);
+            let length = self.end - self.start;
+            if let Some(moved) = self.bytes.get_mut(length..self.end) {
+                moved.fill(0);
+            }
+            (self.start, self.end) = (0, length);
         }
     }
 }
@@ -124,7 +137,9 @@ impl Buffers {
                 if let Some(room) = bytes.get_mut(..count) {
                     room.copy_from_slice(buffer.filled());
                 }
-                self.keep(std::mem::replace(&mut buffer.bytes, bytes));
+                let mut before = std::mem::replace(&mut buffer.bytes, bytes);
+                before.fill(0);
+                self.keep(before);
                 (buffer.start, buffer.end) = (0, count);
                 true
             }
@@ -184,6 +199,22 @@ mod tests {
         buffers.reclaim(&mut buffer);
         assert!(buffer.bytes.is_empty());
         assert_eq!(buffers.free[0].borrow().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_left_of_what_was_erased() {
+        let buffers = Buffers::default();
+        let mut buffer = Buffer::default();
+        let mut source: &[u8] = b"head with a keythe body";
+        std::future::poll_fn(|cx| buffers.poll_fill(&mut source, &mut buffer, cx)).await.unwrap();
+        buffer.erase(15);
+        assert_eq!(buffer.filled(), b"the body");
+        buffer.compact();
+        assert_eq!(buffer.filled(), b"the body");
+        buffer.erase(100);
+        assert!(buffer.is_empty());
+        buffers.reclaim(&mut buffer);
+        assert!(buffers.free[0].borrow()[0].iter().all(|byte| *byte == 0));
     }
 
     #[test]

@@ -156,6 +156,8 @@ impl Drop for Connection {
             let (view, now) = (self.worker.view(), self.worker.clocks().0);
             self.ticket.close(&self.worker, &view, now);
         }
+        // A head that never came to its end, or was not taken.
+        self.input.erase(self.input.len());
     }
 }
 
@@ -192,12 +194,12 @@ impl Connection {
         let next = match verdict {
             Verdict::More => Next::Drop,
             Verdict::Forward(plan) => {
-                self.input.consume(plan.size);
+                self.input.erase(plan.size);
                 self.forward(&view, &plan, &out).await
             }
             Verdict::Reply { close } => {
                 self.ticket.begun = true;
-                self.input.consume(self.ticket.head_bytes);
+                self.input.erase(self.ticket.head_bytes);
                 let sent = self.write_all(&view, &out).await;
                 self.ticket.close(&self.worker, &view, self.worker.clocks().0);
                 match (sent, close) {

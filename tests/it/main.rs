@@ -18,6 +18,7 @@ mod support;
 mod adversarial; // Hundreds of raw requests that servers read differently, judged by what the upstream got.
 mod architecture; // Who imports whom, how long a file may be, what a module may not be called.
 mod bodies; // Content streamed both ways: chunked, Expect, early answers, a gigabyte in constant memory.
+mod canary; // A marked key and a marked credential go through all that there is, and are found in nothing that comes out.
 mod cli; // Exit codes, and what bad input is told.
 mod cors; // Preflights, and answers that pages of other origins can read.
 mod credentials; // Where a key is taken from and removed by exact bytes; the upstream's own credential.

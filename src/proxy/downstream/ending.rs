@@ -145,7 +145,7 @@ impl Connection {
             return;
         }
         let mut left = LINGER_BYTES;
-        self.input.consume(self.input.len());
+        self.input.erase(self.input.len());
         loop {
             let read = poll_fn(|cx| {
                 if self.slot.now() >= deadline {
