@@ -222,7 +222,9 @@ fn an_upstream_with_tls_is_asked_for_http_2_and_one_that_has_none_is_told_of() {
             answer_ok(&mut respond);
         });
         let url = format!("https://localhost:{}", upstream.address.port());
-        let setup = Setup::for_url(&url).upstream("  protocol: h2\n  tls: { ca: ca.pem }").routes(ROUTES);
+        // On a busy machine a handshake takes longer than the second that it has by default.
+        let lines = "  protocol: h2\n  tls: { ca: ca.pem }\n  timeouts: { connect: 20s }";
+        let setup = Setup::for_url(&url).upstream(lines).routes(ROUTES);
         std::fs::write(setup.folder().join("ca.pem"), authority.pem()).expect("the certificate");
         let gateway = setup.start();
         assert_eq!(gateway.get("/api/open", "").status(), status, "{protocols:?}");
