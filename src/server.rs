@@ -12,6 +12,7 @@ pub(crate) mod log;
 pub mod proxy_protocol;
 mod signal;
 mod supervisor;
+mod tide;
 mod worker;
 
 use std::net::SocketAddr;

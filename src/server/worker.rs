@@ -24,6 +24,7 @@ use super::drain::Drain;
 use super::entry::{Arrival, Hall, Room};
 use super::listener::{Door, Listener, Listening};
 use super::supervisor::Beats;
+use super::tide::Tide;
 
 /// How long callers have, after the drain, to take the answer that there will be none.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -69,10 +70,12 @@ async fn serve(number: usize, worker: Rc<Worker>, floor: Floor) {
     let Floor { listeners, addresses, beats, drain } = floor;
     let open = Rc::new(Cell::new(0_usize));
     let own = Rc::clone(&worker);
+    let crowd = Rc::clone(&open);
     let ticks = spawn_local(keep_up("the sweep of a worker", move || {
-        let (own, beats) = (Rc::clone(&own), Arc::clone(&beats));
+        let (own, beats, crowd, tide) = (Rc::clone(&own), Arc::clone(&beats), Rc::clone(&crowd), Tide::default());
         tick(move || {
             own.tick();
+            tide.look(crowd.get());
             beats.beat(number);
         })
     }));

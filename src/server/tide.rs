@@ -1,0 +1,66 @@
+//! Memory after a crowd: what its connections held goes back to the system.
+//!
+//! The allocator keeps what is freed for a moment, and looks whether the moment is over only when it is used again. A
+//! worker that serves its requests without allocating would keep the memory of a crowd for good.
+
+use std::cell::Cell;
+use std::hint::black_box;
+
+/// So many connections make a crowd.
+const CROWD: usize = 256;
+/// Looks at the allocator after a crowd has left: what was freed last has to wait for its moment.
+const LOOKS: u8 = 12;
+/// Bytes that the allocator takes from the system by themselves, and lets go of by themselves. They are never touched.
+const STIR: usize = 16 << 20;
+
+/// How many connections a worker had, and whether many of them are gone.
+#[derive(Debug, Default)]
+pub(super) struct Tide {
+    /// The most since the allocator was last stirred.
+    most: Cell<usize>,
+    looks: Cell<u8>,
+}
+
+impl Tide {
+    /// Notes that `open` connections are open. Called a few times in a second.
+    pub(super) fn look(&self, open: usize) {
+        if self.has_ebbed(open) {
+            self.looks.set(LOOKS);
+        }
+        if let Some(left) = self.looks.get().checked_sub(1) {
+            self.looks.set(left);
+            drop(black_box(Vec::<u8>::with_capacity(STIR)));
+        }
+    }
+
+    /// True where a crowd has left since this was last true.
+    fn has_ebbed(&self, open: usize) -> bool {
+        let most = self.most.get().max(open);
+        let ebbed = most - open >= CROWD && most - open >= open;
+        self.most.set(if ebbed { open } else { most });
+        ebbed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crowd_that_leaves_is_noticed_once() {
+        let tide = Tide::default();
+        assert!(!tide.has_ebbed(1000));
+        assert!(!tide.has_ebbed(600), "most are there");
+        assert!(tide.has_ebbed(400));
+        assert!(!tide.has_ebbed(400));
+        assert!(tide.has_ebbed(0), "the rest of it was a crowd, too");
+    }
+
+    #[test]
+    fn a_few_that_come_and_go_are_none() {
+        let tide = Tide::default();
+        for open in [100, 0, 255, 0, 200, 3] {
+            assert!(!tide.has_ebbed(open));
+        }
+    }
+}
