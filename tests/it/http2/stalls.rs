@@ -25,7 +25,7 @@ fn narrow(address: SocketAddr) -> TcpStream {
     socket.into()
 }
 
-/// A way to `address` on which answers come no faster than 500 KB in a second, and which holds little of them.
+/// A way to `address` on which answers come no faster than 250 KB in a second, and which holds little of them.
 fn slow_way(address: SocketAddr) -> SocketAddr {
     slow_way_over(move || narrow(address))
 }
@@ -48,7 +48,7 @@ fn slow_way_over(mut far: impl FnMut() -> TcpStream + Send + 'static) -> SocketA
                     if near.write_all(&piece[..count]).is_err() {
                         break;
                     }
-                    thread::park_timeout(Duration::from_millis(20));
+                    thread::park_timeout(Duration::from_millis(40));
                 }
                 let _ = near.shutdown(Shutdown::Both);
             });
@@ -79,7 +79,7 @@ fn one_that_stalls(path: &Path) -> Upstream {
 #[test]
 fn a_caller_that_takes_its_answer_slowly_but_steadily_gets_all_of_it() {
     let upstream = long_answers(LONG);
-    let gateway = Setup::new(&upstream).routes(OPEN).config("limits: { write_stall: 1s }").start();
+    let gateway = Setup::new(&upstream).routes(OPEN).config("limits: { write_stall: 2s }").start();
     takes_all_of_it(slow_way(gateway.address()));
 }
 
@@ -89,7 +89,7 @@ fn so_does_one_whose_connection_waited_for_the_gateway_to_start() {
     let address = listener.local_addr().expect("its address");
     let mut early = Some(narrow(address));
     let upstream = long_answers(LONG);
-    let setup = Setup::new(&upstream).routes(OPEN).config("limits: { write_stall: 1s }");
+    let setup = Setup::new(&upstream).routes(OPEN).config("limits: { write_stall: 2s }");
     let setup = setup.listen(&format!("\"{address}\""));
     let _gateway = setup.start_by(|command| activated(command, listener.try_clone().expect("a copy").into()));
     takes_all_of_it(slow_way_over(move || early.take().expect("one caller")));
@@ -119,7 +119,7 @@ fn streams_that_share_a_slow_connection_wait_for_their_turn() {
         tokio::task::spawn_local(connection);
         let mut calls = Vec::new();
         // A turn of all of them takes longer than a stall.
-        for _ in 0..48 {
+        for _ in 0..24 {
             let request = http::Request::get(format!("http://{way}/api/x")).body(()).expect("a request");
             calls.push(tokio::task::spawn_local(read(requests.send_request(request, true).expect("a stream").0)));
         }
