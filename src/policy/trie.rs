@@ -228,7 +228,7 @@ impl Trie {
             near = (!lookalikes.is_empty()).then_some(NearMiss::Spelling);
             let mut below = lookalikes.into_iter().map(|child| self.first_below((child, reader), path, at + 1));
             let spelled = below.find_map(|found| found.map(|(leaf, _)| (leaf, near)));
-            let resembling = || self.with_other_suffix(node, path, at).or_else(|| self.script(node, path, at));
+            let resembling = || self.resembling(node, path, at).next();
             if let found @ Some(_) = spelled.or_else(resembling) {
                 return found;
             }
@@ -241,31 +241,38 @@ impl Trie {
         Some((leaf, near.or(below)))
     }
 
-    /// The template that ends in a literal which the last segment is but for a format suffix.
-    fn with_other_suffix(&self, node: NodeId, path: &JudgedPath<'_>, at: usize) -> Option<Candidate> {
-        let segment = path.segment(at).filter(|_| path.segment(at + 1).is_none())?;
-        if segment.is_format()
-            && let Some(parent) = self.node(node)?.end_with_slash
-        {
-            return Some((parent, Some(NearMiss::FormatSuffix)));
-        }
-        [segment.hash()].into_iter().chain(segment.stem_hashes()).find_map(|hash| {
-            let mut literals = self.edges.matching(node, hash);
-            literals.find_map(|(child, literal)| {
+    /// The templates that end in a literal which this segment is but for a format suffix or for what follows a script. Where
+    /// the path ends in the script, it was found before.
+    fn resembling<'p>(&'p self, node: NodeId, path: &'p JudgedPath<'p>, at: usize) -> impl Iterator<Item = Candidate> {
+        self.with_other_suffix(node, path, at).chain(self.scripts(node, path, at))
+    }
+
+    fn with_other_suffix<'p>(
+        &'p self,
+        node: NodeId,
+        path: &'p JudgedPath<'p>,
+        at: usize,
+    ) -> impl Iterator<Item = Candidate> {
+        let last = path.segment(at).filter(|_| path.segment(at + 1).is_none());
+        last.into_iter().flat_map(move |segment| {
+            let parent = self.node(node).filter(|_| segment.is_format()).and_then(|node| node.end_with_slash);
+            let hashes = [segment.hash()].into_iter().chain(segment.stem_hashes());
+            let literals = hashes.flat_map(move |hash| self.edges.matching(node, hash));
+            let children = literals.filter_map(move |(child, literal)| {
                 let (leaf, _) = self.node(child)?.ends(path)?;
-                segment.reads_like_with_suffix(literal).then_some((leaf, Some(NearMiss::FormatSuffix)))
-            })
+                segment.reads_like_with_suffix(literal).then_some(leaf)
+            });
+            parent.into_iter().chain(children).map(|leaf| (leaf, Some(NearMiss::FormatSuffix)))
         })
     }
 
-    /// The template that ends in a script which this segment is; where the path ends here, it was found before.
-    fn script(&self, node: NodeId, path: &JudgedPath<'_>, at: usize) -> Option<Candidate> {
-        let segment = path.segment(at)?;
-        let mut scripts = self.edges.matching(node, segment.hash());
-        scripts.find_map(|(child, literal)| {
-            let child = self.node(child)?;
-            let leaf = child.end.or(child.end_with_slash)?;
-            (is_script(worn(literal)) && segment.reads_like(literal)).then_some((leaf, Some(NearMiss::PathInfo)))
+    fn scripts<'p>(&'p self, node: NodeId, path: &'p JudgedPath<'p>, at: usize) -> impl Iterator<Item = Candidate> {
+        path.segment(at).into_iter().flat_map(move |segment| {
+            let literals = self.edges.matching(node, segment.hash());
+            let scripts = literals.filter(move |(_, literal)| is_script(worn(literal)) && segment.reads_like(literal));
+            let ends =
+                scripts.filter_map(|(child, _)| self.node(child)).flat_map(|child| [child.end, child.end_with_slash]);
+            ends.flatten().map(|leaf| (leaf, Some(NearMiss::PathInfo)))
         })
     }
 

@@ -45,6 +45,27 @@ fn everything_that_may_be_meant_counts_and_not_the_best_alone() {
     assert_eq!(gate.ask("GET /a/B", &["read"]), "allow", "what is less specific than the path's own is never meant");
 }
 
+#[test]
+fn every_literal_that_a_suffix_leads_to_counts_and_not_the_first_alone() {
+    let gate = asking(&[
+        ("/export.json", "read"),
+        ("/export.csv", "other"),
+        ("/b/", "read"),
+        ("/b.csv", "other"),
+        ("/run.php", "read"),
+        ("/run.php/", "other"),
+        ("/RUN.php", "read"),
+        ("/{name}", "read"),
+        ("/{name}/{*rest}", "read"),
+    ]);
+    for path in ["/export", "/export.xml", "/b", "/run.php/x"] {
+        assert_eq!(gate.ask(&format!("GET {path}"), &["read"]), "route_not_allowed", "{path}");
+    }
+    for (path, scope) in [("/export.json", "read"), ("/export.csv", "other"), ("/b/", "read"), ("/run.php/", "other")] {
+        assert_eq!(gate.ask(&format!("GET {path}"), &[scope]), "allow", "{path}");
+    }
+}
+
 /// Whether a key that holds everything may call `/acme/Me`, where `/{tenant}/me` is changed in one thing from what
 /// `/{tenant}/{id}` says.
 fn with_another(change: impl Fn(&mut RouteSpec)) -> &'static str {

@@ -29,7 +29,7 @@ impl Trie {
                 }
             }
         }
-        for (leaf, _) in self.with_other_suffix(id, path, at).into_iter().chain(self.script(id, path, at)) {
+        for (leaf, _) in self.resembling(id, path, at) {
             if !found.iter().any(|(known, _)| *known == leaf) {
                 found.push((leaf, false));
             }

@@ -152,10 +152,11 @@ fn templates<'p>(ranked: &[(Match, &'p RouteSpec)], segments: &[Vec<u8>]) -> Vec
     let plain = |route: &RouteSpec| shape(route.template.trim_end_matches('/'));
     let own_ends: Vec<String> =
         ranked.iter().filter(|(_, route)| has_own_end(route)).map(|(_, route)| plain(route)).collect();
-    // Where both are written, each has its own end.
-    groups.retain(|(_, routes)| {
+    // Where both are written, each has its own end; behind a script there is none.
+    groups.retain(|(fits, routes)| {
+        let ends_before = fits.0.len() < segments.len() - usize::from(segments.last().unwrap().is_empty());
         let wild = routes[0].template.contains("{*");
-        wild || has_own_end(routes[0]) || !own_ends.contains(&plain(routes[0]))
+        wild || ends_before || has_own_end(routes[0]) || !own_ends.contains(&plain(routes[0]))
     });
     groups.into_iter().map(|(fits, routes)| (is_exact(fits, routes[0]), routes)).collect()
 }
