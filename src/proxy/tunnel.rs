@@ -12,7 +12,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncWrite, copy, sink};
+use tokio::io::{AsyncReadExt, AsyncWrite, copy, sink};
 use tokio::task::spawn_local;
 use tokio::time::timeout;
 
@@ -32,6 +32,9 @@ use frames::Frames;
 /// Close codes of RFC 6455 (7.4.1).
 const GOING_AWAY: u16 = 1001;
 const POLICY_VIOLATION: u16 = 1008;
+
+/// How many bytes an upstream may still send once it was told that its tunnel ends.
+const FAREWELL: u64 = 1 << 20;
 
 /// One direction.
 struct Way {
@@ -214,8 +217,8 @@ impl Tunnel {
         outcome(polled)
     }
 
-    /// Tells the upstream why the tunnel ends, and that nothing more comes, if a frame may begin there and it takes that one at
-    /// once. Otherwise its connection is closed as it stands.
+    /// Tells the upstream why the tunnel ends, if a frame may begin there and it takes that one at once. It is then for the
+    /// upstream to answer and to close first (RFC 6455, 7.1.1); otherwise its connection is closed as it stands.
     async fn dismiss(&self, mut lease: Lease, (code, words): (u16, &str)) {
         let mut mask = [0; 4];
         if self.to_upstream.ended || !self.said.is_open() || getrandom::fill(&mut mask).is_err() {
@@ -226,13 +229,14 @@ impl Tunnel {
             let mut stream = Pin::new(&mut lease.stream);
             let wrote =
                 matches!(stream.as_mut().poll_write(cx, &frame), Poll::Ready(Ok(count)) if count == frame.len());
-            Poll::Ready(wrote && matches!(stream.poll_shutdown(cx), Poll::Ready(Ok(()))))
+            Poll::Ready(wrote && !matches!(stream.poll_flush(cx), Poll::Ready(Err(_))))
         });
         if sent.await {
             // A connection that is closed while the upstream sends is reset, and what it was told is lost. Apart, so that the
             // caller does not wait for it.
             spawn_local(async move {
-                let _ = timeout(LINGER, copy(&mut lease.stream, &mut sink())).await;
+                let mut answer = (&mut lease.stream).take(FAREWELL);
+                let _ = timeout(LINGER, copy(&mut answer, &mut sink())).await;
             });
         }
     }
