@@ -9,7 +9,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use scopegate::key::digest::Hasher;
 use scopegate::key::lifecycle::{self, Imprint, NewKey};
 use scopegate::key::secret::Secret;
-use scopegate::key::{GrantSpec, KeyId, KeyRecord, Timestamp};
+use scopegate::key::{GrantSpec, KeyId, KeyKind, KeyRecord, Timestamp};
 use scopegate::policy::scope::Vocabulary;
 use scopegate::store::file::Form;
 use scopegate::store::index::Index;
@@ -22,7 +22,12 @@ fn make_records() -> Result<Vec<KeyRecord>, Box<dyn Error>> {
     let make = |number| {
         let grant = GrantSpec::custom(["lists:read", "profiles:read", "profiles:write"]);
         let imprint = Imprint::of(&Secret::mint("sg")?, "sg", &hasher);
-        Ok(lifecycle::create(NewKey::new(format!("exporter {number}"), grant), KeyId::mint()?, imprint, now)?)
+        Ok(lifecycle::create(
+            NewKey::new(format!("exporter {number}"), grant),
+            KeyId::mint(KeyKind::Secret)?,
+            imprint,
+            now,
+        )?)
     };
     (0..KEYS).map(make).collect()
 }
@@ -30,7 +35,7 @@ fn make_records() -> Result<Vec<KeyRecord>, Box<dyn Error>> {
 fn write_file(path: &Path, records: &[KeyRecord]) -> Result<(), Box<dyn Error>> {
     let mut text = String::from("keys:\n");
     for record in records {
-        let digest = record.digest.to_hex();
+        let digest = record.value.digest.to_hex();
         let scopes = record.grant.to_header().replace(' ', ", ");
         writeln!(text, "  - name: {}\n    sha256: {digest}\n    scopes: [{scopes}]", record.name)?;
     }

@@ -6,7 +6,7 @@ use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_ma
 use scopegate::key::digest::Hasher;
 use scopegate::key::lifecycle::{self, Imprint, NewKey};
 use scopegate::key::secret::Secret;
-use scopegate::key::{GrantSpec, KeyId, Timestamp};
+use scopegate::key::{GrantSpec, KeyId, KeyKind, Timestamp};
 use scopegate::policy::Caller;
 use scopegate::policy::scope::Vocabulary;
 use scopegate::store::index::Index;
@@ -23,7 +23,7 @@ fn fill(count: u64, hasher: &Hasher) -> (Index, Vec<Secret>) {
         let grant = GrantSpec::custom(["lists:read", "profiles:read", "profiles:write"]);
         let new = NewKey::new(format!("exporter {number}"), grant);
         let imprint = Imprint::of(&key, "sg", hasher);
-        let made = KeyId::mint().ok().and_then(|id| lifecycle::create(new, id, imprint, NOW).ok());
+        let made = KeyId::mint(KeyKind::Secret).ok().and_then(|id| lifecycle::create(new, id, imprint, NOW).ok());
         let Some(record) = made else { break };
         index.apply(&Change { revision: Revision(number), record });
         keys.push(key);

@@ -34,7 +34,7 @@ use crate::policy::scope::Vocabulary;
 pub use cors::{Cors, Origins};
 pub use fault::Fault;
 pub use file::{Watched, said};
-pub use keys::{Accept, Keys, StoreLocation};
+pub use keys::{Accept, Keys, RotateAfter, StoreLocation};
 pub use limits::{Drain, Limits, Log, LogFormat, LogLevel, LogOutput};
 pub use listen::{Address, Listen};
 pub use policy::test::{PolicyTest, run_tests};

@@ -7,15 +7,17 @@
 //! 3. [`digest::Hasher`] makes the digest, the only form that is ever stored.
 //! 4. [`lifecycle::create`] makes the record; a store persists it, and only then do gateways learn of it.
 //! 5. The secret is shown once. Nothing has a second way to it.
-//! 6. Requests are looked up by digest. The record may be disabled and enabled again.
-//! 7. A revoke ends it for good; the record stays as its tombstone. What a key may do never changes: there is no
-//!    function for it.
+//! 6. Requests are looked up by digest. The record may be disabled and enabled again ([`lifecycle::Transition`]), and be
+//!    given a new value, the old one working until an overlap ends. A clone is a new record.
+//! 7. A revoke ends it for good, a deletion does and takes it out of sight; the record stays as its tombstone. What a key
+//!    may do never changes: there is no function for it.
 
 pub mod digest;
 pub mod lifecycle;
 pub mod mask;
 pub mod secret;
 pub mod timestamp;
+mod value;
 pub mod visible;
 
 use std::fmt;
@@ -26,20 +28,30 @@ use ipnet::IpNet;
 use self::digest::{Digest, Hasher};
 use self::secret::{MintError, Secret};
 pub use self::timestamp::{DateError, Timestamp};
+pub use self::value::KeyValue;
 
-/// The public name of a key record: `key_` and 16 base62 characters when made here, or what a key file says.
+/// The public name of a key record: `key_` and 16 base62 characters when made here, 32 hexadecimal digits for a pair, or
+/// what a key file says.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId(Box<str>);
 
 impl KeyId {
-    /// Draws a new id (95 random bits).
+    /// Draws a new id of the form that keys of a kind have: 95 random bits, or 128 for the visible id of a pair.
     ///
     /// # Errors
     /// An operating system without randomness.
-    pub fn mint() -> Result<Self, MintError> {
-        let mut random = Vec::with_capacity(16);
-        secret::append_random(&mut random, 16)?;
-        Ok(Self::from_characters(random.into_iter()))
+    pub fn mint(kind: KeyKind) -> Result<Self, MintError> {
+        match kind {
+            KeyKind::Pair => {
+                let random = secret::random_bytes::<16>()?;
+                Ok(Self(random.iter().map(|byte| format!("{byte:02x}")).collect()))
+            }
+            KeyKind::Public | KeyKind::Secret => {
+                let mut random = Vec::with_capacity(16);
+                secret::append_random(&mut random, 16)?;
+                Ok(Self::from_characters(random.into_iter()))
+            }
+        }
     }
 
     /// The id of a key that was given none: it follows from the digest, so it is the same after every load, and the
@@ -106,6 +118,8 @@ impl KeyKind {
 pub enum KeyState {
     /// It works.
     Active,
+    /// Ended for good and out of sight: what it might do is forgotten, its id, name and dates are kept.
+    Deleted,
     /// Switched off, until it is enabled again.
     Disabled,
     /// Ended for good.
@@ -114,12 +128,13 @@ pub enum KeyState {
 
 impl KeyState {
     /// Every state.
-    pub const ALL: [Self; 3] = [Self::Active, Self::Disabled, Self::Revoked];
+    pub const ALL: [Self; 4] = [Self::Active, Self::Deleted, Self::Disabled, Self::Revoked];
 
     /// The word for it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Active => "active",
+            Self::Deleted => "deleted",
             Self::Disabled => "disabled",
             Self::Revoked => "revoked",
         }
@@ -184,13 +199,13 @@ pub struct KeyRecord {
     pub name: Box<str>,
     /// Whom it belongs to.
     pub account: Option<Box<str>>,
-    /// What it may do. Never changes.
+    /// What it may do. Never changes, but for a deletion, which leaves nothing of it.
     pub grant: GrantSpec,
     /// Whether it works, apart from its dates.
     pub state: KeyState,
     /// When it was made.
     pub created: Timestamp,
-    /// When its state last changed.
+    /// When its state or its value last changed.
     pub changed: Timestamp,
     /// It does not work before this moment.
     pub not_before: Option<Timestamp>,
@@ -202,17 +217,25 @@ pub struct KeyRecord {
     pub allow_from: Vec<IpNet>,
     /// What an operator wants to remember.
     pub note: Option<Box<str>>,
-    /// The prefix it was minted under; empty for a key that came from elsewhere.
-    pub prefix: Box<str>,
-    /// Its last four characters; empty where they would tell too much of it.
-    pub last_four: Box<str>,
-    /// The digest of the key.
-    pub digest: Digest,
+    /// The value that it has now.
+    pub value: KeyValue,
+    /// The values that it had before, the latest first: all of them, since each is refused by name for ever.
+    pub former: Vec<KeyValue>,
     /// When it was last used, as far as is recorded.
     pub last_used: Option<Timestamp>,
 }
 
 impl KeyRecord {
+    /// Every value that it ever had, the one that it has now first.
+    pub fn values(&self) -> impl Iterator<Item = &KeyValue> {
+        std::iter::once(&self.value).chain(&self.former)
+    }
+
+    /// When one of its values ends: with the key, or before it.
+    pub fn end_of(&self, value: &KeyValue) -> Option<Timestamp> {
+        [self.expires, value.until].into_iter().flatten().min()
+    }
+
     /// Whether its end has come.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires.is_some_and(|end| end <= now)

@@ -14,7 +14,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::key::lifecycle::{Transition, TransitionError};
+use crate::key::lifecycle::{Fresh, Transition, TransitionError};
 use crate::key::{KeyId, KeyRecord, Timestamp};
 
 pub use warning::StoreWarning;
@@ -94,24 +94,32 @@ pub trait KeyStore: Send {
     /// The store is away, broken, or another one stands in its place.
     fn refresh(&mut self) -> Result<bool, StoreError>;
 
-    /// Tells every record that changed after `since`, each once and as one moment saw them all.
+    /// Tells every record that changed after `since`, each once and as one moment saw them all, and with every value that it
+    /// ever had: what is not told of an old value, no index can end.
     ///
     /// # Errors
     /// The store is away or broken, or has not come as far as `since`: [`StoreError::Backwards`]. What was told until
     /// then is true all the same.
     fn load(&mut self, since: Revision, tell: &mut dyn FnMut(Change)) -> Result<Loaded, StoreError>;
 
-    /// Adds records, all or none. They are on disk when this returns.
+    /// Adds records of keys that had no other value yet, all or none. They are on disk when this returns.
     ///
     /// # Errors
-    /// An id or a key that is there already; a store that cannot be written.
+    /// An id that is there already, or a value that a key has or ever had; a store that cannot be written.
     fn create(&mut self, records: &[KeyRecord], stamp: Stamp<'_>) -> Result<Revision, StoreError>;
 
     /// Takes a key through a transition. It is on disk when this returns.
     ///
     /// # Errors
     /// No such key; a transition that cannot be; a store that cannot be written.
-    fn change(&mut self, id: &KeyId, transition: Transition, stamp: Stamp<'_>) -> Result<Outcome, StoreError>;
+    fn change(&mut self, id: &KeyId, transition: &Transition, stamp: Stamp<'_>) -> Result<Outcome, StoreError>;
+
+    /// Adds a key that may do what another may, by [`lifecycle::clone_key`](crate::key::lifecycle::clone_key): nothing
+    /// happens to the other between the look at it and this. The clone is on disk when this returns.
+    ///
+    /// # Errors
+    /// No such key; one that cannot be cloned; an id or a value that is there already; a store that cannot be written.
+    fn clone_key(&mut self, of: &KeyId, fresh: Fresh, stamp: Stamp<'_>) -> Result<Outcome, StoreError>;
 
     /// The record of a key.
     ///

@@ -10,7 +10,7 @@ use crate::config::{self, Address, Environment, Source};
 use crate::key::digest::Hasher;
 use crate::key::lifecycle::{self, Imprint, NewKey};
 use crate::key::secret::Secret;
-use crate::key::{GrantSpec, KeyId, Timestamp};
+use crate::key::{GrantSpec, KeyId, KeyKind, Timestamp};
 use crate::policy::Vocabulary;
 use crate::server::{App, StartError, log};
 use crate::store::{self, Location, OpenMode, Stamp};
@@ -85,7 +85,7 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn make() -> Result<Self, Failure> {
-        let id = KeyId::mint().map_err(Failure::failed)?;
+        let id = KeyId::mint(KeyKind::Secret).map_err(Failure::failed)?;
         let path = std::env::temp_dir().join(format!("scopegate-demo-{}", id.as_str().trim_start_matches("key_")));
         DirBuilder::new()
             .mode(0o700)
@@ -117,7 +117,7 @@ fn make_keys(path: &Path) -> Result<Keys, Failure> {
     let mut records = Vec::with_capacity(3);
     let mut make = |name: &str, grant: GrantSpec| {
         let secret = mint("sg")?;
-        let id = KeyId::mint().map_err(Failure::failed)?;
+        let id = KeyId::mint(KeyKind::Secret).map_err(Failure::failed)?;
         let imprint = Imprint::of(&secret, "sg", &hasher);
         records.push(lifecycle::create(NewKey::new(name, grant), id, imprint, now).map_err(Failure::failed)?);
         Ok(secret)

@@ -1,20 +1,28 @@
-//! `scopegate keys …`: the records in a store, from the command line. None of it ever shows a key but `create`, once.
+//! `scopegate keys …`: the records in a store, from the command line. None of it ever shows a key but what makes its value,
+//! once.
 
 pub(super) mod attributes;
 mod create;
+mod issued;
+mod replace;
+mod table;
 pub(super) mod view;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::source::{self, IN_ITS_FOLDER};
 use super::{ConfigArgs, Console, Exit, Failure};
+use crate::config::{Config, Overrides, RotateAfter};
 use crate::key::lifecycle::Transition;
 use crate::key::secret::{self, Checked};
-use crate::key::{GrantSpec, KeyId, KeyRecord, Timestamp};
+use crate::key::{GrantSpec, KeyId, KeyRecord, KeyState, Timestamp};
+use crate::policy::scope::Vocabulary;
 use crate::store::follow::INTERVAL;
 use crate::store::{self, KeyStore, Location, OpenMode, Stamp, StoreError};
 
 pub(super) use create::CreateArgs;
+use replace::RotateArgs;
 
 /// Make, list and end keys
 #[derive(Debug, Args)]
@@ -29,12 +37,25 @@ enum KeysCommand {
     Create(Box<CreateArgs>),
     List(ListArgs),
     Show(KeyArgs),
+    /// Make a key like another, with an id and a value of its own, and print it, this once
+    ///
+    /// It has the same name, grant, attributes and dates. A key that does not work cannot be cloned.
+    Clone(KeyArgs),
+    Rotate(RotateArgs),
+    /// Give a pair a new secret and print it with its id, this once
+    ///
+    /// The secret that it has ends at once, or works beside the new one for as long as --overlap says.
+    ResetSecret(RotateArgs),
     /// Switch a key off, until it is enabled again
     Disable(KeyArgs),
     /// Switch a disabled key on again
     Enable(KeyArgs),
     /// End a key for good
     Revoke(KeyArgs),
+    /// End a key for good and take it out of the list
+    ///
+    /// Its id, name and dates are kept, and its value is never good again. What it might do is forgotten.
+    Delete(KeyArgs),
 }
 
 /// Which store a command works on.
@@ -50,6 +71,9 @@ pub(super) struct StoreArgs {
 /// List every key of the store
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {
+    /// List deleted keys, too
+    #[arg(long)]
+    deleted: bool,
     #[command(flatten)]
     store: StoreArgs,
     /// Print JSON
@@ -74,9 +98,13 @@ pub(super) fn run(arguments: KeysArgs, console: &mut Console) -> Result<Exit, Fa
         KeysCommand::Create(arguments) => create::run(*arguments, console),
         KeysCommand::List(arguments) => list(&arguments, console),
         KeysCommand::Show(arguments) => show(&arguments, console),
-        KeysCommand::Disable(arguments) => change(&arguments, Transition::Disable, console),
-        KeysCommand::Enable(arguments) => change(&arguments, Transition::Enable, console),
-        KeysCommand::Revoke(arguments) => change(&arguments, Transition::Revoke, console),
+        KeysCommand::Clone(arguments) => replace::clone(&arguments, console),
+        KeysCommand::Rotate(arguments) => replace::rotate(&arguments, Transition::Rotate, console),
+        KeysCommand::ResetSecret(arguments) => replace::rotate(&arguments, Transition::ResetSecret, console),
+        KeysCommand::Disable(arguments) => change(&arguments, &Transition::Disable, console),
+        KeysCommand::Enable(arguments) => change(&arguments, &Transition::Enable, console),
+        KeysCommand::Revoke(arguments) => change(&arguments, &Transition::Revoke, console),
+        KeysCommand::Delete(arguments) => change(&arguments, &Transition::Delete, console),
     }
 }
 
@@ -85,6 +113,19 @@ impl StoreArgs {
     /// while the configuration is being mended.
     fn open(&self, console: &mut Console) -> Result<Box<dyn KeyStore>, Failure> {
         open(&self.config.store_location(self.store.as_deref())?, OpenMode::Existing, console)
+    }
+
+    /// Opens the store that is there, with the configuration that says what values look like.
+    fn open_configured(&self, console: &mut Console) -> Result<(Config, Box<dyn KeyStore>), Failure> {
+        let put = |overrides: &mut Overrides| overrides.store.clone_from(&self.store);
+        let config = self.config.load_or(IN_ITS_FOLDER, &Vocabulary::new(), put)?.config;
+        let store = open(&source::location(&config.keys), OpenMode::Existing, console)?;
+        Ok((config, store))
+    }
+
+    /// When keys ought to be given new values. Where there is no configuration to ask, as if it said nothing of it.
+    fn rotate_after(&self) -> RotateAfter {
+        self.config.load().map(|loaded| loaded.config.keys.rotate_after).unwrap_or_default()
     }
 }
 
@@ -103,15 +144,19 @@ fn let_gateways_follow() {
 }
 
 fn list(arguments: &ListArgs, console: &mut Console) -> Result<Exit, Failure> {
-    let records = arguments.store.open(console)?.list().map_err(Failure::failed)?;
-    let now = Timestamp::now();
+    let mut records = arguments.store.open(console)?.list().map_err(Failure::failed)?;
+    let all = records.len();
+    records.retain(|record| arguments.deleted || record.state != KeyState::Deleted);
+    let ages = (Timestamp::now(), arguments.store.rotate_after());
     if arguments.json {
-        let keys: Vec<_> = records.iter().map(|record| view::to_json(record, now)).collect();
+        let keys: Vec<_> = records.iter().map(|record| view::to_json_with_age(record, ages)).collect();
         console.print_json(&json!({ "keys": keys }))?;
-    } else if records.is_empty() {
+    } else if all == 0 {
         console.note("The store has no keys. `scopegate keys create` makes one.");
+    } else if records.is_empty() {
+        console.note("All keys of the store are deleted: --deleted lists them. `scopegate keys create` makes one.");
     } else {
-        console.print(view::table(&records, now, console.width()))?;
+        console.print(table::render(&records, ages, console.width()))?;
     }
     Ok(Exit::Done)
 }
@@ -121,12 +166,12 @@ fn show(arguments: &KeyArgs, console: &mut Console) -> Result<Exit, Failure> {
     let mut store = arguments.store.open(console)?;
     let found = store.find(&id).map_err(Failure::failed)?;
     let Some(record) = found else { return Err(unknown(&mut *store, &id)) };
-    print_record(&record, arguments.json, console)?;
+    print_record(&record, arguments, console)?;
     report_unknown(&record, &arguments.store, console);
     Ok(Exit::Done)
 }
 
-fn change(arguments: &KeyArgs, transition: Transition, console: &mut Console) -> Result<Exit, Failure> {
+fn change(arguments: &KeyArgs, transition: &Transition, console: &mut Console) -> Result<Exit, Failure> {
     let id = parse_id(&arguments.id)?;
     let stamp = Stamp { by: "cli", at: Timestamp::now() };
     let mut store = arguments.store.open(console)?;
@@ -170,8 +215,10 @@ pub(super) fn not_found<'k>(id: &KeyId, keys: impl Iterator<Item = (&'k str, &'k
 
 /// Reads an id. The text is not repeated where it may be a key that was given by mistake.
 pub(super) fn parse_id(text: &str) -> Result<KeyId, Failure> {
+    // A pair stands there as `ID:SECRET`.
+    let secret = text.rsplit_once(':').map_or(text, |(_, secret)| secret);
     let looks_like_a_key =
-        text.rsplit_once('_').is_some_and(|(prefix, _)| secret::check(prefix, text.as_bytes()) == Checked::Ours);
+        secret.rsplit_once('_').is_some_and(|(prefix, _)| secret::check(prefix, secret.as_bytes()) == Checked::Ours);
     if looks_like_a_key {
         return Err(Failure::usage(
             "that is a key, not the id of one; `scopegate keys list` shows the ids. Where others may have seen it, revoke it",
@@ -179,18 +226,18 @@ pub(super) fn parse_id(text: &str) -> Result<KeyId, Failure> {
     }
     KeyId::parse(text).ok_or_else(|| {
         Failure::usage(
-            "that is no key id: an id is `key_` and 16 letters and digits; `scopegate keys list` shows them all",
+            "that is no key id: an id is `key_` and 16 letters and digits, or 32 digits and letters for a pair; `scopegate keys list` shows them all",
         )
     })
 }
 
 /// Prints a record for a reader or a program.
-fn print_record(record: &KeyRecord, json: bool, console: &mut Console) -> Result<(), Failure> {
-    let now = Timestamp::now();
-    if json {
-        return console.print_json(&view::to_json(record, now));
+fn print_record(record: &KeyRecord, arguments: &KeyArgs, console: &mut Console) -> Result<(), Failure> {
+    let ages = (Timestamp::now(), arguments.store.rotate_after());
+    if arguments.json {
+        return console.print_json(&view::to_json_with_age(record, ages));
     }
-    view::lines(record, now).into_iter().try_for_each(|(name, value)| console.print(format_args!("{name:<12}{value}")))
+    view::lines(record, ages).into_iter().try_for_each(|(name, value)| console.print(format_args!("{name:<12}{value}")))
 }
 
 /// Says which scopes of a key the policy in force does not know. Where there is no policy to ask, nothing is said.

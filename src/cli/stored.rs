@@ -7,8 +7,8 @@ use comfy_table::{ContentArrangement, Table, presets};
 
 use super::{ConfigArgs, Failure, source};
 use crate::config::Loaded;
-use crate::key::KeyRecord;
 use crate::key::visible::escaped;
+use crate::key::{KeyRecord, KeyState};
 use crate::policy::Principal;
 use crate::policy::scope::Vocabulary;
 use crate::store::index::Index;
@@ -35,7 +35,7 @@ pub(super) struct StoredKey {
 }
 
 impl StoredArgs {
-    /// The configuration, and every key of its store, ordered by name and id.
+    /// The configuration, and every key of its store that is not deleted, ordered by name and id.
     pub(super) fn load(&self) -> Result<(Loaded, Vec<StoredKey>), Failure> {
         let vocabulary = Vocabulary::new();
         let loaded = self.config.load_with(&vocabulary, |overrides| {
@@ -47,7 +47,7 @@ impl StoredArgs {
     }
 }
 
-/// Every key of a store, ordered by name and id; its scopes have their ids from `vocabulary`.
+/// Every key of a store but those that are deleted, ordered by name and id; its scopes have their ids from `vocabulary`.
 pub(super) fn read(location: &Location, vocabulary: Vocabulary) -> Result<Vec<StoredKey>, Failure> {
     let mut store = store::open(location, OpenMode::Existing).map_err(Failure::failed)?;
     let index = Index::new(vocabulary);
@@ -58,10 +58,11 @@ pub(super) fn read(location: &Location, vocabulary: Vocabulary) -> Result<Vec<St
     });
     told.map_err(Failure::failed)?;
     let with_principal = |record: KeyRecord| {
-        let principal = index.look_up(&record.digest, |entry| entry.map(|entry| entry.principal.clone()))?;
+        let principal = index.look_up(&record.value.digest, |entry| entry.map(|entry| entry.principal.clone()))?;
         Some(StoredKey { record, principal })
     };
-    let mut keys: Vec<StoredKey> = records.into_iter().filter_map(with_principal).collect();
+    let there = records.into_iter().filter(|record| record.state != KeyState::Deleted);
+    let mut keys: Vec<StoredKey> = there.filter_map(with_principal).collect();
     keys.sort_by(|one, other| (&one.record.name, &one.record.id).cmp(&(&other.record.name, &other.record.id)));
     Ok(keys)
 }

@@ -41,7 +41,7 @@ impl Accept {
         let schemes = self.bearer.then_some("Bearer").into_iter().chain(self.schemes.iter().map(AsRef::as_ref));
         places.extend(schemes.map(|scheme| format!("as Authorization: {scheme} KEY")));
         places.extend(self.headers.iter().map(|name| format!("as {name}: KEY")));
-        places.extend(self.basic.then(|| "as Authorization: Basic base64(KEY:)".to_owned()));
+        places.extend(self.basic.then(|| "as Authorization: Basic base64(KEY:) or base64(ID:SECRET)".to_owned()));
         places.extend(self.query.iter().map(|name| format!("in the query as {name}=KEY")));
         places.extend(self.cookies.iter().map(|name| format!("in the cookie {name}")));
         let places = match places.split_last() {

@@ -1,13 +1,15 @@
 //! Keys: where their records are, what they look like, where they may be presented.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::read::{Field, Reader};
 use super::section::{fix, value};
 use super::text::quoted;
-use super::unit::Complaint;
+use super::unit::{Complaint, or_none, positive_duration};
 use crate::key::mask::Mask;
 use crate::key::secret::{Secret, is_prefix};
+use crate::key::{KeyKind, KeyRecord, KeyState, Timestamp};
 
 /// The `keys` section.
 #[derive(Debug)]
@@ -20,6 +22,18 @@ pub struct Keys {
     pub pepper: Option<Secret>,
     /// Where a key may be presented.
     pub accept: Accept,
+    /// When keys ought to be given new values.
+    pub rotate_after: RotateAfter,
+}
+
+/// How old the value of a key may grow, for each kind of key, before it is said that another ought to take its place.
+/// `None`: it is never said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RotateAfter {
+    /// Of pairs.
+    pub pair: Option<Duration>,
+    /// Of secret keys.
+    pub secret: Option<Duration>,
 }
 
 /// Where the key records are.
@@ -40,7 +54,7 @@ pub struct Accept {
     pub schemes: Vec<Box<str>>,
     /// Header fields whose whole value is the key, as written; compared without regard to case.
     pub headers: Vec<Box<str>>,
-    /// `Authorization: Basic base64(KEY:)`.
+    /// `Authorization: Basic base64(KEY:)`, or `base64(ID:SECRET)` of a pair.
     pub basic: bool,
     /// Names of query parameters.
     pub query: Vec<Box<str>>,
@@ -61,6 +75,7 @@ impl Keys {
             prefix: "sg".into(),
             pepper: None,
             accept: Accept::usual(),
+            rotate_after: RotateAfter::default(),
         }
     }
 
@@ -87,17 +102,44 @@ impl Keys {
             keys.accept = Accept::read(reader, &field);
         }
         if let Some(field) = fields.find("rotate_after") {
-            rotate_after(reader, &field);
+            keys.rotate_after = RotateAfter::read(reader, &field);
         }
         keys
     }
 }
 
-/// Nothing reports the age of keys yet; what the reference shows as default is accepted.
-fn rotate_after(reader: &mut Reader<'_>, field: &Field<'_>) {
-    let Some(fields) = reader.fields(field, &["secret", "pair"]) else { return };
-    fix(reader, &fields, "secret", "none");
-    fix(reader, &fields, "pair", "90d");
+impl Default for RotateAfter {
+    fn default() -> Self {
+        Self { pair: Some(Duration::from_secs(90 * 86_400)), secret: None }
+    }
+}
+
+impl RotateAfter {
+    /// Since when a key ought to have been given a new value; `None` where it need not be yet, or does not work.
+    pub fn due_since(self, record: &KeyRecord, now: Timestamp) -> Option<Timestamp> {
+        let most = match record.kind {
+            KeyKind::Pair => self.pair,
+            // Everybody may know it, so that no age makes it worse.
+            KeyKind::Public => None,
+            KeyKind::Secret => self.secret,
+        };
+        let works = record.state == KeyState::Active && !record.is_expired(now);
+        most.filter(|_| works).map(|most| record.value.created.after(most)).filter(|since| *since <= now)
+    }
+
+    /// Whether a key ought to be given a new value.
+    pub fn is_due(self, record: &KeyRecord, now: Timestamp) -> bool {
+        self.due_since(record, now).is_some()
+    }
+
+    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Self {
+        let usual = Self::default();
+        let Some(fields) = reader.fields(field, &["secret", "pair"]) else { return usual };
+        Self {
+            pair: value(reader, &fields, ("pair", usual.pair), or_none(positive_duration)),
+            secret: value(reader, &fields, ("secret", usual.secret), or_none(positive_duration)),
+        }
+    }
 }
 
 /// `sqlite:PATH` or `file:PATH`, a relative path being in `folder`.

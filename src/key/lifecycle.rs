@@ -1,15 +1,20 @@
-//! What may happen to a key, as functions from record to record.
+//! How a key comes to be, and what may happen to it: functions from record to record.
 //!
-//! INVARIANT: of a record that exists, these change `state` and `changed` and nothing else. So no sequence of them
-//! widens a grant or lengthens a life; and none leads out of [`KeyState::Revoked`].
+//! INVARIANT: a grant, an account, attributes, networks and the dates between which a key works never change, save that a
+//! deletion forgets all but the dates; a value's end only ever comes nearer. So no sequence of changes widens a grant or
+//! lengthens a life; none leads out of [`KeyState::Revoked`] but to [`KeyState::Deleted`], and none out of that.
+
+mod transition;
 
 use ipnet::IpNet;
 
 use super::digest::{Digest, Hasher};
 use super::secret::{self, Secret};
 use super::visible::{escaped, is_invisible};
-use super::{GrantSpec, KeyId, KeyKind, KeyRecord, KeyState, Timestamp};
+use super::{GrantSpec, KeyId, KeyKind, KeyRecord, KeyState, KeyValue, Timestamp};
 use crate::policy::scope::is_scope_name;
+
+pub use self::transition::{Fresh, LONGEST_OVERLAP, Replacement, Transition, TransitionError, clone_key};
 
 /// The longest name and attribute value, in characters.
 const LONGEST_NAME: usize = 128;
@@ -59,7 +64,7 @@ impl NewKey {
 }
 
 /// What a store keeps in place of a key.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Imprint {
     /// The digest of the key.
     pub digest: Digest,
@@ -116,9 +121,8 @@ pub fn adopt(new: NewKey, id: KeyId, imprint: Imprint, created: Timestamp) -> Ke
         attributes: new.attributes,
         allow_from: new.allow_from,
         note: new.note,
-        prefix: imprint.prefix,
-        last_four: imprint.last_four,
-        digest: imprint.digest,
+        value: KeyValue::new(imprint, created),
+        former: Vec::new(),
         last_used: None,
     }
 }
@@ -128,7 +132,7 @@ pub fn adopt(new: NewKey, id: KeyId, imprint: Imprint, created: Timestamp) -> Ke
 /// # Errors
 /// As [`create`], but for [`NewKeyError::Expired`].
 pub fn check(new: &NewKey) -> Result<(), NewKeyError> {
-    if new.kind != KeyKind::Secret {
+    if new.kind == KeyKind::Public {
         return Err(NewKeyError::Kind(new.kind));
     }
     if new.name.trim().is_empty() || !is_line(&new.name, LONGEST_NAME) {
@@ -157,94 +161,6 @@ pub fn check(new: &NewKey) -> Result<(), NewKeyError> {
     }
 }
 
-/// What may happen to a key that exists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transition {
-    /// Switch it off for a while.
-    Disable,
-    /// Switch it on again.
-    Enable,
-    /// End it for good.
-    Revoke,
-}
-
-impl Transition {
-    /// Every transition.
-    #[cfg(test)]
-    pub(crate) const ALL: [Self; 3] = [Self::Disable, Self::Enable, Self::Revoke];
-
-    /// The word for it, as on the command line and in the audit.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Disable => "disable",
-            Self::Enable => "enable",
-            Self::Revoke => "revoke",
-        }
-    }
-
-    /// The record after it. A transition to the state that the key is in already changes nothing, not even `changed`.
-    ///
-    /// # Errors
-    /// Anything but a revoke of a key that is revoked.
-    pub fn apply(self, record: KeyRecord, now: Timestamp) -> Result<KeyRecord, TransitionError> {
-        match self {
-            Self::Disable => disable(record, now),
-            Self::Enable => enable(record, now),
-            Self::Revoke => Ok(revoke(record, now)),
-        }
-    }
-}
-
-/// Switches a key off until it is enabled.
-///
-/// # Errors
-/// The key is revoked.
-pub fn disable(record: KeyRecord, now: Timestamp) -> Result<KeyRecord, TransitionError> {
-    refuse_revoked(&record, Transition::Disable)?;
-    Ok(enter(record, KeyState::Disabled, now))
-}
-
-/// Switches a disabled key on again. Its dates stay: one that expired meanwhile stays expired.
-///
-/// # Errors
-/// The key is revoked.
-pub fn enable(record: KeyRecord, now: Timestamp) -> Result<KeyRecord, TransitionError> {
-    refuse_revoked(&record, Transition::Enable)?;
-    Ok(enter(record, KeyState::Active, now))
-}
-
-/// Ends a key for good.
-pub fn revoke(record: KeyRecord, now: Timestamp) -> KeyRecord {
-    enter(record, KeyState::Revoked, now)
-}
-
-fn refuse_revoked(record: &KeyRecord, wanted: Transition) -> Result<(), TransitionError> {
-    if record.state == KeyState::Revoked {
-        return Err(TransitionError { id: record.id.clone(), since: record.changed, wanted });
-    }
-    Ok(())
-}
-
-fn enter(mut record: KeyRecord, state: KeyState, now: Timestamp) -> KeyRecord {
-    if record.state != state {
-        record.state = state;
-        record.changed = now;
-    }
-    record
-}
-
-/// A transition that cannot be: out of the revoked state.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("key {id} cannot be {}d: it was revoked at {since}, and a revoke is final; create another key", wanted.as_str())]
-pub struct TransitionError {
-    /// The key.
-    pub id: KeyId,
-    /// When it was revoked.
-    pub since: Timestamp,
-    /// What was asked for.
-    pub wanted: Transition,
-}
-
 /// Why a key cannot be made as asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "each message says what its variant means")]
@@ -257,7 +173,7 @@ pub enum NewKeyError {
     Attribute(Box<str>),
     #[error("the key would have expired at {0}, which is past: choose a later date")]
     Expired(Timestamp),
-    #[error("keys of kind {0} cannot be made in this version: leave --kind out to make a secret key")]
+    #[error("keys of kind {0} cannot be made in this version: make one of kind secret or pair")]
     Kind(KeyKind),
     #[error(
         "the name \"{}\" cannot be: use 1 to {LONGEST_NAME} characters, not all blank, without control or invisible ones",

@@ -133,6 +133,13 @@ fn checksum(body: &[u8]) -> [u8; CHECKSUM] {
     digits
 }
 
+/// Bytes of the operating system's generator.
+pub(super) fn random_bytes<const N: usize>() -> Result<[u8; N], MintError> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| MintError::Randomness(error.to_string()))?;
+    Ok(bytes)
+}
+
 /// Appends `count` base62 characters, each drawn uniformly: of 64 values of 6 random bits, the last two are thrown away.
 pub(super) fn append_random(out: &mut Vec<u8>, count: usize) -> Result<(), MintError> {
     let mut pool = Zeroizing::new([0_u8; 64]);

@@ -2,11 +2,22 @@ use super::*;
 
 #[test]
 fn an_id_is_key_and_sixteen_characters() {
-    let id = KeyId::mint().unwrap();
+    let id = KeyId::mint(KeyKind::Secret).unwrap();
     let random = id.as_str().strip_prefix("key_").unwrap();
     assert_eq!(random.len(), 16);
     assert!(random.bytes().all(|byte| byte.is_ascii_alphanumeric()));
-    assert_ne!(id, KeyId::mint().unwrap());
+    assert_ne!(id, KeyId::mint(KeyKind::Secret).unwrap());
+    assert_eq!(KeyId::parse(id.as_str()), Some(id));
+}
+
+#[test]
+fn the_visible_id_of_a_pair_is_32_hexadecimal_digits() {
+    let id = KeyId::mint(KeyKind::Pair).unwrap();
+    assert!(
+        id.as_str().len() == 32 && id.as_str().bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')),
+        "{id}"
+    );
+    assert_ne!(id, KeyId::mint(KeyKind::Pair).unwrap());
     assert_eq!(KeyId::parse(id.as_str()), Some(id));
 }
 

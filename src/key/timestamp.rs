@@ -1,12 +1,12 @@
 //! Moments in time, and the one place of the program that reads the wall clock.
 
 use std::fmt;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::civil::Date;
 use jiff::fmt::rfc2822::DateTimePrinter;
 use jiff::tz::TimeZone;
-use jiff::{Span, Zoned};
+use jiff::{Span, SpanRelativeTo, Zoned};
 
 /// A moment, in milliseconds since 1970-01-01T00:00:00Z, leap seconds not counted.
 ///
@@ -24,7 +24,7 @@ impl Timestamp {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the wall clock")]
     pub fn now() -> Self {
         let clock = SystemTime::now();
-        let millis = |span: std::time::Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+        let millis = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
         Self(match clock.duration_since(UNIX_EPOCH) {
             Ok(since) => millis(since),
             Err(before) => -millis(before.duration()),
@@ -43,7 +43,7 @@ impl Timestamp {
 
     /// The moment that much later; the last there is where it would be later still.
     #[must_use]
-    pub fn after(self, span: std::time::Duration) -> Self {
+    pub fn after(self, span: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)))
     }
 
@@ -112,6 +112,25 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// Reads a length of time (`30m`, `24h`, `7d`; a day has 24 hours). Nothing at all is `0`.
+///
+/// # Errors
+/// Text that is none, and what goes backwards.
+pub fn parse_span(text: &str) -> Result<Duration, SpanError> {
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    let wrong = || SpanError(text.into());
+    let span: Span = text.parse().map_err(|_| wrong())?;
+    let length = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
+    Duration::try_from(length).map_err(|_| wrong())
+}
+
+/// Text that is no length of time.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no length of time: write one as in 30m, 24h or 7d")]
+pub struct SpanError(Box<str>);
+
 /// Text that is no date.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no date: write a day (2027-01-31), a time (2027-01-31T12:00:00Z) or a span from now (90d, 12h)")]
@@ -143,6 +162,19 @@ mod tests {
         let spans = [("90d", "2027-05-01T12:00:00Z"), ("12h", "2027-02-01T00:00:00Z"), ("1mo", "2027-02-28T12:00:00Z")];
         for (span, expected) in spans {
             assert_eq!(Timestamp::parse(span, now).unwrap().to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn a_length_of_time_is_read() {
+        let hours = |count: u64| Duration::from_secs(count * 3600);
+        let spans = [("0", hours(0)), ("0s", hours(0)), ("24h", hours(24)), ("7d", hours(168)), ("1d 2h", hours(26))];
+        for (text, expected) in spans {
+            assert_eq!(parse_span(text).unwrap(), expected, "{text}");
+        }
+        for text in ["", "5", "soon", "-1h", "1h ago", "1mo", "1y", "99999999999999999d"] {
+            let error = parse_span(text).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("`{text}` is no length of time: ")), "{error}");
         }
     }
 

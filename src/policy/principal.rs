@@ -73,10 +73,14 @@ impl<'k> Caller<'k> {
 /// Why a credential is no usable key. Callers see one answer for all of these; logs may tell them apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Invalid {
+    /// The key is ended for good, and what it might do forgotten.
+    Deleted,
     /// The key is switched off for now.
     Disabled,
     /// It cannot be a key: wrong form, or a wrong checksum behind our prefix.
     Malformed,
+    /// The secret of a pair without its id, or an id with what is no secret of its.
+    Mismatched,
     /// The key's time has not begun.
     NotYetValid,
     /// The key is switched off for good.

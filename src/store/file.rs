@@ -17,7 +17,7 @@ pub use self::read::{FileFault, Form};
 use super::warning::{self, Owner};
 use super::{Change, Extent, KeyStore, Loaded, Outcome, Revision, Stamp, StoreError, StoreWarning};
 use crate::key::digest::{Digest, Hasher};
-use crate::key::lifecycle::Transition;
+use crate::key::lifecycle::{Fresh, Transition};
 use crate::key::{KeyId, KeyRecord, Timestamp};
 use crate::yaml;
 
@@ -156,7 +156,11 @@ impl KeyStore for KeyFile {
         self.refuse()
     }
 
-    fn change(&mut self, _: &KeyId, _: Transition, _: Stamp<'_>) -> Result<Outcome, StoreError> {
+    fn change(&mut self, _: &KeyId, _: &Transition, _: Stamp<'_>) -> Result<Outcome, StoreError> {
+        self.refuse()
+    }
+
+    fn clone_key(&mut self, _: &KeyId, _: Fresh, _: Stamp<'_>) -> Result<Outcome, StoreError> {
         self.refuse()
     }
 

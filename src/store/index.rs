@@ -1,7 +1,9 @@
 //! The index that the request path reads: digest to key, all of it in memory, readers without a lock.
 //!
 //! INVARIANT: an entry only moves forward by revision. A load that read a key before it was revoked and comes to tell
-//! of it afterwards changes nothing, because the entry of a revoked key stays, as its own tombstone.
+//! of it afterwards changes nothing, because the entry of a revoked key stays, as its own tombstone. A record has an entry
+//! for every value that it ever had, and a change of it replaces them all: the entry of a value that was rotated out stays,
+//! with its end, and a revoke reaches it as it reaches the others.
 
 mod entry;
 
@@ -53,18 +55,24 @@ impl Index {
         look(self.entries.pin().get(digest))
     }
 
-    /// Takes a change in, unless a later one of the same key, or of all, is in force.
+    /// Takes a change in, for every value of its record, unless a later one of the same key, or of all, is in force.
     pub fn apply(&self, change: &Change) {
         let mut writer = self.lock();
         if change.revision < writer.floor {
             return;
         }
         let entries = self.entries.pin();
-        let digest = change.record.digest;
-        if entries.get(&digest).is_none_or(|known| known.revision < change.revision) {
-            let entry = Entry::new(change, &self.vocabulary, |line| writer.share(line));
-            entries.insert(digest, entry);
-            // After the entry: whoever sees the count sees the entry.
+        let mut is_news = false;
+        // The value that a key has now comes first: at no moment does a reader find a rotated key without one that works.
+        for value in change.record.values() {
+            if entries.get(&value.digest).is_none_or(|known| known.revision < change.revision) {
+                let entry = Entry::new(change, value, (&self.vocabulary, |line: &[u8]| writer.share(line)));
+                entries.insert(value.digest, entry);
+                is_news = true;
+            }
+        }
+        if is_news {
+            // After the entries: whoever sees the count sees them.
             self.changes.fetch_add(1, Ordering::Release);
         }
     }
@@ -83,7 +91,7 @@ impl Index {
         self.changes.fetch_add(1, Ordering::Release);
     }
 
-    /// How many keys it has, those that do not work included.
+    /// How many values of keys it has, those that do not work included.
     pub fn len(&self) -> usize {
         self.entries.len()
     }

@@ -7,6 +7,7 @@
 mod file;
 mod row;
 mod schema;
+mod values;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,7 +17,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, Trans
 use self::file::Identity;
 use super::warning::{self, Owner};
 use super::{Change, Extent, KeyStore, Loaded, OpenMode, Outcome, Revision, Stamp, StoreError, StoreWarning};
-use crate::key::lifecycle::Transition;
+use crate::key::lifecycle::{self, Fresh, Transition};
 use crate::key::{KeyId, KeyRecord};
 
 /// How long a call waits for another process that is writing, unless told otherwise.
@@ -108,6 +109,8 @@ impl KeyStore for Sqlite {
         let path = &self.path;
         let fault = |error| fault(path, "read", &error);
         let moment = self.connection.transaction().map_err(fault)?;
+        // A newer program may have brought the store up to date since it was opened.
+        schema::refuse_newer(&moment, path)?;
         let revision = latest(&moment).map_err(fault)?;
         if revision < since {
             return Err(StoreError::Backwards { path: path.clone(), ours: since, found: revision });
@@ -116,9 +119,16 @@ impl KeyStore for Sqlite {
             let sql = if since == Revision::START { row::SELECT_ALL } else { row::SELECT_SINCE };
             let mut query = moment.prepare_cached(sql).map_err(fault)?;
             let since = (since != Revision::START).then_some(since.0.cast_signed());
+            let bad = |what: row::BadRow| what.at(path);
+            let mut former = since.is_none().then(|| values::Former::of_all(&moment)).transpose().map_err(bad)?;
             let mut rows = query.query(rusqlite::params_from_iter(since)).map_err(fault)?;
             while let Some(row) = rows.next().map_err(fault)? {
-                tell(row::change(row).map_err(|what| what.at(path))?);
+                let mut change = row::change(row).map_err(bad)?;
+                match &mut former {
+                    Some(former) => former.give(&mut change.record),
+                    None => change.record.former = values::of_one(&moment, &change.record.id).map_err(bad)?,
+                }
+                tell(change);
             }
         }
         Ok(Loaded { revision, extent: Extent::Changes })
@@ -129,18 +139,15 @@ impl KeyStore for Sqlite {
         let fault = |error| fault(&path, "write to", &error);
         let transaction = self.write()?;
         for record in records {
-            let revision = log(&transaction, "create", &record.id, stamp).map_err(fault)?;
-            row::insert(&transaction, revision, record).map_err(|error| match row::duplicate(&error) {
-                Some(what) => StoreError::Duplicate { name: format!("{:?} ({})", record.name, record.id), what },
-                None => fault(error),
-            })?;
+            let revision = log(&transaction, ("create", None), &record.id, stamp).map_err(fault)?;
+            row::insert(&transaction, revision, record).map_err(|error| refusal(record, error, fault))?;
         }
         let revision = latest(&transaction).map_err(fault)?;
         transaction.commit().map_err(fault)?;
         Ok(revision)
     }
 
-    fn change(&mut self, id: &KeyId, transition: Transition, stamp: Stamp<'_>) -> Result<Outcome, StoreError> {
+    fn change(&mut self, id: &KeyId, transition: &Transition, stamp: Stamp<'_>) -> Result<Outcome, StoreError> {
         let path = self.path.clone();
         let fault = |error| fault(&path, "write to", &error);
         let transaction = self.write()?;
@@ -149,26 +156,44 @@ impl KeyStore for Sqlite {
         if record == before {
             return Ok(Outcome { record, revision: None });
         }
-        let revision = log(&transaction, transition.as_str(), id, stamp).map_err(fault)?;
-        let set = "UPDATE keys SET revision = ?2, state = ?3, changed = ?4 WHERE id = ?1";
-        let state = record.state.as_str();
-        let values = params![id.as_str(), revision.0.cast_signed(), state, record.changed.as_millis()];
-        transaction.execute(set, values).map_err(fault)?;
+        let revision = log(&transaction, (transition.as_str(), None), id, stamp).map_err(fault)?;
+        let written = values::retire(&transaction, &before, &record);
+        let written = written.and_then(|()| row::update(&transaction, revision, &record));
+        written.map_err(|error| refusal(&record, error, fault))?;
+        transaction.commit().map_err(fault)?;
+        Ok(Outcome { record, revision: Some(revision) })
+    }
+
+    fn clone_key(&mut self, of: &KeyId, fresh: Fresh, stamp: Stamp<'_>) -> Result<Outcome, StoreError> {
+        let path = self.path.clone();
+        let fault = |error| fault(&path, "write to", &error);
+        let transaction = self.write()?;
+        let original = one(&transaction, of, &path)?.ok_or_else(|| StoreError::Unknown(of.clone()))?;
+        let record = lifecycle::clone_key(&original, fresh, stamp.at)?;
+        let revision = log(&transaction, ("clone", Some(of.as_str())), &record.id, stamp).map_err(fault)?;
+        row::insert(&transaction, revision, &record).map_err(|error| refusal(&record, error, fault))?;
         transaction.commit().map_err(fault)?;
         Ok(Outcome { record, revision: Some(revision) })
     }
 
     fn find(&mut self, id: &KeyId) -> Result<Option<KeyRecord>, StoreError> {
-        one(&self.connection, id, &self.path)
+        let moment = self.connection.unchecked_transaction().map_err(self.fault("read"))?;
+        one(&moment, id, &self.path)
     }
 
     fn list(&mut self) -> Result<Vec<KeyRecord>, StoreError> {
         let fault = self.fault("read");
-        let mut query = self.connection.prepare_cached(row::SELECT_LIST).map_err(&fault)?;
+        // One moment for the keys and their former values.
+        let moment = self.connection.unchecked_transaction().map_err(&fault)?;
+        let mut query = moment.prepare_cached(row::SELECT_LIST).map_err(&fault)?;
+        let bad = |what: row::BadRow| what.at(&self.path);
+        let mut former = values::Former::of_all(&moment).map_err(bad)?;
         let mut rows = query.query(()).map_err(&fault)?;
         let mut records = Vec::new();
         while let Some(row) = rows.next().map_err(&fault)? {
-            records.push(row::change(row).map_err(|what| what.at(&self.path))?.record);
+            let mut record = row::change(row).map_err(bad)?.record;
+            former.give(&mut record);
+            records.push(record);
         }
         Ok(records)
     }
@@ -198,10 +223,15 @@ fn latest(connection: &Connection) -> rusqlite::Result<Revision> {
     query.query_row((), |row| row.get(0)).map(|revision: i64| Revision(revision.cast_unsigned()))
 }
 
-/// Writes a change down and takes its revision.
-fn log(transaction: &Transaction<'_>, action: &str, id: &KeyId, stamp: Stamp<'_>) -> rusqlite::Result<Revision> {
-    let sql = "INSERT INTO changes (at, author, action, key) VALUES (?1, ?2, ?3, ?4)";
-    let values = params![stamp.at.as_millis(), stamp.by, action, id.as_str()];
+/// Writes a change down, with a detail where it has one, and takes its revision.
+fn log(
+    transaction: &Transaction<'_>,
+    (action, detail): (&str, Option<&str>),
+    id: &KeyId,
+    stamp: Stamp<'_>,
+) -> rusqlite::Result<Revision> {
+    let sql = "INSERT INTO changes (at, author, action, key, detail) VALUES (?1, ?2, ?3, ?4, ?5)";
+    let values = params![stamp.at.as_millis(), stamp.by, action, id.as_str(), detail];
     transaction.prepare_cached(sql)?.execute(values)?;
     Ok(Revision(transaction.last_insert_rowid().cast_unsigned()))
 }
@@ -209,8 +239,24 @@ fn log(transaction: &Transaction<'_>, action: &str, id: &KeyId, stamp: Stamp<'_>
 fn one(connection: &Connection, id: &KeyId, path: &Path) -> Result<Option<KeyRecord>, StoreError> {
     let fault = |error| fault(path, "read", &error);
     let mut query = connection.prepare_cached(row::SELECT_ONE).map_err(fault)?;
+    let bad = |what: row::BadRow| what.at(path);
     let found = query.query_row([id.as_str()], |row| Ok(row::change(row))).optional().map_err(fault)?;
-    found.map(|change| change.map(|change| change.record).map_err(|what| what.at(path))).transpose()
+    let Some(change) = found else { return Ok(None) };
+    let mut record = change.map_err(bad)?.record;
+    record.former = values::of_one(connection, id).map_err(bad)?;
+    Ok(Some(record))
+}
+
+/// What it means that a record could not be written.
+fn refusal(
+    record: &KeyRecord,
+    error: rusqlite::Error,
+    otherwise: impl FnOnce(rusqlite::Error) -> StoreError,
+) -> StoreError {
+    match row::duplicate(&error) {
+        Some(what) => StoreError::Duplicate { name: format!("{:?} ({})", record.name, record.id), what },
+        None => otherwise(error),
+    }
 }
 
 /// What an error of SQLite means for the store at `path`.

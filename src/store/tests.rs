@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::key::digest::Hasher;
-use crate::key::lifecycle::{self, Imprint, NewKey};
+use crate::key::lifecycle::{self, Imprint, NewKey, Replacement};
 use crate::key::secret::Secret;
-use crate::key::{GrantSpec, KeyState};
+use crate::key::{GrantSpec, KeyKind, KeyState, KeyValue};
 
 /// A store of its own for each test.
 pub(super) trait Fixture {
@@ -33,16 +33,21 @@ macro_rules! suite {
 }
 
 suite! { sqlite: crate::store::sqlite::tests::Place::new();
+    a_clone_is_made_of_what_the_store_holds_now,
     a_created_key_is_there_with_all_its_fields,
+    a_deleted_key_stays_known,
     a_duplicate_undoes_the_whole_batch,
     a_load_tells_what_changed_since_and_nothing_else,
     a_refresh_tells_whether_others_changed_anything,
     a_revoke_is_final_for_every_connection,
+    a_rotated_key_is_told_with_every_value_that_it_had,
     a_store_that_has_not_come_so_far_says_so,
     a_transition_to_the_same_state_takes_no_revision,
     an_unknown_key_is_named,
     any_sequence_of_changes_reads_back_as_it_was_made,
+    every_value_that_a_key_ever_had_is_taken,
     keys_are_listed_in_the_order_they_were_made,
+    two_rotations_at_once_follow_each_other,
     two_writers_lose_nothing,
 }
 
@@ -59,9 +64,20 @@ pub(super) fn record(name: &str) -> KeyRecord {
 }
 
 fn record_of(new: NewKey) -> KeyRecord {
-    let key = Secret::mint("sg").unwrap();
-    let imprint = Imprint::of(&key, "sg", &Hasher::new(None));
-    lifecycle::create(new, KeyId::mint().unwrap(), imprint, STAMP.at).unwrap()
+    lifecycle::create(new, KeyId::mint(KeyKind::Secret).unwrap(), imprint(), STAMP.at).unwrap()
+}
+
+fn imprint() -> Imprint {
+    Imprint::of(&Secret::mint("sg").unwrap(), "sg", &Hasher::new(None))
+}
+
+/// A rotation to a new value, with an overlap of so many seconds.
+pub(super) fn rotation(overlap: u64) -> Transition {
+    Transition::Rotate(Replacement { imprint: imprint(), overlap: Duration::from_secs(overlap) })
+}
+
+fn fresh() -> Fresh {
+    Fresh { id: KeyId::mint(KeyKind::Secret).unwrap(), imprint: imprint() }
 }
 
 fn load(store: &mut dyn KeyStore, since: Revision) -> (Loaded, Vec<Change>) {
@@ -120,7 +136,7 @@ fn a_load_tells_what_changed_since_and_nothing_else(fixture: &dyn Fixture) {
     let [one, two] = [record("one"), record("two")];
     let before = store.create(&[one.clone(), two], STAMP).unwrap();
     assert_eq!(load(store.as_mut(), before).1, []);
-    let outcome = store.change(&one.id, Transition::Disable, STAMP).unwrap();
+    let outcome = store.change(&one.id, &Transition::Disable, STAMP).unwrap();
     let (loaded, told) = load(store.as_mut(), before);
     assert_eq!(Some(loaded.revision), outcome.revision);
     assert_eq!(told, [Change { revision: loaded.revision, record: outcome.record }]);
@@ -136,12 +152,12 @@ fn a_duplicate_undoes_the_whole_batch(fixture: &dyn Fixture) {
     let mut store = fixture.open();
     let [known, fresh] = [record("known"), record("fresh")];
     store.create(std::slice::from_ref(&known), STAMP).unwrap();
-    let same_key = KeyRecord { digest: known.digest, ..record("same key") };
+    let same_key = KeyRecord { value: known.value.clone(), ..record("same key") };
     let same_id = KeyRecord { id: known.id.clone(), ..record("same id") };
     for (clash, said) in [(same_key, "a record has the same key"), (same_id, "its id is taken")] {
         let error = store.create(&[fresh.clone(), clash], STAMP).unwrap_err().to_string();
         assert!(error.contains(said), "{error}");
-        assert!(!error.contains(&known.digest.to_hex()), "{error}");
+        assert!(!error.contains(&known.value.digest.to_hex()), "{error}");
     }
     assert_eq!(store.list().unwrap(), [known]);
 }
@@ -149,12 +165,113 @@ fn a_duplicate_undoes_the_whole_batch(fixture: &dyn Fixture) {
 fn a_revoke_is_final_for_every_connection(fixture: &dyn Fixture) {
     let key = record("key");
     fixture.put(std::slice::from_ref(&key));
-    let revoked = fixture.open().change(&key.id, Transition::Revoke, STAMP).unwrap().record;
+    let revoked = fixture.open().change(&key.id, &Transition::Revoke, STAMP).unwrap().record;
     let mut other = fixture.open();
-    let error = other.change(&key.id, Transition::Enable, STAMP).unwrap_err();
+    let error = other.change(&key.id, &Transition::Enable, STAMP).unwrap_err();
     assert!(matches!(error, StoreError::Transition(_)), "{error}");
     assert_eq!(other.find(&key.id).unwrap().unwrap(), revoked);
     assert_eq!(revoked.state, KeyState::Revoked);
+}
+
+fn a_rotated_key_is_told_with_every_value_that_it_had(fixture: &dyn Fixture) {
+    let key = record("key");
+    fixture.put(std::slice::from_ref(&key));
+    let mut store = fixture.open();
+    let before = load(store.as_mut(), Revision::START).0.revision;
+    store.change(&key.id, &rotation(3600), STAMP).unwrap();
+    let made = store.change(&key.id, &rotation(60), STAMP).unwrap();
+    let digests: Vec<_> = made.record.values().map(|value| value.digest).collect();
+    assert_eq!((digests.len(), digests.last()), (3, Some(&key.value.digest)));
+    let minute = STAMP.at.after(Duration::from_secs(60));
+    assert!(made.record.former.iter().all(|value| value.until == Some(minute)));
+    for since in [Revision::START, before] {
+        let (loaded, told) = load(store.as_mut(), since);
+        assert_eq!(told, [Change { revision: loaded.revision, record: made.record.clone() }]);
+        assert_eq!(Some(loaded.revision), made.revision);
+    }
+    assert_eq!(store.find(&key.id).unwrap().as_ref(), Some(&made.record));
+    assert_eq!(store.list().unwrap(), [made.record]);
+}
+
+fn every_value_that_a_key_ever_had_is_taken(fixture: &dyn Fixture) {
+    let [key, other] = [record("key"), record("other")];
+    fixture.put(&[key.clone(), other.clone()]);
+    let mut store = fixture.open();
+    let now = store.change(&key.id, &rotation(0), STAMP).unwrap().record;
+    store.change(&other.id, &Transition::Delete, STAMP).unwrap();
+    let listed = store.list().unwrap();
+    for (value, said) in [
+        (&key.value, "a record has had the same key"),
+        (&now.value, "a record has the same key"),
+        (&other.value, "a record has the same key"),
+    ] {
+        let error = store.create(&[KeyRecord { value: value.clone(), ..record("again") }], STAMP).unwrap_err();
+        assert!(matches!(&error, StoreError::Duplicate { what, .. } if *what == said), "{error}");
+        let KeyValue { digest, prefix, last_four, .. } = value.clone();
+        let imprint = Imprint { digest, prefix, last_four };
+        let error = store.clone_key(&key.id, Fresh { imprint: imprint.clone(), ..fresh() }, STAMP).unwrap_err();
+        assert!(matches!(error, StoreError::Duplicate { .. }), "{error}");
+        let again = Transition::Rotate(Replacement { imprint, overlap: Duration::ZERO });
+        assert!(matches!(store.change(&key.id, &again, STAMP), Err(StoreError::Duplicate { .. })));
+    }
+    assert_eq!(store.list().unwrap(), listed, "nothing was changed");
+}
+
+fn a_clone_is_made_of_what_the_store_holds_now(fixture: &dyn Fixture) {
+    let key = record("key");
+    fixture.put(std::slice::from_ref(&key));
+    let mut store = fixture.open();
+    let fresh = fresh();
+    let made = store.clone_key(&key.id, fresh.clone(), STAMP).unwrap();
+    assert_eq!((&made.record.id, &made.record.grant), (&fresh.id, &key.grant));
+    assert_eq!(store.list().unwrap(), [key.clone(), made.record]);
+    fixture.open().change(&key.id, &Transition::Disable, STAMP).unwrap();
+    let error = store.clone_key(&key.id, self::fresh(), STAMP).unwrap_err();
+    assert!(matches!(error, StoreError::Transition(_)), "{error}");
+    let unknown = store.clone_key(&KeyId::mint(KeyKind::Secret).unwrap(), self::fresh(), STAMP).unwrap_err();
+    assert!(matches!(unknown, StoreError::Unknown(_)), "{unknown}");
+    assert_eq!(store.list().unwrap().len(), 2);
+}
+
+fn a_deleted_key_stays_known(fixture: &dyn Fixture) {
+    let key = record_of(NewKey {
+        account: Some("acme".into()),
+        attributes: vec![("owner".into(), "a".into())],
+        allow_from: vec!["10.0.0.0/8".parse().unwrap()],
+        note: Some("for the export".into()),
+        expires: Some(Timestamp::from_millis(1_900_000_000_123)),
+        ..NewKey::new("key", GrantSpec::Full)
+    });
+    fixture.put(std::slice::from_ref(&key));
+    let mut store = fixture.open();
+    let before = load(store.as_mut(), Revision::START).0.revision;
+    let outcome = store.change(&key.id, &Transition::Delete, STAMP).unwrap();
+    assert_eq!(outcome.record, Transition::Delete.apply(key.clone(), STAMP.at).unwrap());
+    let (loaded, told) = load(store.as_mut(), before);
+    assert_eq!(told, [Change { revision: loaded.revision, record: outcome.record.clone() }]);
+    assert_eq!(store.find(&key.id).unwrap(), Some(outcome.record));
+    let error = store.change(&key.id, &Transition::Enable, STAMP).unwrap_err();
+    assert!(matches!(error, StoreError::Transition(_)), "{error}");
+}
+
+fn two_rotations_at_once_follow_each_other(fixture: &dyn Fixture) {
+    const EACH: usize = 20;
+    let key = record("key");
+    fixture.put(std::slice::from_ref(&key));
+    let stores = [fixture.open(), fixture.open()];
+    std::thread::scope(|scope| {
+        for mut store in stores {
+            let id = &key.id;
+            scope.spawn(move || {
+                for _ in 0..EACH {
+                    store.change(id, &rotation(60), STAMP).unwrap();
+                }
+            });
+        }
+    });
+    let record = fixture.open().find(&key.id).unwrap().unwrap();
+    let digests: std::collections::BTreeSet<_> = record.values().map(|value| value.digest).collect();
+    assert_eq!((record.former.len(), digests.len()), (2 * EACH, 2 * EACH + 1));
 }
 
 fn a_transition_to_the_same_state_takes_no_revision(fixture: &dyn Fixture) {
@@ -162,16 +279,16 @@ fn a_transition_to_the_same_state_takes_no_revision(fixture: &dyn Fixture) {
     fixture.put(std::slice::from_ref(&key));
     let mut store = fixture.open();
     let before = load(store.as_mut(), Revision::START).0;
-    let outcome = store.change(&key.id, Transition::Enable, STAMP).unwrap();
+    let outcome = store.change(&key.id, &Transition::Enable, STAMP).unwrap();
     assert_eq!(outcome, Outcome { record: key, revision: None });
     assert_eq!(load(store.as_mut(), Revision::START).0, before);
 }
 
 fn an_unknown_key_is_named(fixture: &dyn Fixture) {
-    let id = KeyId::mint().unwrap();
+    let id = KeyId::mint(KeyKind::Secret).unwrap();
     let mut store = fixture.open();
     assert_eq!(store.find(&id).unwrap(), None);
-    let error = store.change(&id, Transition::Revoke, STAMP).unwrap_err().to_string();
+    let error = store.change(&id, &Transition::Revoke, STAMP).unwrap_err().to_string();
     assert!(error.starts_with(&format!("no key has the id {id}")), "{error}");
 }
 
@@ -184,7 +301,7 @@ fn two_writers_lose_nothing(fixture: &dyn Fixture) {
                 for number in 0..EACH {
                     let key = record(&number.to_string());
                     store.create(std::slice::from_ref(&key), STAMP).unwrap();
-                    store.change(&key.id, Transition::Revoke, STAMP).unwrap();
+                    store.change(&key.id, &Transition::Revoke, STAMP).unwrap();
                 }
             });
         }
@@ -210,11 +327,21 @@ fn any_sequence_of_changes_reads_back_as_it_was_made(fixture: &dyn Fixture) {
             model.insert(key.id.clone(), key);
         } else {
             let before = model.values().nth(choice / 16 % model.len()).unwrap().clone();
-            let transition = Transition::ALL[choice / 4 % 3];
             let stamp = Stamp { at: Timestamp::from_millis(STAMP.at.as_millis() + step), ..STAMP };
-            let made = store.change(&before.id, transition, stamp).map(|outcome| outcome.record);
-            let expected = transition.apply(before, stamp.at);
-            assert_eq!(made.ok(), expected.clone().ok());
+            let [which, overlap] = [choice / 4 % 6, choice % 5];
+            let (made, expected) = if which == 0 {
+                let fresh = fresh();
+                let expected = lifecycle::clone_key(&before, fresh.clone(), stamp.at);
+                (store.clone_key(&before.id, fresh, stamp), expected)
+            } else {
+                // A second now and then: many a value ends while the others are made.
+                let rotate = rotation(overlap as u64 / 4);
+                let transition =
+                    [Transition::Disable, Transition::Enable, rotate, Transition::Revoke, Transition::Delete];
+                let transition = &transition[which - 1];
+                (store.change(&before.id, transition, stamp), transition.apply(before, stamp.at))
+            };
+            assert_eq!(made.map(|outcome| outcome.record).ok(), expected.clone().ok());
             model.extend(expected.ok().map(|record| (record.id.clone(), record)));
         }
         if choice % 3 == 0 {

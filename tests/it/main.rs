@@ -43,6 +43,7 @@ mod reasons; // What explain, whocan and cando say of keys that are bound, switc
 mod regression; // One test for each fault that a user or a reviewer met.
 mod reload; // SIGHUP and file changes; a bad change keeps what is in force.
 mod requests; // One request and its answer: who gets through, and what exactly a refusal says.
+mod rotation; // New values for keys, clones, deletions, and stores of other versions.
 mod round_trip; // What is written as a policy loads as the policy that was meant.
 mod schemas; // `scopegate schema`: what an editor is told of a file is what its reader knows.
 mod scopes; // Which scopes open which routes: lists, alternatives, levels, implication, precedence.

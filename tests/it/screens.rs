@@ -91,7 +91,7 @@ impl Folder {
 /// Whether a line is JSON, part of a policy, a row of keys, or something found with its place: as long as what it names.
 /// A terminal has tables of its width; here they go into a pipe, where nothing is cut.
 fn is_found(line: &str) -> bool {
-    ["{", "#", "ID ", "key_", "  policy.yaml:", "added ", "changed ", "removed "]
+    ["{", "#", "ID ", "key_", "pppppppp", "\u{2514} ", "  policy.yaml:", "added ", "changed ", "removed "]
         .iter()
         .any(|start| line.starts_with(start))
 }
@@ -118,7 +118,12 @@ fn settled(text: &str) -> String {
         let (word, after) = rest.split_at(end);
         // The last four characters of a key, as a table and as JSON show them.
         let last_four = word.len() == 4 && (settled.ends_with("sg_…") || settled.ends_with("\"last_four\":\""));
-        settled.push_str(&if last_four { "kkkk".to_owned() } else { settled_word(word) });
+        let time = shape(word) == "00:00" && settled.ends_with("0000-00-00 ");
+        settled.push_str(&match (last_four, time) {
+            (true, _) => "kkkk".to_owned(),
+            (_, true) => shape(word),
+            _ => settled_word(word),
+        });
         rest = after;
     }
     settled
@@ -133,6 +138,12 @@ fn settled_word(word: &str) -> String {
     };
     if secret("key_", 16).is_some_and(|id| id != "0123456789abcdef") {
         return format!("key_{}{tail}", "i".repeat(16));
+    }
+    // A pair, or its visible id.
+    let (id, rest) = trimmed.split_at(trimmed.len().min(32));
+    if id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()) && (rest.is_empty() || rest.starts_with(':')) {
+        let secret = rest.strip_prefix(':').map(|secret| format!(":{}", settled_word(secret)));
+        return format!("{}{}{tail}", "p".repeat(32), secret.unwrap_or_default());
     }
     if secret("sg_", 36).is_some() {
         return format!("sg_{}{tail}", "k".repeat(36));

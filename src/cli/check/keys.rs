@@ -13,7 +13,7 @@ use crate::store::{self, Location, OpenMode};
 /// What was found of the stored keys.
 #[derive(Debug, Default)]
 pub(super) struct StoredKeys {
-    /// How many there are that are not revoked.
+    /// How many there are that are neither revoked nor deleted.
     pub(super) count: usize,
     /// How many of these have expired.
     pub(super) expired: usize,
@@ -23,7 +23,7 @@ pub(super) struct StoredKeys {
     pub(super) warnings: Vec<Fault>,
 }
 
-/// Looks at every key that is not revoked.
+/// Looks at every key that is neither revoked nor deleted.
 pub(super) fn look(keys: &Keys, policy: &Policy) -> Result<StoredKeys, Failure> {
     let location = source::location(keys);
     if let Location::Sqlite(path) = &location
@@ -37,7 +37,8 @@ pub(super) fn look(keys: &Keys, policy: &Policy) -> Result<StoredKeys, Failure> 
     let place = store.place();
     let records = store.list().map_err(Failure::failed)?;
     let (mut scopes, mut attributes): (Holders<'_>, Holders<'_>) = (BTreeMap::new(), BTreeMap::new());
-    for record in records.iter().filter(|record| record.state != KeyState::Revoked) {
+    let there = |record: &&KeyRecord| !matches!(record.state, KeyState::Deleted | KeyState::Revoked);
+    for record in records.iter().filter(there) {
         found.count += 1;
         if let Some(end) = record.expires.filter(|_| record.is_expired(now)) {
             found.expired += 1;

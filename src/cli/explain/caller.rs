@@ -104,7 +104,7 @@ impl<'g> Callers<'g> {
                 let keys = self.keys()?;
                 let named = || not_found(id, keys.names.iter().map(|(id, name)| (id.as_str(), &**name)));
                 let digest = keys.digests.get(id).copied().ok_or_else(named)?;
-                self.decide_for(request, &digest)
+                self.decide_for(request, &digest, |_| true)
             }
             Claim::Key(key) => self.explain_key(request, key),
         }
@@ -115,15 +115,30 @@ impl<'g> Callers<'g> {
         if matches!(secret::check(&keys.prefix, key.expose()), Checked::BadChecksum | Checked::Malformed) {
             return Ok(self.decide(request, &Caller::Invalid(Invalid::Malformed)));
         }
-        let digest = Hasher::new(keys.pepper.as_ref()).digest(key.expose());
-        self.decide_for(request, &digest)
+        let hasher = Hasher::new(keys.pepper.as_ref());
+        let whole = hasher.digest(key.expose());
+        // A pair is written as `ID:SECRET`. A key that came from elsewhere may have a colon, too.
+        let mut parts = key.expose().splitn(2, |byte| *byte == b':');
+        let pair = parts.next().zip(parts.next()).filter(|(id, _)| !id.is_empty());
+        let is_whole = self.keys()?.index.look_up(&whole, |entry| entry.is_some());
+        match pair.filter(|_| !is_whole) {
+            Some((id, secret)) => self.decide_for(request, &hasher.digest(secret), |entry| entry.is_named(Some(id))),
+            None => self.decide_for(request, &whole, |entry| entry.is_named(None)),
+        }
     }
 
-    fn decide_for(&mut self, request: &Request<'_>, digest: &Digest) -> Result<Explained, Failure> {
+    /// The decision about a key of the store, where it is presented as it has to be.
+    fn decide_for(
+        &mut self,
+        request: &Request<'_>,
+        digest: &Digest,
+        is_right: impl Fn(&store::index::Entry) -> bool,
+    ) -> Result<Explained, Failure> {
         let from = self.from;
         self.keys()?;
         let caller = |entry: Option<&store::index::Entry>| match entry {
             None => self.decide(request, &Caller::Invalid(Invalid::Unknown)),
+            Some(entry) if !is_right(entry) => self.decide_for_unusable(request, &entry.principal, Invalid::Mismatched),
             Some(entry) => match entry.caller(Timestamp::now(), from) {
                 Caller::Invalid(why) => self.decide_for_unusable(request, &entry.principal, why),
                 caller => self.decide(request, &caller),
@@ -195,7 +210,7 @@ impl<'g> Callers<'g> {
         let (mut digests, mut names) = (HashMap::new(), Vec::new());
         store
             .load(Revision::START, &mut |change| {
-                digests.insert(change.record.id.clone(), change.record.digest);
+                digests.insert(change.record.id.clone(), change.record.value.digest);
                 names.push((change.record.id.clone(), change.record.name.clone()));
                 index.apply(&change);
             })
@@ -242,8 +257,13 @@ impl fmt::Display for Supposed {
 /// What a key that is not in force is, and how to mend that.
 fn unusable(why: Invalid, id: &str) -> (&'static str, String) {
     match why {
+        Invalid::Deleted => ("deleted", "that is final: make another.".to_owned()),
         Invalid::Disabled => ("disabled", format!("scopegate keys enable {id} switches it on again.")),
         Invalid::Malformed => ("malformed", "check that it is whole.".to_owned()),
+        Invalid::Mismatched => (
+            "not presented as it has to be",
+            "a pair is its id with its secret (ID:SECRET), any other key comes alone.".to_owned(),
+        ),
         Invalid::NotYetValid => ("not yet valid", format!("scopegate keys show {id} tells when it begins.")),
         Invalid::Revoked => ("revoked", "that is final: make another.".to_owned()),
         Invalid::Unknown => ("unknown", "no record of the store is its.".to_owned()),

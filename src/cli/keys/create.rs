@@ -2,14 +2,12 @@
 
 use clap::{ArgGroup, Args};
 use ipnet::IpNet;
-use serde_json::Value;
 
-use super::{attributes, view};
+use super::{attributes, issued, view};
 use crate::cli::source::IN_ITS_FOLDER;
 use crate::cli::{ConfigArgs, Console, Exit, Failure};
 use crate::config::Config;
-use crate::key::digest::Hasher;
-use crate::key::lifecycle::{self, Imprint, NewKey};
+use crate::key::lifecycle::{self, NewKey};
 use crate::key::secret::Secret;
 use crate::key::{GrantSpec, KeyId, KeyKind, KeyRecord, Timestamp, parse_network};
 use crate::policy::Policy;
@@ -51,9 +49,12 @@ pub(in crate::cli) struct CreateArgs {
     /// Network that the key may be used from; may be repeated
     #[arg(long = "from", value_name = "CIDR")]
     networks: Vec<String>,
-    /// Kind of key; this version has secret alone
+    /// Kind of key: secret, or pair for an id and a secret that are sent as HTTP Basic
     #[arg(long, default_value = "secret")]
     kind: String,
+    /// When the key begins: a span from now (7d) or a date (2027-01-31) [default: now]
+    #[arg(long, value_name = "WHEN")]
+    not_before: Option<String>,
     /// When the key ends: a span from now (90d) or a date (2027-01-31)
     #[arg(long, value_name = "WHEN")]
     expires: Option<String>,
@@ -85,13 +86,18 @@ pub(super) fn run(arguments: CreateArgs, console: &mut Console) -> Result<Exit, 
     for (name, _) in &new.attributes {
         attributes::warn_of_unbound(&config.policy, name, console);
     }
+    if new.kind == KeyKind::Pair && !config.keys.accept.basic {
+        console.warn("the configuration accepts no pairs: add `basic` to keys.accept");
+    }
     let (secret, record) = mint(new, &config, now)?;
     let location = crate::cli::source::location(&config.keys);
     let mut store = super::open(&location, OpenMode::Create, console)?;
     store.create(std::slice::from_ref(&record), Stamp { by: "cli", at: now }).map_err(Failure::failed)?;
     super::let_gateways_follow();
     // From here on the key exists: if it cannot be shown, that must be said.
-    show(&secret, &record, json, console).map_err(|_| {
+    console.note(format_args!("Made {} ({}): {}.", record.id, record.name, view::long_grant(&record)));
+    view::tell_dates(&record, console);
+    issued::print(&secret, &record, json.then_some(config.keys.rotate_after), console).map_err(|_| {
         Failure::failed(format_args!(
             "the key was made but could not be printed, and cannot be shown again: `scopegate keys revoke {}`, then make another",
             record.id
@@ -101,13 +107,13 @@ pub(super) fn run(arguments: CreateArgs, console: &mut Console) -> Result<Exit, 
 }
 
 fn new_key(arguments: CreateArgs, policy: &Policy, now: Timestamp) -> Result<NewKey, Failure> {
-    let kind = KeyKind::parse(&arguments.kind).ok_or_else(|| {
-        Failure::usage(format_args!("`{}` is no kind of key: leave --kind out to make a secret key", arguments.kind))
-    })?;
+    let kind = KeyKind::parse(&arguments.kind)
+        .ok_or_else(|| Failure::usage(format_args!("`{}` is no kind of key: write secret or pair", arguments.kind)))?;
     let attributes: Vec<(Box<str>, Box<str>)> =
         arguments.attributes.iter().map(|text| attributes::parse(text)).collect::<Result<_, _>>()?;
     let allow_from = arguments.networks.iter().map(|text| network(text)).collect::<Result<_, _>>()?;
-    let expires = arguments.expires.map(|text| Timestamp::parse(&text, now)).transpose();
+    let moment = |text: Option<String>| text.map(|text| Timestamp::parse(&text, now)).transpose();
+    let (not_before, expires) = (moment(arguments.not_before), moment(arguments.expires));
     let grant = if arguments.full {
         GrantSpec::Full
     } else if arguments.read_only {
@@ -121,6 +127,7 @@ fn new_key(arguments: CreateArgs, policy: &Policy, now: Timestamp) -> Result<New
     Ok(NewKey {
         kind,
         account: arguments.account.map(Into::into),
+        not_before: not_before.map_err(Failure::usage)?,
         expires: expires.map_err(Failure::usage)?,
         attributes,
         allow_from,
@@ -174,29 +181,8 @@ fn check_scopes(scopes: &[String], none_wanted: bool, policy: &Policy) -> Result
 }
 
 fn mint(new: NewKey, config: &Config, now: Timestamp) -> Result<(Secret, KeyRecord), Failure> {
-    let secret = Secret::mint(&config.keys.prefix).map_err(Failure::failed)?;
-    let hasher = Hasher::new(config.keys.pepper.as_ref());
-    let imprint = Imprint::of(&secret, &config.keys.prefix, &hasher);
-    let id = KeyId::mint().map_err(Failure::failed)?;
+    let id = KeyId::mint(new.kind).map_err(Failure::failed)?;
+    let (secret, imprint) = issued::mint(&config.keys)?;
     let record = lifecycle::create(new, id, imprint, now).map_err(Failure::usage)?;
     Ok((secret, record))
-}
-
-fn show(secret: &Secret, record: &KeyRecord, json: bool, console: &mut Console) -> Result<(), Failure> {
-    console.note(format_args!("Made {} ({}): {}.", record.id, record.name, view::long_grant(record)));
-    if let Some(expires) = record.expires {
-        console.note(format_args!("It ends at {expires}."));
-    }
-    console.note("The key is shown this once; only its digest is stored.");
-    if !json {
-        console.print_bytes(secret.expose())?;
-        return console.print_bytes(b"\n");
-    }
-    let mut object = view::to_json(record, record.created);
-    if let Value::Object(fields) = &mut object {
-        let key = String::from_utf8_lossy(secret.expose()).into_owned();
-        // Right behind `id` and `name`, where a reader looks.
-        fields.shift_insert(2, "key".to_owned(), Value::String(key));
-    }
-    console.print_json(&object)
 }

@@ -125,7 +125,10 @@ fn a_key_may_be_accepted_in_every_place_that_there_is() {
 #[test]
 fn where_a_key_may_stand_is_told_as_it_is_configured() {
     let advice = |accept: &str| compiled(&format!("keys: {{ accept: {accept} }}\n")).keys.accept.advice();
-    assert_eq!(advice("[basic]"), "The request has no key; send one as Authorization: Basic base64(KEY:).");
+    assert_eq!(
+        advice("[basic]"),
+        "The request has no key; send one as Authorization: Basic base64(KEY:) or base64(ID:SECRET)."
+    );
     assert_eq!(
         advice("[{cookie: sg_key}, {query: api_key}, {scheme: Klaviyo-API-Key}]"),
         "The request has no key; send one as Authorization: Klaviyo-API-Key KEY, in the query as api_key=KEY or in the cookie sg_key."

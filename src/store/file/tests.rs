@@ -5,7 +5,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::key::digest::Hasher;
-use crate::key::{GrantSpec, KeyState};
+use crate::key::{GrantSpec, KeyState, KeyValue};
 use crate::policy::scope::Vocabulary;
 use crate::store::index::Index;
 use crate::store::tests::{Fixture, STAMP, record};
@@ -56,14 +56,15 @@ impl Fixture for Place {
 
     /// A file says nothing of when a key was made or of how it looked.
     fn kept(&self, record: KeyRecord) -> KeyRecord {
-        KeyRecord { created: STAMP.at, changed: STAMP.at, prefix: Box::default(), last_four: Box::default(), ..record }
+        let value = KeyValue { created: STAMP.at, prefix: Box::default(), last_four: Box::default(), ..record.value };
+        KeyRecord { created: STAMP.at, changed: STAMP.at, value, ..record }
     }
 }
 
 fn render(record: &KeyRecord) -> String {
     let mut text = format!("  - name: {:?}\n    id: {}\n", record.name, record.id);
     let mut line = |name: &str, value: String| writeln!(text, "    {name}: {value}").unwrap();
-    line("sha256", record.digest.to_hex());
+    line("sha256", record.value.digest.to_hex());
     match &record.grant {
         GrantSpec::Custom(scopes) => line("scopes", format!("[{}]", scopes.join(", "))),
         GrantSpec::Full => line("grant", "full".into()),
@@ -101,7 +102,7 @@ fn the_example_of_the_contract_is_read() {
     let [key] = place.store().list().unwrap().try_into().unwrap();
     assert_eq!((&*key.name, key.state), ("billing-exporter", KeyState::Disabled));
     assert_eq!(key.grant, GrantSpec::custom(["profiles:read"]));
-    assert_eq!(key.id, KeyId::derive(&key.digest), "an id that stays the same");
+    assert_eq!(key.id, KeyId::derive(&key.value.digest), "an id that stays the same");
 }
 
 #[test]
@@ -227,7 +228,7 @@ fn a_key_that_was_taken_out_of_the_file_is_gone_and_a_broken_file_changes_nothin
         }
         Ok::<_, StoreError>(loaded.revision)
     };
-    let has = |record: &KeyRecord| index.look_up(&record.digest, |entry| entry.is_some());
+    let has = |record: &KeyRecord| index.look_up(&record.value.digest, |entry| entry.is_some());
     let first = follow(Revision::START).unwrap();
     assert_eq!((first, has(&kept), has(&removed)), (Revision(1), true, true));
     assert_eq!(follow(first).unwrap(), first, "the same content is no change");

@@ -3,7 +3,7 @@ use std::sync::mpsc::channel;
 use std::time::Instant;
 
 use super::*;
-use crate::key::lifecycle::Transition;
+use crate::key::lifecycle::{Fresh, Transition};
 use crate::key::{KeyId, KeyRecord, KeyState};
 use crate::policy::scope::Vocabulary;
 use crate::store::sqlite::tests::Place;
@@ -41,7 +41,7 @@ impl Followed {
     }
 
     fn state(&self, key: &KeyRecord) -> Option<KeyState> {
-        self.index.look_up(&key.digest, |entry| entry.map(|entry| entry.state))
+        self.index.look_up(&key.value.digest, |entry| entry.map(|entry| entry.state))
     }
 }
 
@@ -63,7 +63,7 @@ fn changes_of_others_arrive() {
     place.put(std::slice::from_ref(&key));
     assert_eq!(followed.next(), "1 to 1");
     assert_eq!(followed.state(&key), Some(KeyState::Active));
-    place.open().change(&key.id, Transition::Revoke, STAMP).unwrap();
+    place.open().change(&key.id, &Transition::Revoke, STAMP).unwrap();
     assert_eq!(followed.next(), "1 to 2");
     assert_eq!(followed.state(&key), Some(KeyState::Revoked));
 }
@@ -81,7 +81,7 @@ fn a_store_that_goes_away_takes_no_key_with_it_and_is_followed_again_when_it_is_
     assert_eq!(followed.state(&key), Some(KeyState::Active));
     fs::rename(&aside, place.path()).unwrap();
     assert_eq!(followed.next(), "up");
-    place.open().change(&key.id, Transition::Revoke, STAMP).unwrap();
+    place.open().change(&key.id, &Transition::Revoke, STAMP).unwrap();
     assert_eq!(followed.next(), "1 to 2");
     assert_eq!(followed.state(&key), Some(KeyState::Revoked));
 }
@@ -159,7 +159,11 @@ impl KeyStore for Scripted {
         unreachable!("a follower writes nothing")
     }
 
-    fn change(&mut self, _: &KeyId, _: Transition, _: Stamp<'_>) -> Result<Outcome, StoreError> {
+    fn change(&mut self, _: &KeyId, _: &Transition, _: Stamp<'_>) -> Result<Outcome, StoreError> {
+        unreachable!("a follower writes nothing")
+    }
+
+    fn clone_key(&mut self, _: &KeyId, _: Fresh, _: Stamp<'_>) -> Result<Outcome, StoreError> {
         unreachable!("a follower writes nothing")
     }
 

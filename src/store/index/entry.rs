@@ -5,13 +5,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use subtle::ConstantTimeEq as _;
 
-use crate::key::{GrantSpec, KeyKind, KeyRecord, KeyState, Timestamp};
+use crate::key::{GrantSpec, KeyKind, KeyRecord, KeyState, KeyValue, Timestamp};
 use crate::policy::scope::{Grant, Vocabulary};
 use crate::policy::{Caller, Invalid, Kind, Principal};
 use crate::store::{Change, Revision};
 
-/// A key in memory: what deciding and forwarding need, and nothing else of its record.
+/// A value of a key in memory: what deciding and forwarding need, and nothing else of its record.
 #[derive(Clone, Debug)]
 pub struct Entry {
     /// What the policy is asked with.
@@ -20,7 +21,8 @@ pub struct Entry {
     pub state: KeyState,
     /// It works from this moment; [`Timestamp::MIN`] where its record says nothing.
     pub not_before: Timestamp,
-    /// It works until just before this moment; [`Timestamp::MAX`] where its record says nothing.
+    /// It works until just before this moment, the earlier of the key's end and the value's; [`Timestamp::MAX`] where its
+    /// record says nothing.
     pub expires: Timestamp,
     /// The networks it works from; empty for any.
     pub allow_from: Box<[IpNet]>,
@@ -33,15 +35,19 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Makes the entry of a record. `share` gives the one copy of a line that all keys with that line use.
-    pub(super) fn new(change: &Change, vocabulary: &Vocabulary, share: impl FnOnce(&[u8]) -> Arc<[u8]>) -> Self {
+    /// Makes the entry of one value of a record. `share` gives the one copy of a line that all keys with that line use.
+    pub(super) fn new(
+        change: &Change,
+        value: &KeyValue,
+        (vocabulary, share): (&Vocabulary, impl FnOnce(&[u8]) -> Arc<[u8]>),
+    ) -> Self {
         let record = &change.record;
         let lines = render_lines(record);
         Self {
             principal: principal(record, vocabulary),
             state: record.state,
             not_before: record.not_before.unwrap_or(Timestamp::MIN),
-            expires: record.expires.unwrap_or(Timestamp::MAX),
+            expires: record.end_of(value).unwrap_or(Timestamp::MAX),
             allow_from: record.allow_from.as_slice().into(),
             revision: change.revision,
             standing: standing(record, &lines),
@@ -52,15 +58,26 @@ impl Entry {
     /// Who is calling, when this key is presented at `now` from the address `from` (`None` where there is no address,
     /// as on a Unix socket: a key that names networks is then misplaced).
     ///
-    /// The first that holds: revoked or disabled, not yet valid, expired, misplaced, known.
+    /// The first that holds: deleted, revoked or disabled, not yet valid, expired, misplaced, known.
     pub fn caller(&self, now: Timestamp, from: Option<IpAddr>) -> Caller<'_> {
         match self.state {
+            KeyState::Deleted => Caller::Invalid(Invalid::Deleted),
             KeyState::Revoked => Caller::Invalid(Invalid::Revoked),
             KeyState::Disabled => Caller::Invalid(Invalid::Disabled),
             KeyState::Active if now < self.not_before => Caller::Invalid(Invalid::NotYetValid),
             KeyState::Active if now >= self.expires => Caller::Expired(&self.principal),
             KeyState::Active if !self.is_allowed_from(from) => Caller::Misplaced(&self.principal),
             KeyState::Active => Caller::Known(&self.principal),
+        }
+    }
+
+    /// Whether the key may be presented with that id: a pair is, with its own; every other key comes alone.
+    pub fn is_named(&self, id: Option<&[u8]>) -> bool {
+        match (self.principal.kind, id) {
+            // Whoever has the secret may learn nothing of the id by trying, nor by how long it takes.
+            (Kind::Pair, Some(id)) => self.principal.key_id.as_bytes().ct_eq(id).into(),
+            (Kind::Pair, None) | (Kind::Public | Kind::Secret, Some(_)) => false,
+            (Kind::Public | Kind::Secret, None) => true,
         }
     }
 

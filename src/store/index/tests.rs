@@ -1,11 +1,14 @@
 use std::net::IpAddr;
 use std::sync::Barrier;
+use std::time::Duration;
 
 use super::*;
-use crate::key::lifecycle::Transition;
-use crate::key::{GrantSpec, KeyRecord, KeyState, Timestamp};
-use crate::policy::Caller;
+use crate::key::digest::Hasher;
+use crate::key::lifecycle::{Imprint, Replacement, Transition};
+use crate::key::secret::Secret;
+use crate::key::{GrantSpec, KeyKind, KeyRecord, KeyState, Timestamp};
 use crate::policy::scope::Grant;
+use crate::policy::{Caller, Invalid};
 use crate::store::sqlite::tests::Place;
 use crate::store::tests::{Fixture as _, STAMP, record};
 
@@ -18,10 +21,10 @@ fn put(index: &Index, revision: u64, record: &KeyRecord) {
 }
 
 fn state(index: &Index, record: &KeyRecord) -> Option<KeyState> {
-    index.look_up(&record.digest, |entry| entry.map(|entry| entry.state))
+    index.look_up(&record.value.digest, |entry| entry.map(|entry| entry.state))
 }
 
-fn after(record: &KeyRecord, transition: Transition) -> KeyRecord {
+fn after(record: &KeyRecord, transition: &Transition) -> KeyRecord {
     transition.apply(record.clone(), STAMP.at).unwrap()
 }
 
@@ -29,12 +32,18 @@ fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis)
 }
 
+/// A rotation to a new value, with an overlap of so many milliseconds.
+fn rotation(overlap: u64) -> Transition {
+    let imprint = Imprint::of(&Secret::mint("sg").unwrap(), "sg", &Hasher::new(None));
+    Transition::Rotate(Replacement { imprint, overlap: Duration::from_millis(overlap) })
+}
+
 /// What the caller is, in a word.
 fn verdict(record: &KeyRecord, now: i64, from: Option<&str>) -> String {
     let index = index();
     put(&index, 1, record);
     let from = from.map(|from| from.parse::<IpAddr>().unwrap());
-    index.look_up(&record.digest, |entry| match entry.unwrap().caller(at(now), from) {
+    index.look_up(&record.value.digest, |entry| match entry.unwrap().caller(at(now), from) {
         Caller::Invalid(invalid) => format!("{invalid:?}"),
         Caller::Expired(_) => "Expired".into(),
         Caller::Misplaced(_) => "Misplaced".into(),
@@ -61,8 +70,10 @@ fn the_first_reason_to_refuse_a_key_wins() {
         ..record("bounded")
     };
     let id = bounded.id.to_string();
-    let [disabled, revoked] = [Transition::Disable, Transition::Revoke].map(|transition| after(&bounded, transition));
+    let [disabled, revoked, deleted] =
+        [Transition::Disable, Transition::Revoke, Transition::Delete].map(|transition| after(&bounded, &transition));
     let here = Some("10.1.2.3");
+    assert_eq!(verdict(&deleted, 5, None), "Deleted");
     assert_eq!(verdict(&revoked, 5, None), "Revoked");
     assert_eq!(verdict(&disabled, 5, None), "Disabled");
     assert_eq!(verdict(&bounded, 9, None), "NotYetValid");
@@ -83,12 +94,36 @@ fn an_address_is_the_same_in_either_notation_and_none_is_nowhere() {
 }
 
 #[test]
+fn a_pair_comes_with_its_id_and_every_other_key_alone() {
+    let index = index();
+    let [pair, other] = ["pair", "other"].map(|name| KeyRecord { kind: KeyKind::Pair, ..record(name) });
+    let secret = record("secret");
+    for key in [&pair, &other, &secret] {
+        put(&index, 1, key);
+    }
+    let named = |record: &KeyRecord, id: Option<&str>| {
+        index.look_up(&record.value.digest, |entry| entry.unwrap().is_named(id.map(str::as_bytes)))
+    };
+    assert!(named(&pair, Some(pair.id.as_str())) && named(&secret, None));
+    for id in [
+        None,
+        Some(""),
+        Some(other.id.as_str()),
+        pair.id.as_str().strip_prefix(|_: char| true),
+        Some(&pair.id.as_str().to_uppercase()),
+    ] {
+        assert!(!named(&pair, id), "{id:?}");
+    }
+    assert!(!named(&secret, Some(secret.id.as_str())));
+}
+
+#[test]
 fn the_upstream_is_told_who_calls() {
     let told = |record: &KeyRecord| {
         let index = index();
         put(&index, 1, record);
         let mut lines = Vec::new();
-        index.look_up(&record.digest, |entry| entry.unwrap().write_identity(&mut lines));
+        index.look_up(&record.value.digest, |entry| entry.unwrap().write_identity(&mut lines));
         String::from_utf8(lines).unwrap()
     };
     let key = KeyRecord { account: Some("acme".into()), ..record("key") };
@@ -110,7 +145,7 @@ fn scopes_get_their_ids_from_the_shared_vocabulary() {
     let index = Index::new(vocabulary.clone());
     let key = record("key");
     put(&index, 1, &key);
-    let held = index.look_up(&key.digest, |entry| entry.unwrap().principal.grant.clone());
+    let held = index.look_up(&key.value.digest, |entry| entry.unwrap().principal.grant.clone());
     let Grant::Custom(held) = held else { panic!("{held:?}") };
     assert!(held.contains(lists) && held.contains(vocabulary.intern("profiles:read")));
     assert_eq!(held.iter().count(), 2);
@@ -135,10 +170,85 @@ fn lines_that_nobody_shares_grow_no_table() {
 #[test]
 fn an_older_change_never_undoes_a_later_one() {
     let (index, key) = (index(), record("key"));
-    put(&index, 2, &after(&key, Transition::Revoke));
+    put(&index, 2, &after(&key, &Transition::Revoke));
     put(&index, 1, &key);
     put(&index, 2, &key);
     assert_eq!(state(&index, &key), Some(KeyState::Revoked));
+}
+
+#[test]
+fn a_change_of_a_key_reaches_every_value_that_it_ever_had() {
+    let (index, first) = (index(), record("key"));
+    let second = after(&first, &rotation(0));
+    let third = after(&second, &rotation(1000));
+    put(&index, 1, &first);
+    put(&index, 3, &third);
+    let now = STAMP.at;
+    let said = |record: &KeyRecord, now| {
+        index.look_up(&record.value.digest, |entry| match entry.unwrap().caller(now, None) {
+            Caller::Known(_) => "known",
+            Caller::Expired(_) => "expired",
+            Caller::Invalid(Invalid::Revoked) => "revoked",
+            other => panic!("{other:?}"),
+        })
+    };
+    assert_eq!([&first, &second, &third].map(|record| said(record, now)), ["expired", "known", "known"]);
+    let later = now.after(Duration::from_secs(1));
+    assert_eq!([&first, &second, &third].map(|record| said(record, later)), ["expired", "expired", "known"]);
+    // A load that is late changes none of them, and a revoke reaches them all.
+    put(&index, 2, &second);
+    assert_eq!([&first, &second, &third].map(|record| said(record, later)), ["expired", "expired", "known"]);
+    put(&index, 4, &after(&third, &Transition::Revoke));
+    put(&index, 2, &second);
+    assert_eq!([&first, &second, &third].map(|record| said(record, now)), ["revoked"; 3]);
+}
+
+#[test]
+fn a_value_ends_with_its_key_where_that_comes_first() {
+    let ending = KeyRecord { expires: Some(STAMP.at.after(Duration::from_secs(5))), ..record("key") };
+    let rotated = after(&ending, &rotation(60_000));
+    let index = index();
+    put(&index, 1, &rotated);
+    let end = |record: &KeyRecord| index.look_up(&record.value.digest, |entry| entry.map(|entry| entry.expires));
+    assert_eq!((end(&ending), end(&rotated)), (ending.expires, ending.expires));
+}
+
+/// A reader looks for a value that works, of a key that is rotated all the time: the one that it had, or the one that it has.
+#[test]
+fn readers_find_a_rotated_key_by_the_old_value_or_by_the_new_one() {
+    let index = index();
+    let mut chain = vec![record("key")];
+    for _ in 0..300 {
+        chain.push(after(&chain[chain.len() - 1], &rotation(0)));
+    }
+    put(&index, 0, &chain[0]);
+    std::thread::scope(|scope| {
+        let writing = scope.spawn(|| {
+            for (revision, record) in (1..).zip(&chain[1..]) {
+                put(&index, revision, record);
+            }
+        });
+        let works = |record: &KeyRecord| {
+            index.look_up(&record.value.digest, |entry| {
+                entry.is_some_and(|entry| matches!(entry.caller(STAMP.at, None), Caller::Known(_)))
+            })
+        };
+        let mut current = 0;
+        while !writing.is_finished() {
+            // The writer goes on between two looks: whoever is not found any more was followed by another.
+            while current + 1 < chain.len() && works(&chain[current + 1]) {
+                current += 1;
+            }
+            let there = works(&chain[current])
+                || index.look_up(&chain[(current + 1).min(300)].value.digest, |entry| entry.is_some());
+            assert!(there, "no value of the key is known");
+        }
+    });
+    assert!((0..300).all(|place| {
+        index.look_up(&chain[place].value.digest, |entry| {
+            matches!(entry.unwrap().caller(STAMP.at, None), Caller::Expired(_))
+        })
+    }));
 }
 
 #[test]
@@ -161,7 +271,7 @@ fn a_revoked_key_is_not_resurrected_by_a_slow_load() {
     loader
         .load(Revision::START, &mut |stale| {
             assert_eq!(stale.record.state, KeyState::Active);
-            let outcome = writer.change(&key.id, Transition::Revoke, STAMP).unwrap();
+            let outcome = writer.change(&key.id, &Transition::Revoke, STAMP).unwrap();
             index.apply(&Change { revision: outcome.revision.unwrap(), record: outcome.record });
             index.apply(&stale);
         })
@@ -181,7 +291,7 @@ fn no_interleaving_of_loads_and_revokes_resurrects_a_key() {
         let revoking = scope.spawn(|| {
             start.wait();
             for key in &keys {
-                let outcome = writer.change(&key.id, Transition::Revoke, STAMP).unwrap();
+                let outcome = writer.change(&key.id, &Transition::Revoke, STAMP).unwrap();
                 index.apply(&Change { revision: outcome.revision.unwrap(), record: outcome.record });
                 assert_eq!(state(&index, key), Some(KeyState::Revoked));
             }
@@ -199,7 +309,7 @@ fn no_interleaving_of_loads_and_revokes_resurrects_a_key() {
 #[test]
 fn readers_never_see_a_key_go_back() {
     let (index, key) = (index(), record("key"));
-    let disabled = after(&key, Transition::Disable);
+    let disabled = after(&key, &Transition::Disable);
     put(&index, 0, &key);
     std::thread::scope(|scope| {
         let writing = scope.spawn(|| {
@@ -209,7 +319,7 @@ fn readers_never_see_a_key_go_back() {
         });
         let mut last = Revision::START;
         while !writing.is_finished() {
-            let (revision, state) = index.look_up(&key.digest, |entry| {
+            let (revision, state) = index.look_up(&key.value.digest, |entry| {
                 let entry = entry.unwrap();
                 (entry.revision, entry.state)
             });

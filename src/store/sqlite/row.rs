@@ -6,16 +6,17 @@ use ipnet::IpNet;
 use rusqlite::{Row, Transaction, ffi, params};
 
 use crate::key::digest::Digest;
-use crate::key::{GrantSpec, KeyId, KeyKind, KeyRecord, KeyState, Timestamp, lifecycle, parse_network};
+use crate::key::{GrantSpec, KeyId, KeyKind, KeyRecord, KeyState, KeyValue, Timestamp, lifecycle, parse_network};
 use crate::policy::scope::is_scope_name;
 use crate::store::{Change, Revision, StoreError};
 
-/// The columns of a row, in the order that [`change`] reads them; `$last` is the last use.
+/// The columns of a row, in the order that [`change`] reads them; `$last` is the last use of the key, and of its value.
 macro_rules! select {
     ($last:literal, $rest:literal) => {
         concat!(
             "SELECT k.id, k.revision, k.kind, k.state, k.level, k.scopes, k.name, k.account, k.created, k.changed, ",
-            "k.not_before, k.expires, k.attributes, k.networks, k.note, k.prefix, k.last_four, k.digest, ",
+            "k.not_before, k.expires, k.attributes, k.networks, k.note, k.prefix, k.last_four, k.digest, k.minted, ",
+            "k.deleted, ",
             $last,
             " FROM keys k ",
             $rest
@@ -24,26 +25,43 @@ macro_rules! select {
 }
 
 /// Everything, in no order, without the last use: for an index.
-pub(super) const SELECT_ALL: &str = select!("NULL", "");
+pub(super) const SELECT_ALL: &str = select!("NULL, NULL", "");
 /// What changed after a revision, without the last use: for an index.
 pub(super) const SELECT_SINCE: &str =
-    select!("NULL", "WHERE k.id IN (SELECT key FROM changes WHERE revision > ?1 AND key IS NOT NULL)");
+    select!("NULL, NULL", "WHERE k.id IN (SELECT key FROM changes WHERE revision > ?1 AND key IS NOT NULL)");
 /// Everything, the oldest first.
-pub(super) const SELECT_LIST: &str =
-    select!("u.last", "LEFT JOIN uses u ON u.key = k.id AND u.scope = '' ORDER BY k.created, k.rowid");
+pub(super) const SELECT_LIST: &str = select!(
+    "u.last, v.last",
+    "LEFT JOIN uses u ON u.key = k.id AND u.scope = '' LEFT JOIN value_uses v ON v.digest = k.digest \
+    ORDER BY k.created, k.rowid"
+);
 /// One key.
-pub(super) const SELECT_ONE: &str =
-    select!("u.last", "LEFT JOIN uses u ON u.key = k.id AND u.scope = '' WHERE k.id = ?1");
+pub(super) const SELECT_ONE: &str = select!(
+    "u.last, v.last",
+    "LEFT JOIN uses u ON u.key = k.id AND u.scope = '' LEFT JOIN value_uses v ON v.digest = k.digest WHERE k.id = ?1"
+);
 
 const INSERT: &str = "INSERT INTO keys (id, revision, kind, state, level, scopes, name, account, created, changed, \
     not_before, expires, attributes, networks, note, prefix, last_four, digest) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
+
+/// What a transition may change of a row; the trigger `a_grant_never_changes` holds the rest.
+const UPDATE: &str = "UPDATE keys SET revision = ?2, state = ?3, changed = ?4, digest = ?5, prefix = ?6, last_four = ?7, \
+    minted = ?8 WHERE id = ?1";
+
+/// What a deletion changes of a row.
+const DELETE: &str = "UPDATE keys SET revision = ?2, state = 'revoked', changed = ?3, deleted = ?3, level = 'custom', \
+    scopes = '', account = NULL, attributes = NULL, networks = NULL, note = NULL WHERE id = ?1";
 
 /// A row that is no record.
 #[derive(Debug)]
 pub(super) struct BadRow(String);
 
 impl BadRow {
+    pub(super) fn new(what: impl Into<String>) -> Self {
+        Self(what.into())
+    }
+
     /// The same, as a fault of the store at `path`.
     pub(super) fn at(self, path: &Path) -> StoreError {
         StoreError::Damaged { path: path.into(), what: self.0 }
@@ -56,7 +74,7 @@ impl From<rusqlite::Error> for BadRow {
     }
 }
 
-/// Reads a record. What will stand in a header is checked here, too: the file may have been edited by hand.
+/// Reads a record, without its former values. What will stand in a header is checked here, too: the file may have been edited by hand.
 pub(super) fn change(row: &Row<'_>) -> Result<Change, BadRow> {
     let id = text(row, 0)?.unwrap_or_default();
     let bad = |what: &str| BadRow(format!("key {id:?} has {what} that cannot be"));
@@ -65,7 +83,7 @@ pub(super) fn change(row: &Row<'_>) -> Result<Change, BadRow> {
     let record = KeyRecord {
         id: KeyId::parse(id).ok_or_else(|| bad("an id"))?,
         kind: KeyKind::parse(word(2)?).ok_or_else(|| bad("a kind"))?,
-        state: KeyState::parse(word(3)?).ok_or_else(|| bad("a state"))?,
+        state: state(word(3)?, moment(19)?).ok_or_else(|| bad("a state"))?,
         grant: grant(word(4)?, word(5)?).ok_or_else(|| bad("a grant"))?,
         name: row.get(6)?,
         account: row.get(7)?,
@@ -76,10 +94,16 @@ pub(super) fn change(row: &Row<'_>) -> Result<Change, BadRow> {
         attributes: attributes(text(row, 12)?).ok_or_else(|| bad("attributes"))?,
         allow_from: networks(word(13)?).ok_or_else(|| bad("networks"))?,
         note: row.get(14)?,
-        prefix: row.get(15)?,
-        last_four: row.get(16)?,
-        digest: Digest::from_bytes(row.get(17)?),
-        last_used: moment(18)?,
+        value: KeyValue {
+            prefix: row.get(15)?,
+            last_four: row.get(16)?,
+            digest: Digest::from_bytes(row.get(17)?),
+            created: moment(18)?.map_or_else(|| row.get(8).map(Timestamp::from_millis), Ok)?,
+            until: None,
+            last_used: moment(21)?,
+        },
+        former: Vec::new(),
+        last_used: moment(20)?,
     };
     if record.account.as_ref().is_some_and(|account| !lifecycle::is_account(account)) {
         return Err(bad("an account"));
@@ -87,7 +111,7 @@ pub(super) fn change(row: &Row<'_>) -> Result<Change, BadRow> {
     Ok(Change { revision: Revision(row.get::<_, i64>(1)?.cast_unsigned()), record })
 }
 
-/// Adds a record under its revision.
+/// Adds the record of a key that had no other value yet.
 pub(super) fn insert(transaction: &Transaction<'_>, revision: Revision, record: &KeyRecord) -> rusqlite::Result<()> {
     let (level, scopes) = match &record.grant {
         GrantSpec::Custom(scopes) => ("custom", Some(scopes.join(" "))),
@@ -112,10 +136,34 @@ pub(super) fn insert(transaction: &Transaction<'_>, revision: Revision, record: 
         attributes,
         (!networks.is_empty()).then(|| networks.join(" ")),
         record.note,
-        record.prefix,
-        record.last_four,
-        record.digest.as_bytes(),
+        record.value.prefix,
+        record.value.last_four,
+        record.value.digest.as_bytes(),
     ])?;
+    Ok(())
+}
+
+/// Changes the row of a record to what it is after a transition.
+pub(super) fn update(transaction: &Transaction<'_>, revision: Revision, after: &KeyRecord) -> rusqlite::Result<()> {
+    let (id, revision, changed) = (after.id.as_str(), revision.0.cast_signed(), after.changed.as_millis());
+    let value = &after.value;
+    if after.state == KeyState::Deleted {
+        transaction.execute(DELETE, params![id, revision, changed])?;
+        return Ok(());
+    }
+    transaction.execute(
+        UPDATE,
+        params![
+            id,
+            revision,
+            after.state.as_str(),
+            changed,
+            value.digest.as_bytes(),
+            value.prefix,
+            value.last_four,
+            value.created.as_millis(),
+        ],
+    )?;
     Ok(())
 }
 
@@ -124,12 +172,22 @@ pub(super) fn duplicate(error: &rusqlite::Error) -> Option<&'static str> {
     match error.sqlite_error()?.extended_code {
         ffi::SQLITE_CONSTRAINT_PRIMARYKEY => Some("its id is taken"),
         ffi::SQLITE_CONSTRAINT_UNIQUE => Some("a record has the same key"),
+        // The one that a row which is all new can meet: `a_new_key_has_a_new_value`.
+        ffi::SQLITE_CONSTRAINT_TRIGGER => Some("a record has had the same key"),
         _ => None,
     }
 }
 
 fn text<'r>(row: &'r Row<'_>, column: usize) -> Result<Option<&'r str>, BadRow> {
     row.get_ref(column)?.as_str_or_null().map_err(|error| BadRow(error.to_string()))
+}
+
+fn state(word: &str, deleted: Option<Timestamp>) -> Option<KeyState> {
+    match (KeyState::parse(word)?, deleted) {
+        (state, None) => Some(state),
+        (KeyState::Revoked, Some(_)) => Some(KeyState::Deleted),
+        _ => None,
+    }
 }
 
 fn grant(level: &str, scopes: &str) -> Option<GrantSpec> {

@@ -7,7 +7,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::store::{OpenMode, StoreError};
 
 /// Step N takes a store from version N to N + 1. Released steps are never edited: a change of schema is a new step.
-const STEPS: &[&str] = &[include_str!("migrations/1.sql")];
+const STEPS: &[&str] = &[include_str!("migrations/1.sql"), include_str!("migrations/2.sql")];
 /// `SGKS`: what `PRAGMA application_id` says of our stores, so that another program's database is not taken for one.
 const APPLICATION: i64 = 0x5347_4B53;
 
@@ -36,6 +36,14 @@ pub(super) fn bring_up(connection: &mut Connection, path: &Path, mode: OpenMode)
     }
     // Kept in the file. A store that lost power between the two steps is put right by the next program that may.
     connection.pragma_update(None, "journal_mode", "wal").map_err(fault)
+}
+
+/// Refuses a store that a newer program has brought up to date: what it says now may mean something else.
+pub(super) fn refuse_newer(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let found = connection.query_row("PRAGMA user_version", (), |row| row.get(0));
+    let found: i64 = found.map_err(|error| super::fault(path, "read", &error))?;
+    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
+    if found > known { Err(StoreError::Newer { path: path.into(), found, known }) } else { Ok(()) }
 }
 
 /// The random bytes that a store was given when it was made.

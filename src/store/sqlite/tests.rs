@@ -4,7 +4,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use tempfile::TempDir;
 
 use super::*;
-use crate::store::tests::{Fixture, STAMP, record};
+use crate::key::digest::Hasher;
+use crate::key::{KeyState, Timestamp};
+use crate::store::tests::{Fixture, STAMP, record, rotation};
 
 /// A folder with one store.
 pub(in crate::store) struct Place(TempDir);
@@ -129,7 +131,7 @@ fn a_store_of_a_newer_program_is_refused_and_left_alone() {
     place.store().connection.pragma_update(None, "user_version", 99).unwrap();
     for mode in [OpenMode::Create, OpenMode::Existing] {
         let said = place.refusal(mode);
-        assert!(said.contains("was made by a newer scopegate (schema 99, this program knows 1)"), "{said}");
+        assert!(said.contains("was made by a newer scopegate (schema 99, this program knows 2)"), "{said}");
     }
 }
 
@@ -140,8 +142,96 @@ fn a_store_of_an_older_program_is_brought_up_by_those_who_may_make_one() {
     older.pragma_update(None, "application_id", 0x5347_4B53).unwrap();
     drop(older);
     let said = place.refusal(OpenMode::Existing);
-    assert!(said.contains("was made by an older scopegate (schema 0, this program needs 1)"), "{said}");
+    assert!(said.contains("was made by an older scopegate (schema 0, this program needs 2)"), "{said}");
     assert_eq!(place.store().list().unwrap(), []);
+}
+
+/// A store as the first version made it: its schema, and rows as it wrote them.
+fn write_version_1(path: &Path) -> Connection {
+    let first = Connection::open(path).unwrap();
+    first.execute_batch(include_str!("migrations/1.sql")).unwrap();
+    first.pragma_update(None, "application_id", 0x5347_4B53).unwrap();
+    first.pragma_update(None, "user_version", 1).unwrap();
+    first.pragma_update(None, "journal_mode", "wal").unwrap();
+    first
+        .execute_batch(
+            r#"INSERT INTO keys VALUES
+            ('key_active', 1, 'secret', 'active', 'custom', 'a:read b:write', 'one', 'acme', 1000, 1000, 500, 4000000000000,
+                '[["owner","x"]]', '10.0.0.0/8', 'a note', 'sg', 'aTr7', x'1111111111111111111111111111111111111111111111111111111111111111'),
+            ('key_disabled', 3, 'secret', 'disabled', 'read-only', NULL, 'two', NULL, 2000, 2500, NULL, NULL, NULL, NULL, NULL,
+                '', '', x'2222222222222222222222222222222222222222222222222222222222222222'),
+            ('key_revoked', 5, 'secret', 'revoked', 'full', NULL, 'three', NULL, 3000, 3500, NULL, NULL, NULL, NULL, NULL,
+                'sg', 'zzzz', x'3333333333333333333333333333333333333333333333333333333333333333');
+            INSERT INTO changes (at, author, action, key) VALUES (1000, 'cli', 'create', 'key_active'), (2000, 'cli', 'create', 'key_disabled'),
+                (2500, 'cli', 'disable', 'key_disabled'), (3000, 'cli', 'create', 'key_revoked'), (3500, 'cli', 'revoke', 'key_revoked');
+            INSERT INTO uses VALUES ('key_active', '', 7, 0, 1500);"#,
+        )
+        .unwrap();
+    first
+}
+
+#[test]
+fn a_store_of_the_first_version_keeps_all_its_keys() {
+    let place = Place::new();
+    drop(write_version_1(&place.path()));
+    let said = place.refusal(OpenMode::Existing);
+    assert!(said.contains("was made by an older scopegate (schema 1, this program needs 2)"), "{said}");
+    let mut store = place.store();
+    let listed = store.list().unwrap();
+    let told: Vec<_> = listed.iter().map(|key| (key.id.as_str(), key.state, key.value.digest.to_hex())).collect();
+    let expected = [
+        ("key_active", KeyState::Active, "11".repeat(32)),
+        ("key_disabled", KeyState::Disabled, "22".repeat(32)),
+        ("key_revoked", KeyState::Revoked, "33".repeat(32)),
+    ];
+    assert_eq!(told, expected);
+    let [active, ..] = listed.as_slice() else { panic!("no keys") };
+    assert_eq!(
+        (active.value.created, active.last_used),
+        (Timestamp::from_millis(1000), Some(Timestamp::from_millis(1500)))
+    );
+    assert_eq!((&*active.value.last_four, active.value.until, active.former.len()), ("aTr7", None, 0));
+    assert_eq!(
+        store.load(Revision(3), &mut |change| assert_eq!(change.record, listed[2])).unwrap().revision,
+        Revision(5)
+    );
+    let stamp = Stamp { at: Timestamp::from_millis(10_000), ..STAMP };
+    let outcome = store.change(&active.id, &rotation(60), stamp).unwrap();
+    assert_eq!((outcome.revision, outcome.record.former.len()), (Some(Revision(6)), 1));
+    assert_eq!(outcome.record.former[0].created, Timestamp::from_millis(1000));
+    assert_eq!(store.find(&active.id).unwrap(), Some(KeyRecord { last_used: active.last_used, ..outcome.record }));
+}
+
+#[test]
+fn a_store_that_is_in_use_is_brought_up_under_its_readers() {
+    let place = Place::new();
+    let reader = write_version_1(&place.path());
+    let count = |connection: &Connection| -> i64 {
+        connection.query_row("SELECT count(*) FROM keys", (), |row| row.get(0)).unwrap()
+    };
+    reader.execute_batch("BEGIN").unwrap();
+    assert_eq!(count(&reader), 3);
+    assert_eq!(place.store().list().unwrap().len(), 3);
+    assert_eq!(count(&reader), 3, "its moment of the store is as it was");
+    reader.execute_batch("COMMIT").unwrap();
+}
+
+#[test]
+fn a_store_that_a_newer_program_brought_up_is_followed_no_further() {
+    let place = Place::new();
+    let mut store = place.store();
+    let revision = store.create(&[record("one")], STAMP).unwrap();
+    let newer = Connection::open(place.path()).unwrap();
+    newer.pragma_update(None, "user_version", 3).unwrap();
+    assert!(store.refresh().unwrap());
+    let error = store.load(revision, &mut |_| panic!("nothing is told")).unwrap_err();
+    assert!(matches!(error, StoreError::Newer { found: 3, known: 2, .. }), "{error}");
+}
+
+#[test]
+fn a_step_that_was_released_is_never_edited() {
+    let digest = Hasher::new(None).digest(include_bytes!("migrations/1.sql")).to_hex();
+    assert_eq!(digest, "7a6eb952e0852ab41b557407523ae2a3c10def6974ac02e0b295c5916438dde6");
 }
 
 #[test]
@@ -175,13 +265,30 @@ fn the_file_itself_refuses_to_widen_a_key_to_revive_it_or_to_forget_a_change() {
     let mut store = place.store();
     let key = record("key");
     store.create(std::slice::from_ref(&key), STAMP).unwrap();
-    store.change(&key.id, Transition::Revoke, STAMP).unwrap();
+    store.change(&key.id, &rotation(60), STAMP).unwrap();
+    store.change(&key.id, &Transition::Revoke, STAMP).unwrap();
     for (sql, said) in [
         ("UPDATE keys SET level = 'full', scopes = NULL", "what a key may do never changes"),
         ("UPDATE keys SET expires = 9999999999999", "what a key may do never changes"),
         ("UPDATE keys SET state = 'active'", "a revoke is final"),
         ("UPDATE changes SET author = 'nobody'", "only appended to"),
         ("DELETE FROM changes", "only appended to"),
+        ("DELETE FROM keys", "a key is never forgotten"),
+        ("UPDATE keys SET deleted = 1, state = 'active'", "a deletion is final"),
+        (
+            "UPDATE keys SET deleted = 1, expires = NULL, level = 'full', scopes = NULL",
+            "what a key may do never changes",
+        ),
+        ("UPDATE keys SET digest = randomblob(32)", "a value gives way to a new one, and is kept"),
+        ("UPDATE former_values SET until = until + 1", "the end of a value only comes nearer"),
+        ("UPDATE former_values SET digest = randomblob(32)", "the end of a value only comes nearer"),
+        ("DELETE FROM former_values", "a value is never forgotten"),
+        (
+            "INSERT INTO former_values (key, digest, prefix, last_four, created, until) \
+            SELECT id, randomblob(32), '', '', 0, 9999999999999 FROM keys",
+            "a former value is one that its key had",
+        ),
+        ("UPDATE keys SET digest = (SELECT digest FROM former_values)", "a value gives way to a new one, and is kept"),
     ] {
         let error = store.connection.execute_batch(sql).unwrap_err().to_string();
         assert!(error.contains(said), "{sql}: {error}");
@@ -192,7 +299,8 @@ fn the_file_itself_refuses_to_widen_a_key_to_revive_it_or_to_forget_a_change() {
 fn a_row_edited_by_hand_cannot_put_a_line_into_a_header() {
     let place = Place::new();
     let mut store = place.store();
-    store.connection.execute_batch("DROP TRIGGER a_grant_never_changes").unwrap();
+    let triggers = "DROP TRIGGER a_grant_never_changes; DROP TRIGGER a_key_is_never_forgotten";
+    store.connection.execute_batch(triggers).unwrap();
     for (set, said) in [
         ("account = 'a' || char(13, 10) || 'X-Admin: yes'", "an account that cannot be"),
         ("scopes = 'a' || char(10)", "a grant that cannot be"),

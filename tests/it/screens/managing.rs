@@ -40,6 +40,8 @@ fn a_key_that_cannot_be_made_is_told_why() {
         "--name a --full --attr team=",
         "--name a --full --from lan",
         "--name a --full --from 10.0.0.1/8",
+        "--name a --full --not-before soon",
+        "--name a --full --not-before 2099-02-01 --expires 2099-01-31",
         "--name a --full --expires soon",
         "--name a --full --expires 2020-01-01",
         "--name a --full --expires 2099-02-30",
@@ -87,6 +89,57 @@ fn the_life_of_a_key() {
     ];
     let screens: Vec<String> = lines.iter().map(|line| folder.screen(line)).collect();
     insta::assert_snapshot!(format!("{missing}\n{}", screens.join("\n")));
+}
+
+#[test]
+fn a_key_gets_new_values_and_a_clone() {
+    let folder = Folder::new();
+    let make = |more: &str| id(&folder.run(&format!("keys create {more} --json")).exits(0).json());
+    let first = make("--name first --scopes profiles:read --account acme --note 'For the shop'");
+    let ending = make("--name ending --full --expires 2099-01-31");
+    let off = make("--name off --full");
+    folder.run(&format!("keys disable {off}")).exits(0);
+    let lines = [
+        format!("keys rotate {first}"),
+        format!("keys rotate {first} --overlap 24h"),
+        "keys list".to_owned(),
+        format!("keys show {first}"),
+        format!("keys show {first} --json"),
+        format!("keys rotate {ending} --overlap 7d --json"),
+        format!("keys rotate {first} --overlap 91d"),
+        format!("keys rotate {first} --overlap soon"),
+        format!("keys reset-secret {first}"),
+        "keys rotate first".to_owned(),
+        format!("keys clone {ending}"),
+        format!("keys clone {off}"),
+        format!("keys delete {ending}"),
+        format!("keys delete {ending}"),
+        format!("keys revoke {ending}"),
+        format!("keys rotate {ending}"),
+        format!("keys show {ending}"),
+        "keys list".to_owned(),
+        "keys list --deleted".to_owned(),
+    ];
+    let screens: Vec<String> = lines.iter().map(|line| folder.screen(line)).collect();
+    insta::assert_snapshot!(screens.join("\n"));
+}
+
+#[test]
+fn a_pair_is_made_and_given_a_new_secret() {
+    let config = CONFIG.replace("keys: { ", "keys: { accept: [basic], rotate_after: { secret: 1ms, pair: 1ms }, ");
+    let folder = Folder::new();
+    let warned = folder.screen("keys create --name shop --kind pair --full");
+    let folder = folder.with("scopegate.yaml", config);
+    let made = folder.run("keys create --name site --kind pair --read-only --json").exits(0).json();
+    let lines = [
+        "keys create --name site --kind pair --read-only --not-before 2099-01-31 --json".to_owned(),
+        format!("keys reset-secret {} --overlap 24h", id(&made)),
+        format!("keys show {}", id(&made)),
+        "keys list".to_owned(),
+        "keys list --json".to_owned(),
+    ];
+    let screens: Vec<String> = lines.iter().map(|line| folder.screen(line)).collect();
+    insta::assert_snapshot!(format!("{warned}\n{}", screens.join("\n")));
 }
 
 #[test]

@@ -71,7 +71,8 @@ fn stores_of_keys() {
         "keys: { prefix: sg- }",
         "keys: { prefix: '' }",
         "keys: { pepper: '' }",
-        "keys: { snapshot: a.bin, max_stale: 1h, rotate_after: { secret: 30d, pair: none } }",
+        "keys: { snapshot: a.bin, max_stale: 1h }",
+        "keys: { rotate_after: { secret: 0d, pair: never, public: 30d } }",
     ];
     insta::assert_snapshot!(pictures(documents, of_config));
 }

@@ -1,0 +1,98 @@
+use std::time::Duration;
+
+use super::*;
+use crate::key::digest::Hasher;
+use crate::key::lifecycle::{Imprint, NewKey, Replacement, Transition, create};
+use crate::key::secret::Secret;
+use crate::key::{GrantSpec, KeyId, KeyKind};
+
+const NOW: Timestamp = Timestamp::from_millis(1_795_300_000_000);
+const AGES: (Timestamp, RotateAfter) = (NOW, RotateAfter { pair: None, secret: None });
+
+fn imprint() -> Imprint {
+    Imprint::of(&Secret::mint("sg").unwrap(), "sg", &Hasher::new(None))
+}
+
+fn record(grant: GrantSpec) -> KeyRecord {
+    create(NewKey::new("exporter", grant), KeyId::mint(KeyKind::Secret).unwrap(), imprint(), NOW).unwrap()
+}
+
+fn rotated(record: KeyRecord, overlap: u64) -> KeyRecord {
+    let replacement = Replacement { imprint: imprint(), overlap: Duration::from_secs(overlap) };
+    Transition::Rotate(replacement).apply(record, NOW).unwrap()
+}
+
+#[test]
+fn the_table_fits_80_columns_and_leaves_empty_ones_out() {
+    let scopes = ["profiles:read", "profiles:write", "lists:read", "lists:write"];
+    let made = record(GrantSpec::custom(scopes));
+    let text = render(std::slice::from_ref(&made), AGES, Some(80));
+    let header = text.lines().next().unwrap();
+    assert_eq!(header.split_whitespace().collect::<Vec<_>>(), ["ID", "NAME", "KEY", "GRANT", "STATE", "CREATED"]);
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    assert!(text.contains("…  active") && text.contains("2026-11-21"), "{text}");
+    let mut ending = record(GrantSpec::Full);
+    (ending.expires, ending.account) = (Some(NOW), Some("acme".into()));
+    let text = render(&[made, ending], AGES, Some(80));
+    assert!(text.contains("ACCOUNT") && text.contains("EXPIRES") && text.contains("never"), "{text}");
+    assert!(!text.contains("CREATED") && text.lines().all(|line| line.chars().count() <= 80), "{text}");
+}
+
+#[test]
+fn nothing_is_cut_in_a_pipe() {
+    let scopes: Vec<String> = (0..20).map(|number| format!("resource{number}:read")).collect();
+    let mut long = record(GrantSpec::custom(scopes.iter().map(String::as_str)));
+    long.name = "a name that is longer than the column of a terminal".into();
+    (long.account, long.expires) = (Some("an account of some length, too".into()), Some(NOW));
+    let text = render(std::slice::from_ref(&long), AGES, None);
+    for whole in scopes.iter().map(String::as_str).chain([&*long.name, "of some length, too", "CREATED", "KEY"]) {
+        assert!(text.contains(whole), "{whole} in {text}");
+    }
+    assert_eq!(text.lines().count(), 2, "{text}");
+}
+
+#[test]
+fn an_old_value_that_still_works_has_a_line_of_its_own() {
+    let made = record(GrantSpec::Full);
+    let (old, new) = (made.value.last_four.clone(), rotated(rotated(made, 3600), 600));
+    for (width, shown) in [(None, true), (Some(80), false)] {
+        let text = render(std::slice::from_ref(&new), AGES, width);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 4, "{text}");
+        assert!(lines[1].contains("active") && lines[1].contains("never"), "{text}");
+        assert!(lines[3].contains("old value") && lines[3].contains("retiring"), "{text}");
+        assert!(lines[3].contains("2026-11-21 22:36"), "{text}");
+        assert_eq!(lines[3].contains(&*old), shown, "{text}");
+        assert!(width.is_none() || lines.iter().all(|line| line.chars().count() <= 80), "{text}");
+    }
+    let over = rotated(new, 0);
+    assert_eq!(render(std::slice::from_ref(&over), AGES, None).lines().count(), 2);
+}
+
+#[test]
+fn a_key_whose_value_has_grown_old_is_flagged() {
+    let [young, old] = [record(GrantSpec::Full), record(GrantSpec::Full)];
+    let later = NOW.after(Duration::from_secs(100));
+    let ages = |most| (later, RotateAfter { pair: None, secret: Some(Duration::from_secs(most)) });
+    let young = rotated(KeyRecord { value: KeyValue { created: NOW, ..young.value.clone() }, ..young }, 0);
+    let records = [old, young];
+    assert!(!render(&records, ages(101), None).contains("ROTATE"));
+    assert!(render(&records, ages(100), None).contains("ROTATE"));
+}
+
+#[test]
+fn the_long_id_of_a_pair_leaves_room_for_the_rest() {
+    let mut pair = record(GrantSpec::custom(["profiles:read", "lists:read"]));
+    pair.id = KeyId::mint(KeyKind::Pair).unwrap();
+    (pair.kind, pair.expires, pair.name) =
+        (KeyKind::Pair, Some(NOW.after(Duration::from_secs(9))), "a rather long name".into());
+    let text = render(&[rotated(pair, 5)], AGES, Some(80));
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+}
+
+#[test]
+fn what_is_too_long_for_a_cell_is_cut() {
+    assert_eq!(cut("12345", 5), "12345");
+    assert_eq!(cut("123456", 5), "1234…");
+    assert_eq!(minute(Some(NOW)), "2026-11-21 22:26");
+}
