@@ -31,8 +31,6 @@ pub(crate) mod upstream;
 pub(crate) mod watch;
 pub(crate) mod worker;
 
-use std::borrow::Cow;
-
 use tracing::field::display;
 
 use crate::http1::head::{self, AnswerTo, Framing, HeadFault, Kind, RequestHead, Version};
@@ -187,21 +185,25 @@ impl Scene<'_, '_, '_, '_> {
         presented: &Presented<'_>,
         then: impl FnOnce(&mut Self, Caller<'_>, Option<&Entry>) -> Verdict,
     ) -> Verdict {
-        let key: &Cow<'_, [u8]> = match presented {
+        let key = match presented {
             Presented::Ambiguous => return then(&mut self, Caller::Ambiguous, None),
             Presented::Malformed => return then(&mut self, Caller::Invalid(Invalid::Malformed), None),
             Presented::None => return then(&mut self, Caller::Anonymous, None),
             Presented::One(key) => key,
         };
         let snapshot = &self.view.snapshot;
-        if matches!(secret::check(&snapshot.config.keys.prefix, key), Checked::BadChecksum | Checked::Malformed) {
+        let secret = key.secret();
+        if matches!(secret::check(&snapshot.config.keys.prefix, secret), Checked::BadChecksum | Checked::Malformed) {
             return then(&mut self, Caller::Invalid(Invalid::Malformed), None);
         }
         let worker = self.worker;
-        let digest = snapshot.hasher.digest(key);
+        let digest = snapshot.hasher.digest(secret);
         worker.keys.look_up(&digest, |entry| match entry {
             Some(entry) => {
                 worker.cells.looked_up(Lookup::Hit);
+                if !entry.is_named(key.id()) {
+                    return then(&mut self, Caller::Invalid(Invalid::Mismatched), None);
+                }
                 self.exchange.ticket.holder = Some(Holder::new(digest, entry));
                 let caller = entry.caller(self.exchange.ticket.wall, self.exchange.ticket.peer);
                 then(&mut self, caller, Some(entry))

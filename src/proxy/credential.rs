@@ -18,16 +18,45 @@ pub(crate) enum Presented<'b> {
     /// Nothing.
     None,
     /// One key, in one place or in several.
-    One(Cow<'b, [u8]>),
+    One(Credential<'b>),
+}
+
+/// What stands in a place where keys are accepted: a secret, or the id of a pair with one.
+#[derive(PartialEq)]
+pub(crate) struct Credential<'b> {
+    /// `SECRET`, or `ID:SECRET`.
+    text: Cow<'b, [u8]>,
+    /// Where the secret begins.
+    secret: usize,
+}
+
+impl<'b> Credential<'b> {
+    fn alone(secret: impl Into<Cow<'b, [u8]>>) -> Self {
+        Self { text: secret.into(), secret: 0 }
+    }
+
+    /// What a digest is made of.
+    pub(crate) fn secret(&self) -> &[u8] {
+        self.text.get(self.secret..).unwrap_or_default()
+    }
+
+    /// The id that came with the secret.
+    pub(crate) fn id(&self) -> Option<&[u8]> {
+        self.text.get(..self.secret.checked_sub(1)?)
+    }
+
+    /// Whether it can be a key at all.
+    fn is_usable(&self) -> bool {
+        (1..=LONGEST).contains(&self.secret().len()) && self.text.iter().all(u8::is_ascii_graphic)
+    }
 }
 
 impl<'b> Presented<'b> {
-    fn add(&mut self, text: Cow<'b, [u8]>) {
-        let usable = (1..=LONGEST).contains(&text.len()) && text.iter().all(u8::is_ascii_graphic);
-        *self = match (&*self, usable) {
-            (Self::None, true) => Self::One(text),
+    fn add(&mut self, found: Credential<'b>) {
+        *self = match (&*self, found.is_usable()) {
+            (Self::None, true) => Self::One(found),
             (Self::None, false) => Self::Malformed,
-            (Self::One(known), true) if *known == text => return,
+            (Self::One(known), true) if *known == found => return,
             _ => Self::Ambiguous,
         };
     }
@@ -48,14 +77,14 @@ pub(crate) fn take<'b>(accept: &Accept, fields: &[Field<'b>], query: Option<&'b 
             Kind::Cookie if !accept.cookies.is_empty() => {
                 for piece in field.value.split(|byte| *byte == b';') {
                     if let Some(value) = key_of_cookie(accept, piece) {
-                        presented.add(Cow::Borrowed(value));
+                        presented.add(Credential::alone(value));
                     }
                 }
             }
             _ => {}
         }
         if is_key_header(accept, field.name) {
-            presented.add(Cow::Borrowed(field.value));
+            presented.add(Credential::alone(field.value));
         }
     }
     if authorizations > 1 && (accept.bearer || accept.basic || !accept.schemes.is_empty()) {
@@ -69,7 +98,7 @@ pub(crate) fn take<'b>(accept: &Accept, fields: &[Field<'b>], query: Option<&'b 
     if !accept.query.is_empty() {
         for piece in query.unwrap_or_default().split(|byte| *byte == b'&') {
             if let Some(value) = key_of_parameter(accept, piece) {
-                presented.add(value);
+                presented.add(Credential::alone(value));
             }
         }
     }
@@ -96,29 +125,31 @@ pub(crate) fn is_whole_field(accept: &Accept, field: &Field<'_>) -> bool {
 }
 
 /// The key in an `Authorization` value of an accepted scheme; `None` for any other scheme.
-fn key_of_authorization<'b>(accept: &Accept, value: &'b [u8]) -> Option<Cow<'b, [u8]>> {
+fn key_of_authorization<'b>(accept: &Accept, value: &'b [u8]) -> Option<Credential<'b>> {
     let end = value.iter().position(|byte| matches!(byte, b' ' | b'\t')).unwrap_or(value.len());
     let (scheme, rest) = value.split_at_checked(end)?;
     let credential = rest.trim_ascii_start();
     let bearer = accept.bearer && scheme.eq_ignore_ascii_case(b"bearer");
     if bearer || accept.schemes.iter().any(|accepted| scheme.eq_ignore_ascii_case(accepted.as_bytes())) {
-        return Some(Cow::Borrowed(credential));
+        return Some(Credential::alone(credential));
     }
-    (accept.basic && scheme.eq_ignore_ascii_case(b"basic")).then(|| Cow::Owned(key_of_basic(credential)))
+    (accept.basic && scheme.eq_ignore_ascii_case(b"basic")).then(|| key_of_basic(credential))
 }
 
-/// `KEY:` out of base64 (RFC 7617), the key alone; empty, which no key is, where it has another form.
-fn key_of_basic(credential: &[u8]) -> Vec<u8> {
+/// `ID:SECRET` or `KEY:` out of base64 (RFC 7617); an empty secret, which no key has, where it has another form. An id has
+/// no colon.
+fn key_of_basic(credential: &[u8]) -> Credential<'static> {
     if credential.len() > 2 * LONGEST {
-        return Vec::new();
+        return Credential::alone(Vec::new());
     }
     let mut text = STANDARD.decode(credential).unwrap_or_default();
     match text.iter().position(|byte| *byte == b':') {
         Some(colon) if colon + 1 == text.len() => {
             text.truncate(colon);
-            text
+            Credential::alone(text)
         }
-        _ => Vec::new(),
+        Some(colon) if colon > 0 => Credential { text: text.into(), secret: colon + 1 },
+        _ => Credential::alone(Vec::new()),
     }
 }
 

@@ -38,6 +38,7 @@ mod listeners; // Several at once: IPv4, IPv6, Unix sockets; limits of connectio
 mod logs; // The access log, and that no secret is in any log.
 mod metrics; // The admin listener: liveness, readiness, figures.
 mod mutants; // tests/survivors.txt: what no test of the policy core notices has a reason.
+mod pairs; // A visible id and a secret: good together by HTTP Basic and in no other way.
 mod promises; // SECURITY.md and the codes of README.md: what they name is there, and nothing is missing.
 mod reasons; // What explain, whocan and cando say of keys that are bound, switched off or elsewhere.
 mod regression; // One test for each fault that a user or a reviewer met.

@@ -26,7 +26,10 @@ fn said(fields: &[(&str, &str)], query: &str) -> String {
         Presented::Ambiguous => "ambiguous".into(),
         Presented::Malformed => "malformed".into(),
         Presented::None => "none".into(),
-        Presented::One(key) => String::from_utf8_lossy(&key).into_owned(),
+        Presented::One(key) => {
+            let id = key.id().map(|id| format!("{} with ", String::from_utf8_lossy(id)));
+            format!("{}{}", id.unwrap_or_default(), String::from_utf8_lossy(key.secret()))
+        }
     }
 }
 
@@ -41,6 +44,17 @@ fn a_key_is_found_in_each_place_where_keys_are_accepted() {
     assert_eq!(said(&[("Cookie", "a=b; sg_key=abc; c=d")], ""), "abc");
     assert_eq!(said(&[], "x=1&api%5Fkey=ab%63"), "abc");
     assert_eq!(said(&[("Authorization", "Digest abc")], "x=1"), "none");
+}
+
+#[test]
+fn a_pair_is_its_id_and_its_secret_and_comes_by_basic_alone() {
+    assert_eq!(said(&[("Authorization", "Basic YWJjOmRlZg==")], ""), "abc with def");
+    assert_eq!(said(&[("Authorization", "bAsIc  YTpiOmM=")], ""), "a with b:c");
+    assert_eq!(said(&[("Authorization", "Bearer abc:def")], ""), "abc:def");
+    assert_eq!(said(&[("X-Api-Key", "abc:def")], ""), "abc:def");
+    for other in ["abc:def", "def", "abc"] {
+        assert_eq!(said(&[("Authorization", "Basic YWJjOmRlZg=="), ("X-Api-Key", other)], ""), "ambiguous");
+    }
 }
 
 #[test]
@@ -71,8 +85,11 @@ fn what_cannot_be_a_key_is_malformed() {
     assert_eq!(said(&[("Authorization", "Bearer")], ""), "malformed");
     assert_eq!(said(&[("Authorization", "Bearer a b")], ""), "malformed");
     assert_eq!(said(&[("X-Api-Key", "")], ""), "malformed");
-    assert_eq!(said(&[("Authorization", "Basic YWJjOmRlZg==")], ""), "malformed");
     assert_eq!(said(&[("Authorization", "Basic !!")], ""), "malformed");
+    // A colon alone, a secret without its id, no colon, a blank in the id.
+    for text in ["Og==", "OmFiYw==", "YWJj", "YSBiOmM="] {
+        assert_eq!(said(&[("Authorization", &format!("Basic {text}"))], ""), "malformed", "{text}");
+    }
     assert_eq!(said(&[("X-Api-Key", &"k".repeat(LONGEST + 1))], ""), "malformed");
 }
 

@@ -6,7 +6,7 @@ use std::fmt;
 use super::value::{self, Read, Wrong};
 use crate::key::digest::Digest;
 use crate::key::lifecycle::{self, Imprint, NewKey, NewKeyError};
-use crate::key::{GrantSpec, KeyId, KeyRecord, KeyState, Timestamp};
+use crate::key::{GrantSpec, KeyId, KeyKind, KeyRecord, KeyState, Timestamp};
 use crate::yaml::{self, Entry, Hidden, Node, Span, Trick, Value};
 
 /// After so many faults the rest of the file is not told of.
@@ -177,8 +177,12 @@ impl Reader {
         let grant = self.grant(&fields);
         let id = self.optional(&fields, "id", value::id);
         let disabled = self.optional(&fields, "disabled", value::boolean);
-        self.optional(&fields, "kind", value::kind);
+        let kind = self.optional(&fields, "kind", value::kind).unwrap_or(KeyKind::Secret);
+        if kind == KeyKind::Pair {
+            self.demand(&fields, "id", "a pair has its visible id there");
+        }
         let new = NewKey {
+            kind,
             account: self.optional(&fields, "account", value::string),
             not_before: self.optional(&fields, "not_before", value::moment),
             expires: self.optional(&fields, "expires", value::moment),

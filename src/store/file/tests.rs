@@ -5,7 +5,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::key::digest::Hasher;
-use crate::key::{GrantSpec, KeyState, KeyValue};
+use crate::key::{GrantSpec, KeyKind, KeyState, KeyValue};
 use crate::policy::scope::Vocabulary;
 use crate::store::index::Index;
 use crate::store::tests::{Fixture, STAMP, record};
@@ -174,6 +174,14 @@ fn duplicate_fields_and_ids_are_refused() {
     let key = |name: &str| format!("  - {{name: {name}, id: same, grant: full, sha256: {}}}\n", hex(name));
     let twins = Place::with(&format!("keys:\n{}{}", key("a"), key("b"))).faults();
     assert_eq!(twins, ["3:19: the key on line 2 has the same id (give each key an id of its own, or none)"]);
+}
+
+#[test]
+fn a_pair_has_its_visible_id_in_the_file() {
+    let pair = |id: &str| format!("keys:\n  - {{name: a, kind: pair, grant: full, sha256: {}{id}}}\n", hex("a"));
+    let [key] = Place::with(&pair(", id: 0f1e2d")).store().list().unwrap().try_into().unwrap();
+    assert_eq!((key.kind, key.id.as_str()), (KeyKind::Pair, "0f1e2d"));
+    assert_eq!(Place::with(&pair("")).faults(), ["2:5: `id` is missing (a pair has its visible id there)"]);
 }
 
 #[test]

@@ -34,10 +34,10 @@ pub(super) fn id(node: &Node) -> Read<KeyId> {
     found.map_or_else(|| wrong("cannot be an id", "use 1 to 64 ASCII letters, digits, `_`, `-` or `.`"), Ok)
 }
 
-pub(super) fn kind(node: &Node) -> Read<()> {
+pub(super) fn kind(node: &Node) -> Read<KeyKind> {
     match KeyKind::parse(&string(node)?) {
-        Some(KeyKind::Secret) => Ok(()),
-        Some(kind) => wrong(format!("{kind} is not available in this version"), "leave it out for a secret key"),
+        Some(KeyKind::Public) => wrong("public is not available in this version", "leave it out for a secret key"),
+        Some(kind) => Ok(kind),
         None => wrong("is none of secret, pair, public", "leave it out for a secret key"),
     }
 }
