@@ -6,6 +6,7 @@ mod create;
 mod issued;
 mod replace;
 mod table;
+mod transfer;
 pub(super) mod view;
 
 use clap::{Args, Subcommand};
@@ -23,6 +24,7 @@ use crate::store::{self, KeyStore, Location, OpenMode, Stamp, StoreError};
 
 pub(super) use create::CreateArgs;
 use replace::RotateArgs;
+use transfer::{ExportArgs, ImportArgs};
 
 /// Make, list and end keys
 #[derive(Debug, Args)]
@@ -56,6 +58,8 @@ enum KeysCommand {
     ///
     /// Its id, name and dates are kept, and its value is never good again. What it might do is forgotten.
     Delete(KeyArgs),
+    Import(Box<ImportArgs>),
+    Export(ExportArgs),
 }
 
 /// Which store a command works on.
@@ -105,6 +109,8 @@ pub(super) fn run(arguments: KeysArgs, console: &mut Console) -> Result<Exit, Fa
         KeysCommand::Enable(arguments) => change(&arguments, &Transition::Enable, console),
         KeysCommand::Revoke(arguments) => change(&arguments, &Transition::Revoke, console),
         KeysCommand::Delete(arguments) => change(&arguments, &Transition::Delete, console),
+        KeysCommand::Import(arguments) => transfer::import(&arguments, console),
+        KeysCommand::Export(arguments) => transfer::export(&arguments, console),
     }
 }
 

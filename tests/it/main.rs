@@ -59,5 +59,6 @@ mod targets; // The path that is checked is the path that is sent; what could be
 mod timeouts; // How long the upstream may take: over all requests, and over those of a route that says otherwise.
 mod tls; // TLS towards callers: versions, client certificates, renewal, what does not speak it.
 mod tools; // What helps to write a policy: coverage and mutation of its tests, explanations, who can do what, differences.
+mod transfer; // Keys from elsewhere and to it: all of them or none, each bad line named.
 mod tunnels; // WebSocket: what is a handshake, what is not, and when a tunnel ends.
 mod upstreams; // Upstreams that refuse, reset, stall, break off, lie; pools; TLS; Unix sockets.

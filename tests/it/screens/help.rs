@@ -2,7 +2,7 @@
 
 use super::*;
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 25] = [
     "",
     "demo",
     "serve",
@@ -17,9 +17,15 @@ const COMMANDS: [&str; 19] = [
     "keys create",
     "keys list",
     "keys show",
+    "keys clone",
+    "keys rotate",
+    "keys reset-secret",
     "keys disable",
     "keys enable",
     "keys revoke",
+    "keys delete",
+    "keys import",
+    "keys export",
     "healthcheck",
     "schema",
 ];

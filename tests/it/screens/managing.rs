@@ -143,6 +143,23 @@ fn a_pair_is_made_and_given_a_new_secret() {
 }
 
 #[test]
+fn keys_are_imported_and_exported() {
+    let bad = "name,key,scopes,grant\ngood,one,profiles:read,\nbad,two,profile:read,\nworse,one,,all\n,three\n";
+    let good = "{\"name\": \"first\", \"key\": \"an-old-key-of-some-length\", \"scopes\": [\"profiles:read\"], \"id\": \"key_first\", \"created\": \"2020-01-31\"}\n\
+        {\"name\": \"second\", \"key\": \"short\", \"grant\": \"full\", \"id\": \"key_second\", \"created\": \"2020-01-31\", \"disabled\": true}\n";
+    let folder = Folder::new().with("bad.csv", bad).with("good.jsonl", good);
+    insta::assert_snapshot!(folder.screens([
+        "keys import bad.csv",
+        "keys import none.csv",
+        "keys import good.jsonl --dry-run",
+        "keys import good.jsonl --json",
+        "keys import good.jsonl",
+        "keys export",
+        "keys list",
+    ]));
+}
+
+#[test]
 fn a_key_given_for_an_id_and_a_store_without_keys() {
     let folder = Folder::new();
     let made = folder.run("keys create --name a --full --json").exits(0).json();
