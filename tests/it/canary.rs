@@ -24,7 +24,7 @@ const ROUTES: &str = "  GET /profiles: profiles:read
   GET /query: { scopes: profiles:read, credential: query }
   GET /basic: { scopes: profiles:read, credential: basic }
   GET /file: { scopes: profiles:read, credential: file }
-  GET /fault/{how}: profiles:read
+  GET /fault/{how}: { scopes: profiles:read, timeouts: { response: 300ms } }
   GET /live: { scopes: profiles:read, upgrade: websocket }
   GET /health: { auth: anyone }
   ANY /internal/{*rest}: { auth: deny }
@@ -34,8 +34,7 @@ const UPSTREAM: &str = "  credential: { header: Authorization, value: \"Bearer $
   credentials:
     query: { query: token, value: \"${env:QUERY}\" }
     basic: { basic: { username: user, password: \"${env:BASIC}\" } }
-    file: { header: X-Real, value: \"${file:secret.token}\" }
-  timeouts: { response: 300ms }";
+    file: { header: X-Real, value: \"${file:secret.token}\" }";
 
 const ACCEPT: &str = "  pepper: ${env:PEPPER}
   accept: [bearer, {scheme: Token}, {header: X-Api-Key}, basic, {query: api_key}, {cookie: sg_key}]";

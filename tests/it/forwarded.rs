@@ -159,7 +159,7 @@ fn a_proxy_header_says_whose_connection_it_is() {
 #[test]
 fn a_connection_that_does_not_begin_with_a_proxy_header_is_closed() {
     let upstream = Upstream::ok();
-    let behind = Behind::start(&upstream, "[127.0.0.0/8]", "limits: { header_timeout: 400ms }");
+    let behind = Behind::start(&upstream, "[127.0.0.0/8]", "limits: { header_timeout: 1s }");
     let seen = upstream.requests().len();
     for bytes in [
         behind.call().bytes(),

@@ -218,7 +218,7 @@ fn a_key_that_has_expired_says_so_and_one_that_will_still_works() {
 fn a_key_that_expires_while_the_gateway_runs_is_refused_from_then_on() {
     let upstream = Upstream::ok();
     let gateway = Gateway::in_front_of(&upstream);
-    let key = gateway.key(&["--full", "--expires", "2s"]);
+    let key = gateway.key(&["--full", "--expires", "8s"]);
     let answer =
         until("the key to expire", || Some(gateway.get("/api/whoami", &key)).filter(|answer| answer.status() != 200));
     assert_eq!((answer.status(), answer.code().as_str()), (401, "expired_key"));

@@ -154,12 +154,12 @@ fn an_old_connection_is_closed_after_an_answer_and_never_within_one() {
             }
         }
     });
-    let gateway = Setup::new(&upstream).config("limits: { connection_age: 300ms }").start();
+    let gateway = Setup::new(&upstream).config("limits: { connection_age: 1s }").start();
     let mut client = gateway.connect();
     client.send(open().bytes());
     upstream.wait_for("half");
     let begun = std::time::Instant::now();
-    until("its age", || (begun.elapsed() > Duration::from_millis(700)).then_some(()));
+    until("its age", || (begun.elapsed() > Duration::from_millis(1500)).then_some(()));
     for _ in 0..2 {
         upstream.allow("old");
     }

@@ -133,7 +133,7 @@ fn a_request_that_is_cut_by_the_end_of_the_process_has_its_line() {
     upstream.wait_for("in flight");
     gateway.process.signal("TERM");
     assert_eq!(gateway.process.exit_code(), 0);
-    let said = gateway.process.said();
+    let said = gateway.process.last_words();
     assert!(said.lines().any(|line| line.contains("GET /api/health")), "{said}");
 }
 

@@ -304,7 +304,7 @@ fn heads_over_their_limits_are_refused_by_name() {
 #[test]
 fn a_call_of_grpc_whose_head_is_over_its_limits_or_late_is_refused_as_grpc_where_it_is_known_for_one() {
     let upstream = Upstream::ok();
-    let gateway = Setup::new(&upstream).config("limits: { header_timeout: 300ms }").start();
+    let gateway = Setup::new(&upstream).config("limits: { header_timeout: 1s }").start();
     let call = "POST /a.B/C HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc-web+proto\r\n";
     let large = format!("{call}X: {}\r\n\r\n", "x".repeat(40_000));
     for (bytes, status, grpc) in [
@@ -336,7 +336,7 @@ fn a_head_that_comes_too_slowly_is_told_so_and_closed() {
 #[test]
 fn an_idle_connection_is_closed_without_a_word() {
     let upstream = Upstream::ok();
-    let gateway = Setup::new(&upstream).config("limits: { idle: 300ms }").start();
+    let gateway = Setup::new(&upstream).config("limits: { idle: 1s }").start();
     let mut client = gateway.connect();
     assert_eq!(client.send(Call::get("/api/health").bytes()).read().status(), 200);
     client.assert_closed();

@@ -1,11 +1,10 @@
 //! An upstream of several servers: who is asked, who is left out, who comes back.
 
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::support::upstream::Connection;
-use crate::support::{Call, Gateway, OK, Setup, Upstream, until};
+use crate::support::{Call, Gateway, OK, Setup, Upstream, Vacant, until};
 
 /// One worker, and nobody who was left out comes back during a test.
 const FOR_GOOD: &str = "  health: { interval: 1h, eject_after: 3 }";
@@ -17,12 +16,6 @@ fn start(urls: &[String], lines: &str) -> (Gateway, String) {
     let key = gateway.create_key(&["--full"]);
     until("the key", || (gateway.get("/api/no-such-route", &key).status() == 403).then_some(()));
     (gateway, key)
-}
-
-/// A place where nobody listens.
-fn nobody() -> String {
-    let address = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address");
-    format!("http://{address}")
 }
 
 /// A server that is well or not, as the switch says.
@@ -80,8 +73,8 @@ fn a_server_that_is_busy_is_asked_less_than_one_that_is_not() {
 
 #[test]
 fn a_server_that_takes_no_connection_is_seen_by_no_caller_and_left_out() {
-    let well = Upstream::ok();
-    let (gateway, key) = start(&[nobody(), well.url()], FOR_GOOD);
+    let (nobody, well) = (Vacant::new(), Upstream::ok());
+    let (gateway, key) = start(&[nobody.url(), well.url()], FOR_GOOD);
     let posts = || gateway.answer(&Call::post("/api/profiles").key(&key).body("{}")).status();
     assert!((0..40).all(|_| posts() == 200));
     gateway.process.wait_for("the word of it", |said| said.contains("requests go to the others").then_some(()));
@@ -119,7 +112,8 @@ fn a_success_in_between_keeps_a_server_in() {
             connection.send(OK);
         }
     });
-    let (gateway, key) = start(&[turns.url(), nobody()], FOR_GOOD);
+    let nobody = Vacant::new();
+    let (gateway, key) = start(&[turns.url(), nobody.url()], FOR_GOOD);
     let seen = statuses(&gateway, &key, 40);
     assert_eq!(seen.iter().filter(|status| **status == 503).count(), 20, "{seen:?}");
 }
@@ -145,16 +139,21 @@ fn a_server_that_was_left_out_comes_back_when_its_time_is_over() {
 #[test]
 fn a_check_leaves_a_server_out_before_any_request_fails_and_brings_it_back() {
     let ((ill, switch), well) = (switched(), Upstream::ok());
-    let checked = "  health: { path: /healthz?deep=1, interval: 1s, eject_after: 2 }\n  credential: { header: X-Real, value: geheim }";
+    let checked = "  health: { path: /healthz?deep=1, interval: 5s, eject_after: 2 }\n  credential: { header: X-Real, value: geheim }";
     let (gateway, key) = start(&[ill.url(), well.url()], checked);
+    let address = ill.address().to_string();
+    let told = |what: &str| {
+        let about = |line: &&str| line.contains(what) && line.contains(&address);
+        gateway.process.wait_for(what, |said| said.lines().find(about).map(|_| ()));
+    };
     switch.store(false, Ordering::SeqCst);
-    gateway.process.wait_for("it is out", |said| said.contains("failed several times in a row").then_some(()));
+    told("failed several times in a row");
     assert!(statuses(&gateway, &key, 50).iter().all(|status| *status == 200));
     switch.store(true, Ordering::SeqCst);
-    gateway.process.wait_for("its return", |said| said.contains("is asked again").then_some(()));
+    told("is asked again");
     let checks: Vec<_> = ill.requests().into_iter().filter(|request| request.target() == "/healthz?deep=1").collect();
     let check = checks.first().expect("a check");
-    assert_eq!((check.field("host"), check.field("x-real")), (Some(&*ill.address().to_string()), None));
+    assert_eq!((check.field("host"), check.field("x-real")), (Some(&*address), None));
 }
 
 #[test]
@@ -239,8 +238,8 @@ fn servers_may_come_and_go_by_a_reload() {
 
 #[test]
 fn one_server_that_is_left_of_three_answers_everything() {
-    let well = Upstream::ok();
-    let (gateway, key) = start(&[nobody(), well.url(), nobody()], FOR_GOOD);
+    let (well, nobody) = (Upstream::ok(), [Vacant::new(), Vacant::new()]);
+    let (gateway, key) = start(&[nobody[0].url(), well.url(), nobody[1].url()], FOR_GOOD);
     assert!(statuses(&gateway, &key, 100).iter().all(|status| *status == 200));
 }
 
@@ -256,7 +255,7 @@ fn a_caller_who_takes_his_time_makes_no_server_look_ill() {
         ));
         assert_eq!(slow.read().status(), 504);
     }
-    assert!(!gateway.process.said().contains("failed several times in a row"));
+    assert_eq!(gateway.metric("scopegate_upstream_up", &[]), 2.0);
 }
 
 #[test]

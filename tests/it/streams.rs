@@ -8,7 +8,7 @@ use crate::support::{Call, Ending, Gateway, OK, Setup, Upstream, until};
 
 fn start(script: impl Fn(&mut Connection) + Send + Sync + 'static) -> (Upstream, Gateway, String) {
     let upstream = Upstream::start(script);
-    let gateway = Setup::new(&upstream).upstream("  timeouts: { response: 400ms }").start();
+    let gateway = Setup::new(&upstream).upstream("  timeouts: { response: 1500ms }").start();
     let key = key(&gateway);
     (upstream, gateway, key)
 }
@@ -49,8 +49,8 @@ fn each_event_comes_when_it_was_sent_however_it_is_framed_and_whoever_reads_it()
         for number in 0..4 {
             client.read_until(format!("data: {number}\n\n"));
             if number == 1 {
-                // Longer than an answer may take to begin.
-                std::thread::park_timeout(Duration::from_millis(900));
+                // Longer than an answer may take to begin, and the tick of a clock.
+                std::thread::park_timeout(Duration::from_secs(2));
             }
             upstream.allow(&format!("seen {number} {target}"));
         }

@@ -15,12 +15,14 @@ pub mod http2;
 pub mod process;
 pub mod sample;
 pub mod upstream;
+pub mod vacant;
 pub mod wire;
 
 pub use client::{Call, Client, Ending};
 pub use command::{Output, scopegate};
 pub use gateway::{Gateway, Port, Setup, activated};
 pub use upstream::{OK, Upstream};
+pub use vacant::Vacant;
 pub use wire::{Message, base64};
 
 use std::thread;
@@ -39,6 +41,12 @@ pub fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
         assert!(start.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}");
         thread::park_timeout(Duration::from_millis(5));
     }
+}
+
+/// Whether something that is to take `least` took that long, judged by a clock of the test's own. The gateway counts in whole
+/// milliseconds, so that the begin and the end may each be off by one.
+pub fn lasted(took: Duration, least: Duration) -> bool {
+    took + Duration::from_millis(2) >= least
 }
 
 /// For `until`: whether `count` has begun and then stood still for a second. That nothing moves is announced by nobody. A

@@ -345,7 +345,7 @@ fn a_request_in_cleartext_is_told_that_the_port_speaks_tls() {
 #[test]
 fn a_handshake_must_come_to_its_end_in_time() {
     let upstream = Upstream::ok();
-    let secured = Secured::start(&upstream, &format!("{TLS}\nlimits: {{ header_timeout: 300ms }}"));
+    let secured = Secured::start(&upstream, &format!("{TLS}\nlimits: {{ header_timeout: 2s }}"));
     let mut silent = Client::on(secured.tcp());
     let mut half = Client::on(secured.tcp());
     half.send(b"\x16\x03\x01\x02\x00\x01");
@@ -380,7 +380,8 @@ fn failed_handshakes_do_not_flood_the_log() {
         assert!(socket.shake_hands().is_err(), "the certificate is of somebody else");
     }
     secured.wait_for_refused("handshake", 20.0);
-    let said = secured.gateway.process.said();
+    secured.gateway.process.signal("TERM");
+    let said = secured.gateway.process.last_words();
     let lines: Vec<_> = said.lines().filter(|line| line.contains("the TLS handshake failed")).collect();
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].contains("127.0.0.1"), "{lines:?}");

@@ -168,7 +168,7 @@ fn no_key_is_logged_of_what_the_frames_carry() {
     });
     gateway.process.signal("TERM");
     gateway.process.exit_code();
-    assert!(!gateway.process.said().contains(&key));
+    assert!(!gateway.process.last_words().contains(&key));
 }
 
 #[test]
@@ -250,7 +250,7 @@ fn a_silent_grpc_upload_without_a_key_has_a_deadline_until_its_answer_has_begun(
         }
     });
     let setup = Setup::new(&upstream).routes("  POST /x: { auth: anyone }\n");
-    let gateway = setup.config("limits: { body_stall: 1s }").start();
+    let gateway = setup.config("limits: { body_stall: 2s }").start();
     run(async {
         let mut caller = Caller::connect(gateway.address()).await;
         let head = |caller: &Caller, target| caller.head("POST", target, "").header("content-type", "application/grpc");

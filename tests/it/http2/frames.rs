@@ -250,7 +250,7 @@ fn pings_beside_requests_and_room_for_what_comes_are_answered_for_ever() {
 
 #[test]
 fn a_connection_whose_time_is_over_ends_though_its_caller_never_acknowledges_it() {
-    for config in ["limits: { requests_per_connection: 1 }", "limits: { connection_age: 300ms }"] {
+    for config in ["limits: { requests_per_connection: 1 }", "limits: { connection_age: 1s }"] {
         let upstream = Upstream::start(|connection| {
             connection.request();
             connection.note("asked");

@@ -37,7 +37,7 @@ async fn ask(caller: &mut Caller, count: usize) -> Vec<Call> {
 #[test]
 fn streams_have_no_more_sockets_upstream_than_callers_may_have_connections() {
     let upstream = slow();
-    let setup = Setup::new(&upstream).routes(OPEN).upstream("  timeouts: { connect: 300ms }");
+    let setup = Setup::new(&upstream).routes(OPEN).upstream("  timeouts: { connect: 2s }");
     let gateway = setup.config("limits: { connections: 4 }").start();
     run(async {
         let mut caller = Caller::connect(gateway.address()).await;

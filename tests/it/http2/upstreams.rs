@@ -9,7 +9,7 @@ use http::{HeaderMap, Response};
 use super::eventually;
 use crate::support::certificate::Authority;
 use crate::support::http2::{Caller, Upstream2, answer_ok, read, run};
-use crate::support::{Call, Gateway, Setup, Upstream, until};
+use crate::support::{Call, Gateway, Setup, Upstream, Vacant, until};
 
 const ROUTES: &str = "  GET|POST /x: { auth: key }\n  GET /open: { auth: anyone }\n";
 
@@ -250,8 +250,8 @@ fn an_upstream_that_does_not_speak_http_2_has_failed_and_the_log_says_why() {
 
 #[test]
 fn an_upstream_that_is_not_there_is_unavailable_to_everybody_who_waits() {
-    let address = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address");
-    let gateway = Setup::for_url(&format!("http://{address}")).upstream("  protocol: h2c").routes(ROUTES).start();
+    let nobody = Vacant::new();
+    let gateway = Setup::for_url(&nobody.url()).upstream("  protocol: h2c").routes(ROUTES).start();
     std::thread::scope(|scope| {
         for _ in 0..5 {
             scope.spawn(|| {

@@ -258,7 +258,7 @@ fn no_caller_makes_a_server_look_ill_by_asking_it_for_a_websocket() {
                 assert_eq!(caller.ask(head).await.status, 502);
             }
         });
-        assert!(!gateway.process.said().contains("failed several times in a row"), "{}", gateway.process.said());
+        assert_eq!(gateway.metric("scopegate_upstream_up", &[]), 2.0, "{protocol}");
     }
 }
 
@@ -370,7 +370,7 @@ fn a_websocket_over_http_2_ends_within_a_second_of_its_key_and_no_other_does() {
 
 #[test]
 fn a_websocket_over_http_2_in_which_nothing_moves_is_closed_and_the_connection_goes_on() {
-    let (upstream, gateway, key) = start_with("limits: { idle: 1s }", echo);
+    let (upstream, gateway, key) = start_with("limits: { idle: 2s }", echo);
     run(async {
         let mut caller = Caller::connect(gateway.address()).await;
         let live = open(&mut caller, &key).await;

@@ -6,6 +6,7 @@ use std::os::unix::net::UnixListener;
 use std::thread;
 
 use super::*;
+use crate::support::Vacant;
 use crate::support::process::Process;
 
 /// A configuration that names these addresses.
@@ -73,7 +74,8 @@ fn a_probe_says_what_it_found() {
         screens.push(screen.replace(&address, "127.0.0.1:[port]"));
         serving.join().expect("it answered");
     }
-    let nobody = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
+    let vacant = Vacant::new();
+    let nobody = vacant.address;
     let folder = folder.with("scopegate.yaml", format!("{CONFIG}admin: {{ listen: \"{nobody}\" }}\n"));
     screens.push(folder.screen("healthcheck").replace(&nobody.to_string(), "127.0.0.1:[port]"));
     screens.push(folder.screen("healthcheck --admin nowhere"));

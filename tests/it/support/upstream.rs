@@ -74,7 +74,11 @@ pub struct Upstream {
 impl Upstream {
     /// Runs `script` for every connection that is accepted, each on a thread of its own.
     pub fn start(script: impl Fn(&mut Connection) + Send + Sync + 'static) -> Upstream {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port for the upstream");
+        Upstream::on(TcpListener::bind("127.0.0.1:0").expect("a port for the upstream"), script)
+    }
+
+    /// As `start`, on a port of the test's choice.
+    pub fn on(listener: TcpListener, script: impl Fn(&mut Connection) + Send + Sync + 'static) -> Upstream {
         let address = listener.local_addr().expect("its address");
         let accept = move || listener.accept().map(|(stream, _)| without_delay(stream));
         Upstream::serve(Place::Tcp(address), accept, script)

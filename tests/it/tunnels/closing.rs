@@ -26,20 +26,21 @@ fn then(close: &[u8]) -> String {
 
 #[test]
 fn the_api_is_told_why_a_tunnel_ends() {
-    let (upstream, gateway, _) = start_with("limits: { idle: 2s }\ndrain: { timeout: 500ms }", listening);
+    let (upstream, gateway, other) = start_with("drain: { timeout: 500ms }", listening);
     let ended = key(&gateway, &["--full"]);
     let mut client = open(&gateway, &ended);
     gateway.run(&["keys", "revoke", &id_of(&gateway, &ended)]).exits(0);
     assert_eq!(client.read_to_end().0, INVALID_KEY);
     upstream.wait_for(&then(INVALID_KEY));
-    let other = key(&gateway, &["--full"]);
-    assert_eq!(open(&gateway, &other).read_to_end().0, IDLE);
-    upstream.wait_for(&then(IDLE));
     let mut client = open(&gateway, &other);
     gateway.process.signal("TERM");
     assert_eq!(client.read_to_end().0, DRAINING);
     upstream.wait_for(&then(DRAINING));
     assert_eq!(gateway.process.exit_code(), 0);
+
+    let (upstream, gateway, key) = start_with("limits: { idle: 2s }", listening);
+    assert_eq!(open(&gateway, &key).read_to_end().0, IDLE);
+    upstream.wait_for(&then(IDLE));
 }
 
 #[test]
