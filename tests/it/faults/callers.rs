@@ -1,5 +1,5 @@
 //! Callers that go away in the middle: the upstream sees it by the end of its own connection. 200 ms are promised on a machine
-//! that is not busy; here it is the figure that is told and a hang that fails.
+//! that is not busy; here that is told, and the best of several must not be far from it.
 
 use std::time::{Duration, Instant};
 
@@ -7,6 +7,8 @@ use crate::support::upstream::Connection;
 use crate::support::{Call, Client, Gateway, OK, Setup, Upstream, until};
 
 const PROMISED: Duration = Duration::from_millis(200);
+/// What the best of several may take, and each of them, on a machine that is busy.
+const BEST: Duration = Duration::from_millis(500);
 const CEILING: Duration = Duration::from_secs(8);
 
 const ROUTES: &str = "  GET|POST /x: { auth: anyone }\n  GET /well: { auth: anyone }\n";
@@ -39,6 +41,7 @@ fn start(script: impl Fn(&mut Connection) + Send + Sync + 'static) -> (Upstream,
 /// Has callers begin with `bytes`, and go, in both ways and several times; each time the upstream is to see it in time, and what
 /// it cost is to be free again.
 fn leave(upstream: &Upstream, gateway: &Gateway, (what, bytes): (&str, &str), ready: impl Fn(&mut Client)) {
+    let mut best = Duration::MAX;
     for number in 1..=4 {
         let way = if number % 2 == 0 { Way::Closes } else { Way::Resets };
         let mut client = gateway.connect();
@@ -54,8 +57,10 @@ fn leave(upstream: &Upstream, gateway: &Gateway, (what, bytes): (&str, &str), re
         let took = begun.elapsed();
         println!("{what}, {way:?}: the upstream noticed after {took:?} ({PROMISED:?} promised)");
         assert!(took < CEILING, "{what}, {way:?}: {took:?}");
+        best = best.min(took);
         assert_eq!(gateway.answer(&Call::get("/api/well")).status(), 200);
     }
+    assert!(best < BEST, "{what}: {best:?}");
     let open = |side: &str| gateway.metric("scopegate_connections", &[&format!("side=\"{side}\"")]);
     until("rest", || (open("downstream") == 0.0 && open("upstream") <= 1.0).then_some(()));
 }

@@ -1,24 +1,31 @@
 //! What an upstream can do wrong, one after the other to one gateway that has hardly room for any: whatever a fault left behind
 //! would be missed by those after it.
 
-use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use crate::support::upstream::Connection;
-use crate::support::{Call, Gateway, OK, Setup, Upstream, until};
+use crate::support::{Call, Gateway, OK, Setup, Upstream, Vacant, lasted, until};
 
 /// How often each fault happens.
 const TIMES: usize = 6;
 
-/// One permit to wait for the upstream, and four sockets to it.
+/// One permit to wait for the upstream, and as many sockets to it as there may be callers: eight.
 const NARROW: &str = "workers: 1\nlimits: { connections: 8 }";
-const TIMEOUTS: &str = "  max_pending: 1\n  timeouts: { connect: 2s, response: 300ms, request: 900ms }";
-const ROUTES: &str = "  GET /well: { auth: anyone }\n  GET|POST /fault/{name}: { auth: anyone }\n";
+/// What is seen at once is no time that ran out: there is none that does before the test gives up.
+const PATIENT: &str = "  max_pending: 1\n  timeouts: { connect: 1h, response: 1h, request: none }";
+const ROUTES: &str = "  GET /well: { auth: anyone }
+  GET|POST /at-once/{name}: { auth: anyone }
+  GET|POST /response/{name}: { auth: anyone, timeouts: { response: 300ms } }
+  GET|POST /request/{name}: { auth: anyone, timeouts: { request: 1500ms } }
+";
 
-/// The least that a fault takes: nothing, or the time that runs out.
-const AT_ONCE: Duration = Duration::ZERO;
-const RESPONSE: Duration = Duration::from_millis(300);
-const REQUEST: Duration = Duration::from_millis(900);
+/// How soon a fault is seen: the first segment of its path, and the time that runs out.
+type Soon = (&'static str, Duration);
+
+const AT_ONCE: Soon = ("at-once", Duration::ZERO);
+const RESPONSE: Soon = ("response", Duration::from_millis(300));
+/// Long enough for the head of an answer to come before it is over.
+const REQUEST: Soon = ("request", Duration::from_millis(1500));
 /// What an answer may take beyond that on a machine that is busy. Where it is not, it is a tick of the worker's clock at most.
 const SLACK: Duration = Duration::from_secs(8);
 
@@ -49,8 +56,8 @@ enum Then {
 
 use Then::{Closes, HalfCloses, Repeats, Resets, Stalls};
 
-/// A fault: its name in the path, what the upstream sends, what it does then, what the caller sees, the least time that takes.
-type Fault = (&'static str, &'static str, Then, Seen, Duration);
+/// A fault: its name in the path, what the upstream sends, what it does then, what the caller sees, and how soon.
+type Fault = (&'static str, &'static str, Then, Seen, Soon);
 
 const FAILED: Seen = Refused(502, "upstream_failed");
 const TOO_SLOW: Seen = Refused(504, "upstream_timeout");
@@ -89,8 +96,8 @@ const FAULTS: &[Fault] = &[
 /// Does what the path asks for, and answers everything else.
 fn act(connection: &mut Connection) {
     while let Some(request) = connection.request() {
-        if let Some(name) = request.target().strip_prefix("/api/fault/") {
-            let fault = FAULTS.iter().find(|fault| fault.0 == name).expect("a fault");
+        let name = request.target().rsplit('/').next();
+        if let Some(fault) = FAULTS.iter().find(|fault| Some(fault.0) == name) {
             connection.send(fault.1);
             return end(connection, fault.2);
         }
@@ -143,19 +150,19 @@ fn descriptors(gateway: &Gateway) -> f64 {
 #[test]
 fn each_fault_of_the_upstream_has_its_answer_in_time_and_leaves_nothing_behind() {
     let upstream = Upstream::start(act);
-    let gateway = Setup::new(&upstream).upstream(TIMEOUTS).routes(ROUTES).config(NARROW).start();
+    let gateway = Setup::new(&upstream).upstream(PATIENT).routes(ROUTES).config(NARROW).start();
     let well = Call::get("/api/well");
     assert_eq!(see(&gateway, &well).0, Whole);
     until("rest", || is_at_rest(&gateway));
     let before = descriptors(&gateway);
-    for (name, _, _, expected, least) in FAULTS {
-        let target = format!("/api/fault/{name}");
+    for (name, _, _, expected, (soon, least)) in FAULTS {
+        let target = format!("/api/{soon}/{name}");
         for number in 0..TIMES {
             let call = if number % 2 == 0 { Call::get(&target) } else { Call::post(&target).body("{}") };
             let sent = upstream.requests().len();
             let (seen, took) = see(&gateway, &call);
             assert_eq!(seen, *expected, "{name}");
-            assert!(took >= *least && took < *least + SLACK, "{name} took {took:?}");
+            assert!(lasted(took, *least) && took < *least + SLACK, "{name} took {took:?}");
             let again = upstream.requests().len() - sent;
             assert!(again == 1 || (again == 2 && number % 2 == 0), "{name}: sent {again} times");
             // The one permit is free, and the connection that is taken is a good one.
@@ -164,14 +171,15 @@ fn each_fault_of_the_upstream_has_its_answer_in_time_and_leaves_nothing_behind()
     }
     until("rest", || is_at_rest(&gateway));
     assert!(descriptors(&gateway) <= before + 2.0, "{} descriptors, {before} before", descriptors(&gateway));
-    assert!(!gateway.process.said().contains("panicked"));
+    gateway.process.signal("TERM");
+    let said = gateway.process.last_words();
+    assert!(!said.contains("panicked"), "{said}");
 }
 
 #[test]
 fn a_server_that_refuses_costs_no_permit_and_no_time() {
-    let address = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address");
-    let url = format!("http://{address}");
-    let gateway = Setup::for_url(&url).upstream(TIMEOUTS).routes(ROUTES).config(NARROW).start();
+    let nobody = Vacant::new();
+    let gateway = Setup::for_url(&nobody.url()).upstream(PATIENT).routes(ROUTES).config(NARROW).start();
     for _ in 0..3 * TIMES {
         let (seen, took) = see(&gateway, &Call::get("/api/well"));
         assert_eq!(seen, Refused(503, "upstream_unreachable"));
@@ -179,13 +187,6 @@ fn a_server_that_refuses_costs_no_permit_and_no_time() {
     }
     until("rest", || is_at_rest(&gateway));
     // It comes back, and is used by the next request.
-    let listener = until("the port", || TcpListener::bind(address).ok());
-    let back = std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().expect("a connection");
-        let mut block = [0; 4096];
-        let _ = std::io::Read::read(&mut stream, &mut block);
-        let _ = std::io::Write::write_all(&mut stream, OK.as_bytes());
-    });
+    let _back = Upstream::on(nobody.listen(), |connection| connection.answer_all(OK.as_bytes()));
     assert_eq!(see(&gateway, &Call::get("/api/well")).0, Whole);
-    back.join().expect("the upstream");
 }
