@@ -1,19 +1,18 @@
 //! A gateway at half of what it can do, for minutes or hours, with a reload each second: nothing may fail, and nothing may grow.
 //!
-//! `cargo bench --bench soak -- MINUTES` (10 unless given). It prints requests, errors, reloads, and memory and descriptors at
-//! the start and at the end; it exits with 1 where anything failed.
+//! `cargo bench --bench soak -- SECONDS` (600 unless given). It prints requests, errors, reloads, and memory and descriptors at
+//! the start and at the end; it exits with 1 where anything failed, was not done, or grew.
 
-use std::error::Error;
+mod support;
+
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-type Outcome<T> = Result<T, Box<dyn Error>>;
+use support::{Gateway, Outcome, Size, command, connect, exchange, in_folder};
 
 /// Connections that send requests.
 const CALLERS: u32 = 8;
@@ -23,31 +22,16 @@ const EACH: usize = 500;
 const SPAN: Duration = Duration::from_secs(5);
 /// How often the policy changes.
 const RELOAD: Duration = Duration::from_secs(1);
-const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-/// A gateway that ends with the bench.
-struct Gateway {
-    process: Child,
-    folder: PathBuf,
-    address: SocketAddr,
-    admin: SocketAddr,
-    key: String,
-}
+/// What the gateway may have grown by in the end: memory in hundredths of what it had and in KiB beside them, as an allocator
+/// settles; and descriptors, as connections to the upstream that rest.
+const GROWTH: (u64, u64, usize) = (25, 8 << 10, 2 * CALLERS as usize);
 
-impl Drop for Gateway {
-    fn drop(&mut self) {
-        // A process that is gone already need not be stopped.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// How large the process is: resident memory in KiB, and open descriptors.
-#[derive(Clone, Copy)]
-struct Size {
-    memory: u64,
-    descriptors: usize,
-}
+/// The log is not beside the policy: a folder in which something is always written is one that always changes.
+const CONFIG: &str = "\
+log: { level: info, access: 1%, output: log/soak.log }
+policy: policy.yaml
+";
 
 /// The policy, with one of two routes that nobody calls: each change is the other one.
 fn policy(turn: u64) -> String {
@@ -57,55 +41,29 @@ fn policy(turn: u64) -> String {
     )
 }
 
-fn free() -> Outcome<SocketAddr> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+/// What is called, and how.
+struct Aim {
+    gateway: Gateway,
+    folder: PathBuf,
+    request: String,
 }
 
-impl Gateway {
-    fn start(folder: &Path) -> Outcome<Self> {
-        let (upstream, address, admin) = (serve_upstream()?, free()?, free()?);
-        let config = format!(
-            "listen: {address}\nupstream: {{ url: \"http://{upstream}\" }}\nadmin: {{ listen: {admin} }}\nworkers: 1\n\
-             log: {{ level: warn, output: soak.log }}\npolicy: policy.yaml\n"
-        );
-        fs::write(folder.join("scopegate.yaml"), config)?;
+impl Aim {
+    fn new(folder: &Path) -> Outcome<Self> {
+        fs::create_dir_all(folder.join("log"))?;
         fs::write(folder.join("policy.yaml"), policy(0))?;
-        let mut create = command(folder);
-        let made = create.args(["keys", "create", "--name", "soak", "--scopes", "things:read"]).output()?;
+        let gateway = Gateway::start(folder, CONFIG)?;
+        let made = command(folder).args(["keys", "create", "--name", "soak", "--scopes", "things:read"]).output()?;
         let key = String::from_utf8(made.stdout)?.trim().to_owned();
-        let process = command(folder).arg("serve").stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-        let gateway = Self { process, folder: folder.to_owned(), address, admin, key };
+        let request = format!("GET /things HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {key}\r\n\r\n");
         let begun = Instant::now();
-        while !gateway.admin("/readyz").is_ok_and(|answer| answer.starts_with("HTTP/1.1 200")) {
-            if begun.elapsed() > Duration::from_secs(30) {
-                return Err("the gateway did not start".into());
+        while connect(gateway.address).and_then(|mut stream| exchange(&mut stream, request.as_bytes())).is_err() {
+            if begun.elapsed() > SPAN {
+                return Err("the key was not taken".into());
             }
             thread::sleep(Duration::from_millis(5));
         }
-        Ok(gateway)
-    }
-
-    fn admin(&self, target: &str) -> Outcome<String> {
-        let mut stream = TcpStream::connect(self.admin)?;
-        write!(stream, "GET {target} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer)
-    }
-
-    /// The figure of a metric whose line begins so.
-    fn metric(&self, name: &str) -> Outcome<f64> {
-        let text = self.admin("/metrics")?;
-        let line = text.lines().find_map(|line| line.strip_prefix(name)).ok_or("no such metric")?;
-        Ok(line.trim().parse()?)
-    }
-
-    fn size(&self) -> Outcome<Size> {
-        let process = format!("/proc/{}", self.process.id());
-        let status = fs::read_to_string(format!("{process}/status"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
-        let memory = line.split_whitespace().next().ok_or("no number")?.parse()?;
-        Ok(Size { memory, descriptors: fs::read_dir(format!("{process}/fd"))?.count() })
+        Ok(Self { gateway, folder: folder.to_owned(), request })
     }
 
     /// Writes the policy of this turn, and asks for it.
@@ -113,32 +71,17 @@ impl Gateway {
         let new = self.folder.join("policy.yaml.new");
         fs::write(&new, policy(turn))?;
         fs::rename(new, self.folder.join("policy.yaml"))?;
-        Command::new("kill").args(["-HUP", &self.process.id().to_string()]).status()?;
+        Command::new("kill").args(["-HUP", &self.gateway.process.id().to_string()]).status()?;
         Ok(())
     }
-}
 
-fn command(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_scopegate"));
-    command.current_dir(folder).env_remove("SCOPEGATE_LISTEN");
-    command
-}
-
-/// An upstream that answers every request with `ok`.
-fn serve_upstream() -> Outcome<SocketAddr> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let address = listener.local_addr()?;
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            thread::spawn(move || answer(stream));
-        }
-    });
-    Ok(address)
-}
-
-fn answer(mut stream: TcpStream) {
-    let mut input = [0; 4096];
-    while stream.read(&mut input).is_ok_and(|count| count > 0) && stream.write_all(ANSWER).is_ok() {}
+    /// How many reloads have come to that.
+    fn reloads(&self, result: &str) -> Outcome<f64> {
+        let name = format!("scopegate_reloads_total{{result=\"{result}\"}}");
+        let text = self.gateway.admin("/metrics")?;
+        let line = text.lines().find_map(|line| line.strip_prefix(&*name)).ok_or("no such metric")?;
+        Ok(line.trim().parse()?)
+    }
 }
 
 /// What came of the requests so far.
@@ -149,22 +92,29 @@ struct Counts {
     over: AtomicBool,
 }
 
+impl Counts {
+    fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    fn errors(&self) -> u64 {
+        self.errors.load(Ordering::Relaxed)
+    }
+}
+
 /// Sends requests one after the other, `pause` from each to the next, until it is over.
-fn call(gateway: &Gateway, counts: &Counts, pause: Duration) {
-    let request = format!("GET /things HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {}\r\n\r\n", gateway.key);
+fn call(aim: &Aim, counts: &Counts, pause: Duration) {
     let mut next = Instant::now();
     while !counts.over.load(Ordering::Relaxed) {
-        let Ok(mut stream) = TcpStream::connect(gateway.address) else {
+        let Ok(mut stream) = connect(aim.gateway.address) else {
             counts.errors.fetch_add(1, Ordering::Relaxed);
             continue;
         };
-        // Without it a request may be late, and is answered all the same.
-        let _ = stream.set_nodelay(true);
         for _ in 0..EACH {
             thread::sleep(next.saturating_duration_since(Instant::now()));
             next += pause;
             counts.requests.fetch_add(1, Ordering::Relaxed);
-            if exchange(&mut stream, request.as_bytes()).is_none() {
+            if exchange(&mut stream, aim.request.as_bytes()).is_err() {
                 counts.errors.fetch_add(1, Ordering::Relaxed);
                 break;
             }
@@ -175,81 +125,74 @@ fn call(gateway: &Gateway, counts: &Counts, pause: Duration) {
     }
 }
 
-/// One request and its answer, which must be the right one and come in time.
-fn exchange(stream: &mut TcpStream, request: &[u8]) -> Option<()> {
-    stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
-    stream.write_all(request).ok()?;
-    let (mut answer, mut input) = (Vec::new(), [0; 4096]);
-    while !answer.ends_with(b"\r\n\r\nok") {
-        let count = stream.read(&mut input).ok()?;
-        answer.extend_from_slice(input.get(..count).filter(|read| !read.is_empty())?);
-    }
-    answer.starts_with(b"HTTP/1.1 200 OK\r\n").then_some(())
-}
-
-/// Lets the callers call for `span`, while `beside` is done beside them.
-fn load(
-    gateway: &Gateway,
-    (span, pause): (Duration, Duration),
-    beside: impl FnOnce(Duration) -> Outcome<()>,
-) -> Outcome<Counts> {
+/// Lets the callers call with `pause`, while `beside` is done beside them; and what that gave.
+fn load<T>(aim: &Aim, pause: Duration, beside: impl FnOnce() -> Outcome<T>) -> Outcome<(Counts, T)> {
     let counts = Counts::default();
     let done = thread::scope(|scope| {
         for _ in 0..CALLERS {
-            scope.spawn(|| call(gateway, &counts, pause));
+            scope.spawn(|| call(aim, &counts, pause));
         }
-        let done = beside(span);
+        let done = beside();
         counts.over.store(true, Ordering::Relaxed);
         done
     });
-    done.map(|()| counts)
+    done.map(|done| (counts, done))
 }
 
-fn wait(span: Duration) -> Outcome<()> {
-    thread::sleep(span);
-    Ok(())
+/// Changes the policy for as long as `span`; how often.
+fn reload_for(aim: &Aim, span: Duration) -> Outcome<u64> {
+    let begun = Instant::now();
+    for turn in 1.. {
+        thread::sleep(RELOAD.min(span.saturating_sub(begun.elapsed())));
+        if begun.elapsed() >= span {
+            return Ok(turn - 1);
+        }
+        aim.reload(turn)?;
+    }
+    Ok(0)
+}
+
+/// Whether the second size is no more than the first one may become.
+fn is_stable(before: Size, after: Size) -> bool {
+    let (hundredths, memory, descriptors) = GROWTH;
+    after.memory <= before.memory + before.memory * hundredths / 100 + memory
+        && after.descriptors <= before.descriptors + descriptors
 }
 
 #[expect(clippy::print_stdout, reason = "a bench prints its figures")]
-fn run(folder: &Path, minutes: u64) -> Outcome<bool> {
-    let gateway = Gateway::start(folder)?;
-    let whole = load(&gateway, (SPAN, Duration::ZERO), wait)?;
-    let most = whole.requests.load(Ordering::Relaxed) as f64 / SPAN.as_secs_f64();
-    thread::sleep(SPAN);
-    let (before, span) = (gateway.size()?, Duration::from_secs(60 * minutes));
-    println!("at most {most:.0} requests a second; half of that for {minutes} min, a reload each second");
-    let reload = |span: Duration| {
-        let begun = Instant::now();
-        for turn in 1.. {
-            thread::sleep(RELOAD.min(span.saturating_sub(begun.elapsed())));
-            if begun.elapsed() >= span {
-                break;
-            }
-            gateway.reload(turn)?;
-        }
+fn run(folder: &Path, span: Duration) -> Outcome<bool> {
+    let aim = Aim::new(folder)?;
+    let (whole, ()) = load(&aim, Duration::ZERO, || {
+        thread::sleep(SPAN);
         Ok(())
-    };
-    let counts = load(&gateway, (span, Duration::from_secs_f64(f64::from(2 * CALLERS) / most)), reload)?;
+    })?;
+    let most = whole.requests() as f64 / SPAN.as_secs_f64();
+    println!("at most {most:.0} requests a second, {} errors", whole.errors());
     thread::sleep(SPAN);
-    let after = gateway.size()?;
-    let [requests, errors] = [&counts.requests, &counts.errors].map(|count| count.load(Ordering::Relaxed));
-    let [applied, failed] =
-        ["applied", "failed"].map(|result| gateway.metric(&format!("scopegate_reloads_total{{result=\"{result}\"}}")));
-    let (applied, failed) = (applied?, failed?);
-    println!("{requests} requests, {errors} errors; {applied} reloads, {failed} failed");
+    let before = aim.gateway.size()?;
+    println!("half of that for {span:?}, a reload each second");
+    let pause = Duration::from_secs_f64(f64::from(2 * CALLERS) / most.max(1.0));
+    let (counts, asked) = load(&aim, pause, || reload_for(&aim, span))?;
+    thread::sleep(SPAN);
+    let after = aim.gateway.size()?;
+    let (applied, failed) = (aim.reloads("applied")?, aim.reloads("failed")?);
+    println!("{} requests, {} errors", counts.requests(), counts.errors());
+    println!("{asked} reloads were asked for, {applied} done, {failed} failed");
     for (when, Size { memory, descriptors }) in [("start", before), ("end", after)] {
         println!("at the {when:<6}{memory:>8} KiB {descriptors:>5} descriptors");
     }
-    Ok(errors == 0 && failed == 0.0 && applied > 0.0)
+    // Two changes in one look are one reload, or none where the second takes the first back.
+    let reloaded = failed == 0.0 && asked > 0 && applied >= asked as f64 * 0.9;
+    let served = whole.errors() + counts.errors() == 0 && counts.requests() > 0;
+    for (what, held) in [("served", served), ("reloaded", reloaded), ("stable", is_stable(before, after))] {
+        println!("{what:<9}{}", if held { "yes" } else { "NO" });
+    }
+    Ok(served && reloaded && is_stable(before, after))
 }
 
 fn main() -> Outcome<ExitCode> {
     // Cargo passes flags of its own.
-    let minutes = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(10);
-    let folder = std::env::temp_dir().join(format!("scopegate-soak-{}", std::process::id()));
-    fs::create_dir_all(&folder)?;
-    let outcome = run(&folder, minutes);
-    // The folder is in the system's place for what may be forgotten.
-    let _ = fs::remove_dir_all(&folder);
-    Ok(if outcome? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let seconds = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(600);
+    let held = in_folder("soak", |folder| run(folder, Duration::from_secs(seconds)))?;
+    Ok(if held { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
