@@ -17,6 +17,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 PATIENCE = 60
@@ -99,7 +100,25 @@ def ask(server, question):
     return float(result[0]["value"][1]) if result else None
 
 
-def start_gateway(binary, folder, upstream):
+@contextmanager
+def running(command, folder, log):
+    """A process that does not outlive its use, however that ends."""
+    with open(Path(folder, log), "w") as log:
+        process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    try:
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def a_gateway(binary, folder, upstream):
+    """Its URL, the address of its admin listener, and a key."""
     port, admin = free_port(), free_port()
     Path(folder, "policy.yaml").write_text(POLICY)
     Path(folder, "scopegate.yaml").write_text(
@@ -108,40 +127,44 @@ def start_gateway(binary, folder, upstream):
     )
     create = [binary, "keys", "create", "--name", "scraped", "--scopes", "things:read"]
     key = subprocess.run(create, cwd=folder, check=True, text=True, capture_output=True).stdout.strip()
-    with open(Path(folder, "gateway.log"), "w") as log:
-        process = subprocess.Popen([binary, "serve"], cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-    until("the gateway", lambda: True if fetch(f"http://127.0.0.1:{admin}/readyz")[0] == 200 else None)
-    return process, f"http://127.0.0.1:{port}", f"127.0.0.1:{admin}", key
+    with running([binary, "serve"], folder, "gateway.log"):
+        until("the gateway", lambda: True if fetch(f"http://127.0.0.1:{admin}/readyz")[0] == 200 else None)
+        yield f"http://127.0.0.1:{port}", f"127.0.0.1:{admin}", key
 
 
-def start_prometheus(folder, target):
+@contextmanager
+def a_prometheus(folder, target):
+    """Its URL."""
     port = free_port()
     Path(folder, "prometheus.yml").write_text(
         f"scrape_configs:\n  - job_name: scopegate\n    scrape_interval: 1s\n    static_configs: [{{ targets: ['{target}'] }}]\n"
     )
     command = ["prometheus", "--config.file=prometheus.yml", "--storage.tsdb.path=data", f"--web.listen-address=127.0.0.1:{port}"]
-    with open(Path(folder, "prometheus.log"), "w") as log:
-        process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-    return process, f"http://127.0.0.1:{port}"
+    with running(command, folder, "prometheus.log"):
+        yield f"http://127.0.0.1:{port}"
 
 
-def check(gateway, admin, key, folder, running):
-    """What is wrong."""
+def check(gateway, admin, key, folder):
+    """What is wrong with the gateway and what it says of itself."""
     for expected, count, target in ((200, ALLOWED, "/things/1"), (403, DENIED, "/secrets")):
         for _ in range(count):
             status, _ = fetch(gateway + target, {"Authorization": f"Bearer {key}"})
             assert status == expected, (target, status)
-    complaints = []
     _, text = fetch(f"http://{admin}/metrics")
     said = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True)
+    complaints = []
     if said.returncode != 0 or said.stdout or said.stderr:
         complaints.append(f"promtool: exit {said.returncode}: {(said.stdout + said.stderr).decode()}")
-    process, server = start_prometheus(folder, admin)
-    running.append(process)
+    with a_prometheus(folder, admin) as server:
+        return complaints + look(server)
+
+
+def look(server):
+    """What is wrong with what a Prometheus was given."""
     target = until("a scrape", lambda: scrape(server))
     if target["health"] != "up" or target["lastError"]:
-        complaints.append(f"the target is {target['health']}: {target['lastError']}")
-        return complaints
+        return [f"the target is {target['health']}: {target['lastError']}"]
+    complaints = []
     for name, (question, least, most) in PROMISED.items():
         found = until(name, lambda: ask(server, question))
         if not least <= found <= most:
@@ -157,14 +180,8 @@ def main(binary):
     upstream = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Upstream)
     threading.Thread(target=upstream.serve_forever, daemon=True).start()
     with tempfile.TemporaryDirectory() as folder:
-        process, gateway, admin, key = start_gateway(str(Path(binary).resolve()), folder, upstream.server_port)
-        running = [process]
-        try:
-            complaints = check(gateway, admin, key, folder, running)
-        finally:
-            for process in running:
-                process.terminate()
-                process.wait(PATIENCE)
+        with a_gateway(str(Path(binary).resolve()), folder, upstream.server_port) as (gateway, admin, key):
+            complaints = check(gateway, admin, key, folder)
     print("\n".join(complaints) or "prometheus: promtool has no complaint")
     return 1 if complaints else 0
 
