@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use crate::support::upstream::Connection;
 use crate::support::{Call, Gateway, Setup, Upstream, until};
@@ -87,14 +88,26 @@ fn a_credential_behind_a_link_that_is_swapped_is_followed() {
 #[test]
 fn sighup_asks_for_a_credential_too() {
     let upstream = Upstream::start(echo);
-    let (gateway, key) = start(&upstream, |folder| write(folder, "one"));
-    write(&gateway.file("secrets"), "two");
-    gateway.process.signal("HUP");
-    next_has(&gateway, &key, (2.0, "Bearer two"));
+    let elsewhere = tempfile::tempdir().expect("a folder that nobody watches");
+    let (gateway, key) = start(&upstream, |folder| {
+        write(elsewhere.path(), "1");
+        fs::hard_link(elsewhere.path().join("token"), folder.join("token")).expect("a second name");
+    });
+    // A change by the other name is an event of the other folder: the gateway would see it when it looks again, in ten seconds.
+    let mut times = Vec::new();
+    for number in 2..=4 {
+        fs::write(elsewhere.path().join("token"), number.to_string()).expect("a change");
+        let begun = Instant::now();
+        gateway.process.signal("HUP");
+        next_has(&gateway, &key, (f64::from(number), &format!("Bearer {number}")));
+        times.push(begun.elapsed());
+    }
+    times.sort();
+    assert!(times[1] < Duration::from_secs(5), "{times:?}");
     // Whoever asks without a change is told so, and nothing is new.
     gateway.process.signal("HUP");
     gateway.process.wait_for("the answer", |said| said.contains("nothing has changed").then_some(()));
-    assert_eq!(gateway.metric("scopegate_policy_generation", &[]), 2.0);
+    assert_eq!(gateway.metric("scopegate_policy_generation", &[]), 4.0);
 }
 
 #[test]
