@@ -179,7 +179,7 @@ impl fmt::Debug for Source {
 /// One server of the upstream.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ServerUp {
-    /// What the configuration calls it: `host:port`, or the path of its socket.
+    /// What the configuration calls it: `host[:port]` of its URL, a default port left out, or `unix:/path`.
     pub name: String,
     /// Requests go there.
     pub is_up: bool,
