@@ -260,21 +260,28 @@ fn open_tunnel(gateway: &Gateway, key: &str) -> Client {
 #[test]
 fn a_key_is_not_in_the_memory_of_the_gateway_when_its_request_is_over() {
     let upstream = Upstream::ok();
-    let gateway = Setup::new(&upstream).config("workers: 1").start();
+    let setup = Setup::new(&upstream).keys("  accept: [bearer, {header: X-Api-Key}, basic]");
+    let gateway = setup.config("workers: 1").start();
     let (marked, other) = (gateway.key(&["--scopes", "profiles:read"]), gateway.key(&["--scopes", "profiles:read"]));
+    // Another key: what is decoded of it may stay until that memory is used again.
+    let encoded = base64(format!("{}:", gateway.key(&["--scopes", "profiles:read"])).as_bytes());
     // So far behind in the head that no other request here is written over it.
     let far = "x".repeat(500);
     // In every way that a head can end: forwarded, refused, malformed, given up.
     for call in [Call::get("/api/profiles"), Call::get("/api/nowhere"), Call::post("/api/profiles").body("{}")] {
         let call = call.field("X-Far", &far);
         gateway.answer(&call.clone().key(&marked));
+        gateway.answer(&call.clone().field("Authorization", &format!("Basic {encoded}")));
         gateway.answer(&call.field("X-Api-Key", &marked));
     }
-    for (colon, end) in [(" :", "\r\n\r\n"), (":", "")] {
-        let mut client = gateway.connect();
-        client.send(format!("GET /a HTTP/1.1\r\nHost{colon} a\r\nX-Far: {far}\r\nAuthorization: Bearer {marked}{end}"));
-        if !end.is_empty() {
-            assert_eq!(client.read().status(), 400);
+    for credential in [format!("Bearer {marked}"), format!("Basic {encoded}")] {
+        for (colon, end) in [(" :", "\r\n\r\n"), (":", "")] {
+            let mut client = gateway.connect();
+            client
+                .send(format!("GET /a HTTP/1.1\r\nHost{colon} a\r\nX-Far: {far}\r\nAuthorization: {credential}{end}"));
+            if !end.is_empty() {
+                assert_eq!(client.read().status(), 400);
+            }
         }
     }
     let rest = || gateway.metric("scopegate_connections", &["side=\"downstream\""]) == 0.0;
@@ -285,10 +292,13 @@ fn a_key_is_not_in_the_memory_of_the_gateway_when_its_request_is_over() {
         memory::count(gateway.process.id(), mark.as_bytes())
     };
     let Some(there) = find("profiles:read") else {
+        assert!(std::env::var_os("CI").is_none(), "the memory of a child cannot be read here, and CI must look at it");
         return println!("not looked at: this system lets nobody read the memory of a child");
     };
     assert!(there > 0, "the memory is the gateway's");
-    until("the key to be gone", || (find(&marked) == Some(0)).then_some(()));
+    for mark in [&marked, &encoded] {
+        until("the key to be gone", || (find(mark) == Some(0)).then_some(()));
+    }
 }
 
 #[test]
