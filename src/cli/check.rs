@@ -59,17 +59,7 @@ struct Checked {
 }
 
 pub(super) fn run(arguments: &CheckArgs, console: &mut Console) -> Result<Exit, Failure> {
-    if let Some(file) = &arguments.stray {
-        let file = file.display();
-        let message = format!("did you mean `--policy {file}`? A configuration is given as `-c {file}`");
-        return Err(Failure::usage(message));
-    }
-    if arguments.policy.is_some() && !arguments.keys && arguments.config.source().file.is_some() {
-        let message = "`--policy` checks a policy alone: leave `-c` out, or add `--keys` to look at the keys of that configuration";
-        return Err(Failure::usage(message));
-    }
-    arguments.config.see_file()?;
-    arguments.policy.as_deref().map_or(Ok(()), source::see_file)?;
+    see_arguments(arguments)?;
     let mut checked = match load(arguments) {
         Ok(checked) => checked,
         Err(faults) if arguments.json => {
@@ -107,18 +97,35 @@ pub(super) fn run(arguments: &CheckArgs, console: &mut Console) -> Result<Exit, 
     } else {
         thorough.print((&checked.policy, &checked.policy_file), console)?;
         report(&checked, &failures, console)?;
-        let file = &checked.policy_file;
-        let (ink, verdict) = match (failures.is_empty(), thorough.has_survivors()) {
-            (false, _) => (Ink::Bad, format!("{file} fails its own tests.")),
-            (true, true) => {
-                (Ink::Bad, format!("{file} could lose what is listed above, and no test of it would fail."))
-            }
-            (true, false) => (Ink::Good, format!("{file} is in order.")),
-        };
-        let verdict = console.paint().apply(ink, &verdict);
-        console.print(format_args!("\n{verdict}"))?;
+        print_verdict((&checked.policy_file, failures.is_empty(), thorough.has_survivors()), console)?;
     }
     Ok(if failures.is_empty() && !thorough.has_survivors() { Exit::Done } else { Exit::Denied })
+}
+
+/// Refuses arguments that mean something else, and files that are not there.
+fn see_arguments(arguments: &CheckArgs) -> Result<(), Failure> {
+    if let Some(file) = &arguments.stray {
+        let file = file.display();
+        let message = format!("did you mean `--policy {file}`? A configuration is given as `-c {file}`");
+        return Err(Failure::usage(message));
+    }
+    if arguments.policy.is_some() && !arguments.keys && arguments.config.source().file.is_some() {
+        let message = "`--policy` checks a policy alone: leave `-c` out, or add `--keys` to look at the keys of that configuration";
+        return Err(Failure::usage(message));
+    }
+    arguments.config.see_file()?;
+    arguments.policy.as_deref().map_or(Ok(()), source::see_file)
+}
+
+/// The last line: of the file, whether it passes its tests, and whether it could lose something without failing one.
+fn print_verdict((file, passes, loses): (&str, bool, bool), console: &mut Console) -> Result<(), Failure> {
+    let (ink, verdict) = match (passes, loses) {
+        (false, _) => (Ink::Bad, format!("{file} fails its own tests.")),
+        (true, true) => (Ink::Bad, format!("{file} could lose what is listed above, and no test of it would fail.")),
+        (true, false) => (Ink::Good, format!("{file} is in order.")),
+    };
+    let verdict = console.paint().apply(ink, &verdict);
+    console.print(format_args!("\n{verdict}"))
 }
 
 fn load(arguments: &CheckArgs) -> Result<Checked, Vec<Fault>> {
