@@ -284,8 +284,7 @@ fn a_key_is_not_in_the_memory_of_the_gateway_when_its_request_is_over() {
             }
         }
     }
-    let rest = || gateway.metric("scopegate_connections", &["side=\"downstream\""]) == 0.0;
-    until("rest", || rest().then_some(()));
+    gateway.wait_for_rest();
     // What a function left on the stack is gone when the next request has used it.
     let find = |mark: &str| {
         assert_eq!(gateway.get("/api/profiles", &other).status(), 200);

@@ -61,8 +61,7 @@ fn leave(upstream: &Upstream, gateway: &Gateway, (what, bytes): (&str, &str), re
         assert_eq!(gateway.answer(&Call::get("/api/well")).status(), 200);
     }
     assert!(best < BEST, "{what}: {best:?}");
-    let open = |side: &str| gateway.metric("scopegate_connections", &[&format!("side=\"{side}\"")]);
-    until("rest", || (open("downstream") == 0.0 && open("upstream") <= 1.0).then_some(()));
+    gateway.wait_for_rest();
 }
 
 #[test]

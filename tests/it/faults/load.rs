@@ -6,7 +6,6 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use crate::support::upstream::Connection;
 use crate::support::{Call, Client, Message, Setup, Upstream, activated, until};
 
 /// How many callers there are beside whatever happens.
@@ -38,18 +37,10 @@ fn under_load<T>(
     });
 }
 
-/// Says what it was called and with which credential.
-fn echo(connection: &mut Connection) {
-    while let Some(request) = connection.request() {
-        let told = [request.field("host"), request.field("x-real")].map(Option::unwrap_or_default).join(" ");
-        connection.send(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{told}", told.len()));
-    }
-}
-
 #[test]
 fn a_thousand_reloads_fail_no_request_and_none_sees_half_of_two() {
     const RELOADS: usize = 1_000;
-    let upstream = Upstream::start(echo);
+    let upstream = Upstream::telling(["host", "x-real"]);
     let gateway = Setup::new(&upstream)
         .upstream("  host: n0.example\n  credential: { header: X-Real, value: n0.example }")
         .config("log: { level: warn, access: false }")

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::support::upstream::Connection;
-use crate::support::{Call, Gateway, OK, Setup, Upstream, Vacant, lasted, until};
+use crate::support::{Call, Gateway, OK, Setup, Upstream, Vacant, lasted};
 
 /// How often each fault happens.
 const TIMES: usize = 6;
@@ -137,12 +137,6 @@ fn see(gateway: &Gateway, call: &Call) -> (Seen, Duration) {
     (seen, took)
 }
 
-/// Waits until nobody has anything open but the gateway, one idle connection to the upstream at most.
-fn is_at_rest(gateway: &Gateway) -> Option<()> {
-    let open = |side: &str| gateway.metric("scopegate_connections", &[&format!("side=\"{side}\"")]);
-    (open("downstream") == 0.0 && open("upstream") <= 1.0).then_some(())
-}
-
 fn descriptors(gateway: &Gateway) -> f64 {
     gateway.metric("process_open_fds", &[])
 }
@@ -153,7 +147,7 @@ fn each_fault_of_the_upstream_has_its_answer_in_time_and_leaves_nothing_behind()
     let gateway = Setup::new(&upstream).upstream(PATIENT).routes(ROUTES).config(NARROW).start();
     let well = Call::get("/api/well");
     assert_eq!(see(&gateway, &well).0, Whole);
-    until("rest", || is_at_rest(&gateway));
+    gateway.wait_for_rest();
     let before = descriptors(&gateway);
     for (name, _, _, expected, (soon, least)) in FAULTS {
         let target = format!("/api/{soon}/{name}");
@@ -169,7 +163,7 @@ fn each_fault_of_the_upstream_has_its_answer_in_time_and_leaves_nothing_behind()
             assert_eq!(see(&gateway, &well).0, Whole, "after {name}");
         }
     }
-    until("rest", || is_at_rest(&gateway));
+    gateway.wait_for_rest();
     assert!(descriptors(&gateway) <= before + 2.0, "{} descriptors, {before} before", descriptors(&gateway));
     gateway.process.signal("TERM");
     let said = gateway.process.last_words();
@@ -185,7 +179,7 @@ fn a_server_that_refuses_costs_no_permit_and_no_time() {
         assert_eq!(seen, Refused(503, "upstream_unreachable"));
         assert!(took < SLACK, "{took:?}");
     }
-    until("rest", || is_at_rest(&gateway));
+    gateway.wait_for_rest();
     // It comes back, and is used by the next request.
     let _back = Upstream::on(nobody.listen(), |connection| connection.answer_all(OK.as_bytes()));
     assert_eq!(see(&gateway, &Call::get("/api/well")).0, Whole);

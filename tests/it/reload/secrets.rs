@@ -5,16 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::support::upstream::Connection;
 use crate::support::{Call, Gateway, Setup, Upstream, until};
-
-/// Says with which credential it was called.
-fn echo(connection: &mut Connection) {
-    while let Some(request) = connection.request() {
-        let told = request.field("x-real").unwrap_or_default();
-        connection.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{told}", told.len()));
-    }
-}
 
 /// A gateway whose credential stands in the file `secrets/token`, to which `place` brings the first.
 fn start(upstream: &Upstream, place: impl Fn(&Path)) -> (Gateway, String) {
@@ -57,7 +48,7 @@ fn mount(folder: &Path, (date, text): (&str, &str)) {
 
 #[test]
 fn a_renewed_credential_is_in_the_next_request_without_being_asked_for() {
-    let upstream = Upstream::start(echo);
+    let upstream = Upstream::telling(["x-real"]);
     let (gateway, key) = start(&upstream, |folder| write(folder, "one\n"));
     assert_eq!(credential(&gateway, &key), "Bearer one");
     write(&gateway.file("secrets"), "two\n");
@@ -70,7 +61,7 @@ fn a_renewed_credential_is_in_the_next_request_without_being_asked_for() {
 
 #[test]
 fn a_credential_behind_a_link_that_is_swapped_is_followed() {
-    let upstream = Upstream::start(echo);
+    let upstream = Upstream::telling(["x-real"]);
     let (gateway, key) = start(&upstream, |folder| {
         mount(folder, ("..2026_11_21", "one"));
         symlink("..data/token", folder.join("token")).expect("a link");
@@ -87,7 +78,7 @@ fn a_credential_behind_a_link_that_is_swapped_is_followed() {
 
 #[test]
 fn sighup_asks_for_a_credential_too() {
-    let upstream = Upstream::start(echo);
+    let upstream = Upstream::telling(["x-real"]);
     let elsewhere = tempfile::tempdir().expect("a folder that nobody watches");
     let (gateway, key) = start(&upstream, |folder| {
         write(elsewhere.path(), "1");
@@ -112,7 +103,7 @@ fn sighup_asks_for_a_credential_too() {
 
 #[test]
 fn a_credential_that_is_gone_or_empty_keeps_the_one_before_and_is_told_once() {
-    let upstream = Upstream::start(echo);
+    let upstream = Upstream::telling(["x-real"]);
     let (gateway, key) = start(&upstream, |folder| write(folder, "the-first-one"));
     let folder = gateway.file("secrets");
     // What was told of it, and how often; it is counted once it was told.

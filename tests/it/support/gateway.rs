@@ -290,6 +290,12 @@ impl Gateway {
         lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
     }
 
+    /// Waits until nobody has anything open: no caller, and one idle connection to the upstream at most.
+    pub fn wait_for_rest(&self) {
+        let open = |side: &str| self.metric("scopegate_connections", &[&format!("side=\"{side}\"")]);
+        until("rest", || (open("downstream") == 0.0 && open("upstream") <= 1.0).then_some(()));
+    }
+
     /// Runs another command of the same binary with the same files.
     pub fn run(&self, arguments: &[&str]) -> Output {
         command::finish(self.setup.command().args(arguments))

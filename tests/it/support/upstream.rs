@@ -132,6 +132,16 @@ impl Upstream {
         Upstream::answering(OK)
     }
 
+    /// Says in each answer what the request had in these fields, with a space between them.
+    pub fn telling<const COUNT: usize>(fields: [&'static str; COUNT]) -> Upstream {
+        Upstream::start(move |connection| {
+            while let Some(request) = connection.request() {
+                let told = fields.map(|field| request.field(field).unwrap_or_default()).join(" ");
+                connection.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{told}", told.len()));
+            }
+        })
+    }
+
     /// Says what the upstream is called in `upstream.url`.
     pub fn url(&self) -> String {
         match &self.place {
