@@ -84,6 +84,39 @@ fn every_promise_and_every_attack_is_held_by_tests_that_are_there() {
     }
 }
 
+/// Whether there is a module of that name with tests in it: of this binary, or of the code.
+fn is_a_module_with_tests(known: &BTreeSet<String>, name: &str) -> bool {
+    let path = name.trim_end_matches("::tests").replace("::", "/");
+    let below = [format!("src/{path}.rs"), format!("src/{path}/tests.rs")];
+    known.iter().any(|test| test.starts_with(&format!("{name}::")))
+        || below
+            .iter()
+            .filter_map(|file| read(file))
+            .any(|text| ["#[test]", "#[tokio::test"].iter().any(|mark| text.contains(mark)))
+}
+
+#[test]
+fn every_row_of_the_table_of_faults_names_a_test_that_is_there() {
+    let text = read("tests/it/faults.rs").expect("the table");
+    let table: String =
+        text.lines().filter_map(|line| line.strip_prefix("//! ")).map(|line| format!("{line}\n")).collect();
+    let known = tests_of_this_binary();
+    let exists = |name: &str| {
+        let nearby = format!("faults::{name}");
+        let is_test = [name, &nearby].iter().any(|name| known.contains(*name)) || stands_below_the_code(name);
+        is_test || [name, &nearby].iter().any(|name| is_a_module_with_tests(&known, name))
+    };
+    let rows = rows(&table);
+    assert!(rows.len() > 20, "the faults are found: {}", rows.len());
+    for row in rows {
+        let names: Vec<&str> = quoted(row.last().expect("a cell")).collect();
+        assert!(!names.is_empty(), "nothing holds {:?}", row[0]);
+        let missing: Vec<_> = names.into_iter().filter(|name| !exists(name)).collect();
+        assert!(missing.is_empty(), "{:?} names what is not there: {missing:#?}", row[0]);
+    }
+    assert!(!exists("no_such_module") && !exists("upstream::no_such_test"));
+}
+
 #[test]
 fn a_name_that_is_no_test_is_noticed() {
     assert!(tests_of_this_binary().contains("promises::a_name_that_is_no_test_is_noticed"));
