@@ -20,9 +20,11 @@ use super::inherited::Inherited;
 
 mod fault;
 mod unix;
+mod unsent;
 
 pub use fault::BindFault;
 pub(super) use unix::SocketFile;
+pub(super) use unsent::Unsent;
 
 /// Connections that the kernel keeps for a worker before it accepts them.
 const BACKLOG: i32 = 1024;
@@ -213,6 +215,7 @@ fn bind_tcp(address: SocketAddr, (sharing, family): (Sharing, Family)) -> io::Re
     if family == Family::Ipv6Alone {
         socket.set_only_v6(true)?;
     }
+    unsent::limit(&socket);
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     Ok(socket)

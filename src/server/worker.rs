@@ -22,7 +22,7 @@ use crate::proxy::worker::{Share, Worker};
 use super::addresses::Addresses;
 use super::drain::Drain;
 use super::entry::{Arrival, Hall, Room};
-use super::listener::{Door, Listener, Listening};
+use super::listener::{Door, Listener, Listening, Unsent};
 use super::supervisor::Beats;
 use super::tide::Tide;
 
@@ -34,10 +34,6 @@ const RELIEF: Duration = Duration::from_millis(250);
 
 /// How long accepting rests when the system has no descriptors left.
 const REST: Duration = Duration::from_millis(100);
-
-/// Bytes of an answer that the kernel holds of a connection before it has sent them: half of them gone, more are written.
-#[cfg(target_os = "linux")]
-const UNSENT: u32 = 128 << 10;
 
 /// Connections of callers over all workers. Written when one opens or closes, never for a request.
 static CONNECTIONS: AtomicUsize = AtomicUsize::new(0);
@@ -136,28 +132,27 @@ async fn tick(sweep: impl Fn()) -> Infallible {
 
 /// A listener that is registered with the runtime.
 enum Accepting {
-    Tcp(TcpListener),
+    Tcp(TcpListener, Unsent),
     Unix(UnixListener),
 }
 
 impl Accepting {
     fn new(socket: Listening) -> io::Result<Self> {
         match socket {
-            Listening::Tcp(listener) => TcpListener::from_std(listener).map(Self::Tcp),
+            Listening::Tcp(listener) => {
+                let unsent = Unsent::of(&listener);
+                TcpListener::from_std(listener).map(|listener| Self::Tcp(listener, unsent))
+            }
             Listening::Unix(listener) => UnixListener::from_std(listener).map(Self::Unix),
         }
     }
 
     async fn accept(&self) -> io::Result<Arrival> {
         match self {
-            Self::Tcp(listener) => {
+            Self::Tcp(listener, unsent) => {
                 let (stream, address) = listener.accept().await?;
                 stream.set_nodelay(true)?;
-                // Without it a slow caller must take megabytes before the next write goes through, and looks as if it took
-                // nothing. Not left to the listener: connections that came before it had it would lack it for good. A
-                // system that knows no such thing serves all the same.
-                #[cfg(target_os = "linux")]
-                let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT);
+                unsent.limit(&stream);
                 Ok(Arrival::Tcp(stream, address.ip().to_canonical()))
             }
             Self::Unix(listener) => {
