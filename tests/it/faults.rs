@@ -7,9 +7,9 @@
 //! | … dies, resets or half-closes within the body | a broken answer, never a whole one | the same; `upstreams::an_answer_that_breaks_off_never_ends_cleanly` |
 //! | … stalls before the head, within it, within the body | 504 in its time, or a broken answer by `timeouts.request` | the same; `timeouts` |
 //! | … sends garbage, switches protocols unasked | 502 | the same; `upstreams::an_upstream_that_breaks_the_protocol_has_failed` |
-//! | … sends too much: behind its answer, in its head | the answer alone; 502 | the same; `upstreams::bytes_after_an_answer_are_nobodys_answer` |
+//! | … sends too much: behind its answer, in its head | the answer alone; 502 | the same; `upstreams::reuse::bytes_after_an_answer_are_nobodys_answer` |
 //! | … sends 10,000 interim heads | eight at most, then 502 | the same; `upstreams::interim_heads_without_end_are_a_failure` |
-//! | … closes a connection that rests | nobody sees it | `upstreams::a_connection_that_went_stale_is_never_seen_by_a_caller` |
+//! | … closes a connection that rests | nobody sees it | `upstreams::reuse::a_connection_that_went_stale_is_never_seen_by_a_caller` |
 //! | … is several servers, of which some fail | nobody sees it | `servers` |
 //! | the caller is gone, mid-upload, mid-download or while it waits | the upstream sees its connection end | `callers` |
 //! | no descriptors are left | accepting pauses, and goes on | `load::a_gateway_that_has_no_descriptors_left_serves_again_when_it_has` |
