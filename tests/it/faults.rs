@@ -18,7 +18,7 @@
 //! | … is overwritten | the command says so, known keys pass | `store::a_store_that_is_overwritten_takes_no_key_with_it` |
 //! | … is on a full disk | the command says so, nothing is changed | `store::a_full_disk_is_told_and_changes_nothing` |
 //! | … is a key file that is bad, empty or gone | what was known stays | `store::file::tests`, `store::follow::tests` |
-//! | a certificate is replaced by rubbish | the one before stays, once told | `tls::a_bad_certificate_changes_nothing_and_is_told` |
+//! | a certificate is replaced by rubbish | the one before stays, once told | `tls::certificates::a_bad_certificate_changes_nothing_and_is_told` |
 //! | a credential's file is missing or empty | the one before stays, once told | `reload::secrets` |
 //! | the wall clock jumps | keys expire by it, and nothing else | `clock` |
 //! | a request panics | 500, its connection, nothing else | `proxy::downstream::tests::a_panic_in_a_request_is_answered_counted_and_costs_its_connection_alone`, `proxy::caught`, `snapshot::reload` |
