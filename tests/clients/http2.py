@@ -9,11 +9,9 @@ Each check prints a line. Exit 0 when all of them hold.
 
 import http.client
 import http.server
-import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -25,12 +23,11 @@ from pathlib import Path
 
 import grpc
 import httpx
-from h2.config import H2Configuration
-from h2.connection import H2Connection
 from h2.errors import ErrorCodes
-from h2.events import ConnectionTerminated, DataReceived, ResponseReceived, StreamReset
-from hyperframe.frame import ContinuationFrame, Frame, GoAwayFrame, HeadersFrame, RstStreamFrame, WindowUpdateFrame
+from hyperframe.frame import ContinuationFrame, HeadersFrame, RstStreamFrame, WindowUpdateFrame
 
+from http2_frames import Frames
+from http2_servers import Plain, Service
 from run import PATIENCE, Process, create_key, free_address
 
 POLICY = """version: 1
@@ -42,86 +39,6 @@ routes:
   GET /whoami: { auth: key }
 """
 METHODS = ("Unary", "Collect", "Count", "Chat", "Sleep", "Abort", "Large")
-
-
-class Service(grpc.GenericRpcHandler):
-    """Methods that take and give plain bytes, and keep what was seen of each call."""
-
-    def __init__(self):
-        self.cancelled = threading.Semaphore(0)
-        self.metadata = []
-
-    def service(self, call):
-        name = call.method.rsplit("/", 1)[1]
-        handler = getattr(self, name.lower(), None)
-        if handler is None:
-            return None
-        self.metadata.append(dict(call.invocation_metadata))
-        kind = {"Collect": grpc.stream_unary_rpc_method_handler, "Count": grpc.unary_stream_rpc_method_handler,
-                "Chat": grpc.stream_stream_rpc_method_handler, "Large": grpc.unary_stream_rpc_method_handler}
-        return kind.get(name, grpc.unary_unary_rpc_method_handler)(handler)
-
-    def unary(self, request, context):
-        context.send_initial_metadata((("x-initial", "1"),))
-        context.set_trailing_metadata((("x-trailing", "2"),))
-        return request.upper()
-
-    def collect(self, requests, context):
-        return b",".join(requests)
-
-    def count(self, request, context):
-        for number in range(int(request)):
-            yield b"%d" % number
-
-    def chat(self, requests, context):
-        context.add_callback(self.cancelled.release)
-        for request in requests:
-            yield request[::-1]
-
-    def sleep(self, request, context):
-        context.add_callback(self.cancelled.release)
-        time.sleep(float(request))
-        return b""
-
-    def abort(self, request, context):
-        context.abort(grpc.StatusCode.FAILED_PRECONDITION, "not now: 50% \u00e9")
-
-    def large(self, request, context):
-        for _ in range(int(request)):
-            yield bytes(64 * 1024)
-
-
-class Plain(http.server.BaseHTTPRequestHandler):
-    """A server of HTTP/1.1 that says what it got."""
-
-    protocol_version = "HTTP/1.1"
-    seen = []
-
-    def do_GET(self):
-        length = int(self.headers.get("content-length") or 0)
-        body = self.rfile.read(length)
-        if self.headers.get("transfer-encoding") == "chunked":
-            while size := int(self.rfile.readline() or "0", 16):
-                body += self.rfile.read(size)
-                self.rfile.readline()
-            length = len(body) if self.rfile.readline() else -1
-        if len(body) != length:
-            # It was broken off, so that it is no request.
-            self.close_connection = True
-            return
-        Plain.seen.append((self.requestline, self.headers.items(), body))
-        answer = json.dumps({"line": self.requestline, "length": len(body)}).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(answer)
-
-    do_POST = do_HEAD = do_GET
-
-    def log_message(self, *arguments):
-        pass
 
 
 @contextmanager
@@ -259,87 +176,6 @@ def requests_of_httpx(address, keys):
     names = [name.lower() for name, _ in fields]
     assert "via" in names and dict(fields)["via"].startswith("2.0") and names.count("host") == 1, fields
     print("ok    httpx: bodies by length and in pieces, denials, HEAD", flush=True)
-
-
-class Frames:
-    """A connection whose frames are made by hand."""
-
-    def __init__(self, address):
-        host, port = address.split(":")
-        self.socket = socket.create_connection((host, int(port)), timeout=PATIENCE)
-        self.h2 = H2Connection(H2Configuration(validate_outbound_headers=False, normalize_outbound_headers=False,
-                                               validate_inbound_headers=False))
-        self.h2.initiate_connection()
-        self.address = address
-        self.flush()
-
-    def flush(self):
-        self.socket.sendall(self.h2.data_to_send())
-
-    def fields(self, more=(), **pseudo):
-        known = {"method": "GET", "scheme": "http", "authority": self.address, "path": "/open/a"} | pseudo
-        return [(f":{name}", value) for name, value in known.items() if value is not None] + list(more)
-
-    def block(self, fields):
-        return self.h2.encoder.encode(fields)
-
-    def send(self, frame):
-        self.socket.sendall(frame.serialize())
-
-    def events(self, last):
-        """All events until one for which `last` is true, or the end of the connection."""
-        seen = []
-        while True:
-            try:
-                data = self.socket.recv(65536)
-            except ConnectionError:
-                return seen
-            if not data:
-                return seen
-            for event in self.h2.receive_data(data):
-                seen.append(event)
-                if isinstance(event, DataReceived):
-                    self.h2.acknowledge_received_data(len(event.data), event.stream_id)
-                if last(event):
-                    return seen
-            self.flush()
-
-    def ending(self, answers=True):
-        """What answers frames that `h2` knows nothing of: a status, the reason of a GOAWAY, or the end of the connection."""
-        held = b""
-        while True:
-            try:
-                data = self.socket.recv(65536)
-            except ConnectionError:
-                return "closed"
-            if not data:
-                return "closed"
-            held += data
-            while len(held) >= 9:
-                frame, length = Frame.parse_frame_header(memoryview(held[:9]))
-                if len(held) < 9 + length:
-                    break
-                frame.parse_body(memoryview(held[9:9 + length]))
-                held = held[9 + length:]
-                if isinstance(frame, GoAwayFrame) and frame.error_code:
-                    return ErrorCodes(frame.error_code)
-                if answers and isinstance(frame, HeadersFrame):
-                    return int(dict(self.h2.decoder.decode(frame.data))[":status"])
-
-    def outcome(self, fields, data=None, end=True):
-        """How the gateway ends a stream: a status, or the reason of a reset or of a GOAWAY."""
-        stream = self.h2.get_next_available_stream_id()
-        self.h2.send_headers(stream, fields, end_stream=data is None and end)
-        if data is not None:
-            self.h2.send_data(stream, data, end_stream=end)
-        self.flush()
-        over = (ResponseReceived, StreamReset, ConnectionTerminated)
-        for event in self.events(lambda event: isinstance(event, over)):
-            if isinstance(event, ResponseReceived):
-                return int(dict(event.headers)[b":status"])
-            if isinstance(event, (StreamReset, ConnectionTerminated)):
-                return event.error_code
-        return "closed"
 
 
 def malformed_requests(address, key):
