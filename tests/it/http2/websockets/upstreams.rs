@@ -90,7 +90,7 @@ fn a_websocket_towards_an_upstream_of_http_2_is_an_extended_connect() {
     let host = String::from_utf8(host.bytes()).expect("text");
     let host = host.lines().find_map(|line| line.strip_prefix("Host: ")).expect("a Host").to_owned();
     upstream.wait_for(&format!("CONNECT http://{host}/api/live?a=%41 Some(\"websocket\")"));
-    client.send_more("bye ").read_until("bye");
+    client.send_more("bye ").read_until("bye ");
     client.half_close();
     client.assert_closed();
     upstream.wait_for("ended");
