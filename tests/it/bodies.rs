@@ -1,7 +1,7 @@
 //! Content streamed both ways: chunked, Expect, early answers, a gigabyte in constant memory.
 
 use crate::support::upstream::Connection;
-use crate::support::{Call, Gateway, OK, Setup, Upstream, at_rest, until};
+use crate::support::{Call, Gateway, OK, Setup, Upstream, stands_still, until};
 
 /// What a body of any size may add to the memory of the gateway, in KiB.
 const MEMORY: u64 = 16 * 1024;
@@ -252,7 +252,7 @@ fn a_large_download_takes_no_memory_even_if_the_caller_is_slow_to_begin() {
     client.send(Call::get("/api/files/large").key(&key).bytes());
     // The caller reads nothing before the gateway takes nothing more. What the kernel holds is some 20 MiB in all, and 80 where its
     // limits are higher.
-    let taken = until("the upstream to be held up", at_rest(|| upstream.noted("a mebibyte")));
+    let taken = until("the upstream to be held up", stands_still(|| upstream.noted("a mebibyte")));
     assert!(taken < 128, "{taken} MiB were taken");
     let mut head = client.read_head();
     assert_eq!(client.discard_body(&mut head), large());

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
-use crate::support::{Call, Client, Gateway, Port, Setup, Upstream, until};
+use crate::support::{Call, Client, Gateway, Port, Setup, Upstream, until, with_descriptors};
 
 fn open() -> Call {
     Call::get("/api/health")
@@ -173,17 +173,9 @@ fn an_old_connection_is_closed_after_an_answer_and_never_within_one() {
 #[test]
 fn too_few_open_files_for_the_connections_are_told_at_the_start() {
     let upstream = Upstream::ok();
-    let limited = |files: u32| -> Gateway {
-        Setup::new(&upstream).config("limits: { connections: 1000 }").start_by(move |command| {
-            let binary = command.get_program().to_owned();
-            let folder = command.get_current_dir().expect("a folder").to_owned();
-            let script = format!("ulimit -n {files}; exec \"$0\" serve");
-            let mut shell = std::process::Command::new("sh");
-            shell.args(["-c", &script]).arg(binary).current_dir(folder);
-            shell.stdin(std::process::Stdio::null());
-            shell.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
-            *command = shell;
-        })
+    let limited = |files| {
+        let setup = Setup::new(&upstream).config("limits: { connections: 1000 }");
+        setup.start_by(move |command| with_descriptors(command, files))
     };
     let told = |gateway: &Gateway| {
         gateway

@@ -20,7 +20,7 @@ pub mod wire;
 
 pub use client::{Call, Client, Ending};
 pub use command::{Output, scopegate};
-pub use gateway::{Gateway, Port, Setup, activated};
+pub use gateway::{Gateway, Port, Setup, activated, with_descriptors};
 pub use upstream::{OK, Upstream};
 pub use vacant::Vacant;
 pub use wire::{Message, base64};
@@ -51,7 +51,7 @@ pub fn lasted(took: Duration, least: Duration) -> bool {
 
 /// For `until`: whether `count` has begun and then stood still for a second. That nothing moves is announced by nobody. A
 /// machine that pauses for a second ends this early, which makes a test weaker and does not make it fail.
-pub fn at_rest(count: impl Fn() -> usize) -> impl FnMut() -> Option<usize> {
+pub fn stands_still(count: impl Fn() -> usize) -> impl FnMut() -> Option<usize> {
     let mut last = (0, Instant::now());
     move || {
         let now = count();

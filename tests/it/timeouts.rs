@@ -27,7 +27,7 @@ fn late(gateway: &Gateway, target: &str, least: Duration) -> Message {
 }
 
 /// Answers `/api/own` when the test says so, and nothing else ever.
-fn own_alone() -> Upstream {
+fn answering_own_alone() -> Upstream {
     Upstream::start(|connection| {
         let Some(request) = connection.request() else { return };
         if request.target() == "/api/own" {
@@ -51,7 +51,7 @@ fn a_route_may_wait_less_for_an_answer_than_others() {
 
 #[test]
 fn a_route_may_wait_longer_for_an_answer_than_others() {
-    let upstream = own_alone();
+    let upstream = answering_own_alone();
     let gateway = start(&upstream.url(), "response: 400ms", "response: 1h");
     let mut own = gateway.connect();
     own.send(Call::get("/api/own").bytes());
@@ -78,7 +78,7 @@ fn a_route_may_bound_its_whole_exchange() {
 
 #[test]
 fn a_route_may_take_as_long_as_it_likes_where_others_may_not() {
-    let upstream = own_alone();
+    let upstream = answering_own_alone();
     let gateway = start(&upstream.url(), "request: 400ms", "request: none");
     let mut own = gateway.connect();
     own.send(Call::get("/api/own").bytes());

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::keys::{expiry_of, id_of};
 use crate::support::upstream::Connection;
-use crate::support::{Call, Client, Ending, Gateway, OK, PATIENCE, Setup, Upstream, at_rest, lasted, until};
+use crate::support::{Call, Client, Ending, Gateway, OK, PATIENCE, Setup, Upstream, lasted, stands_still, until};
 
 const ROUTES: &str = "  GET /live: { scopes: live:read, upgrade: websocket }
   GET /plain: live:read
@@ -196,7 +196,7 @@ fn a_reader_that_stalls_holds_the_sender_up_and_no_memory() {
     client.send(handshake("/api/live").key(&key).bytes()).read_head();
     client.read_until("dddd");
     // What the kernel holds of it on either side is some 20 MiB in all, and 80 where its limits are higher.
-    let taken = until("the sender to be held up", at_rest(|| upstream.noted("a mebibyte")));
+    let taken = until("the sender to be held up", stands_still(|| upstream.noted("a mebibyte")));
     assert!(taken < 128, "{taken} MiB were taken");
     let grown = gateway.memory("VmHWM:") - before;
     assert!(grown < 16 * 1024, "{grown} KiB more");

@@ -2,11 +2,10 @@
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use crate::support::{Call, Client, Message, Setup, Upstream, activated, until};
+use crate::support::{Call, Client, Message, Setup, Upstream, activated, until, with_descriptors};
 
 /// How many callers there are beside whatever happens.
 const CALLERS: usize = 4;
@@ -95,16 +94,6 @@ fn a_hundred_restarts_on_a_socket_that_is_passed_fail_no_request() {
         until("the last answers", || (answered.load(Ordering::SeqCst) > before + CALLERS).then_some(()));
         gateway
     });
-}
-
-/// Starts the binary with so many descriptors at most.
-fn with_descriptors(command: &mut Command, most: usize) {
-    let binary = command.get_program().to_owned();
-    let mut shell = Command::new("sh");
-    shell.args(["-c", &format!("ulimit -n {most}; exec \"$0\" serve")]).arg(binary);
-    shell.current_dir(command.get_current_dir().expect("a folder"));
-    shell.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
-    *command = shell;
 }
 
 #[test]

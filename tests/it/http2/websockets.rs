@@ -18,7 +18,7 @@ use crate::keys::{expiry_of, id_of};
 use crate::support::http2::{Caller, Live, Upstream2, drain, run};
 use crate::support::upstream::Connection;
 use crate::support::wire::Message;
-use crate::support::{Gateway, Setup, Upstream, at_rest, until};
+use crate::support::{Gateway, Setup, Upstream, stands_still, until};
 
 const ROUTES: &str = "  GET /live: { scopes: live:read, upgrade: websocket }
   GET /plain: live:read
@@ -307,7 +307,7 @@ fn a_reader_that_stalls_holds_the_sender_up_and_no_memory() {
         let mut live = caller.open(head).await;
         live.hear(b"dddd").await;
         // What the kernel holds of it is some 10 MiB, and 40 where its limits are higher; a stream has no more than its window.
-        let mut held_up = at_rest(|| upstream.noted("a mebibyte"));
+        let mut held_up = stands_still(|| upstream.noted("a mebibyte"));
         eventually("the sender to be held up", || held_up().is_some()).await;
         let taken = upstream.noted("a mebibyte");
         assert!(taken < 128, "{taken} MiB were taken");

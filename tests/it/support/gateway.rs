@@ -370,3 +370,13 @@ pub fn activated(command: &mut Command, socket: OwnedFd) {
     shell.stdin(Stdio::from(socket)).stdout(Stdio::piped()).stderr(Stdio::piped());
     *command = shell;
 }
+
+/// Starts the binary with so many descriptors at most.
+pub fn with_descriptors(command: &mut Command, most: usize) {
+    let binary = command.get_program().to_owned();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("ulimit -n {most}; exec \"$0\" serve")]).arg(binary);
+    shell.current_dir(command.get_current_dir().expect("a folder"));
+    shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    *command = shell;
+}
