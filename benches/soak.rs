@@ -23,9 +23,11 @@ const SPAN: Duration = Duration::from_secs(5);
 /// How often the policy changes.
 const RELOAD: Duration = Duration::from_secs(1);
 
-/// What the gateway may have grown by in the end: memory in hundredths of what it had and in KiB beside them, as an allocator
-/// settles; and descriptors, as connections to the upstream that rest.
-const GROWTH: (u64, u64, usize) = (25, 8 << 10, 2 * CALLERS as usize);
+/// What the memory may have grown by in the end, as an allocator settles: a part of what it was, and so many KiB.
+const MEMORY_PERCENT: u64 = 25;
+const MEMORY_KIB: u64 = 8 << 10;
+/// What the descriptors may have grown by: connections to the upstream that rest.
+const DESCRIPTORS: usize = 2 * CALLERS as usize;
 
 /// The log is not beside the policy: a folder in which something is always written is one that always changes.
 const CONFIG: &str = "\
@@ -154,9 +156,8 @@ fn reload_for(aim: &Aim, span: Duration) -> Outcome<u64> {
 
 /// Whether the second size is no more than the first one may become.
 fn is_stable(before: Size, after: Size) -> bool {
-    let (hundredths, memory, descriptors) = GROWTH;
-    after.memory <= before.memory + before.memory * hundredths / 100 + memory
-        && after.descriptors <= before.descriptors + descriptors
+    after.memory <= before.memory + before.memory * MEMORY_PERCENT / 100 + MEMORY_KIB
+        && after.descriptors <= before.descriptors + DESCRIPTORS
 }
 
 #[expect(clippy::print_stdout, reason = "a bench prints its figures")]
