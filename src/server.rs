@@ -18,7 +18,7 @@ mod worker;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::admin::{AdminState, Readiness};
@@ -246,7 +246,7 @@ impl std::fmt::Debug for Running {
 impl Running {
     /// Serves until SIGTERM or SIGINT, reloading on SIGHUP; then drains: not ready at once, still accepting for
     /// `drain.delay`; then what is in flight may finish within `drain.timeout`.
-    pub fn run_until_signal(self) {
+    pub fn run_until_signal(mut self) {
         self.signals.wait_for_stop(|| {
             if let Some(triggers) = &self.triggers {
                 supervisor::say_reloading();
@@ -258,7 +258,13 @@ impl Running {
         self.readiness.set_draining();
         supervisor::say_stopping();
         self.drain.begin(drain.delay, drain.timeout);
-        tracing::info!("draining");
+        tracing::info!(
+            connections = worker::connections(),
+            delay_s = drain.delay.as_secs_f64(),
+            timeout_s = drain.timeout.as_secs_f64(),
+            "draining; a second signal ends it at once"
+        );
+        hasten_by_signal(self.signals, self.drain.clone());
         for thread in self.threads {
             if thread.join().is_err() {
                 tracing::error!("a worker had panicked");
@@ -274,6 +280,17 @@ impl Running {
             access.finish(LOG_FINISH);
         }
         tracing::info!("stopped");
+    }
+}
+
+/// Whoever signals twice does not want to wait. The thread ends with the process.
+fn hasten_by_signal(mut signals: Signals, drain: Drain) {
+    let begun = thread::Builder::new().name("second-signal".to_owned()).spawn(move || {
+        signals.wait_for_stop(|| {});
+        drain.hasten();
+    });
+    if let Err(error) = begun {
+        tracing::warn!(%error, "a second signal will not hasten the end");
     }
 }
 

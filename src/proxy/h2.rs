@@ -267,6 +267,12 @@ impl Session<'_> {
         self.busy_until(now).after(self.idle()) <= now || self.tally.last_call(self.worker) <= now
     }
 
+    /// The process is about to end. A connection that has carried nothing yet may carry what it was opened for, as long as any
+    /// is accepted.
+    fn is_unwanted(&self) -> bool {
+        self.worker.is_draining() || (self.worker.is_leaving() && self.tally.begun.get() > 0)
+    }
+
     fn idle(&self) -> Duration {
         self.worker.view().snapshot.config.limits.idle
     }
@@ -286,7 +292,7 @@ impl Session<'_> {
             return true;
         }
         match self.state {
-            State::Open if self.worker.is_draining() || self.is_over(now) => {
+            State::Open if self.is_unwanted() || self.is_over(now) => {
                 connection.graceful_shutdown();
                 self.state = State::Closing { since: now, quiet_since: None };
                 true

@@ -51,6 +51,8 @@ pub(crate) struct Worker {
 /// How far the end of the process has come.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Phase {
+    /// The process is about to end: requests are still taken, and each connection is told to take the next elsewhere.
+    Leaving,
     /// No further request is taken.
     Draining,
     /// The time of those that were taken has passed.
@@ -143,14 +145,25 @@ impl Worker {
         view
     }
 
+    /// True once no connection is to be promised that it stays.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.phase.get() != Phase::Serving
+    }
+
     /// True once no further request is to be taken on a connection.
     pub(crate) fn is_draining(&self) -> bool {
-        self.phase.get() != Phase::Serving
+        matches!(self.phase.get(), Phase::Draining | Phase::Over)
     }
 
     /// True once nothing more is waited for: what was not answered is refused, what had begun is cut.
     pub(crate) fn is_over(&self) -> bool {
         self.phase.get() == Phase::Over
+    }
+
+    /// Begins to leave: whoever is answered now learns that the connection ends, and so does everybody who speaks HTTP/2.
+    pub(crate) fn leave(&self) {
+        self.phase.set(Phase::Leaving);
+        self.watch.wake_all();
     }
 
     /// Begins to drain: idle connections end now, busy ones with their answer.

@@ -1,4 +1,5 @@
-//! Signals: TERM and INT end the process, HUP asks for a reload.
+//! Signals: TERM and INT end the process, HUP asks for a reload. USR1 and USR2 do nothing: scripts that rotate the logs of other
+//! servers send them, and ours follows the name of its file by itself.
 
 use std::io;
 
@@ -11,6 +12,7 @@ pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+    _ignored: [Signal; 2],
 }
 
 impl Signals {
@@ -21,13 +23,14 @@ impl Signals {
         let terminate = signal(SignalKind::terminate())?;
         let interrupt = signal(SignalKind::interrupt())?;
         let hangup = signal(SignalKind::hangup())?;
+        let ignored = [signal(SignalKind::user_defined1())?, signal(SignalKind::user_defined2())?];
         drop(within);
-        Ok(Self { runtime, terminate, interrupt, hangup })
+        Ok(Self { runtime, terminate, interrupt, hangup, _ignored: ignored })
     }
 
     /// Waits on the calling thread until TERM or INT; calls `reload` for each HUP. What came meanwhile counts, too.
-    pub(super) fn wait_for_stop(self, reload: impl Fn()) {
-        let Self { runtime, mut terminate, mut interrupt, mut hangup } = self;
+    pub(super) fn wait_for_stop(&mut self, reload: impl Fn()) {
+        let Self { runtime, terminate, interrupt, hangup, .. } = self;
         runtime.block_on(async {
             loop {
                 tokio::select! {

@@ -3,16 +3,18 @@
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::runtime::Builder;
 use tokio::task::{LocalSet, spawn_local};
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout, timeout_at};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::proxy::caught::{Panicked, caught};
 use crate::proxy::upstream::health;
@@ -37,6 +39,14 @@ const REST: Duration = Duration::from_millis(100);
 
 /// Connections of callers over all workers. Written when one opens or closes, never for a request.
 static CONNECTIONS: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether a worker has told already that the drain takes too long.
+static LATE: AtomicBool = AtomicBool::new(false);
+
+/// How many connections of callers are open.
+pub(super) fn connections() -> usize {
+    CONNECTIONS.load(Ordering::Relaxed)
+}
 
 /// What all workers have together, and the listeners of one.
 pub(super) struct Floor {
@@ -83,11 +93,13 @@ async fn serve(number: usize, worker: Rc<Worker>, floor: Floor) {
     let hall = Rc::new(Hall { worker: Rc::clone(&worker), addresses });
     let accepting: Vec<_> = listeners
         .into_iter()
-        .map(|listener| spawn_local(accept(Rc::clone(&hall), listener, Rc::clone(&open))))
+        .map(|listener| spawn_local(accept(Rc::clone(&hall), listener, (Rc::clone(&open), drain.clone()))))
         .collect();
-    let deadline = drain.accepting_ended().await;
+    drain.begun().await;
+    worker.leave();
+    drain.accepting_ended().await;
     for accepting in accepting {
-        accepting.abort();
+        let _ = accepting.await;
     }
     worker.drain();
     let emptied = async || {
@@ -95,11 +107,18 @@ async fn serve(number: usize, worker: Rc<Worker>, floor: Floor) {
             sleep(Duration::from_millis(5)).await;
         }
     };
-    if timeout_at(deadline, emptied()).await.is_err() {
-        tracing::warn!(
-            connections = open.get(),
-            "the drain timeout has passed; requests without an answer are refused, and what is still open is cut"
-        );
+    let in_time = tokio::select! {
+        biased;
+        () = emptied() => true,
+        () = drain.timed_out() => false,
+    };
+    if !in_time {
+        if !LATE.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                connections = connections(),
+                "the drain timeout has passed; requests without an answer are refused, and what is still open is cut"
+            );
+        }
         worker.give_up();
         let _ = timeout(LAST_WORDS, emptied()).await;
     }
@@ -151,9 +170,7 @@ impl Accepting {
         match self {
             Self::Tcp(listener, unsent) => {
                 let (stream, address) = listener.accept().await?;
-                stream.set_nodelay(true)?;
-                unsent.limit(&stream);
-                Ok(Arrival::Tcp(stream, address.ip().to_canonical()))
+                arrived(stream, address, *unsent)
             }
             Self::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
@@ -161,16 +178,50 @@ impl Accepting {
             }
         }
     }
+
+    /// Stops to listen, with what the kernel has accepted already, whether the runtime has seen it or not: all that is in the
+    /// queue of a socket is reset when it is closed.
+    fn close(self, mut take: impl FnMut(Arrival)) -> io::Result<()> {
+        match self {
+            Self::Tcp(listener, unsent) => {
+                let listener = listener.into_std()?;
+                while let Ok((stream, address)) = listener.accept() {
+                    stream.set_nonblocking(true)?;
+                    take(arrived(TcpStream::from_std(stream)?, address, unsent)?);
+                }
+            }
+            Self::Unix(listener) => {
+                let listener = listener.into_std()?;
+                while let Ok((stream, _)) = listener.accept() {
+                    stream.set_nonblocking(true)?;
+                    take(Arrival::Unix(UnixStream::from_std(stream)?));
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
-async fn accept(hall: Rc<Hall>, listener: Listener, open: Rc<Cell<usize>>) {
+fn arrived(stream: TcpStream, address: SocketAddr, unsent: Unsent) -> io::Result<Arrival> {
+    stream.set_nodelay(true)?;
+    unsent.limit(&stream);
+    Ok(Arrival::Tcp(stream, address.ip().to_canonical()))
+}
+
+/// Accepts until no connection is to be accepted any more.
+async fn accept(hall: Rc<Hall>, listener: Listener, (open, drain): (Rc<Cell<usize>>, Drain)) {
     let door = listener.door;
     let listener = match Accepting::new(listener.socket) {
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "a listener cannot be served"),
     };
+    let mut ended = pin!(drain.accepting_ended());
     loop {
-        match listener.accept().await {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut ended => break,
+        };
+        match accepted {
             Ok(arrival) => start_connection(&hall, &door, arrival, &open),
             Err(error) if is_transient(&error) => {}
             Err(error) => {
@@ -178,6 +229,9 @@ async fn accept(hall: Rc<Hall>, listener: Listener, open: Rc<Cell<usize>>) {
                 sleep(REST).await;
             }
         }
+    }
+    if let Err(error) = listener.close(|arrival| start_connection(&hall, &door, arrival, &open)) {
+        tracing::debug!(%error, "a connection that came last is lost");
     }
 }
 

@@ -1,5 +1,7 @@
 //! SIGTERM: answers in flight are finished, then the process ends well.
 
+mod leaving; // What becomes of requests between the signal and the end.
+
 use std::time::{Duration, Instant};
 
 use tokio::task::spawn_local;

@@ -37,7 +37,7 @@ impl Connection {
         let config = &view.snapshot.config;
         // Only a request without a body is known to be read whole here.
         let keeps = plan.is_some_and(|plan| plan.keep_alive && plan.framing == Framing::None);
-        let close = !keeps || self.worker.is_draining();
+        let close = !keeps || self.worker.is_leaving();
         let mut out = self.worker.borrow_output();
         let setting = Setting {
             accept: &config.keys.accept,

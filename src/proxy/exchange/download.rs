@@ -284,7 +284,7 @@ impl Relay {
         // An answer that comes before the request was read whole leaves the connection where no next request is found.
         let close = !ends.plan.keep_alive
             || !self.upload.is_read()
-            || ends.worker.is_draining()
+            || ends.worker.is_leaving()
             || body.outgoing() == Outgoing::UntilClose;
         let frame = Frame {
             version: ends.plan.version,

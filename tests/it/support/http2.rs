@@ -5,6 +5,7 @@ use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 use std::thread;
 
 use bytes::Bytes;
@@ -64,6 +65,12 @@ impl Caller {
         let stream = TcpStream::connect(address).await.expect("a connection");
         let (requests, connection) = h2::client::handshake(stream).await.expect("a handshake");
         Caller { requests, over: spawn_local(connection), address }
+    }
+
+    /// Whether it may be asked more.
+    pub fn is_open(&mut self) -> bool {
+        let ready = self.requests.poll_ready(&mut Context::from_waker(Waker::noop()));
+        !matches!(ready, Poll::Ready(Err(_)))
     }
 
     /// The head of a request for `target` with a key.
