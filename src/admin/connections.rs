@@ -1,8 +1,9 @@
-//! The connections of an admin listener: not many at once, none for long.
+//! The connections of an admin listener: not many at once, none for long, and the newest before the oldest.
 //!
 //! Whoever reaches the listener could otherwise hold descriptors until callers get none, by connections that say nothing, take
-//! no answer, or never end.
+//! no answer, or never end; or keep all others out, until a probe that gets no answer has the process restarted.
 
+use std::collections::VecDeque;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
 /// How long nothing is accepted after the system refused to give a connection.
@@ -21,7 +22,7 @@ const REST: Duration = Duration::from_millis(100);
 /// What the clients of a listener may take.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
-    /// Connections at once. More of them wait in the listener's queue, where they cost no descriptor.
+    /// Connections at once. For one more the oldest is cut off: a probe and a scrape take milliseconds.
     pub(super) most: usize,
     /// From the moment that a connection is ready for a request to the end of its head. So no connection is idle for longer.
     pub(super) head: Duration,
@@ -47,14 +48,18 @@ pub(super) async fn serve(
     let (running, ended) = watch::channel(());
     // Dropped with this future, and all connections with it.
     let mut connections = JoinSet::new();
+    let mut by_age = VecDeque::new();
     let mut shutdown = pin!(shutdown);
     loop {
         tokio::select! {
             () = &mut shutdown => break,
-            Some(_) = connections.join_next() => {}
-            accepted = listener.accept(), if connections.len() < bounds.most => match accepted {
+            Some(_) = connections.join_next() => by_age.retain(|connection: &AbortHandle| !connection.is_finished()),
+            accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(converse(stream, router.clone(), bounds, ended.clone()));
+                    if by_age.len() >= bounds.most && let Some(oldest) = by_age.pop_front() {
+                        oldest.abort();
+                    }
+                    by_age.push_back(connections.spawn(converse(stream, router.clone(), bounds, ended.clone())));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "no connection can be accepted on the admin listener; trying again");

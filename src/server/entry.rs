@@ -11,6 +11,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::{TlsAcceptor, TlsStream};
+use zeroize::Zeroizing;
 
 use crate::config::listen::Carrier;
 use crate::proxy::downstream::{self, Peer};
@@ -160,12 +161,14 @@ impl Hall {
     }
 }
 
-/// The address that a PROXY header gives, if it gives one. Nothing behind the header is read.
+/// The address that a PROXY header gives, if it gives one. Nothing behind the header is read. What was looked at may hold the
+/// key of the first request, and is overwritten.
 async fn read_proxy_header(stream: &mut TcpStream) -> Result<Option<IpAddr>, Refusal> {
-    let mut held = Vec::new();
-    let mut ahead = [0; AHEAD];
+    // What is behind the header comes with its last piece, so no copy is left where the vector grows.
+    let mut held = Zeroizing::new(Vec::new());
+    let mut ahead = Zeroizing::new([0; AHEAD]);
     loop {
-        let count = stream.peek(&mut ahead).await.map_err(Refusal::Gone)?;
+        let count = stream.peek(&mut *ahead).await.map_err(Refusal::Gone)?;
         if count == 0 {
             return Err(Refusal::Gone(io::ErrorKind::UnexpectedEof.into()));
         }

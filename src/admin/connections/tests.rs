@@ -77,14 +77,32 @@ fn a_connection_that_says_nothing_or_only_half_is_closed() {
 }
 
 #[test]
-fn a_connection_beyond_the_most_waits_until_another_has_ended() {
-    against(Bounds { most: 2, head: SOON, ..WIDE }, |address, stop| async move {
-        let silent = [connect(address).await, connect(address).await];
+fn a_connection_beyond_the_most_takes_the_place_of_the_oldest() {
+    against(Bounds { most: 2, ..WIDE }, |address, stop| async move {
+        let (mut oldest, mut older) = (connect(address).await, connect(address).await);
         let mut third = connect(address).await;
         send(&mut third, "/").await.unwrap();
-        assert!(is_answered(&mut third).await);
-        let ended = silent.iter().filter(|stream| matches!(stream.try_read(&mut [0]), Ok(0)));
-        assert!(ended.count() > 0, "it was answered beside the two before it");
+        assert!(is_answered(&mut third).await, "nobody keeps it out by saying nothing");
+        is_ended(&mut oldest).await;
+        send(&mut older, "/").await.unwrap();
+        assert!(is_answered(&mut older).await, "one went, and no more");
+        drop(stop);
+    });
+}
+
+#[test]
+fn connections_that_have_ended_take_no_place() {
+    against(Bounds { most: 2, ..WIDE }, |address, stop| async move {
+        let mut kept = connect(address).await;
+        for _ in 0..10 {
+            let mut passing = connect(address).await;
+            send(&mut passing, "/").await.unwrap();
+            assert!(is_answered(&mut passing).await);
+            passing.shutdown().await.unwrap();
+            is_ended(&mut passing).await;
+        }
+        send(&mut kept, "/").await.unwrap();
+        assert!(is_answered(&mut kept).await);
         drop(stop);
     });
 }
@@ -100,12 +118,14 @@ fn a_connection_that_never_tires_of_asking_is_ended() {
 
 #[test]
 fn a_client_that_takes_no_answer_is_cut_off() {
-    against(Bounds { most: 1, life: SOON, end: SOON, ..WIDE }, |address, stop| async move {
+    against(Bounds { life: SOON, end: SOON, ..WIDE }, |address, stop| async move {
         let mut greedy = connect(address).await;
         send(&mut greedy, "/large").await.unwrap();
-        let mut next = connect(address).await;
-        send(&mut next, "/").await.unwrap();
-        assert!(is_answered(&mut next).await, "the only place was given free");
+        // What is on its way comes, and then the end.
+        let mut taken = Vec::new();
+        tokio::time::sleep(4 * SOON).await;
+        let _ = greedy.read_to_end(&mut taken).await;
+        assert!(taken.len() < LARGE, "it was cut off");
         drop(stop);
     });
 }

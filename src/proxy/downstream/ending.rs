@@ -163,7 +163,8 @@ impl Connection {
                 Ok(count @ 1..) => left = left.saturating_sub(count),
                 Ok(0) | Err(_) => break,
             }
-            self.input.consume(self.input.len());
+            // A request among it has a key.
+            self.input.erase(self.input.len());
         }
         self.worker.buffers.reclaim(&mut self.input);
     }
