@@ -34,7 +34,7 @@ refusals! {
         /// The upstream reset the connection or broke the protocol.
         UpstreamFailed(Breach: Breach::BrokenOff) => 502, "upstream_failed", "Upstream failed";
         /// The upstream did not answer in time.
-        UpstreamTimeout => 504, "upstream_timeout", "Upstream timeout";
+        UpstreamTimeout(Lateness: Lateness::Silent) => 504, "upstream_timeout", "Upstream timeout";
         /// No connection to the upstream could be made.
         UpstreamUnreachable(Reach: Reach::Away) => 503, "upstream_unreachable", "Upstream unreachable";
     }
@@ -47,7 +47,7 @@ pub enum Overload {
     Connections,
     /// More connections of one address than `limits.connections_per_address`.
     ConnectionsOfAddress,
-    /// The process ends, and the upstream has not answered within `drain.timeout`.
+    /// The process ends, and nothing of the request was sent within `drain.timeout`.
     Draining,
     /// More requests wait for the upstream than `upstream.max_pending`.
     Pending,
@@ -65,7 +65,7 @@ impl Overload {
                 "Your address has as many connections as one may have here (`limits.connections_per_address`); close one, or try again in a second."
             }
             Self::Draining => {
-                "The gateway is being stopped, and the API behind it has not answered; try again in a second where the request may be sent twice."
+                "The gateway is being stopped, and has sent nothing of the request to the API behind it; try again in a second."
             }
             Self::Pending => {
                 "As many requests wait for the API behind this gateway as may (`upstream.max_pending`); try again in a second."
@@ -75,6 +75,15 @@ impl Overload {
             }
         }
     }
+}
+
+/// What ran out while the upstream had the request, or a part of it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Lateness {
+    /// `drain.timeout`: the process ends. Whether the request was carried out is not known.
+    Draining,
+    /// The time that the upstream has for an answer.
+    Silent,
 }
 
 /// Why no connection to the upstream could be made.
@@ -129,7 +138,12 @@ impl ProxyError {
                 .into();
             }
             Self::UpstreamFailed(breach) => return breach.detail(),
-            Self::UpstreamTimeout => "The API behind this gateway did not answer in time; try again later.",
+            Self::UpstreamTimeout(Lateness::Draining) => {
+                "The gateway is being stopped before the API behind it has answered; the request may have been carried out, so find out before it is sent again."
+            }
+            Self::UpstreamTimeout(Lateness::Silent) => {
+                "The API behind this gateway did not answer in time; try again later."
+            }
             Self::UpstreamUnreachable(Reach::Away) => {
                 "The API behind this gateway cannot be reached; try again in a second."
             }
@@ -142,7 +156,14 @@ impl ProxyError {
 
     /// Whether the sentence for the caller says more than the code does, so that the log and `Proxy-Status` have it too.
     pub(crate) fn is_telling(self) -> bool {
-        matches!(self, Self::BadRequest(_) | Self::HeadersTooLarge(_) | Self::Overloaded(_) | Self::UpstreamFailed(_))
+        matches!(
+            self,
+            Self::BadRequest(_)
+                | Self::HeadersTooLarge(_)
+                | Self::Overloaded(_)
+                | Self::UpstreamFailed(_)
+                | Self::UpstreamTimeout(Lateness::Draining)
+        )
     }
 
     /// The error type of the `Proxy-Status` field (RFC 9209 2.3).
@@ -150,7 +171,7 @@ impl ProxyError {
         match self {
             Self::Internal | Self::Overloaded(_) => "proxy_internal_error",
             Self::UpstreamFailed(breach) => breach.proxy_status(),
-            Self::UpstreamTimeout => "http_response_timeout",
+            Self::UpstreamTimeout(_) => "http_response_timeout",
             Self::UpstreamUnreachable(Reach::Away) => "destination_unavailable",
             Self::UpstreamUnreachable(Reach::CertificateRefused) => "tls_certificate_error",
             Self::UpstreamUnreachable(Reach::HandshakeFailed) => "tls_protocol_error",

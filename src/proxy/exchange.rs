@@ -18,7 +18,7 @@ use crate::snapshot::Timeouts;
 
 use super::Plan;
 use super::buffer::Buffer;
-use super::error::{Overload, ProxyError};
+use super::error::{Lateness, Overload, ProxyError};
 use super::stream::Stream;
 use super::ticket::Ticket;
 use super::upstream::{Lease, Pending, Pool};
@@ -209,7 +209,11 @@ impl Relay {
 
     fn check_deadlines(&mut self, ends: &Ends<'_>) -> Result<(), End> {
         if ends.worker.is_over() {
-            return Err(self.failure(ProxyError::Overloaded(Overload::Draining)));
+            return Err(self.failure(match self.upload.has_begun(ends.head.len()) {
+                // Whoever is told to try again does so, and the API may have carried the request out.
+                true => ProxyError::UpstreamTimeout(Lateness::Draining),
+                false => ProxyError::Overloaded(Overload::Draining),
+            }));
         }
         let now = ends.slot.now();
         let late = &self.deadlines;
@@ -235,7 +239,7 @@ impl Relay {
             return Err(self.failure(ProxyError::RequestTimeout));
         }
         if late.upload <= now || late.answer <= now {
-            return Err(self.failure(ProxyError::UpstreamTimeout));
+            return Err(self.failure(ProxyError::UpstreamTimeout(Lateness::Silent)));
         }
         if late.total <= now {
             return Err(End::Overdue { begun: self.has_begun() });

@@ -90,21 +90,24 @@ fn end(gateway: &Gateway) {
 }
 
 #[test]
-fn a_request_without_an_answer_is_told_so_when_the_drain_is_over() {
-    let upstream = slow_upstream();
-    let (gateway, key) = hasty(&upstream);
-    let mut client = gateway.connect();
-    client.send(Call::get("/api/profiles").key(&key).bytes());
-    upstream.wait_for("in flight");
-    end(&gateway);
-    let answer = client.read();
-    assert_eq!((answer.status(), answer.code().as_str(), answer.whole), (503, "overloaded", true));
-    assert_eq!((answer.field("retry-after"), answer.field("connection")), (Some("1"), Some("close")));
-    assert!(answer.body_text().contains("is being stopped"), "{}", answer.text());
-    client.assert_closed();
-    let said = gateway.process.last_words();
-    let line = said.lines().find(|line| line.contains("\"status\":503")).expect("its line");
-    assert!(line.contains("\"code\":\"overloaded\"") && line.contains("\"reason\":\"The gateway is being"), "{line}");
+fn nobody_is_told_to_repeat_a_request_that_the_api_had_when_the_drain_was_over() {
+    for call in [Call::get("/api/profiles"), Call::post("/api/profiles").body("{}")] {
+        let upstream = slow_upstream();
+        let (gateway, key) = hasty(&upstream);
+        let mut client = gateway.connect();
+        client.send(call.key(&key).bytes());
+        upstream.wait_for("in flight");
+        end(&gateway);
+        let answer = client.read();
+        assert_eq!((answer.status(), answer.code().as_str(), answer.whole), (504, "upstream_timeout", true));
+        assert_eq!((answer.field("retry-after"), answer.field("connection")), (None, Some("close")));
+        assert!(answer.body_text().contains("may have been carried out"), "{}", answer.text());
+        client.assert_closed();
+        let said = gateway.process.last_words();
+        let line = said.lines().find(|line| line.contains("\"status\":504")).expect("its line");
+        assert!(line.contains("\"code\":\"upstream_timeout\""), "{line}");
+        assert!(line.contains("\"reason\":\"The gateway is being stopped"), "{line}");
+    }
 }
 
 #[test]
@@ -129,9 +132,9 @@ fn a_stream_without_an_answer_is_told_so_when_the_drain_is_over() {
         .await;
         gateway.process.signal("TERM");
         let answer = waiting.await.expect("a task").expect("an answer");
-        assert_eq!((answer.status, answer.code().as_str(), answer.reset), (503, "overloaded", None));
+        assert_eq!((answer.status, answer.code().as_str(), answer.reset), (504, "upstream_timeout", None));
         let answer = calling.await.expect("a task").expect("an answer");
-        assert_eq!((answer.status, answer.field("grpc-status"), answer.alone), (200, "14", true));
+        assert_eq!((answer.status, answer.field("grpc-status"), answer.alone), (200, "4", true));
     });
     assert_eq!(gateway.process.exit_code(), 0);
 }
@@ -154,6 +157,7 @@ fn a_request_whose_upstream_is_still_being_dialled_is_told_so_when_the_drain_is_
     end(&gateway);
     let answer = client.read();
     assert_eq!((answer.status(), answer.code().as_str()), (503, "overloaded"));
+    assert_eq!(answer.field("retry-after"), Some("1"), "nothing of it was sent");
 }
 
 #[test]
@@ -175,5 +179,5 @@ fn an_answer_that_has_begun_is_cut_when_the_drain_is_over_and_is_logged_with_the
     assert_eq!(rest.escape_ascii().to_string(), "\\r\\n", "neither an end nor another answer");
     let said = gateway.process.last_words();
     let line = said.lines().find(|line| line.contains("\"path\":\"/api/profiles\"")).expect("its line");
-    assert!(line.contains("\"status\":200") && line.contains("\"code\":\"overloaded\""), "{line}");
+    assert!(line.contains("\"status\":200") && line.contains("\"code\":\"upstream_timeout\""), "{line}");
 }

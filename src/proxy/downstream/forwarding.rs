@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use tokio::task::coop::unconstrained;
 
-use crate::proxy::error::{Breach, Overload, ProxyError, Reach};
+use crate::proxy::error::{Breach, Lateness, Overload, ProxyError, Reach};
 use crate::proxy::exchange::{self, End, Ends};
 use crate::proxy::ticket::SWITCHED;
 use crate::proxy::upstream::fleet::Server;
@@ -25,6 +25,9 @@ use super::{Connection, Next};
 
 /// What a caller is told whose target the upstream's protocol cannot carry.
 const UNSENDABLE: &str = "The target has a byte that HTTP/2, which the API speaks, cannot carry: percent-encode it.";
+
+/// What becomes of a request over which the upstream takes too long.
+const LATE: ProxyError = ProxyError::UpstreamTimeout(Lateness::Silent);
 
 /// What becomes of a request for which there is no server at all.
 const UNREACHABLE: End = End::Failed(ProxyError::UpstreamUnreachable(Reach::Away));
@@ -59,11 +62,11 @@ impl Connection {
                 return Next::Drop;
             }
             End::Overdue { begun: true } => {
-                self.ticket.cut(ProxyError::UpstreamTimeout);
+                self.ticket.cut(LATE);
                 self.ticket.close(&self.worker, view, now);
                 return Next::Drop;
             }
-            End::Overdue { begun: false } => ProxyError::UpstreamTimeout,
+            End::Overdue { begun: false } => LATE,
             End::KeyEnded(denial) => return self.end_with_key(view, denial, plan).await,
             End::Failed(error) => error,
             End::Unanswered { .. } => ProxyError::UpstreamFailed(Breach::Unanswered),
@@ -94,7 +97,7 @@ impl Connection {
                 // It is well, and it takes no WebSockets.
                 Err(error @ ProxyError::UpstreamFailed(_)) => return (End::Failed(error), self.worker.clocks().0),
                 // It is no fault of the server: no other has sockets of its own, or more time.
-                Err(error @ (ProxyError::Overloaded(_) | ProxyError::UpstreamTimeout)) => {
+                Err(error @ (ProxyError::Overloaded(_) | ProxyError::UpstreamTimeout(_))) => {
                     return (End::Failed(error), self.worker.clocks().0);
                 }
                 Err(error) => {
@@ -146,8 +149,8 @@ impl Connection {
             // It answered, if not in a way that a CONNECT can be told: no caller can make a server look ill.
             End::Failed(ProxyError::UpstreamFailed(Breach::NotSwitched)) => {}
             End::Unanswered { reused: false }
-            | End::Cut(ProxyError::UpstreamFailed(_) | ProxyError::UpstreamTimeout)
-            | End::Failed(ProxyError::UpstreamFailed(_) | ProxyError::UpstreamTimeout) => {
+            | End::Cut(ProxyError::UpstreamFailed(_) | LATE)
+            | End::Failed(ProxyError::UpstreamFailed(_) | LATE) => {
                 view.fleet.note_failure(server);
             }
             _ => {}
@@ -190,10 +193,14 @@ impl Connection {
                 return Poll::Ready(dialled.map_err(failed));
             }
             if self.worker.is_over() {
-                return Poll::Ready(Err(ProxyError::Overloaded(Overload::Draining)));
+                return Poll::Ready(Err(match fresh {
+                    // The server that was tried before may have carried it out.
+                    true => ProxyError::UpstreamTimeout(Lateness::Draining),
+                    false => ProxyError::Overloaded(Overload::Draining),
+                }));
             }
             if self.slot.now() >= until {
-                return Poll::Ready(Err(ProxyError::UpstreamTimeout));
+                return Poll::Ready(Err(LATE));
             }
             self.slot.arm(until, cx);
             Poll::Pending

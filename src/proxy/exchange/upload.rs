@@ -72,6 +72,11 @@ impl Upload {
         self.state != State::Sending
     }
 
+    /// Something of the request was sent, whose head has `head` bytes.
+    pub(super) fn has_begun(&self, head: usize) -> bool {
+        self.head_left < head
+    }
+
     /// The request was sent whole.
     pub(super) fn is_sent(&self) -> bool {
         self.state == State::Sent
