@@ -102,6 +102,9 @@ pub(crate) async fn run(mut ends: Ends<'_>, mut lease: Lease) -> (End, Instant) 
         Err(end) => end,
     };
     ends.slot.settle();
+    // Whatever begins to wait now has its whole time.
+    let now = relay.now();
+    ends.worker.watch.set(now);
     if relay.download.resets && matches!(end, End::Complete { .. }) {
         ends.down.close_in_order();
     }
@@ -113,7 +116,7 @@ pub(crate) async fn run(mut ends: Ends<'_>, mut lease: Lease) -> (End, Instant) 
         }
     }
     relay.download.give_back(ends.worker);
-    (end, relay.now())
+    (end, now)
 }
 
 /// The state of an exchange, apart from the sockets.
@@ -131,6 +134,8 @@ struct Deadlines {
     hold: Moment,
     total: Moment,
     upload: Moment,
+    /// The upload has moved: from the end of this turn on it has so much time to move again.
+    moved: Option<Duration>,
     write: Moment,
 }
 
@@ -143,7 +148,8 @@ impl Deadlines {
             answer: Moment::NEVER,
             hold: if ends.plan.expects { now.after(HOLD) } else { Moment::NEVER },
             total: ends.until,
-            upload: now.after(if has_body { config.limits.body_stall } else { ends.timeouts.response }),
+            upload: Moment::NEVER,
+            moved: Some(if has_body { config.limits.body_stall } else { ends.timeouts.response }),
             write: Moment::NEVER,
         }
     }
@@ -166,14 +172,14 @@ impl Relay {
                 && let Poll::Ready(sent) = self.poll_upload(ends, lease, cx)
             {
                 sent?;
-                self.deadlines.upload = Moment::NEVER;
+                (self.deadlines.upload, self.deadlines.moved) = (Moment::NEVER, None);
                 if !self.download.lasts {
                     ends.slot.settle();
                 }
                 if !self.download.has_head() {
                     // From now on it is the upstream that is waited for.
                     ends.pending.get_or_insert_with(|| ends.worker.gate.count());
-                    self.deadlines.answer = ends.slot.now().after(ends.timeouts.response);
+                    self.deadlines.answer = self.mark(ends).after(ends.timeouts.response);
                 }
             }
             if self.upload.waits_for_caller() {
@@ -190,6 +196,9 @@ impl Relay {
         }
         if self.upload.is_over() {
             self.poll_caller(ends, cx)?;
+        }
+        if let Some(most) = self.deadlines.moved.take() {
+            self.deadlines.upload = self.mark(ends).after(most);
         }
         ends.slot.arm(self.deadlines.earliest(), cx);
         Poll::Pending
@@ -261,6 +270,13 @@ impl Relay {
     /// The caller has had a part of an answer.
     fn has_begun(&self) -> bool {
         self.download.has_head() || self.download.is_mid_write()
+    }
+
+    /// The time of this wake-up, which is also what the worker's coarse clock shows from now on: what begins to wait is not to
+    /// wait for less than it should.
+    fn mark(&self, ends: &Ends<'_>) -> Moment {
+        ends.worker.watch.set(self.now());
+        ends.slot.now()
     }
 
     fn now(&self) -> Instant {

@@ -1,7 +1,8 @@
 //! A worker's clock and the deadlines of its connections.
 //!
 //! There is no timer for each request: a connection writes the time by which it must have moved into its [`Slot`], and
-//! one sweep every [`TICK`] wakes those that are late. Deadlines are therefore kept to within one tick.
+//! one sweep every [`TICK`] wakes those that are late. What times out therefore does so within a tick after its time, and
+//! never before it, provided that its deadline was reckoned from a clock that was just read.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -13,7 +14,7 @@ use crate::key::Timestamp;
 /// How often a worker looks for late connections.
 pub(crate) const TICK: Duration = Duration::from_millis(250);
 
-/// Milliseconds of the worker's clock. `Moment::NEVER` is later than any.
+/// Nanoseconds of the worker's clock. `Moment::NEVER` is later than any.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Moment(u64);
 
@@ -22,12 +23,12 @@ impl Moment {
 
     /// How long it is from `earlier` to this moment; nothing where that is past.
     pub(crate) fn since(self, earlier: Self) -> Duration {
-        Duration::from_millis(self.0.saturating_sub(earlier.0))
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
     /// The moment `duration` after this one.
     pub(crate) fn after(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
+        Self(self.0.saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)))
     }
 }
 
@@ -74,6 +75,12 @@ impl Slot {
 
     /// The worker's coarse clock: the time of the last sweep, or of the last reading.
     pub(crate) fn now(&self) -> Moment {
+        self.watch.now()
+    }
+
+    /// The time now, read: what begins to wait is not to wait for less than it should.
+    pub(crate) fn read(&self) -> Moment {
+        self.watch.set(Instant::now());
         self.watch.now()
     }
 
@@ -160,8 +167,9 @@ impl Watch {
 
     /// Sets the coarse clock by a reading of the monotonic one that was made anyway.
     pub(crate) fn set(&self, reading: Instant) {
-        let elapsed = reading.saturating_duration_since(self.start).as_millis();
-        self.now.set(Moment(u64::try_from(elapsed).unwrap_or(u64::MAX)));
+        let elapsed = reading.saturating_duration_since(self.start);
+        // A reading that was kept for a moment does not put the clock back.
+        self.now.set(self.now.get().max(Moment(0).after(elapsed)));
     }
 
     /// The wall clock at a reading of the monotonic one.
@@ -269,6 +277,21 @@ mod tests {
         assert!(due(1));
         lasting.settle();
         assert!(!due(2));
+    }
+
+    #[test]
+    fn a_deadline_that_is_reckoned_from_a_reading_is_no_moment_early() {
+        let (watch, wait) = (Watch::new(), Duration::from_nanos(1_999_999));
+        let slot = watch.enter();
+        let reading = Instant::now();
+        watch.set(reading);
+        let deadline = slot.now().after(wait);
+        watch.set(reading + wait - Duration::from_nanos(1));
+        assert!(slot.now() < deadline);
+        watch.set(reading + wait);
+        assert!(slot.now() >= deadline);
+        watch.set(reading);
+        assert!(slot.now() >= deadline, "an older reading does not put it back");
     }
 
     #[test]

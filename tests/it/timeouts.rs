@@ -3,6 +3,7 @@
 use std::thread::park_timeout;
 use std::time::{Duration, Instant};
 
+use crate::support::certificate::Authority;
 use crate::support::{Call, Gateway, Message, OK, PATIENCE, Setup, Upstream, lasted};
 
 /// The time that a test gives the upstream where it is to run out.
@@ -96,6 +97,28 @@ fn a_route_may_say_how_long_a_connection_may_take() {
     let gateway = start(&format!("https://{}", upstream.address()), "connect: 1h", "connect: 400ms");
     let answer = late(&gateway, "/api/own", SHORT);
     assert_eq!((answer.status(), answer.code().as_str()), (503, "upstream_unreachable"));
+}
+
+#[test]
+fn an_upstream_that_was_slow_to_be_reached_has_its_whole_time_for_an_answer() {
+    let authority = Authority::new();
+    // Sooner or later the clock that deadlines are held against is far behind when the request has been sent.
+    for slowness in [50, 100, 150, 200, 240].map(Duration::from_millis) {
+        let upstream = Upstream::start_tls(&authority, move |connection| {
+            // The handshake begins with the first byte that is read.
+            std::thread::sleep(slowness);
+            connection.request();
+            connection.stall();
+        });
+        let lines = "  tls: { ca: ca.pem }\n  timeouts: { connect: 1h, response: 400ms }";
+        let setup = Setup::new(&upstream).upstream(lines).routes("  GET /own: { auth: anyone }\n");
+        std::fs::write(setup.folder().join("ca.pem"), authority.pem()).expect("the certificate");
+        let gateway = setup.start();
+        let begun = Instant::now();
+        assert_eq!(gateway.answer(&Call::get("/api/own")).status(), 504);
+        let took = begun.elapsed();
+        assert!(took >= slowness + SHORT, "{took:?} after {slowness:?}");
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The answers that a connection writes itself, and how it ends so that they arrive.
 
+use std::task::{Context, ready};
+
 use crate::policy::Denial;
 
 use super::*;
@@ -97,34 +99,34 @@ impl Connection {
     /// Writes and flushes, for as long as the caller takes some of it in time.
     pub(super) async fn write_all(&mut self, view: &View, out: &[u8]) -> io::Result<()> {
         let stall = view.snapshot.config.limits.write_stall;
-        let mut deadline = self.slot.now().after(stall);
-        let mut left = out;
+        let (mut left, mut deadline) = (out, Moment::NEVER);
         poll_fn(|cx| {
-            while !left.is_empty() {
-                let Poll::Ready(wrote) = Pin::new(&mut self.stream).poll_write(cx, left) else {
-                    if self.slot.now() >= deadline {
-                        return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-                    }
-                    self.slot.arm(deadline, cx);
-                    return Poll::Pending;
-                };
-                let count = wrote?;
-                if count == 0 {
-                    return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            let before = left.len();
+            let written = self.poll_write(&mut left, cx);
+            if written.is_pending() {
+                if deadline == Moment::NEVER || left.len() < before {
+                    deadline = self.slot.read().after(stall);
                 }
-                left = left.get(count..).unwrap_or_default();
-                deadline = self.slot.now().after(stall);
-            }
-            let flushed = Pin::new(&mut self.stream).poll_flush(cx);
-            if flushed.is_pending() {
                 if self.slot.now() >= deadline {
                     return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
                 }
                 self.slot.arm(deadline, cx);
             }
-            flushed
+            written
         })
         .await
+    }
+
+    /// Writes what the stream takes of `left`, and flushes it where that is all.
+    fn poll_write(&mut self, left: &mut &[u8], cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !left.is_empty() {
+            let count = ready!(Pin::new(&mut self.stream).poll_write(cx, left))?;
+            if count == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            *left = left.get(count..).unwrap_or_default();
+        }
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     /// Ends the connection so that the answer arrives: a close with unread bytes would reset it (RFC 9112 9.6).

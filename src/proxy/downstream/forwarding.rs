@@ -84,7 +84,7 @@ impl Connection {
     ) -> (End, Instant) {
         let upstream = &view.snapshot.config.upstream;
         let timeouts = view.snapshot.timeouts(self.ticket.route);
-        let until = timeouts.request.map_or(Moment::NEVER, |most| self.slot.now().after(most));
+        let until = timeouts.request.map_or(Moment::NEVER, |most| self.slot.read().after(most));
         let mut fresh = false;
         let mut retries = if plan.replayable { upstream.retries.idempotent } else { 0 };
         let mut connects = upstream.retries.connect;

@@ -379,7 +379,7 @@ impl Relay {
     /// may have to wait for its turn.
     fn await_caller(&mut self, ends: &Ends<'_>) {
         if self.deadlines.write == Moment::NEVER && !ends.down.is_virtual() {
-            self.deadlines.write = ends.slot.now().after(ends.view.snapshot.config.limits.write_stall);
+            self.deadlines.write = self.mark(ends).after(ends.view.snapshot.config.limits.write_stall);
         }
     }
 }

@@ -217,7 +217,7 @@ impl Relay {
     }
 
     fn renew_upload(&mut self, ends: &Ends<'_>) {
-        self.deadlines.upload = ends.slot.now().after(ends.view.snapshot.config.limits.body_stall);
+        self.deadlines.moved = Some(ends.view.snapshot.config.limits.body_stall);
     }
 }
 

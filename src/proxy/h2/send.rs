@@ -51,10 +51,11 @@ pub(super) struct Stall<'a> {
 }
 
 impl Patience<'_> {
+    /// Until when it is, where the wait begins now.
     fn deadline(self) -> Moment {
         match self {
-            Self::Stall(stall) => stall.slot.now().after(stall.most),
-            Self::Tunnel(_, slot, most) => slot.now().after(most),
+            Self::Stall(stall) => stall.slot.read().after(stall.most),
+            Self::Tunnel(_, slot, most) => slot.read().after(most),
             Self::While(_) => Moment::NEVER,
         }
     }
@@ -144,9 +145,12 @@ pub(super) async fn send(
         // Room is asked for only with data in hand: room that is held for nothing keeps other streams out.
         if stream.capacity() == 0 && !data.is_empty() {
             stream.reserve_capacity(data.len());
-            let deadline = patience.deadline();
+            let mut deadline = None;
             poll_fn(|cx| match poll_room(stream, cx) {
-                Poll::Pending => patience.poll_over(deadline, cx).map(|()| Err(Stopped)),
+                Poll::Pending => {
+                    let deadline = *deadline.get_or_insert_with(|| patience.deadline());
+                    patience.poll_over(deadline, cx).map(|()| Err(Stopped))
+                }
                 ready @ Poll::Ready(_) => ready,
             })
             .await?;
