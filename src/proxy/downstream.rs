@@ -2,6 +2,7 @@
 
 mod ending;
 mod forwarding;
+mod lease;
 
 use std::future::poll_fn;
 use std::io;

@@ -4,6 +4,7 @@
 //! no byte was left over and both sides agreed to keep it; it is taken only while it is silent. Any doubt drops it.
 //! Otherwise one caller could be given another's answer.
 
+mod dial;
 pub(crate) mod fleet;
 mod gate;
 pub(crate) mod health;
@@ -12,43 +13,32 @@ mod sessions;
 mod sockets;
 
 use std::cell::{Cell, RefCell};
-use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Context;
 use std::time::Duration;
 
-use tokio::net::{TcpStream, UnixStream};
-use tokio::time::timeout;
-use tokio_rustls::{TlsConnector, TlsStream};
-
-use crate::snapshot::tls::fault::{CERTIFICATE_REFUSED, HANDSHAKE_FAILED, Other, in_words};
-use crate::snapshot::{Protocol, Server, Timeouts, UpstreamAddress};
+use crate::snapshot::{Protocol, Server};
 use crate::telemetry::label::Side;
 use crate::telemetry::metrics::WorkerCells;
 
-use super::error::Reach;
 use super::stream::Stream;
 use super::watch::{Moment, TICK, Watch};
 
+pub(crate) use dial::DialFault;
 pub(crate) use gate::{Gate, Pending};
 use sessions::Sessions;
 use sockets::Socket;
 pub(crate) use sockets::Sockets;
-
-/// How long to wait before a refused connection is tried again.
-const DIAL_PAUSE: Duration = Duration::from_millis(5);
-
-/// What the log says of an upstream that was asked for HTTP/2 and did not agree to it.
-const NO_H2: &str =
-    "the upstream did not agree to HTTP/2 in the TLS handshake (ALPN): should it be `upstream.protocol: h1`?";
 
 /// Where a server of the upstream is and how it is reached: fixed for one generation of the configuration.
 #[derive(Clone)]
 pub(crate) struct Origin {
     pub(crate) server: Server,
     pub(crate) protocol: Protocol,
+    /// `upstream.timeouts.connect`. That somebody who waits less had no connection says nothing about the server.
+    pub(crate) patience: Duration,
 }
 
 /// One worker's idle connections to one server of the upstream.
@@ -217,62 +207,6 @@ impl Pool {
         self.sockets.wait(patience).await.ok_or(DialFault::NoSocket)
     }
 
-    /// Dials the upstream: each of its addresses once, and again if they refuse, for at most `timeouts.connect` each
-    /// time. The log says when it became unreachable and when it is back, not each failure in between.
-    ///
-    /// # Errors
-    /// Why it cannot be reached, or that there was no socket to be had for `timeouts.connect`.
-    pub(crate) async fn dial(&self, origin: &Origin, timeouts: &Timeouts, retries: u32) -> Result<Lease, DialFault> {
-        let socket = self.socket(timeouts.connect).await?;
-        let dialled = match self.dial_known(origin, timeouts, retries).await {
-            // The name may stand for other addresses by now.
-            Err(_) if names::is_news(&origin.server, timeouts.connect).await => {
-                self.dial_known(origin, timeouts, 0).await
-            }
-            dialled => dialled,
-        };
-        match &dialled {
-            Ok(_) if self.unreachable.replace(false) => {
-                tracing::info!(server = &*origin.server.name(), "the upstream is reachable again");
-            }
-            Err(error) if !self.unreachable.replace(true) => tell_unreachable(&origin.server, error),
-            _ => {}
-        }
-        match dialled {
-            Ok(lease) => Ok(Lease { socket: Some(socket), ..lease }),
-            Err(error) => Err(DialFault::Unreachable(Reach::of(&origin.server, &error))),
-        }
-    }
-
-    async fn dial_known(&self, origin: &Origin, timeouts: &Timeouts, retries: u32) -> io::Result<Lease> {
-        let addresses = names::addresses(&origin.server, timeouts.connect).await?;
-        self.learn(&addresses);
-        let mut turn = self.turn.get();
-        self.turn.set(turn.wrapping_add(1));
-        let (mut untried, mut left) = (addresses.len().saturating_sub(1), retries);
-        loop {
-            let peer = turn.checked_rem(addresses.len()).and_then(|place| addresses.get(place)).copied();
-            let error = match timeout(timeouts.connect, connect(origin, peer)).await {
-                Ok(Ok(stream)) => {
-                    let open = Open::new(&self.cells, Side::Upstream);
-                    return Ok(Lease { stream, reused: false, peer, _open: Some(open), socket: None });
-                }
-                Ok(Err(error)) => error,
-                Err(_) => io::Error::from(io::ErrorKind::TimedOut),
-            };
-            turn = turn.wrapping_add(1);
-            if untried > 0 {
-                untried -= 1;
-                continue;
-            }
-            if left == 0 || error.kind() == io::ErrorKind::TimedOut {
-                return Err(error);
-            }
-            left -= 1;
-            tokio::time::sleep(DIAL_PAUSE).await;
-        }
-    }
-
     /// Takes note of what the name of the server stands for. Connections to other addresses carry no further request.
     fn learn(&self, addresses: &Arc<Vec<SocketAddr>>) {
         if Arc::ptr_eq(&self.addresses.borrow(), addresses) {
@@ -287,62 +221,6 @@ impl Pool {
     fn is_gone(&self, peer: Option<SocketAddr>) -> bool {
         let addresses = self.addresses.borrow();
         peer.is_some_and(|peer| !addresses.is_empty() && !addresses.contains(&peer))
-    }
-}
-
-/// Why a request gets no connection to the upstream.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum DialFault {
-    /// There was no socket to be had, which says nothing about the upstream.
-    NoSocket,
-    /// It is there, and takes no WebSockets over HTTP/2.
-    NoWebSockets,
-    Unreachable(Reach),
-}
-
-impl Reach {
-    /// What kept a request from `server`.
-    fn of(server: &Server, error: &io::Error) -> Self {
-        // Elsewhere these kinds mean something else.
-        match error.kind() {
-            CERTIFICATE_REFUSED if server.tls.is_some() => Self::CertificateRefused,
-            HANDSHAKE_FAILED if server.tls.is_some() => Self::HandshakeFailed,
-            _ => Self::Away,
-        }
-    }
-}
-
-fn tell_unreachable(server: &Server, error: &io::Error) {
-    let name = &*server.name();
-    if Reach::of(server, error) != Reach::Away {
-        tracing::warn!(server = name, %error, "TLS with the upstream fails; requests are answered 503, or go to other servers, until it succeeds");
-    } else if server.standing.is_some() {
-        tracing::warn!(server = name, %error, "a server of the upstream cannot be reached; requests go to the others");
-    } else {
-        tracing::warn!(server = name, %error, "the upstream cannot be reached; requests are answered 503 until it is back");
-    }
-}
-
-async fn connect(origin: &Origin, peer: Option<SocketAddr>) -> io::Result<Stream> {
-    match &origin.server.address {
-        UpstreamAddress::Unix(path) => UnixStream::connect(path).await.map(Stream::Unix),
-        UpstreamAddress::Tcp { .. } => {
-            let peer = peer.ok_or(io::ErrorKind::HostUnreachable)?;
-            let stream = TcpStream::connect(peer).await?;
-            stream.set_nodelay(true)?;
-            match &origin.server.tls {
-                None => Ok(Stream::Tcp(stream)),
-                Some((settings, name)) => {
-                    let connector = TlsConnector::from(Arc::clone(settings));
-                    let stream = connector.connect(name.clone(), stream).await;
-                    let stream = stream.map_err(|error| in_words(&error, Other::Upstream).unwrap_or(error))?;
-                    if origin.protocol == Protocol::H2 && stream.get_ref().1.alpn_protocol() != Some(b"h2") {
-                        return Err(io::Error::new(HANDSHAKE_FAILED, NO_H2));
-                    }
-                    Ok(Stream::Tls(Box::new(TlsStream::Client(stream))))
-                }
-            }
-        }
     }
 }
 

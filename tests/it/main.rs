@@ -23,6 +23,7 @@ mod cli; // Exit codes, and what bad input is told.
 mod cors; // Preflights, and answers that pages of other origins can read.
 mod credentials; // Where a key is taken from and removed by exact bytes; the upstream's own credential.
 mod demo; // `scopegate demo`: no file, no set-up, lines to copy.
+mod dialling; // While a connection to the upstream is dialled: who waits how long, who leaves, what comes meanwhile.
 mod differences; // `scopegate diff`: what a new policy loosens and tightens.
 mod early; // What comes before its time: 100 and 103, answers and refusals while the caller is still sending.
 mod faults; // What breaks, and what it costs: the status, the time, what is left behind. Its table names the test of each.

@@ -2,25 +2,22 @@
 //! safe.
 
 use std::borrow::Cow;
-use std::future::{Future as _, poll_fn};
-use std::pin::pin;
 use std::rc::Rc;
-use std::task::Poll;
 use std::time::Instant;
 
-use tokio::task::coop::unconstrained;
-
+use crate::http1::head::Framing;
 use crate::proxy::error::{Breach, Lateness, Overload, ProxyError, Reach};
 use crate::proxy::exchange::{self, End, Ends};
 use crate::proxy::ticket::SWITCHED;
+use crate::proxy::upstream::Pending;
 use crate::proxy::upstream::fleet::Server;
-use crate::proxy::upstream::{DialFault, Lease, Pending};
 use crate::proxy::watch::Moment;
 use crate::proxy::worker::View;
 use crate::proxy::{Plan, h2};
-use crate::snapshot::{self, Timeouts};
+use crate::snapshot;
 use crate::telemetry::access::CALLER_GONE;
 
+use super::lease::Miss;
 use super::{Connection, Next};
 
 /// What a caller is told whose target the upstream's protocol cannot carry.
@@ -94,20 +91,14 @@ impl Connection {
             let _active = server.begin();
             let lease = match self.lease((view, server), (plan, fresh), (timeouts, until)).await {
                 Ok(lease) => lease,
-                // It is well, and it takes no WebSockets.
-                Err(error @ ProxyError::UpstreamFailed(_)) => return (End::Failed(error), self.worker.clocks().0),
-                // It is no fault of the server: no other has sockets of its own, or more time.
-                Err(error @ (ProxyError::Overloaded(_) | ProxyError::UpstreamTimeout(_))) => {
-                    return (End::Failed(error), self.worker.clocks().0);
-                }
-                Err(error) => {
-                    view.fleet.note_failure(server);
+                Err(Miss::Over(end)) => return (end, self.worker.clocks().0),
+                Err(Miss::Away(reach)) => {
                     tried.push(server);
-                    match view.fleet.other(&tried).filter(|_| connects > 0) {
-                        // Nothing was sent: another server is as good.
-                        Some(other) => (connects, server) = (connects - 1, other),
-                        None => return (End::Failed(error), self.worker.clocks().0),
-                    }
+                    let Some(other) = view.fleet.other(&tried).filter(|_| connects > 0) else {
+                        let end = End::Failed(ProxyError::UpstreamUnreachable(reach));
+                        return (end, self.worker.clocks().0);
+                    };
+                    (connects, server) = (connects - 1, other);
                     continue;
                 }
             };
@@ -127,7 +118,7 @@ impl Connection {
                 until,
             };
             let (end, now) = exchange::run(ends, lease).await;
-            self.note(view, server, &end);
+            self.note((view, server), plan, &end);
             match end {
                 // A connection that went stale in the pool is nobody's fault: it costs no budget, but it is a retry.
                 End::Unanswered { reused: true } if retries > 0 && !fresh => retries -= 1,
@@ -143,11 +134,13 @@ impl Connection {
     }
 
     /// Lets the fleet know how `server` did, as far as an exchange that ended so can tell.
-    fn note(&self, view: &View, server: &Server, end: &End) {
+    fn note(&self, (view, server): (&View, &Server), plan: &Plan, end: &End) {
         match end {
             End::Complete { .. } => view.fleet.note_answer(server, self.ticket.status),
             // It answered, if not in a way that a CONNECT can be told: no caller can make a server look ill.
             End::Failed(ProxyError::UpstreamFailed(Breach::NotSwitched)) => {}
+            // It is a route that waits less than others.
+            End::Failed(LATE) if self.is_hasty(view, plan) => {}
             End::Unanswered { reused: false }
             | End::Cut(ProxyError::UpstreamFailed(_) | LATE)
             | End::Failed(ProxyError::UpstreamFailed(_) | LATE) => {
@@ -157,55 +150,12 @@ impl Connection {
         }
     }
 
-    /// A connection to the upstream: one that is kept, unless a fresh one is wanted, or a new one.
-    async fn lease(
-        &self,
-        (view, server): (&Rc<View>, &Server),
-        (plan, fresh): (&Plan, bool),
-        (timeouts, until): (&Timeouts, Moment),
-    ) -> Result<Lease, ProxyError> {
-        let Server { pool, origin, .. } = server;
-        // Unconstrained: a task that has used up its turn would be told that every connection is silent.
-        let take = unconstrained(poll_fn(|cx| Poll::Ready(pool.take(plan.replayable, cx))));
-        if !fresh && let Some(lease) = take.await {
-            return Ok(lease);
-        }
-        let upstream = &view.snapshot.config.upstream;
-        // Where there are others, they are tried instead of this one again.
-        let retries = if origin.server.standing.is_some() { 0 } else { upstream.retries.connect };
-        let dial = async {
-            match origin.protocol {
-                snapshot::Protocol::H1 => pool.dial(origin, timeouts, retries).await,
-                snapshot::Protocol::H2 | snapshot::Protocol::H2c if plan.upgrade => {
-                    pool.stream_for_websocket(origin, timeouts, retries).await
-                }
-                snapshot::Protocol::H2 | snapshot::Protocol::H2c => pool.stream(origin, timeouts, retries).await,
-            }
-        };
-        let failed = |fault| match fault {
-            DialFault::NoSocket => ProxyError::Overloaded(Overload::Sockets),
-            DialFault::NoWebSockets => ProxyError::UpstreamFailed(Breach::NoWebSockets),
-            DialFault::Unreachable(reach) => ProxyError::UpstreamUnreachable(reach),
-        };
-        let mut dial = pin!(dial);
-        poll_fn(|cx| {
-            if let Poll::Ready(dialled) = dial.as_mut().poll(cx) {
-                return Poll::Ready(dialled.map_err(failed));
-            }
-            if self.worker.is_over() {
-                return Poll::Ready(Err(match fresh {
-                    // The server that was tried before may have carried it out.
-                    true => ProxyError::UpstreamTimeout(Lateness::Draining),
-                    false => ProxyError::Overloaded(Overload::Draining),
-                }));
-            }
-            if self.slot.now() >= until {
-                return Poll::Ready(Err(LATE));
-            }
-            self.slot.arm(until, cx);
-            Poll::Pending
-        })
-        .await
+    /// The time that ran out was the route's own, and shorter than `upstream.timeouts.response`.
+    fn is_hasty(&self, view: &View, plan: &Plan) -> bool {
+        // `limits.body_stall` holds for all.
+        let body_stalled = plan.framing != Framing::None && self.ticket.sent.is_none();
+        let usual = &view.snapshot.config.upstream.timeouts;
+        !body_stalled && view.snapshot.timeouts(self.ticket.route).response < usual.response
     }
 }
 

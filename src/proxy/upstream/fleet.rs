@@ -28,7 +28,7 @@ pub(crate) struct Server {
     pub(crate) origin: Origin,
     pub(crate) pool: Rc<Pool>,
     /// Requests of this worker that are under way there.
-    active: Cell<usize>,
+    active: Rc<Cell<usize>>,
 }
 
 /// Counts a request as under way until it is dropped.
@@ -72,7 +72,7 @@ pub(crate) struct Means<'w> {
 impl Fleet {
     /// The servers of `snapshot`. Connections to those that `before` had are kept.
     pub(crate) fn of(snapshot: &Snapshot, before: Option<&Self>, means: &Means<'_>) -> Self {
-        let protocol = snapshot.config.upstream.protocol;
+        let (protocol, patience) = (snapshot.config.upstream.protocol, snapshot.config.upstream.timeouts.connect);
         // Over HTTP/1.1 each caller may need one, whichever worker has it.
         means.sockets.allow(snapshot.config.limits.connections);
         let servers: Vec<_> = snapshot
@@ -82,8 +82,9 @@ impl Fleet {
                 let known = before.and_then(|before| before.known(server, protocol));
                 let new = || Pool::new(Rc::clone(means.watch), means.cells, means.sockets);
                 let pool = known.map_or_else(new, |known| Rc::clone(&known.pool));
-                let origin = Origin { server: server.clone(), protocol };
-                Rc::new(Server { origin, pool, active: Cell::new(0) })
+                // What is under way stays under way across a reload.
+                let active = known.map_or_else(Rc::default, |known| Rc::clone(&known.active));
+                Rc::new(Server { origin: Origin { server: server.clone(), protocol, patience }, pool, active })
             })
             .collect();
         for gone in before.iter().flat_map(|before| &before.servers) {

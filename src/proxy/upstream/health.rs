@@ -168,7 +168,7 @@ impl From<DialFault> for Silence {
     fn from(fault: DialFault) -> Self {
         match fault {
             DialFault::NoSocket => Self::Unasked,
-            DialFault::NoWebSockets | DialFault::Unreachable(_) => Self::Failed,
+            DialFault::NoWebSockets | DialFault::TooSlow | DialFault::Unreachable(_) => Self::Failed,
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Connections of HTTP/2 to the upstream: shared by many requests at once, dialled when the streams of the others are used up.
 //!
 //! A request does not get the connection but a pipe, whose other end is a stream of it. The pipe is never kept for another
-//! request. While one connection is being dialled, everybody who needs one waits for it and shares the outcome.
+//! request. While one connection is being dialled, everybody who needs one waits for it, as long as he has time, and shares the
+//! outcome.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future as _, poll_fn};
@@ -16,6 +17,7 @@ use h2::client::{Builder, Connection, SendRequest};
 use http::uri::Scheme;
 use tokio::sync::watch;
 use tokio::task::spawn_local;
+use tokio::time::timeout;
 
 use crate::proxy::error::Reach;
 use crate::proxy::h2::beat::Beat;
@@ -48,8 +50,24 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// What becomes of a request whose connection ends before it carries anything.
 const AWAY: DialFault = DialFault::Unreachable(Reach::Away);
 
-/// What comes of a connection that is being dialled: nothing yet, or whether it is there.
-type Dialled = watch::Receiver<Option<Result<(), DialFault>>>;
+/// A connection that is being dialled.
+#[derive(Clone)]
+struct Dialling {
+    /// How long it may take.
+    patience: Duration,
+    /// What comes of it: nothing yet, or whether it is there.
+    outcome: watch::Receiver<Option<Result<(), DialFault>>>,
+}
+
+impl Dialling {
+    /// What comes of it within `patience`; `None` where it takes longer.
+    async fn wait(&mut self, patience: Duration) -> Option<Result<(), DialFault>> {
+        // Who waits as long as it may take waits for all of its addresses.
+        let patience = if patience < self.patience { patience } else { Duration::MAX };
+        let outcome = timeout(patience, self.outcome.wait_for(Option::is_some)).await.ok()?;
+        Some(outcome.ok().and_then(|outcome| *outcome).unwrap_or(Err(AWAY)))
+    }
+}
 
 /// What counts a connection for as long as it is there.
 type Counts = (Option<Open>, Option<Socket>);
@@ -58,7 +76,7 @@ type Counts = (Option<Open>, Option<Socket>);
 #[derive(Default)]
 pub(super) struct Sessions {
     open: RefCell<Vec<Rc<Session>>>,
-    dialling: RefCell<Option<Dialled>>,
+    dialling: RefCell<Option<Dialling>>,
     /// The log was told that the upstream does not keep to HTTP/2.
     garbled: Cell<bool>,
 }
@@ -204,7 +222,7 @@ impl Pool {
         let session = self.session(origin, timeouts, retries).await?;
         // One that says nothing of it in this time takes none.
         let mut settled = session.settled.subscribe();
-        let _ = tokio::time::timeout(timeouts.connect, settled.wait_for(|settled| *settled)).await;
+        let _ = timeout(timeouts.connect, settled.wait_for(|settled| *settled)).await;
         match session.takes_websockets() {
             Some(true) => Ok(self.start(session)),
             Some(false) => Err(DialFault::NoWebSockets),
@@ -228,10 +246,12 @@ impl Pool {
                 Some(dialling) => dialling,
                 None => self.start_dialling(origin.clone(), *timeouts, retries),
             };
-            match dialling.wait_for(Option::is_some).await.map(|outcome| *outcome) {
-                Ok(Some(Ok(()))) => {}
-                Ok(Some(Err(fault))) => return Err(fault),
-                Ok(None) | Err(_) => return Err(AWAY),
+            match dialling.wait(timeouts.connect).await {
+                Some(Ok(())) => {}
+                // It was for somebody who waits less.
+                Some(Err(DialFault::NoSocket | DialFault::TooSlow)) if dialling.patience < timeouts.connect => {}
+                Some(Err(fault)) => return Err(fault),
+                None => return Err(DialFault::TooSlow),
             }
         }
     }
@@ -255,9 +275,13 @@ impl Pool {
     }
 
     /// Dials in a task of its own, which serves the connection from then on: a caller that goes away ends neither.
-    fn start_dialling(self: &Rc<Self>, origin: Origin, timeouts: Timeouts, retries: u32) -> Dialled {
-        let (tell, told) = watch::channel(None);
-        *self.sessions.dialling.borrow_mut() = Some(told.clone());
+    /// It is dialled for all, so that whoever waits less than others does not end it for them.
+    fn start_dialling(self: &Rc<Self>, origin: Origin, timeouts: Timeouts, retries: u32) -> Dialling {
+        let (tell, outcome) = watch::channel(None);
+        let patience = timeouts.connect.max(origin.patience);
+        let timeouts = Timeouts { connect: patience, ..timeouts };
+        let dialling = Dialling { patience, outcome };
+        *self.sessions.dialling.borrow_mut() = Some(dialling.clone());
         let pool = Rc::clone(self);
         spawn_local(async move {
             let under_way = UnderWay(&pool.sessions);
@@ -274,7 +298,7 @@ impl Pool {
                 Err(fault) => drop(tell.send(Some(Err(fault)))),
             }
         });
-        told
+        dialling
     }
 
     async fn dial_session(

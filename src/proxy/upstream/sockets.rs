@@ -60,7 +60,10 @@ impl Sockets {
 
     /// Sets how many the configuration allows.
     pub(crate) fn allow(&self, most: usize) {
-        self.allowed.store(most, Ordering::Relaxed);
+        if self.allowed.swap(most, Ordering::SeqCst) < most {
+            // There may be room for all who wait.
+            self.closed.notify_waiters();
+        }
     }
 
     /// Somebody waits for a socket: none is to be kept for later.
@@ -70,7 +73,7 @@ impl Sockets {
 
     /// One more, where there may be one more.
     pub(super) fn reserve(self: &Arc<Self>) -> Option<Socket> {
-        let most = self.allowed.load(Ordering::Relaxed).min(self.files);
+        let most = self.allowed.load(Ordering::SeqCst).min(self.files);
         let more = |open: usize| (open < most).then_some(open + 1);
         self.open.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more).ok()?;
         Some(Socket(Arc::clone(self)))
