@@ -334,7 +334,7 @@ impl Session<'_> {
                 StreamRefusal::Refused => ("refused stream", "it is above limits.h2_streams, or the connection ends"),
             };
             tracing::debug!(client, count, "stream of HTTP/2 refused: {said}");
-            if let Some(others) = self.worker.throttle.pass(name) {
+            if let Some(others) = self.worker.throttle.pass_many(name, count) {
                 tracing::info!(client, others, "stream of HTTP/2 refused: {said}");
             }
         }
