@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -20,6 +19,8 @@ use crate::proxy::caught::{Panicked, caught};
 use crate::proxy::upstream::health;
 use crate::proxy::watch::TICK;
 use crate::proxy::worker::{Share, Worker};
+
+use crate::telemetry::throttle::Throttle;
 
 use super::addresses::Addresses;
 use super::drain::Drain;
@@ -130,10 +131,11 @@ async fn serve(number: usize, worker: Rc<Worker>, floor: Floor) {
 
 /// Runs a task that never ends, and begins it anew where it panicked: nobody waits for it who would notice.
 async fn keep_up<F: Future<Output = Infallible>>(what: &'static str, begin: impl Fn() -> F) -> Infallible {
+    let throttle = Throttle::default();
     loop {
-        match caught(begin()).await {
-            Ok(never) => match never {},
-            Err(Panicked) => tracing::error!("{what} panicked, and begins anew"),
+        let Err(Panicked) = caught(begin()).await;
+        if let Some(others) = throttle.pass(what) {
+            tracing::error!(others, "{what} panicked, and begins anew");
         }
         sleep(RELIEF).await;
     }
@@ -215,23 +217,26 @@ async fn accept(hall: Rc<Hall>, listener: Listener, (open, drain): (Rc<Cell<usiz
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "a listener cannot be served"),
     };
-    let mut ended = pin!(drain.accepting_ended());
+    let start = |arrival| start_connection(&hall, &door, arrival, &open);
+    tokio::select! {
+        never = keep_up("a task that accepts connections", || accept_all(&listener, start)) => match never {},
+        () = drain.accepting_ended() => {}
+    }
+    if let Err(error) = listener.close(start) {
+        tracing::debug!(%error, "a connection that came last is lost");
+    }
+}
+
+async fn accept_all(listener: &Accepting, start: impl Fn(Arrival)) -> Infallible {
     loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = &mut ended => break,
-        };
-        match accepted {
-            Ok(arrival) => start_connection(&hall, &door, arrival, &open),
+        match listener.accept().await {
+            Ok(arrival) => start(arrival),
             Err(error) if is_transient(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "no connection can be accepted; trying again");
                 sleep(REST).await;
             }
         }
-    }
-    if let Err(error) = listener.close(|arrival| start_connection(&hall, &door, arrival, &open)) {
-        tracing::debug!(%error, "a connection that came last is lost");
     }
 }
 

@@ -84,12 +84,15 @@ impl Reloader {
     }
 
     fn run(mut self, triggers: &Receiver<Trigger>, sender: &Sender<Trigger>, done: &dyn Fn()) {
-        let mut directories = self.directories();
+        let mut directories =
+            self.attempt("the search for directories to watch", |own| own.directories()).unwrap_or_default();
         let mut _watcher = watch(&directories, sender.clone());
         // What changed while the process started was not watched yet.
         self.try_reload(false);
         loop {
-            self.notices.look(&self.aim.handle.load().config, Timestamp::now());
+            self.attempt("the look at when certificates expire", |own| {
+                own.notices.look(&own.aim.handle.load().config, Timestamp::now());
+            });
             let requested = match triggers.recv_timeout(POLL) {
                 Ok(Trigger::Requested) => true,
                 Ok(Trigger::Changed) => settle(triggers),
@@ -100,8 +103,8 @@ impl Reloader {
             if requested {
                 done();
             }
-            let now = self.directories();
-            if directories != now {
+            let now = self.attempt("the search for directories to watch", |own| own.directories());
+            if let Some(now) = now.filter(|now| *now != directories) {
                 _watcher = watch(&now, sender.clone());
                 directories = now;
                 // What changed in a new directory before it was watched.
@@ -112,10 +115,15 @@ impl Reloader {
 
     /// A panic is a failed reload, and not the end of all reloads.
     fn try_reload(&mut self, requested: bool) {
-        if catch_unwind(AssertUnwindSafe(|| self.reload(requested))).is_err() {
-            tracing::error!("a reload panicked; what is in force stays");
+        if self.attempt("a reload", |own| own.reload(requested)).is_none() {
             self.aim.metrics.reloaded(Reload::Failed);
         }
+    }
+
+    /// What comes of `act`; nothing, and a word in the log, where it panics. The thread of reloads goes on.
+    fn attempt<T>(&mut self, what: &str, act: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        let done = catch_unwind(AssertUnwindSafe(|| act(self)));
+        done.inspect_err(|_| tracing::error!("{what} panicked; what is in force stays")).ok()
     }
 
     fn directories(&self) -> BTreeSet<PathBuf> {
@@ -346,5 +354,12 @@ mod tests {
         reloader.try_reload(true);
         assert_eq!(handle.generation(), 2);
         assert_eq!(handle.load().config.policy.routes()[0].label(), "GET /b");
+    }
+
+    #[test]
+    fn what_panics_beside_a_reload_is_not_the_end_of_reloads() {
+        let (_folder, _, mut reloader) = reloader("upstream: { url: \"http://127.0.0.1:1\" }\npolicy: policy.yaml\n");
+        assert_eq!(reloader.attempt("a test", |_| -> u8 { panic!("as this test wants it") }), None);
+        assert!(reloader.attempt("a test", |own| own.directories()).is_some_and(|all| !all.is_empty()));
     }
 }
