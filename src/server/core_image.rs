@@ -15,7 +15,31 @@ pub(super) fn forbid() {
     if let Err(error) = limited {
         tracing::warn!(%error, "core images cannot be forbidden: one would have keys and credentials in it");
     }
-    // Where there is no such file, the limit has to do.
     #[cfg(target_os = "linux")]
-    let _ = std::fs::write(FILTER, "0");
+    if let Err(error) = leave_out_memory(std::path::Path::new(FILTER)) {
+        tracing::warn!(%error, file = FILTER, "a core image that is piped to a program would have keys and credentials in it");
+    }
+}
+
+/// Has an image show no memory. Where there is no such file, the limit has to do.
+#[cfg(target_os = "linux")]
+fn leave_out_memory(filter: &std::path::Path) -> std::io::Result<()> {
+    match std::fs::write(filter, "0") {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        written => written,
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_that_cannot_be_set_is_told_and_one_that_is_not_there_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("filter");
+        assert!(leave_out_memory(&file.join("below")).is_ok());
+        assert!(leave_out_memory(folder.path()).is_err(), "a folder cannot be written");
+        assert!(leave_out_memory(&file).is_ok() && std::fs::read(&file).unwrap() == b"0");
+    }
 }
