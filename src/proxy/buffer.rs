@@ -74,8 +74,9 @@ impl Buffer {
         if self.start > 0 {
             self.bytes.copy_within(self.start..self.end, 0);
             let length = self.end - self.start;
-            if let Some(moved) = self.bytes.get_mut(length..self.end) {
-                moved.fill(0);
+            // What was moved, and lies there no more.
+            if let Some(left) = self.bytes.get_mut(self.start.max(length)..self.end) {
+                left.fill(0);
             }
             (self.start, self.end) = (0, length);
         }
