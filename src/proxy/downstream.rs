@@ -195,6 +195,8 @@ impl Connection {
         let next = match verdict {
             Verdict::More => Next::Drop,
             Verdict::Forward(plan) => {
+                // Should it panic, it is answered as what it is.
+                self.call = if plan.grpc { Call::Grpc } else { Call::Other };
                 self.input.erase(plan.size);
                 self.forward(&view, &plan, &out).await
             }
@@ -217,6 +219,9 @@ impl Connection {
     /// Reads until there is a verdict, or something else than a request.
     async fn read_request(&mut self) -> Result<Read, Next> {
         let (limits, head_limits, mut deadline) = self.reading();
+        if !self.stream.is_virtual() {
+            self.call = Call::Other;
+        }
         let mut judged = 0;
         let mut begun = false;
         loop {

@@ -27,3 +27,25 @@ fn a_panic_in_a_request_is_answered_counted_and_costs_its_connection_alone() {
     let open = "scopegate_connections{side=\"downstream\"} 0\n";
     assert!(text.contains(open), "{text}");
 }
+
+#[test]
+fn a_call_of_grpc_that_panics_is_told_so_in_its_own_form_and_the_next_request_is_none() {
+    let stage = stage();
+    // Without sockets no connection can be dialled: that panics.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    for (kind, begins) in [
+        (
+            "application/grpc",
+            "HTTP/1.1 200 OK\r\ncontent-type: application/grpc\r\ncontent-length: 0\r\ngrpc-status: 13\r\n",
+        ),
+        ("application/json", "HTTP/1.1 500 Internal Server Error\r\n"),
+    ] {
+        let head = format!("POST /a HTTP/1.1\r\nHost: a\r\nContent-Type: {kind}\r\nContent-Length: 0\r\n\r\n");
+        let whole = Script { ends: true, ..script(head.as_bytes(), &[head.len()], (1000, 0)) };
+        let (stream, written) = Scripted::new(whole);
+        let peer = Peer { address: None, carrier: Carrier::Cleartext };
+        runtime.block_on(serve(Rc::clone(&stage.worker), Stream::Scripted(stream), peer));
+        let answer = String::from_utf8(written.borrow().clone()).unwrap();
+        assert!(answer.starts_with(begins), "{answer}");
+    }
+}

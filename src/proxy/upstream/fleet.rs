@@ -170,3 +170,21 @@ impl Fleet {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxy::exchange::tests::stage;
+
+    #[test]
+    fn what_is_under_way_counts_across_a_reload() {
+        let stage = stage();
+        let (view, cells) = (stage.worker.view(), stage.metrics.worker(0).unwrap());
+        let means = Means { watch: &stage.worker.watch, cells: &cells, sockets: &Sockets::new(1), seed: 1 };
+        let under_way = view.fleet.servers[0].begin();
+        let after = Fleet::of(&view.snapshot, Some(&view.fleet), &means);
+        assert_eq!(after.servers[0].active.get(), 1);
+        drop(under_way);
+        assert_eq!(after.servers[0].active.get(), 0);
+    }
+}

@@ -123,6 +123,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn whoever_waits_is_let_in_when_the_configuration_allows_more() {
+        let sockets = Sockets::new(5);
+        sockets.allow(1);
+        let _only = sockets.reserve().unwrap();
+        let (one, two, ()) = tokio::join!(biased; sockets.wait(LONG), sockets.wait(LONG), async {
+            sockets.allow(1);
+            sockets.allow(3);
+        });
+        assert!(one.is_some() && two.is_some() && sockets.reserve().is_none());
+    }
+
+    #[tokio::test]
     async fn a_socket_that_is_closed_for_one_who_has_left_is_not_lost_for_the_next() {
         let sockets = Sockets::new(1);
         let only = sockets.reserve().unwrap();
