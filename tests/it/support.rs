@@ -43,8 +43,8 @@ pub fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Whether something that is to take `least` took that long, judged by a clock of the test's own. The gateway counts in whole
-/// milliseconds, so that the begin and the end may each be off by one.
+/// Whether something that is to take `least` took that long, judged by a clock of the test's own. Timers of the runtime count in
+/// whole milliseconds, so that the begin and the end may each be off by one.
 pub fn lasted(took: Duration, least: Duration) -> bool {
     took + Duration::from_millis(2) >= least
 }
