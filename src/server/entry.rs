@@ -21,6 +21,7 @@ use crate::proxy::watch::TICK;
 use crate::proxy::worker::Worker;
 
 use super::addresses::{Addresses, Entered};
+use super::crowd::{Counted, Room};
 use super::listener::Door;
 use super::proxy_protocol;
 
@@ -49,16 +50,9 @@ pub(super) struct Hall {
     pub(super) addresses: Arc<Addresses>,
 }
 
-/// Whether there is room for a connection among those of all workers.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Room {
-    Full,
-    Free,
-}
-
 impl Hall {
     /// Serves a connection to its end, or turns it away.
-    pub(super) async fn admit(&self, door: &Door, arrival: Arrival, room: Room) {
+    pub(super) async fn admit(&self, door: &Door, arrival: Arrival, counted: &Counted) {
         let worker = Rc::clone(&self.worker);
         let (stream, address) = match arrival {
             Arrival::Unix(stream) => (Stream::Unix(stream), None),
@@ -66,10 +60,12 @@ impl Hall {
                 (Stream::Tcp(stream), Some(address))
             }
             // A handshake costs more than the answer is worth: the connection is closed without one.
-            Arrival::Tcp(_, address) if room == Room::Full => return Refusal::Full.tell(Some(address), &worker),
+            Arrival::Tcp(_, address) if self.room(counted) == Room::Full => {
+                return Refusal::Full.tell(Some(address), &worker);
+            }
             Arrival::Tcp(stream, address) => {
                 // On the heap, so that connections without TLS do not hold room for it.
-                let prepared = Box::pin(self.prepare(door, stream, address)).await;
+                let prepared = Box::pin(self.prepare(door, stream, (address, counted))).await;
                 let Some((stream, peer, _entered)) = prepared else { return };
                 return match stream.speaks_http2() {
                     true => downstream::serve_http2(worker, stream, peer).await,
@@ -78,17 +74,20 @@ impl Hall {
             }
         };
         let peer = Peer { address, carrier: Carrier::Cleartext };
-        match (room, self.count(address)) {
-            (Room::Free, Ok(_entered)) => downstream::serve(worker, stream, peer).await,
-            (_, counted) => {
-                let (refusal, overload) = match counted {
-                    Err(refusal) => (refusal, Overload::ConnectionsOfAddress),
-                    Ok(_) => (Refusal::Full, Overload::Connections),
-                };
-                refusal.tell(address, &worker);
-                downstream::turn_away(worker, stream, (peer, ProxyError::Overloaded(overload))).await;
-            }
+        // Its address first: what that has too many of takes no place from others.
+        let (refusal, overload) = match self.count(address) {
+            Err(refusal) => (refusal, Overload::ConnectionsOfAddress),
+            Ok(_) if self.room(counted) == Room::Full => (Refusal::Full, Overload::Connections),
+            Ok(_entered) => return downstream::serve(worker, stream, peer).await,
+        };
+        refusal.tell(address, &worker);
+        if counted.step_aside() {
+            downstream::turn_away(worker, stream, (peer, ProxyError::Overloaded(overload))).await;
         }
+    }
+
+    fn room(&self, counted: &Counted) -> Room {
+        counted.take_place(self.worker.view().snapshot.config.limits.connections)
     }
 
     /// Counts a connection of this address, where there is a limit and the address is not that of a trusted proxy, behind
@@ -105,7 +104,12 @@ impl Hall {
 
     /// Reads what comes before HTTP, within the time that a request's head may take; `None` for a connection that was
     /// refused.
-    async fn prepare(&self, door: &Door, stream: TcpStream, near: IpAddr) -> Option<(Stream, Peer, Option<Entered>)> {
+    async fn prepare(
+        &self,
+        door: &Door,
+        stream: TcpStream,
+        (near, counted): (IpAddr, &Counted),
+    ) -> Option<(Stream, Peer, Option<Entered>)> {
         let within = self.worker.view().snapshot.config.limits.header_timeout;
         let prepared = tokio::select! {
             prepared = timeout(within, self.unwrap(door, stream, near)) => prepared.unwrap_or(Err(Refusal::Late)),
@@ -119,7 +123,9 @@ impl Hall {
             Err(Refusal::Cleartext(stream)) => {
                 let peer = Peer { address: Some(near), carrier: Carrier::Cleartext };
                 let error = ProxyError::BadRequest("A request in cleartext came to a port that speaks TLS; use https.");
-                downstream::turn_away(Rc::clone(&self.worker), Stream::Tcp(stream), (peer, error)).await;
+                if counted.step_aside() {
+                    downstream::turn_away(Rc::clone(&self.worker), Stream::Tcp(stream), (peer, error)).await;
+                }
                 None
             }
             Err(_) => None,

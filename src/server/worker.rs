@@ -6,7 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -23,8 +23,9 @@ use crate::proxy::worker::{Share, Worker};
 use crate::telemetry::throttle::Throttle;
 
 use super::addresses::Addresses;
+use super::crowd::{self, Counted};
 use super::drain::Drain;
-use super::entry::{Arrival, Hall, Room};
+use super::entry::{Arrival, Hall};
 use super::listener::{Door, Listener, Listening, Unsent};
 use super::supervisor::Beats;
 use super::tide::Tide;
@@ -38,16 +39,8 @@ const RELIEF: Duration = Duration::from_millis(250);
 /// How long accepting rests when the system has no descriptors left.
 const REST: Duration = Duration::from_millis(100);
 
-/// Connections of callers over all workers. Written when one opens or closes, never for a request.
-static CONNECTIONS: AtomicUsize = AtomicUsize::new(0);
-
 /// Whether a worker has told already that the drain takes too long.
 static LATE: AtomicBool = AtomicBool::new(false);
-
-/// How many connections of callers are open.
-pub(super) fn connections() -> usize {
-    CONNECTIONS.load(Ordering::Relaxed)
-}
 
 /// What all workers have together, and the listeners of one.
 pub(super) struct Floor {
@@ -116,7 +109,7 @@ async fn serve(number: usize, worker: Rc<Worker>, floor: Floor) {
     if !in_time {
         if !LATE.swap(true, Ordering::Relaxed) {
             tracing::warn!(
-                connections = connections(),
+                connections = crowd::connections(),
                 "the drain timeout has passed; requests without an answer are refused, and what is still open is cut"
             );
         }
@@ -245,34 +238,11 @@ fn is_transient(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset)
 }
 
-/// Counts a connection in the process and in its worker, until it is dropped.
-struct Counted {
-    open: Rc<Cell<usize>>,
-}
-
-impl Counted {
-    fn new(open: &Rc<Cell<usize>>) -> (Self, usize) {
-        open.set(open.get() + 1);
-        let all = CONNECTIONS.fetch_add(1, Ordering::Relaxed) + 1;
-        (Self { open: Rc::clone(open) }, all)
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.open.set(self.open.get().saturating_sub(1));
-        CONNECTIONS.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 fn start_connection(hall: &Rc<Hall>, door: &Arc<Door>, arrival: Arrival, open: &Rc<Cell<usize>>) {
-    let (counted, all) = Counted::new(open);
-    let most = hall.worker.view().snapshot.config.limits.connections;
-    let room = if all > most { Room::Full } else { Room::Free };
+    let counted = Counted::new(open);
     let (hall, door) = (Rc::clone(hall), Arc::clone(door));
     spawn_local(async move {
-        let _counted = counted;
-        hall.admit(&door, arrival, room).await;
+        hall.admit(&door, arrival, &counted).await;
     });
 }
 

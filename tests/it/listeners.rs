@@ -1,10 +1,12 @@
 //! Several listeners at once: IPv4, IPv6, Unix sockets; limits of connections.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
 
 use crate::support::{Call, Client, Gateway, Port, Setup, Upstream, until, with_descriptors};
 
@@ -93,6 +95,24 @@ fn an_address_has_as_many_connections_as_it_may() {
     });
     for client in &mut kept {
         assert_eq!(client.send(open().bytes()).read().status(), 200, "those that were there go on");
+    }
+}
+
+#[test]
+fn connections_that_are_turned_away_take_no_room_from_other_addresses() {
+    let upstream = Upstream::ok();
+    let gateway = Setup::new(&upstream).config("limits: { connections: 20, connections_per_address: 5 }").start();
+    let from = |address: [u8; 4]| {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket.bind(&SocketAddr::from((address, 0)).into()).expect("an address of this machine");
+        socket.connect(&gateway.address().into()).expect("a connection");
+        Client::on(TcpStream::from(socket))
+    };
+    // They say nothing and stay, also those that are told to go.
+    let _flood: Vec<Client> = (0..60).map(|_| from([127, 0, 0, 2])).collect();
+    for _ in 0..10 {
+        let answer = from([127, 0, 0, 3]).send(open().bytes()).read();
+        assert_eq!(answer.status(), 200, "{}", answer.text());
     }
 }
 
