@@ -3,6 +3,7 @@
 mod addresses;
 mod core_image;
 mod cpu;
+mod crowd;
 mod descriptors;
 mod drain;
 mod entry;
@@ -259,7 +260,7 @@ impl Running {
         supervisor::say_stopping();
         self.drain.begin(drain.delay, drain.timeout);
         tracing::info!(
-            connections = worker::connections(),
+            connections = crowd::connections(),
             delay_s = drain.delay.as_secs_f64(),
             timeout_s = drain.timeout.as_secs_f64(),
             "draining; a second signal ends it at once"

@@ -1,6 +1,6 @@
 //! Messages whose end two readers could see at different places: refused, nothing passes.
 
-use crate::support::{Ending, Gateway, Upstream};
+use crate::support::{Gateway, Upstream, until};
 
 /// Heads that are refused as they stand. KEY is a key that may do everything; what follows the head would be a request of its
 /// own to a reader that takes the head in another way.
@@ -187,7 +187,7 @@ fn extensions_that_are_too_long_are_refused_and_the_upstream_never_sees_their_en
     });
     let gateway = Gateway::in_front_of(&upstream);
     let key = gateway.create_key(&["--full"]);
-    crate::support::until("the key", || (gateway.get("/api/no-such-route", &key).status() == 403).then_some(()));
+    until("the key", || (gateway.get("/api/no-such-route", &key).status() == 403).then_some(()));
     let head = with_key("POST /api/profiles HTTP/1.1\r\nHost: a\r\nKEY\r\nTransfer-Encoding: chunked\r\n\r\n", &key);
     let one = format!("1;{}\r\na\r\n0\r\n\r\n", "x".repeat(300));
     let many = format!("1;{}\r\na\r\n", "x".repeat(200)).repeat(100) + "0\r\n\r\n";
@@ -198,9 +198,7 @@ fn extensions_that_are_too_long_are_refused_and_the_upstream_never_sees_their_en
         assert_eq!((answer.status(), answer.code().as_str()), (400, "bad_request"));
         client.assert_closed();
     }
-    crate::support::until("the ends of the uploads", || {
-        (upstream.noted("cut") == upstream.connections()).then_some(())
-    });
+    until("the ends of the uploads", || (upstream.noted("cut") == upstream.connections()).then_some(()));
 }
 
 #[test]
@@ -245,18 +243,17 @@ fn a_caller_that_goes_away_within_its_body_never_looks_complete() {
         connection.note(if whole { "whole" } else { "cut" });
     });
     let gateway = Gateway::in_front_of(&upstream);
-    let key = gateway.create_key(&["--full"]);
-    for framing in ["Content-Length: 10\r\n\r\nhalf", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"] {
-        crate::support::until("the request to be let through", || {
-            let mut client = gateway.connect();
-            client.send(with_key("POST /api/profiles HTTP/1.1\r\nHost: a\r\nKEY\r\n", &key) + framing);
-            client.half_close();
-            let (rest, ending) = client.read_to_end();
-            let text = String::from_utf8_lossy(&rest).into_owned();
-            assert!(!text.starts_with("HTTP/1.1 2"), "{text} {:?}", ending == Ending::Closed);
-            (!text.starts_with("HTTP/1.1 401")).then_some(())
-        });
-        upstream.wait_for("cut");
+    let key = gateway.key(&["--full"]);
+    let framings = ["Content-Length: 10\r\n\r\nhalf", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"];
+    for (framing, count) in framings.into_iter().zip(1..) {
+        let mut client = gateway.connect();
+        client.send(with_key("POST /api/profiles HTTP/1.1\r\nHost: a\r\nKEY\r\n", &key) + framing);
+        // One that goes before there is a connection to the upstream is never sent there.
+        until("the head", || (upstream.noted("head") == count).then_some(()));
+        client.half_close();
+        let (rest, _) = client.read_to_end();
+        assert!(!rest.starts_with(b"HTTP/1.1 2"), "{}", rest.escape_ascii());
+        until("the cut", || (upstream.noted("cut") == count).then_some(()));
     }
     assert_eq!(upstream.noted("whole"), 0);
 }

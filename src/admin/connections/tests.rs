@@ -123,7 +123,7 @@ fn a_client_that_takes_no_answer_is_cut_off() {
         send(&mut greedy, "/large").await.unwrap();
         // What is on its way comes, and then the end.
         let mut taken = Vec::new();
-        tokio::time::sleep(4 * SOON).await;
+        sleep(4 * SOON).await;
         let _ = greedy.read_to_end(&mut taken).await;
         assert!(taken.len() < LARGE, "it was cut off");
         drop(stop);
