@@ -309,6 +309,10 @@ fn report(event: &Event<'_>) {
     match event {
         Event::Down(error) => tracing::error!(%error, "the key store cannot be followed; known keys go on working"),
         Event::Loaded { keys, revision } => tracing::debug!(keys, %revision, "keys changed"),
+        Event::Restored { keys } => tracing::warn!(
+            keys,
+            "the key store was put back to a backup, and all keys were loaded anew: what was made after the backup is gone, and what was revoked after it works again; look over `scopegate keys list`"
+        ),
         Event::Up => tracing::info!("the key store can be followed again"),
     }
 }

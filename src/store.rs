@@ -55,6 +55,9 @@ pub struct Loaded {
 /// How far a load goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
+    /// As [`Everything`](Self::Everything), because the store has another past than the one that was told: a backup was put
+    /// back. What came after the backup is gone.
+    AnotherPast,
     /// Every record that changed; the others are as before.
     Changes,
     /// Every record there is, all with the revision of the load; a record that was not told is gone.
@@ -88,18 +91,18 @@ pub trait KeyStore: Send {
     fn warnings(&self) -> Vec<StoreWarning>;
 
     /// Whether something may have changed since the last call, through another connection. Cheap: it is called 20 times
-    /// a second. Where the store was replaced by a later copy of itself, goes on with that one.
+    /// a second. Where a copy of the store was put in its place, goes on with that one.
     ///
     /// # Errors
     /// The store is away, broken, or another one stands in its place.
     fn refresh(&mut self) -> Result<bool, StoreError>;
 
     /// Tells every record that changed after `since`, each once and as one moment saw them all, and with every value that it
-    /// ever had: what is not told of an old value, no index can end.
+    /// ever had: what is not told of an old value, no index can end. Where the store does not have the change that it told
+    /// as `since`, it tells everything.
     ///
     /// # Errors
-    /// The store is away or broken, or has not come as far as `since`: [`StoreError::Backwards`]. What was told until
-    /// then is true all the same.
+    /// The store is away or broken. What was told until then is true all the same.
     fn load(&mut self, since: Revision, tell: &mut dyn FnMut(Change)) -> Result<Loaded, StoreError>;
 
     /// Adds records of keys that had no other value yet, all or none. They are on disk when this returns.
@@ -174,11 +177,6 @@ pub fn open(location: &Location, mode: OpenMode) -> Result<Box<dyn KeyStore>, St
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each message says what its variant means")]
 pub enum StoreError {
-    #[error(
-        "the key store {} went back from revision {ours} to {found}: an older copy was put in its place; the keys in memory stay in force until the gateway restarts",
-        path.display()
-    )]
-    Backwards { path: PathBuf, ours: Revision, found: Revision },
     #[error("the key store {} is damaged ({what}): restore it from a backup", path.display())]
     Damaged { path: PathBuf, what: String },
     #[error("{name} is in the key store already ({what}): each key is added once")]

@@ -33,6 +33,11 @@ pub enum Event<'a> {
         /// Up to which revision.
         revision: Revision,
     },
+    /// The store has another past than the one that was followed, and everything was taken in anew.
+    Restored {
+        /// How many records there are.
+        keys: usize,
+    },
     /// The store can be followed again.
     Up,
 }
@@ -130,13 +135,15 @@ impl Pursuit {
         let mut is_behind = false;
         while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(pause) {
             match self.step(&mut is_behind) {
-                Ok(keys) => {
+                Ok(news) => {
                     if !status.is_up() {
                         status.set_trouble(None);
                         report(&Event::Up);
                     }
-                    if keys > 0 {
-                        report(&Event::Loaded { keys, revision: self.revision });
+                    match news {
+                        Some((Extent::AnotherPast, keys)) => report(&Event::Restored { keys }),
+                        None | Some((_, 0)) => {}
+                        Some((_, keys)) => report(&Event::Loaded { keys, revision: self.revision }),
                     }
                     pause = INTERVAL;
                 }
@@ -152,25 +159,25 @@ impl Pursuit {
         }
     }
 
-    fn step(&mut self, is_behind: &mut bool) -> Result<usize, StoreError> {
+    fn step(&mut self, is_behind: &mut bool) -> Result<Option<(Extent, usize)>, StoreError> {
         *is_behind |= self.store.refresh()?;
-        let keys = if *is_behind { self.load()? } else { 0 };
+        let news = is_behind.then(|| self.load()).transpose()?;
         *is_behind = false;
-        Ok(keys)
+        Ok(news)
     }
 
-    /// Takes in what came after the revision that the index has.
-    fn load(&mut self) -> Result<usize, StoreError> {
+    /// Takes in what came after the revision that the index has, and tells how many records those were.
+    fn load(&mut self) -> Result<(Extent, usize), StoreError> {
         let mut keys = 0;
         let loaded = self.store.load(self.revision, &mut |change| {
             self.index.apply(&change);
             keys += 1;
         })?;
-        if loaded.extent == Extent::Everything {
+        if loaded.extent != Extent::Changes {
             self.index.forget_before(loaded.revision);
         }
         self.revision = loaded.revision;
-        Ok(keys)
+        Ok((loaded.extent, keys))
     }
 }
 

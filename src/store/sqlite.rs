@@ -5,6 +5,7 @@
 //! record; a load is one read transaction, so it sees one moment of the store.
 
 mod file;
+mod history;
 mod row;
 mod schema;
 mod values;
@@ -14,7 +15,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
-use self::file::Identity;
+use self::file::Opened;
+use self::history::History;
 use super::warning::{self, Owner};
 use super::{Change, Extent, KeyStore, Loaded, OpenMode, Outcome, Revision, Stamp, StoreError, StoreWarning};
 use crate::key::lifecycle::{self, Fresh, Transition};
@@ -30,12 +32,14 @@ const UNSEEN: i64 = -1;
 pub struct Sqlite {
     path: PathBuf,
     connection: Connection,
-    /// The file that the connection has open, so that one put in its place is noticed.
-    identity: Identity,
+    /// The file that the connection has open, so that one put in its place, or written over it, is noticed. Dropped after
+    /// the connection: closing a file gives up every lock that this process has on it.
+    file: Opened,
     /// The store that was opened first, so that another one put in its place is noticed.
     store: [u8; 16],
     /// What `PRAGMA data_version` last said: it changes with every commit of another connection.
     data_version: i64,
+    history: History,
     patience: Duration,
 }
 
@@ -48,12 +52,13 @@ impl Sqlite {
         if mode == OpenMode::Create {
             file::make(path)?;
         }
-        // Taken before the connection is made: if the file is replaced in between, the next refresh tells.
-        let identity = Identity::of(path)?;
-        file::refuse_what_is_no_database(path)?;
+        // Opened before the connection is made: if the file is replaced in between, the next refresh tells.
+        let file = Opened::open(path)?;
+        file.refuse_what_is_no_database(path)?;
         let connection = connect(path, mode)?;
         let store = schema::store_id(&connection).map_err(|error| fault(path, "read", &error))?;
-        Ok(Self { path: path.into(), connection, identity, store, data_version: UNSEEN, patience: PATIENCE })
+        let (data_version, history) = (UNSEEN, History::default());
+        Ok(Self { path: path.into(), connection, file, store, data_version, history, patience: PATIENCE })
     }
 
     fn fault(&self, doing: &'static str) -> impl Fn(rusqlite::Error) -> StoreError {
@@ -61,9 +66,12 @@ impl Sqlite {
         move |error| fault(&path, doing, &error)
     }
 
-    /// Goes on with the file that now stands at the path, if it is a copy of the same store.
-    fn reopen(&mut self, identity: Identity) -> Result<(), StoreError> {
-        file::refuse_what_is_no_database(&self.path)?;
+    /// Goes on with the file that now stands at the path, or with what now stands in it, if it is a copy of the same store.
+    /// What SQLite keeps of the file in memory is forgotten with the connection: it knows only of what was changed through
+    /// SQLite.
+    fn reopen(&mut self) -> Result<(), StoreError> {
+        let file = self.file.reopened(&self.path)?;
+        file.refuse_what_is_no_database(&self.path)?;
         let connection = connect(&self.path, OpenMode::Existing)?;
         let store = schema::store_id(&connection).map_err(self.fault("read"))?;
         if store != self.store {
@@ -71,7 +79,7 @@ impl Sqlite {
         }
         connection.busy_timeout(self.patience).map_err(self.fault("open"))?;
         self.connection = connection;
-        self.identity = identity;
+        self.file = file;
         // No commit of this file was seen yet: the next refresh says so, whatever happens before it.
         self.data_version = UNSEEN;
         Ok(())
@@ -94,9 +102,8 @@ impl KeyStore for Sqlite {
     }
 
     fn refresh(&mut self) -> Result<bool, StoreError> {
-        let found = Identity::of(&self.path)?;
-        if found != self.identity {
-            self.reopen(found)?;
+        if !self.file.is_as_it_was(&self.path)? {
+            self.reopen()?;
             return Ok(true);
         }
         let version = self.connection.prepare_cached("PRAGMA data_version");
@@ -111,19 +118,18 @@ impl KeyStore for Sqlite {
         let moment = self.connection.transaction().map_err(fault)?;
         // A newer program may have brought the store up to date since it was opened.
         schema::refuse_newer(&moment, path)?;
-        let revision = latest(&moment).map_err(fault)?;
-        if revision < since {
-            return Err(StoreError::Backwards { path: path.clone(), ours: since, found: revision });
-        }
-        if revision > since {
-            let sql = if since == Revision::START { row::SELECT_ALL } else { row::SELECT_SINCE };
+        let course = self.history.plan(&moment, since).map_err(fault)?;
+        let is_whole = course.since == 0;
+        if is_whole || course.revision > since {
+            let sql = if is_whole { row::SELECT_ALL } else { row::SELECT_SINCE };
             let mut query = moment.prepare_cached(sql).map_err(fault)?;
-            let since = (since != Revision::START).then_some(since.0.cast_signed());
+            let after = (!is_whole).then_some(course.since.cast_signed());
             let bad = |what: row::BadRow| what.at(path);
-            let mut former = since.is_none().then(|| values::Former::of_all(&moment)).transpose().map_err(bad)?;
-            let mut rows = query.query(rusqlite::params_from_iter(since)).map_err(fault)?;
+            let mut former = is_whole.then(|| values::Former::of_all(&moment)).transpose().map_err(bad)?;
+            let mut rows = query.query(rusqlite::params_from_iter(after)).map_err(fault)?;
             while let Some(row) = rows.next().map_err(fault)? {
                 let mut change = row::change(row).map_err(bad)?;
+                change.revision = course.revision_of(change.revision);
                 match &mut former {
                     Some(former) => former.give(&mut change.record),
                     None => change.record.former = values::of_one(&moment, &change.record.id).map_err(bad)?,
@@ -131,7 +137,10 @@ impl KeyStore for Sqlite {
                 tell(change);
             }
         }
-        Ok(Loaded { revision, extent: Extent::Changes })
+        let extent = if course.is_another_past { Extent::AnotherPast } else { Extent::Changes };
+        let revision = course.revision;
+        self.history.keep(course);
+        Ok(Loaded { revision, extent })
     }
 
     fn create(&mut self, records: &[KeyRecord], stamp: Stamp<'_>) -> Result<Revision, StoreError> {
@@ -142,9 +151,9 @@ impl KeyStore for Sqlite {
             let revision = log(&transaction, ("create", None), &record.id, stamp).map_err(fault)?;
             row::insert(&transaction, revision, record).map_err(|error| refusal(record, error, fault))?;
         }
-        let revision = latest(&transaction).map_err(fault)?;
+        let number = latest(&transaction).map_err(fault)?;
         transaction.commit().map_err(fault)?;
-        Ok(revision)
+        Ok(self.history.lifted(number))
     }
 
     fn change(&mut self, id: &KeyId, transition: &Transition, stamp: Stamp<'_>) -> Result<Outcome, StoreError> {
@@ -161,7 +170,7 @@ impl KeyStore for Sqlite {
         let written = written.and_then(|()| row::update(&transaction, revision, &record));
         written.map_err(|error| refusal(&record, error, fault))?;
         transaction.commit().map_err(fault)?;
-        Ok(Outcome { record, revision: Some(revision) })
+        Ok(Outcome { record, revision: Some(self.history.lifted(revision.0)) })
     }
 
     fn clone_key(&mut self, of: &KeyId, fresh: Fresh, stamp: Stamp<'_>) -> Result<Outcome, StoreError> {
@@ -173,7 +182,7 @@ impl KeyStore for Sqlite {
         let revision = log(&transaction, ("clone", Some(of.as_str())), &record.id, stamp).map_err(fault)?;
         row::insert(&transaction, revision, &record).map_err(|error| refusal(&record, error, fault))?;
         transaction.commit().map_err(fault)?;
-        Ok(Outcome { record, revision: Some(revision) })
+        Ok(Outcome { record, revision: Some(self.history.lifted(revision.0)) })
     }
 
     fn find(&mut self, id: &KeyId) -> Result<Option<KeyRecord>, StoreError> {
@@ -217,13 +226,13 @@ fn connect(path: &Path, mode: OpenMode) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-/// The last revision that was given out.
-fn latest(connection: &Connection) -> rusqlite::Result<Revision> {
+/// The last number that was given out.
+fn latest(connection: &Connection) -> rusqlite::Result<u64> {
     let mut query = connection.prepare_cached("SELECT coalesce(max(revision), 0) FROM changes")?;
-    query.query_row((), |row| row.get(0)).map(|revision: i64| Revision(revision.cast_unsigned()))
+    query.query_row((), |row| row.get(0)).map(i64::cast_unsigned)
 }
 
-/// Writes a change down, with a detail where it has one, and takes its revision.
+/// Writes a change down, with a detail where it has one, and takes its number.
 fn log(
     transaction: &Transaction<'_>,
     (action, detail): (&str, Option<&str>),

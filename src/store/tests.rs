@@ -41,7 +41,7 @@ suite! { sqlite: crate::store::sqlite::tests::Place::new();
     a_refresh_tells_whether_others_changed_anything,
     a_revoke_is_final_for_every_connection,
     a_rotated_key_is_told_with_every_value_that_it_had,
-    a_store_that_has_not_come_so_far_says_so,
+    a_store_that_has_not_come_so_far_tells_everything,
     a_transition_to_the_same_state_takes_no_revision,
     an_unknown_key_is_named,
     any_sequence_of_changes_reads_back_as_it_was_made,
@@ -142,10 +142,12 @@ fn a_load_tells_what_changed_since_and_nothing_else(fixture: &dyn Fixture) {
     assert_eq!(told, [Change { revision: loaded.revision, record: outcome.record }]);
 }
 
-fn a_store_that_has_not_come_so_far_says_so(fixture: &dyn Fixture) {
-    fixture.put(&[record("one")]);
-    let error = fixture.open().load(Revision(7), &mut |_| panic!("nothing is told")).unwrap_err();
-    assert!(matches!(error, StoreError::Backwards { ours: Revision(7), found: Revision(1), .. }), "{error}");
+fn a_store_that_has_not_come_so_far_tells_everything(fixture: &dyn Fixture) {
+    let one = record("one");
+    fixture.put(std::slice::from_ref(&one));
+    let (loaded, told) = load(fixture.open().as_mut(), Revision(7));
+    assert_eq!(loaded, Loaded { revision: Revision(8), extent: Extent::AnotherPast });
+    assert_eq!(told, [Change { revision: Revision(8), record: one }]);
 }
 
 fn a_duplicate_undoes_the_whole_batch(fixture: &dyn Fixture) {
@@ -359,9 +361,7 @@ fn any_sequence_of_changes_reads_back_as_it_was_made(fixture: &dyn Fixture) {
 fn what_is_wrong_with_a_store_is_told_with_what_to_do() {
     let path = || PathBuf::from("keys.db");
     let id = || KeyId::parse("key_0123456789abcdef").unwrap();
-    let revision = Revision::START;
     let errors = [
-        StoreError::Backwards { path: path(), ours: revision, found: revision },
         StoreError::Damaged { path: path(), what: "a page is missing".to_owned() },
         StoreError::Duplicate { name: "shop".to_owned(), what: "the same id" },
         StoreError::Full { path: path() },

@@ -27,6 +27,7 @@ fn follow(store: Box<dyn KeyStore>) -> Followed {
         let said = match event {
             Event::Down(error) => format!("down: {error}"),
             Event::Loaded { keys, revision } => format!("{keys} to {revision}"),
+            Event::Restored { keys } => format!("restored: {keys}"),
             Event::Up => "up".into(),
         };
         tell.send(said).unwrap();
@@ -38,6 +39,15 @@ fn follow(store: Box<dyn KeyStore>) -> Followed {
 impl Followed {
     fn next(&self) -> String {
         self.events.recv_timeout(LONG).unwrap()
+    }
+
+    /// The next report but for those of a file that is just being written: a look may fall between the cut and the write.
+    fn next_but_trouble(&self) -> String {
+        let mut said = self.next();
+        while said.starts_with("down: ") || said == "up" {
+            said = self.next();
+        }
+        said
     }
 
     fn state(&self, key: &KeyRecord) -> Option<KeyState> {
@@ -202,16 +212,92 @@ fn a_change_that_could_not_be_loaded_at_once_is_loaded_later() {
     assert_eq!(followed.state(&key), Some(KeyState::Revoked));
 }
 
+/// Puts a copy of a store in its place: as a new file, or written over the old one.
+fn put_back(place: &Place, copy: &[u8], in_place: bool) {
+    if in_place {
+        let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
+        let writer = rusqlite::Connection::open(place.path()).unwrap();
+        writer.query_row(checkpoint, (), |_| Ok(())).unwrap();
+        fs::write(place.path(), copy).unwrap();
+        return;
+    }
+    let fresh = place.path().with_extension("fresh");
+    fs::write(&fresh, copy).unwrap();
+    fs::rename(&fresh, place.path()).unwrap();
+    for suffix in ["-wal", "-shm"] {
+        fs::remove_file(format!("{}{suffix}", place.path().display())).unwrap();
+    }
+}
+
+fn backup(place: &Place) -> Vec<u8> {
+    let path = place.path().with_extension("backup");
+    let store = rusqlite::Connection::open(place.path()).unwrap();
+    store.execute("VACUUM INTO ?1", [path.display().to_string()]).unwrap();
+    fs::read(path).unwrap()
+}
+
 #[test]
-fn a_store_that_went_back_is_reported_and_takes_no_key_with_it() {
-    let went_back = || StoreError::Backwards { path: "script".into(), ours: Revision(9), found: Revision(3) };
-    let (followed, key) = follow_script(vec![
-        Answer::Told(9, Transition::Revoke),
-        Answer::Fault(went_back),
-        Answer::Told(3, Transition::Enable),
-    ]);
-    let said = followed.next();
-    assert!(said.starts_with("down: the key store script went back from revision 9 to 3"), "{said}");
-    assert_eq!(followed.next(), "up");
-    assert_eq!(followed.state(&key), Some(KeyState::Revoked), "an older revision undoes nothing");
+fn a_key_that_is_revoked_after_a_backup_was_put_back_ends() {
+    for (in_place, between) in [(false, false), (false, true), (true, false), (true, true)] {
+        let (place, [key, late]) = (Place::new(), ["key", "late"].map(record));
+        place.put(std::slice::from_ref(&key));
+        let copy = backup(&place);
+        let followed = follow(place.open());
+        place.put(std::slice::from_ref(&late));
+        assert_eq!(followed.next(), "1 to 2");
+        let revoke = || place.open().change(&key.id, &Transition::Revoke, STAMP).unwrap();
+        if between {
+            put_back(&place, &copy, in_place);
+            assert_eq!(followed.next_but_trouble(), "restored: 1");
+            assert_eq!(revoke().revision, Some(Revision(2)));
+            assert_eq!(followed.next(), "1 to 4", "numbers only grow");
+        } else {
+            // Both steps between two looks, and the number is the same as before.
+            let (fresh, other) = (Place::new(), record("other"));
+            fs::write(fresh.path(), &copy).unwrap();
+            fresh.open().change(&key.id, &Transition::Revoke, STAMP).unwrap();
+            fresh.put(&[other]);
+            put_back(&place, &backup(&fresh), in_place);
+            assert_eq!(followed.next_but_trouble(), "restored: 2");
+        }
+        assert_eq!((followed.state(&key), followed.state(&late)), (Some(KeyState::Revoked), None));
+    }
+}
+
+#[test]
+fn a_backup_that_is_put_back_again_and_again_is_followed_each_time() {
+    let (place, key) = (Place::new(), record("key"));
+    place.put(std::slice::from_ref(&key));
+    let copy = backup(&place);
+    let followed = follow(place.open());
+    for _ in 0..3 {
+        place.open().change(&key.id, &Transition::Revoke, STAMP).unwrap();
+        assert!(followed.next().starts_with("1 to "));
+        assert_eq!(followed.state(&key), Some(KeyState::Revoked));
+        put_back(&place, &copy, false);
+        assert_eq!(followed.next(), "restored: 1");
+        assert_eq!(followed.state(&key), Some(KeyState::Active));
+    }
+}
+
+#[test]
+fn rubbish_that_is_written_over_a_store_is_noticed_and_takes_no_key_with_it() {
+    let (place, key) = (Place::new(), record("key"));
+    place.put(std::slice::from_ref(&key));
+    let copy = backup(&place);
+    let followed = follow(place.open());
+    put_back(&place, &[0xA5; 8192], true);
+    // A look may fall between the cut and the write.
+    let mut said = followed.next();
+    while !said.contains("is no key store (") {
+        said = followed.next();
+    }
+    assert!(said.starts_with("down: "), "{said}");
+    assert!(!followed.follower.status().is_up());
+    assert_eq!(followed.state(&key), Some(KeyState::Active));
+    fs::write(place.path(), copy).unwrap();
+    while followed.next() != "up" {}
+    place.open().change(&key.id, &Transition::Revoke, STAMP).unwrap();
+    assert_eq!(followed.next(), "1 to 2");
+    assert_eq!(followed.state(&key), Some(KeyState::Revoked));
 }

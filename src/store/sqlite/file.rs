@@ -1,9 +1,10 @@
 //! The file below a SQLite store: made private, told from another one.
 
-use std::fs::{File, OpenOptions, Permissions};
-use std::io::{ErrorKind, Read as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::fs::{File, Metadata, OpenOptions, Permissions};
+use std::io::ErrorKind;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::store::StoreError;
 
@@ -12,21 +13,78 @@ const MODE: u32 = 0o600;
 /// What every SQLite database begins with.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
-/// Which file it is, whatever its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Identity {
-    device: u64,
-    inode: u64,
+/// A file that is held open, and what it looked like when it was opened.
+#[derive(Debug)]
+pub(super) struct Opened {
+    file: Arc<File>,
+    look: Look,
 }
 
-impl Identity {
-    /// The file that stands at `path`.
-    pub(super) fn of(path: &Path) -> Result<Self, StoreError> {
-        let found = path.metadata().map_err(|error| match error.kind() {
-            ErrorKind::NotFound => StoreError::Missing { path: path.into() },
-            _ => io_fault(path, "read", &error),
-        })?;
-        Ok(Self { device: found.dev(), inode: found.ino() })
+/// What tells a file from another one, and what stands in it from what stood in it before. SQLite itself writes to the
+/// file only now and then, when it takes in what has gathered beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Look {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Look {
+    fn of(found: &Metadata) -> Self {
+        Self {
+            device: found.dev(),
+            inode: found.ino(),
+            size: found.size(),
+            modified: (found.mtime(), found.mtime_nsec()),
+            changed: (found.ctime(), found.ctime_nsec()),
+        }
+    }
+
+    /// The look of what stands at `path`.
+    fn at(path: &Path) -> Result<Self, StoreError> {
+        path.metadata().map(|found| Self::of(&found)).map_err(|error| absent(path, &error))
+    }
+}
+
+impl Opened {
+    /// Opens the file that stands at `path`.
+    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+        let file = File::open(path).map_err(|error| absent(path, &error))?;
+        let look = file.metadata().map_err(|error| io_fault(path, "read", &error))?;
+        Ok(Self { file: Arc::new(file), look: Look::of(&look) })
+    }
+
+    /// The file that now stands at `path`. Where it is the same one it is not opened anew: closing one of the two would give
+    /// up the locks of the connection to it.
+    pub(super) fn reopened(&self, path: &Path) -> Result<Self, StoreError> {
+        let look = Look::at(path)?;
+        if (look.device, look.inode) != (self.look.device, self.look.inode) {
+            return Self::open(path);
+        }
+        Ok(Self { file: Arc::clone(&self.file), look })
+    }
+
+    /// Whether it is what stands at `path`, and nothing was written to it since.
+    pub(super) fn is_as_it_was(&self, path: &Path) -> Result<bool, StoreError> {
+        Ok(Look::at(path)? == self.look)
+    }
+
+    /// Looks at the first bytes before SQLite does, which would take a file of a few bytes for an empty database, and one
+    /// that was written over for what it remembers of it.
+    pub(super) fn refuse_what_is_no_database(&self, path: &Path) -> Result<(), StoreError> {
+        let fault = |error| io_fault(path, "read", &error);
+        if !self.file.metadata().map_err(fault)?.is_file() {
+            return Err(StoreError::NotAStore { path: path.into(), what: "it is no regular file".into() });
+        }
+        let mut start = [0; MAGIC.len()];
+        match self.file.read_exact_at(&mut start, 0) {
+            Ok(()) if start == *MAGIC => Ok(()),
+            Err(_) if self.file.metadata().map_err(fault)?.size() == 0 => Ok(()),
+            Err(error) if error.kind() != ErrorKind::UnexpectedEof => Err(fault(error)),
+            _ => Err(StoreError::NotAStore { path: path.into(), what: "it is no SQLite database".into() }),
+        }
     }
 }
 
@@ -44,21 +102,6 @@ pub(super) fn make(path: &Path) -> Result<(), StoreError> {
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(fault)
 }
 
-/// Looks at the first bytes before SQLite does, which would take a file of a few bytes for an empty database.
-pub(super) fn refuse_what_is_no_database(path: &Path) -> Result<(), StoreError> {
-    let fault = |error| io_fault(path, "read", &error);
-    let file = File::open(path).map_err(fault)?;
-    if !file.metadata().map_err(fault)?.is_file() {
-        return Err(StoreError::NotAStore { path: path.into(), what: "it is no regular file".into() });
-    }
-    let mut start = Vec::with_capacity(MAGIC.len());
-    file.take(MAGIC.len() as u64).read_to_end(&mut start).map_err(fault)?;
-    if start.is_empty() || start == MAGIC {
-        return Ok(());
-    }
-    Err(StoreError::NotAStore { path: path.into(), what: "it is no SQLite database".into() })
-}
-
 fn io_fault(path: &Path, doing: &'static str, error: &std::io::Error) -> StoreError {
     let reason = match error.kind() {
         ErrorKind::NotFound => "there is no such folder; make it first".into(),
@@ -66,4 +109,11 @@ fn io_fault(path: &Path, doing: &'static str, error: &std::io::Error) -> StoreEr
         _ => error.to_string(),
     };
     StoreError::Io { path: path.into(), doing, reason }
+}
+
+fn absent(path: &Path, error: &std::io::Error) -> StoreError {
+    match error.kind() {
+        ErrorKind::NotFound => StoreError::Missing { path: path.into() },
+        _ => io_fault(path, "read", error),
+    }
 }

@@ -221,6 +221,7 @@ fn a_store_that_a_newer_program_brought_up_is_followed_no_further() {
     let place = Place::new();
     let mut store = place.store();
     let revision = store.create(&[record("one")], STAMP).unwrap();
+    store.refresh().unwrap();
     let newer = Connection::open(place.path()).unwrap();
     newer.pragma_update(None, "user_version", 3).unwrap();
     assert!(store.refresh().unwrap());
