@@ -28,6 +28,7 @@ mod unit;
 pub mod upstream;
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use crate::policy::Policy;
 use crate::policy::scope::Vocabulary;
@@ -48,6 +49,9 @@ pub use upstream::{
 
 /// The JSON Schema of `scopegate.yaml`, for editors. A test holds it to what the readers here know.
 pub const SCHEMA: &str = include_str!("config/compile/schema.json");
+
+/// How often files that change while they are read are read.
+const ATTEMPTS: usize = 5;
 
 /// What reading a configuration gave.
 #[derive(Debug)]
@@ -73,10 +77,30 @@ pub fn load(source: &Source, vocabulary: &Vocabulary) -> Result<Loaded, Vec<Faul
 }
 
 /// As [`load`], and what was read for it, which is known also where it has faults.
+///
+/// What is read is one version of all files: where one of them changes meanwhile, they are read again.
 pub fn read(source: &Source, vocabulary: &Vocabulary) -> (Result<Loaded, Vec<Fault>>, Watched) {
-    let files = file::Files::default();
-    let outcome = compile::load(source, vocabulary, &files);
+    for _ in 1..ATTEMPTS {
+        let (outcome, files) = read_once(source, vocabulary);
+        if files.is_one_version() {
+            return (outcome, files.watched());
+        }
+    }
+    let (outcome, files) = read_once(source, vocabulary);
+    let outcome = if files.is_one_version() { outcome } else { Err(vec![unsteady(source)]) };
     (outcome, files.watched())
+}
+
+fn read_once(source: &Source, vocabulary: &Vocabulary) -> (Result<Loaded, Vec<Fault>>, file::Files) {
+    let files = file::Files::default();
+    (compile::load(source, vocabulary, &files), files)
+}
+
+fn unsteady(source: &Source) -> Fault {
+    let path = source.file.as_deref().unwrap_or(Path::new(compile::USUAL_FILE));
+    let said =
+        format!("the configuration, or a file that it names, changed while it was read, {ATTEMPTS} times in a row");
+    Fault::of_path(path, said, "write files whole, and put them in place by a rename")
 }
 
 /// Everything a gateway runs by; immutable.

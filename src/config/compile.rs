@@ -24,7 +24,7 @@ use crate::policy::scope::Vocabulary;
 use crate::yaml::{self, Node, Span, Value};
 
 /// The file that is read where none is named.
-const USUAL_FILE: &str = "scopegate.yaml";
+pub(super) const USUAL_FILE: &str = "scopegate.yaml";
 
 /// The fields of `scopegate.yaml`.
 const KNOWN: [&str; 18] = [

@@ -1,4 +1,9 @@
 //! Files, read whole and never beyond a limit, and remembered by what was read.
+//!
+//! INVARIANT: what one load reads is one version. A symlink leads to one place throughout a load, so a folder that is
+//! swapped by one is seen as it was or as it is; and where a file is not any more what was read of it, the load is none.
+
+mod links;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -8,9 +13,21 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use links::Links;
+
 /// Reads files for one load, and remembers each.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Files(Rc<RefCell<BTreeMap<PathBuf, Mark>>>);
+pub(super) struct Files(Rc<RefCell<Read>>);
+
+/// What a load has read.
+#[derive(Debug, Default)]
+struct Read {
+    links: Links,
+    /// By the path that was asked for.
+    marks: BTreeMap<PathBuf, Mark>,
+    /// By the path that it led to.
+    places: BTreeMap<PathBuf, Mark>,
+}
 
 /// What was read of a file: compared later to tell whether it has changed since.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,16 +48,25 @@ impl Watched {
 
     /// True while each of them would be read as it was.
     pub fn is_current(&self) -> bool {
-        self.0.iter().all(|(path, mark)| Mark::of(&take(path, mark.limit), mark.limit) == *mark)
+        are_current(&self.0)
     }
 }
 
 impl Files {
     /// The bytes of the file at `path`; in one sentence what is wrong, where it cannot be read or has more than `limit`.
     pub(super) fn read_bytes(&self, path: &Path, limit: u64) -> Result<Vec<u8>, String> {
-        let taken = take(path, limit);
+        let mut read = self.0.borrow_mut();
+        let place = if is_stream(path) { None } else { read.links.resolve(path) };
+        let taken = take(place.as_deref().unwrap_or(path), limit);
         // A file that is read twice in one load counts as it was the first time.
-        self.0.borrow_mut().entry(path.to_owned()).or_insert(Mark::of(&taken, limit));
+        let mark = Mark::of(&taken, limit);
+        read.marks.entry(path.to_owned()).or_insert(mark);
+        if let Some(place) = place {
+            // What is missing may have been removed behind a link that leads elsewhere by now.
+            let place = if taken.is_ok() { place } else { path.to_owned() };
+            read.places.entry(place).or_insert(mark);
+        }
+        drop(read);
         let bytes = taken.map_err(|error| said(&error))?;
         if bytes.len() as u64 > limit {
             return Err(format!("it has more than {limit} bytes"));
@@ -59,7 +85,12 @@ impl Files {
 
     /// What was read so far.
     pub(super) fn watched(&self) -> Watched {
-        Watched(self.0.borrow().clone())
+        Watched(self.0.borrow().marks.clone())
+    }
+
+    /// Whether everything that was read is still as it was, in the place where it was read: then it was all there at once.
+    pub(super) fn is_one_version(&self) -> bool {
+        are_current(&self.0.borrow().places)
     }
 }
 
@@ -69,6 +100,15 @@ impl Mark {
         taken.as_ref().map_err(std::io::Error::kind).hash(&mut hasher);
         Self { limit, contents: hasher.finish() }
     }
+}
+
+fn are_current(marks: &BTreeMap<PathBuf, Mark>) -> bool {
+    marks.iter().all(|(path, mark)| Mark::of(&take(path, mark.limit), mark.limit) == *mark)
+}
+
+/// Whether it can be read once alone: a pipe of the shell. Its link in `/proc` leads to no path.
+fn is_stream(path: &Path) -> bool {
+    path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
 
 /// The file, and one byte more than the limit where it has that.

@@ -10,6 +10,7 @@ mod policy_file;
 mod robustness;
 mod smells;
 mod values;
+mod versions;
 
 use std::path::{Path, PathBuf};
 
