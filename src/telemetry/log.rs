@@ -71,8 +71,8 @@ pub enum LogFault {
     /// Logging was started before.
     #[error("logging has been started twice in one process")]
     Started,
-    /// The writer thread cannot be started.
-    #[error("the thread that writes the access log cannot be started: {0}")]
+    /// A thread cannot be started.
+    #[error("a thread that the log needs cannot be started: {0}")]
     Thread(io::Error),
 }
 
