@@ -1,16 +1,15 @@
 //! Keys where no key belongs: found in what a caller sent, before it is logged or told.
 //!
 //! A caller can put a key into a path, a request id, a method, a member of the query. Whatever of these is written
-//! somewhere goes through a [`Mask`], and the sinks take nothing else. A key is known by its form and its checksum
-//! ([`secret::check`]), also where its bytes are percent-encoded, however often. A key that was imported in another form
-//! cannot be told from other text.
+//! somewhere goes through a [`Mask`], and the sinks take nothing else. A key is known by its form: the prefix, `_`, and
+//! letters and digits, so many that whoever sees them could find the few that a key may have lost. It is known also where
+//! its bytes are percent-encoded, however often, or in Base64, alone or behind a name. A key that was imported in another
+//! form cannot be told from other text, nor can one in hexadecimal, in Base64 twice, or cut into parts.
 
 use std::borrow::Cow;
 use std::fmt;
 
-use zeroize::Zeroizing;
-
-use super::secret::{self, Checked, TAIL};
+use super::secret::RANDOM;
 
 /// Stands for what follows the prefix of a key.
 const STARS: &[u8] = b"_***";
@@ -26,9 +25,9 @@ pub struct Mask<'p> {
 /// What a mask takes out.
 #[derive(Clone, Copy, PartialEq)]
 enum Search {
-    /// Whole keys.
+    /// Keys, and what could be made one again.
     Keys,
-    /// Whole keys, and the beginnings of keys that were cut.
+    /// The same, and the beginnings of keys that were cut.
     KeysAndPieces,
 }
 
@@ -43,7 +42,7 @@ impl<'p> Mask<'p> {
         Shown { mask: self, text }
     }
 
-    /// Whether a whole key stands somewhere in the text.
+    /// Whether a key stands somewhere in the text.
     pub fn finds_in(self, text: &[u8]) -> bool {
         self.find(text, Search::Keys).is_some()
     }
@@ -73,7 +72,12 @@ impl<'p> Mask<'p> {
 
     /// Where the first key begins, and how many bytes it takes there.
     fn find(self, text: &[u8], search: Search) -> Option<(usize, usize)> {
-        let shortest = self.prefix.len() + 1 + if search == Search::Keys { TAIL } else { 0 };
+        let found = [self.find_plain(text, search), self.find_base64(text)];
+        found.into_iter().flatten().min()
+    }
+
+    fn find_plain(self, text: &[u8], search: Search) -> Option<(usize, usize)> {
+        let shortest = self.prefix.len() + 1 + if search == Search::Keys { RANDOM } else { 0 };
         // Nearly every text ends here: a UUID is too short, and most paths have neither of the two.
         if text.len() < shortest || !(text.contains(&b'_') || text.contains(&b'%')) {
             return None;
@@ -89,18 +93,92 @@ impl<'p> Mask<'p> {
     /// How many bytes the key takes that the text begins with.
     fn size_at(self, text: &[u8], search: Search) -> Option<usize> {
         let mut bytes = Decoded(text);
-        let begins = self.prefix.bytes().chain([b'_']).all(|expected| bytes.next() == Some(expected));
+        let begins = self.begins(&mut bytes);
         let tail = begins.then_some(bytes.0)?;
-        let mut key = Zeroizing::new(Vec::with_capacity(self.prefix.len() + 1 + TAIL));
-        key.extend_from_slice(self.prefix.as_bytes());
-        key.push(b'_');
-        key.extend(bytes.by_ref().take(TAIL));
-        if secret::check(self.prefix, &key) == Checked::Ours {
-            return Some(text.len() - bytes.0.len());
+        let (mut count, mut rest) = (0, bytes.0);
+        while bytes.next().is_some_and(|byte| byte.is_ascii_alphanumeric()) {
+            (count, rest) = (count + 1, bytes.0);
+        }
+        if count >= RANDOM {
+            return Some(text.len() - rest.len());
         }
         let piece = tail.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
         let cut = search == Search::KeysAndPieces && tail.get(piece..).is_some_and(|rest| rest.starts_with(CUT));
         cut.then(|| text.len() - tail.len() + piece)
+    }
+
+    fn begins(self, bytes: &mut impl Iterator<Item = u8>) -> bool {
+        self.prefix.bytes().chain([b'_']).all(|expected| bytes.next() == Some(expected))
+    }
+
+    /// The same for a key in Base64, perhaps with other text before it: the key and all that follows it in the same run.
+    ///
+    /// Six bits of letters, digits and `_` are never 62 or 63, so that a key is letters and digits alone in Base64, too.
+    /// Texts without a run of so many are done with here.
+    fn find_base64(self, text: &[u8]) -> Option<(usize, usize)> {
+        // The first and the last sign may have bits of what stands beside the key.
+        let shortest = (self.prefix.len() + 1 + RANDOM) * 8 / 6 - 2;
+        let mut start = 0_usize;
+        for run in text.split(|byte| !is_run(*byte)) {
+            if run.len() >= shortest {
+                // With two bytes before it in the same group three signs may be others.
+                let first = start.saturating_sub(3);
+                let begins = first..=start + run.len() - shortest;
+                let found = begins.into_iter().find(|at| self.is_base64_at(text.get(*at..).unwrap_or_default()));
+                if let Some(found) = found {
+                    return Some((found, start + run.len() - found));
+                }
+            }
+            start += run.len() + 1;
+        }
+        None
+    }
+
+    /// Whether a group of four signs that holds the first byte of a key begins here.
+    fn is_base64_at(self, text: &[u8]) -> bool {
+        (0..3).any(|skipped| {
+            let mut bytes = Base64::of(text).skip(skipped);
+            self.begins(&mut bytes) && bytes.take_while(u8::is_ascii_alphanumeric).take(RANDOM).count() == RANDOM
+        })
+    }
+}
+
+fn is_run(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'%'
+}
+
+/// Bytes in Base64 of either alphabet, each percent-encoded or not; they end with the first sign that is none.
+struct Base64<'t> {
+    signs: Decoded<'t>,
+    bits: u32,
+    held: u32,
+}
+
+impl<'t> Base64<'t> {
+    fn of(text: &'t [u8]) -> Self {
+        Self { signs: Decoded(text), bits: 0, held: 0 }
+    }
+}
+
+impl Iterator for Base64<'_> {
+    type Item = u8;
+
+    fn next(&mut self) -> Option<u8> {
+        while self.held < 8 {
+            let sign = self.signs.next()?;
+            let six = match sign {
+                b'A'..=b'Z' => sign - b'A',
+                b'a'..=b'z' => sign - b'a' + 26,
+                b'0'..=b'9' => sign - b'0' + 52,
+                b'+' | b'-' => 62,
+                b'/' | b'_' => 63,
+                _ => return None,
+            };
+            self.bits = (self.bits & 0xff) << 6 | u32::from(six);
+            self.held += 6;
+        }
+        self.held -= 8;
+        u8::try_from(self.bits >> self.held & 0xff).ok()
     }
 }
 

@@ -16,11 +16,11 @@ use zeroize::Zeroizing;
 /// The digits of base62, lowest first.
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// Random characters of a minted key.
-const RANDOM: usize = 30;
+pub(super) const RANDOM: usize = 30;
 /// Checksum characters of a minted key.
 const CHECKSUM: usize = 6;
 /// Characters of a minted key behind its prefix and `_`.
-pub(super) const TAIL: usize = RANDOM + CHECKSUM;
+const TAIL: usize = RANDOM + CHECKSUM;
 /// The longest credential that can be a key, in bytes. Longer ones are refused before they are hashed.
 pub const LONGEST: usize = 256;
 

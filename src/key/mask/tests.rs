@@ -24,7 +24,7 @@ fn a_key_is_not_shown_wherever_it_stands() {
     let key = minted();
     assert_eq!(shown(&key), "sg_***");
     assert_eq!(shown(&format!("/api/{key}/a?b={key}")), "/api/sg_***/a?b=sg_***");
-    assert_eq!(shown(&format!("Bearer{key}more")), "Bearersg_***more");
+    assert_eq!(shown(&format!("Bearer{key}more")), "Bearersg_***");
     assert_eq!(shown(&format!("/sg_a/s%g/{key}")), "/sg_a/s%g/sg_***");
 }
 
@@ -48,8 +48,11 @@ fn a_key_whose_escapes_are_escaped_in_part_is_not_shown() {
 #[test]
 fn what_is_no_key_is_shown_as_it_is() {
     let key = minted();
-    let wrong = format!("{}{}", key.get(..38).unwrap(), if key.ends_with('0') { '1' } else { '0' });
-    for text in ["", "/api/profiles/1", "sg_", "/msg_01XFDUDYJgAACzvnptvVoYEL", "%", "%2", "%zz_", "/a%20b_c", &wrong] {
+    let short = key.get(..32).unwrap();
+    let long = "0123456789abcdefghijklmnopqrstuvwxyzABCDEF".repeat(3);
+    for text in
+        ["", "/api/profiles/1", "sg_", "/msg_01XFDUDYJgAACzvnptvVoYEL", "%", "%2", "%zz_", "/a%20b_c", short, &long]
+    {
         assert!(
             matches!(mask().over(text.as_bytes()).bytes(), Cow::Borrowed(bytes) if bytes == text.as_bytes()),
             "{text}"
@@ -57,6 +60,35 @@ fn what_is_no_key_is_shown_as_it_is() {
     }
     assert!(!Mask::new("acme").finds_in(key.as_bytes()), "another prefix makes another key");
     assert!(mask().finds_in(format!("id:{key}").as_bytes()));
+}
+
+#[test]
+fn what_could_be_made_a_key_again_is_not_shown() {
+    let key = minted();
+    let mistyped = format!("{}{}", key.get(..38).unwrap(), if key.ends_with('0') { '1' } else { '0' });
+    for text in [&mistyped, key.get(..38).unwrap(), key.get(..33).unwrap(), &encoded(key.get(..33).unwrap(), 2)] {
+        assert_eq!(shown(&format!("/a/{text}/b")), "/a/sg_***/b", "{text}");
+    }
+}
+
+#[test]
+fn a_key_in_base64_is_not_shown_whatever_stands_before_it() {
+    use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine as _};
+    for before in ["", "a", "ab", "user:", "0123456789abcdef0123456789abcdef:", "\u{3ff}\u{3ff}~"] {
+        for after in ["", ":", ":x", ":password"] {
+            let key = minted();
+            let text = format!("{before}{key}{after}");
+            let all = [BASE64_STANDARD.encode(&text), BASE64_URL_SAFE_NO_PAD.encode(&text)];
+            for form in [all[0].clone(), all[1].clone(), encoded(&all[0], 1), all[0].replace('=', "%3D")] {
+                let shown = shown(&format!("/files/{form}/b"));
+                assert!(shown.contains("sg_***") && shown.ends_with("/b") && shown.starts_with("/files/"), "{shown}");
+                // Whatever is left is of what stood before, and of no more than two bytes of the key.
+                let left = shown.trim_start_matches("/files/").split("sg_***").next().unwrap();
+                assert!(left.len() <= 3 * (before.len() * 4 / 3 + 4), "{shown}");
+                assert!(mask().finds_in(form.as_bytes()));
+            }
+        }
+    }
 }
 
 #[test]
