@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::http1::head::RequestHead;
 use crate::key::Timestamp;
-use crate::policy::{Caller, Decision, Denial};
+use crate::policy::{Decision, Denial, Invalid, Principal};
 use crate::snapshot::Config;
 use crate::telemetry::label::{Code, DecisionLabel, MethodLabel};
 use crate::telemetry::metrics::Outcome;
@@ -116,14 +116,14 @@ impl Ticket {
         }
     }
 
-    /// Takes down who calls and what was decided.
-    pub(crate) fn decide(&mut self, decision: &Decision<'_>, caller: &Caller<'_>, shadowed: bool) {
+    /// Takes down whose key it is, in force or not, and what was decided.
+    pub(crate) fn decide(&mut self, decision: &Decision<'_>, whose: Option<&Principal>, shadowed: bool) {
         self.route = decision.route().map(|route| route.id().index());
         self.decision = super::decision_label(decision.is_allow(), shadowed);
         if let (true, Some(denial)) = (shadowed, decision.denial()) {
             self.code = Code::named(denial.code());
         }
-        if let Some(principal) = caller.principal() {
+        if let Some(principal) = whose {
             self.key_id.push_str(&principal.key_id);
             self.account.push_str(principal.account.as_deref().unwrap_or_default());
         }
@@ -140,6 +140,7 @@ impl Ticket {
         self.decision = DecisionLabel::Deny;
         self.code = Code::named(denial.code());
         self.error = None;
+        self.note = why_invalid(denial).or(self.note);
         self.status = denial.status();
     }
 
@@ -171,5 +172,17 @@ impl Ticket {
         };
         worker.cells.record(cells, &outcome);
         worker.log_access(self, view, &outcome);
+    }
+}
+
+/// What the log says of a key that is known and does not work. The caller is told the same of every key.
+fn why_invalid(denial: Denial) -> Option<&'static str> {
+    let Denial::InvalidKey(why) = denial else { return None };
+    match why {
+        Invalid::Deleted => Some("The key was deleted."),
+        Invalid::Disabled => Some("The key is disabled."),
+        Invalid::NotYetValid => Some("The key is not in force yet."),
+        Invalid::Revoked => Some("The key was revoked."),
+        Invalid::Malformed | Invalid::Mismatched | Invalid::Unknown => None,
     }
 }

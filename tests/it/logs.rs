@@ -47,6 +47,47 @@ fn each_request_has_a_line_with_what_was_decided() {
 }
 
 #[test]
+fn a_key_that_is_known_and_does_not_work_is_named_in_the_log_and_the_caller_is_told_nothing_of_it() {
+    let upstream = Upstream::ok();
+    let gateway = Gateway::in_front_of(&upstream);
+    let call = |key: &str, id: &str| Call::get("/api/profiles").key(key).field("X-Request-Id", id);
+    let key = || gateway.key(&["--scopes", "profiles:read", "--account", "acme"]);
+    let [disabled, revoked, deleted] = [key(), key(), key()];
+    let unknown = gateway.key(&["--full"]);
+    let body_of = |key: &str, id: &str| {
+        let answer = until("the end of the key", || {
+            Some(gateway.answer(&call(key, id))).filter(|answer| answer.status() == 401)
+        });
+        answer.text().replace(id, "")
+    };
+    for (key, id, ends, reason) in [
+        (&disabled, "disabled-1", ["disable"].as_slice(), "The key is disabled."),
+        (&revoked, "revoked-1", &["revoke"], "The key was revoked."),
+        (&deleted, "deleted-1", &["revoke", "delete"], "The key was deleted."),
+    ] {
+        gateway.answer(&call(key, &format!("{id}-before")));
+        let named = line(&gateway, &format!("{id}-before"))["key_id"].as_str().expect("an id").to_owned();
+        ends.iter().for_each(|end| drop(gateway.run(&["keys", end, &named])));
+        let refused = body_of(key, id);
+        let said = gateway.process.wait_for("the refusal", |said| {
+            let lines = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            lines.into_iter().find(|line| line["request_id"] == id && line["status"] == 401)
+        });
+        assert_eq!(
+            (said["key_id"].as_str(), said["code"].as_str()),
+            (Some(named.as_str()), Some("invalid_key")),
+            "{said}"
+        );
+        assert_eq!(said["reason"], reason, "{said}");
+        assert!(!refused.contains(&named) && !refused.contains(reason), "{refused}");
+    }
+    let stranger = format!("{}x", unknown.get(..unknown.len() - 1).expect("a key"));
+    gateway.answer(&call(&stranger, "stranger-1"));
+    let said = line(&gateway, "stranger-1");
+    assert!(said.get("key_id").is_none_or(Value::is_null) && said.get("reason").is_none_or(Value::is_null), "{said}");
+}
+
+#[test]
 fn a_refused_message_has_a_line_too() {
     let upstream = Upstream::ok();
     let gateway = Gateway::in_front_of(&upstream);
