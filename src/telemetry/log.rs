@@ -1,6 +1,7 @@
 //! Events: what happens to the gateway itself, as opposed to one request. Lines look like those of the access log.
 
 mod file;
+mod outlet;
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
@@ -20,6 +21,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use super::line::{Form, Line};
 
 use file::LogFile;
+use outlet::Outlet;
 
 /// Where log lines go.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -87,9 +89,9 @@ impl Output {
 
     pub(super) fn open(&self) -> Result<Box<dyn Write + Send>, LogFault> {
         Ok(match self {
-            Self::File(path) => Box::new(LogFile::open(path)?),
+            Self::File(path) => Box::new(Outlet { name: path.display().to_string(), output: LogFile::open(path)? }),
             Self::Stderr => Box::new(io::stderr()),
-            Self::Stdout => Box::new(io::stdout()),
+            Self::Stdout => Box::new(Outlet { name: "standard output".to_owned(), output: io::stdout() }),
         })
     }
 }

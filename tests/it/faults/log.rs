@@ -43,4 +43,7 @@ fn a_log_on_a_full_disk_costs_lines_and_no_request() {
     let gateway = Setup::new(&upstream).config("log: { output: /dev/full, format: json }").start();
     let key = gateway.key(&["--scopes", "profiles:read"]);
     lose_lines(&gateway, &key);
+    let said = gateway.process.last_words();
+    let told = "scopegate: the log cannot be written to /dev/full: No space left on device";
+    assert_eq!(said.matches(told).count(), 1, "{said}");
 }
