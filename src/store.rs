@@ -17,7 +17,7 @@ use std::time::Duration;
 use crate::key::lifecycle::{Fresh, Transition, TransitionError};
 use crate::key::{KeyId, KeyRecord, Timestamp};
 
-pub use warning::StoreWarning;
+pub use warning::{StoreWarning, User};
 
 /// The number of a change. A store gives them out in order, starting at 1, and never twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -170,6 +170,17 @@ pub fn open(location: &Location, mode: OpenMode) -> Result<Box<dyn KeyStore>, St
     match location {
         Location::File(path, form) => Ok(Box::new(file::KeyFile::open(path, *form)?)),
         Location::Sqlite(path) => Ok(Box::new(sqlite::Sqlite::open(path, mode)?)),
+    }
+}
+
+/// Sees whether a gateway could use a store, or make it, as far as that shows without touching anything.
+///
+/// # Errors
+/// What [`open`] would say with [`OpenMode::Create`].
+pub fn probe(location: &Location) -> Result<(), StoreError> {
+    match location {
+        Location::File(path, form) => file::KeyFile::probe(path, *form),
+        Location::Sqlite(path) => sqlite::probe(path),
     }
 }
 

@@ -60,6 +60,14 @@ impl KeyFile {
         Ok(file)
     }
 
+    /// Sees whether it can be read.
+    ///
+    /// # Errors
+    /// There is no such file, or this user may not read it.
+    pub fn probe(path: &Path, form: Form) -> Result<(), StoreError> {
+        Self::open(path, form)?.read().map(drop)
+    }
+
     fn look(&self) -> Result<Look, StoreError> {
         // Follows symlinks: a ConfigMap is changed by pointing one elsewhere.
         let found = self.path.metadata().map_err(|error| self.fault(&error))?;

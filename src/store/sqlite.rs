@@ -213,6 +213,14 @@ impl KeyStore for Sqlite {
     }
 }
 
+/// What would keep a gateway from using the file at `path`, as far as it shows without touching anything.
+///
+/// # Errors
+/// It cannot be used, or not be made.
+pub fn probe(path: &Path) -> Result<(), StoreError> {
+    file::probe(path)
+}
+
 fn connect(path: &Path, mode: OpenMode) -> Result<Connection, StoreError> {
     let fault = |error| fault(path, "open", &error);
     // Never SQLITE_OPEN_CREATE: files are made by `file::make` alone. Never URIs: a `?` in a path is a `?`.
@@ -270,7 +278,7 @@ fn refusal(
 
 /// What an error of SQLite means for the store at `path`.
 fn fault(path: &Path, doing: &'static str, error: &rusqlite::Error) -> StoreError {
-    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull, NotADatabase};
+    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull, NotADatabase, ReadOnly};
     use rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
     let path = path.to_path_buf();
     match error.sqlite_error_code() {
@@ -281,6 +289,7 @@ fn fault(path: &Path, doing: &'static str, error: &rusqlite::Error) -> StoreErro
         Some(_) if error.sqlite_error().is_some_and(|error| error.extended_code == SQLITE_IOERR_SHMSIZE) => {
             StoreError::Full { path }
         }
+        Some(ReadOnly) => StoreError::Io { doing, reason: warning::why_denied(&path), path },
         Some(NotADatabase) => StoreError::NotAStore { path, what: error.to_string() },
         _ => StoreError::Io { path, doing, reason: error.to_string() },
     }

@@ -169,6 +169,24 @@ fn a_store_that_is_not_there_yet_does_not_keep_the_policy_from_being_checked() {
 }
 
 #[test]
+fn a_store_that_a_gateway_could_not_have_is_told_by_check() {
+    let folder = folder(POLICY);
+    let base = fs::read_to_string(folder.path().join("scopegate.yaml")).expect("the configuration");
+    for (store, said) in [
+        ("sqlite:none/keys.db", "cannot make the key store none/keys.db: there is no such folder; make it first"),
+        ("sqlite:policy.yaml", "is no key store (it is no SQLite database)"),
+        ("file:none.yaml", "there is no such file"),
+    ] {
+        let at = base.lines().filter(|line| !line.contains("store:")).collect::<Vec<_>>().join("\n");
+        write(folder.path(), "scopegate.yaml", &format!("{at}\nkeys: {{ store: '{store}' }}\n"));
+        let output = run(&folder, &["check", "--json"]).exits(0).json();
+        let warnings = output["warnings"].as_array().expect("warnings");
+        let told = warnings.iter().any(|warning| warning["message"].as_str().is_some_and(|text| text.contains(said)));
+        assert!(told && !folder.path().join("none").exists(), "{said:?} is not in {warnings:?}");
+    }
+}
+
+#[test]
 fn keys_with_the_same_unknown_scope_are_told_together() {
     let folder = folder(POLICY);
     let key = |at: usize| {

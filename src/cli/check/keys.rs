@@ -23,6 +23,12 @@ pub(super) struct StoredKeys {
     pub(super) warnings: Vec<Fault>,
 }
 
+/// What would keep a gateway that runs as this user here from its store. A pipeline may well be another place: a warning.
+pub(super) fn obstacle(keys: &Keys) -> Option<Fault> {
+    let why = store::probe(&source::location(keys)).err()?;
+    Some(warning("keys.store", why.to_string(), "here, and as this user, `scopegate serve` would not start"))
+}
+
 /// Looks at every key that is neither revoked nor deleted.
 pub(super) fn look(keys: &Keys, policy: &Policy) -> Result<StoredKeys, Failure> {
     let location = source::location(keys);

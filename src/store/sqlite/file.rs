@@ -6,7 +6,7 @@ use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _, Per
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::store::StoreError;
+use crate::store::{StoreError, warning};
 
 /// Readable and writable by its owner alone. SQLite gives its -wal and -shm the mode of the database.
 const MODE: u32 = 0o600;
@@ -98,17 +98,26 @@ pub(super) fn make(path: &Path) -> Result<(), StoreError> {
     };
     // The umask can only have taken bits away.
     file.set_permissions(Permissions::from_mode(MODE)).map_err(fault)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(fault)
+    File::open(warning::folder_of(path)).and_then(|folder| folder.sync_all()).map_err(fault)
 }
 
 fn io_fault(path: &Path, doing: &'static str, error: &std::io::Error) -> StoreError {
     let reason = match error.kind() {
         ErrorKind::NotFound => "there is no such folder; make it first".into(),
-        ErrorKind::PermissionDenied => "the file and its folder must be readable and writable for this user".into(),
+        ErrorKind::PermissionDenied => warning::why_denied(path),
         _ => error.to_string(),
     };
     StoreError::Io { path: path.into(), doing, reason }
+}
+
+/// Sees whether a store may be made or used at `path`, and touches nothing.
+pub(super) fn probe(path: &Path) -> Result<(), StoreError> {
+    match OpenOptions::new().read(true).write(true).open(path) {
+        Ok(_) => Opened::open(path)?.refuse_what_is_no_database(path),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(io_fault(path, "open", &error)),
+        Err(_) if warning::folder_of(path).is_dir() => Ok(()),
+        Err(error) => Err(io_fault(path, "make", &error)),
+    }
 }
 
 fn absent(path: &Path, error: &std::io::Error) -> StoreError {
