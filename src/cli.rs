@@ -14,6 +14,7 @@ mod failure;
 mod healthcheck;
 mod import;
 mod keys;
+mod scan;
 mod schema;
 mod serve;
 mod source;
@@ -38,8 +39,12 @@ pub enum Exit {
     Done,
     /// 1: a store, a file or the network failed.
     Failed,
+    /// 1: a scan found keys, as scanners say it.
+    Found,
     /// 4: the configuration or the policy is invalid.
     Invalid,
+    /// 2: a scan found no key, and could not read everything.
+    Unread,
     /// 2: the command line makes no sense.
     Usage,
 }
@@ -49,8 +54,8 @@ impl Exit {
     pub const fn code(self) -> u8 {
         match self {
             Self::Done => 0,
-            Self::Failed => 1,
-            Self::Usage => 2,
+            Self::Failed | Self::Found => 1,
+            Self::Unread | Self::Usage => 2,
             Self::Denied => 3,
             Self::Invalid => 4,
         }
@@ -85,6 +90,7 @@ enum Command {
     Diff(diff::DiffArgs),
     Import(import::ImportArgs),
     Keys(keys::KeysArgs),
+    Scan(scan::ScanArgs),
     Healthcheck(healthcheck::HealthcheckArgs),
     Schema(schema::SchemaArgs),
     Completions(completions::CompletionsArgs),
@@ -128,6 +134,7 @@ fn dispatch(command: Command, console: &mut Console) -> Result<Exit, Failure> {
         Command::Diff(arguments) => diff::run(&arguments, console),
         Command::Import(arguments) => import::run(arguments, console),
         Command::Keys(arguments) => keys::run(arguments, console),
+        Command::Scan(arguments) => scan::run(&arguments, console),
         Command::Healthcheck(arguments) => healthcheck::run(&arguments, console),
         Command::Schema(arguments) => schema::run(&arguments, console),
         Command::Completions(arguments) => completions::run(&arguments, console),

@@ -32,6 +32,7 @@ use std::path::Path;
 
 use crate::policy::Policy;
 use crate::policy::scope::Vocabulary;
+pub use compile::USUAL_FILE;
 pub use cors::{Cors, Origins};
 pub use fault::Fault;
 pub use file::{Watched, said};
@@ -97,7 +98,7 @@ fn read_once(source: &Source, vocabulary: &Vocabulary) -> (Result<Loaded, Vec<Fa
 }
 
 fn unsteady(source: &Source) -> Fault {
-    let path = source.file.as_deref().unwrap_or(Path::new(compile::USUAL_FILE));
+    let path = source.file.as_deref().unwrap_or(Path::new(USUAL_FILE));
     let said =
         format!("the configuration, or a file that it names, changed while it was read, {ATTEMPTS} times in a row");
     Fault::of_path(path, said, "write files whole, and put them in place by a rename")

@@ -15,6 +15,7 @@
 pub mod digest;
 pub mod lifecycle;
 pub mod mask;
+pub mod search;
 pub mod secret;
 pub mod timestamp;
 mod value;

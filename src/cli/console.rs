@@ -215,6 +215,11 @@ impl Console {
         Ok(bytes)
     }
 
+    /// Standard input, for whoever reads it piece by piece while the console goes on speaking; nothing is left of it here.
+    pub(super) fn take_input(&mut self) -> Box<dyn BufRead> {
+        std::mem::replace(&mut self.input, Box::new(io::empty()))
+    }
+
     /// The next line of standard input, without its end; `None` at the end.
     ///
     /// # Errors

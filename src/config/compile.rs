@@ -23,8 +23,8 @@ use rest::Rest;
 use crate::policy::scope::Vocabulary;
 use crate::yaml::{self, Node, Span, Value};
 
-/// The file that is read where none is named.
-pub(super) const USUAL_FILE: &str = "scopegate.yaml";
+/// The file that is read where none is named, if it is there.
+pub const USUAL_FILE: &str = "scopegate.yaml";
 
 /// The fields of `scopegate.yaml`.
 const KNOWN: [&str; 18] = [

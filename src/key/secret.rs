@@ -20,7 +20,7 @@ pub(super) const RANDOM: usize = 30;
 /// Checksum characters of a minted key.
 const CHECKSUM: usize = 6;
 /// Characters of a minted key behind its prefix and `_`.
-const TAIL: usize = RANDOM + CHECKSUM;
+pub(super) const TAIL: usize = RANDOM + CHECKSUM;
 /// The longest credential that can be a key, in bytes. Longer ones are refused before they are hashed.
 pub const LONGEST: usize = 256;
 

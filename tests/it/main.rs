@@ -47,6 +47,7 @@ mod reload; // SIGHUP and file changes; a bad change keeps what is in force.
 mod requests; // One request and its answer: who gets through, and what exactly a refusal says.
 mod rotation; // New values for keys, clones, deletions, and stores of other versions.
 mod round_trip; // What is written as a policy loads as the policy that was meant.
+mod scan; // Our keys in files: where, whether they work, what ends them, and never themselves.
 mod schemas; // `scopegate schema`: what an editor is told of a file is what its reader knows.
 mod scopes; // Which scopes open which routes: lists, alternatives, levels, implication, precedence.
 mod screens; // What each command shows, whole: one picture a group, as a terminal of 80 columns has it.

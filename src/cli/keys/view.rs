@@ -150,7 +150,7 @@ pub(in crate::cli) fn state(record: &KeyRecord, now: Timestamp) -> &'static str 
 }
 
 /// What is left to recognise a value by: prefix and last four characters.
-pub(super) fn shape(value: &KeyValue) -> String {
+pub(in crate::cli) fn shape(value: &KeyValue) -> String {
     match (&*value.prefix, &*value.last_four) {
         ("", "") => "-".to_owned(),
         ("", last_four) => format!("…{last_four}"),

@@ -44,7 +44,18 @@ pub const TABLE: &[Row] = &[
         // `Principal` lives in policy and is built from a key record.
         inside: &["policy"],
         hidden: &[],
-        outside: Some(&["crc32fast", "getrandom", "hmac", "ipnet", "jiff", "sha2", "subtle", "thiserror", "zeroize"]),
+        outside: Some(&[
+            "crc32fast",
+            "getrandom",
+            "hmac",
+            "ipnet",
+            "jiff",
+            "memchr",
+            "sha2",
+            "subtle",
+            "thiserror",
+            "zeroize",
+        ]),
         never: &[],
     },
     Row {

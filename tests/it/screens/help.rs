@@ -2,7 +2,7 @@
 
 use super::*;
 
-const COMMANDS: [&str; 25] = [
+const COMMANDS: [&str; 26] = [
     "",
     "demo",
     "serve",
@@ -26,6 +26,7 @@ const COMMANDS: [&str; 25] = [
     "keys delete",
     "keys import",
     "keys export",
+    "scan",
     "healthcheck",
     "schema",
 ];
