@@ -224,6 +224,8 @@ pub struct KeyRecord {
     pub former: Vec<KeyValue>,
     /// When it was last used, as far as is recorded.
     pub last_used: Option<Timestamp>,
+    /// It has no scopes, and is there to be found: whoever uses it has looked where no key belongs. Never changes.
+    pub is_tripwire: bool,
 }
 
 impl KeyRecord {

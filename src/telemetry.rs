@@ -10,5 +10,6 @@ mod line;
 pub mod log;
 pub mod metrics;
 pub mod throttle;
+pub mod tripwire;
 
 pub use metrics::Metrics;

@@ -1,6 +1,6 @@
 //! How a key comes to be, and what may happen to it: functions from record to record.
 //!
-//! INVARIANT: a grant, an account, attributes, networks and the dates between which a key works never change, save that a
+//! INVARIANT: a grant, an account, attributes, networks, whether it is a tripwire, and the dates between which a key works never change, save that a
 //! deletion forgets all but the dates; a value's end only ever comes nearer. So no sequence of changes widens a grant or
 //! lengthens a life; none leads out of [`KeyState::Revoked`] but to [`KeyState::Deleted`], and none out of that.
 
@@ -44,6 +44,8 @@ pub struct NewKey {
     pub allow_from: Vec<IpNet>,
     /// A note.
     pub note: Option<Box<str>>,
+    /// It shall be there to be found alone: its use is an alarm.
+    pub is_tripwire: bool,
 }
 
 impl NewKey {
@@ -59,6 +61,7 @@ impl NewKey {
             attributes: Vec::new(),
             allow_from: Vec::new(),
             note: None,
+            is_tripwire: false,
         }
     }
 }
@@ -124,6 +127,7 @@ pub fn adopt(new: NewKey, id: KeyId, imprint: Imprint, created: Timestamp) -> Ke
         value: KeyValue::new(imprint, created),
         former: Vec::new(),
         last_used: None,
+        is_tripwire: new.is_tripwire,
     }
 }
 
@@ -144,6 +148,9 @@ pub fn check(new: &NewKey) -> Result<(), NewKeyError> {
     let scopes = if let GrantSpec::Custom(scopes) = &new.grant { scopes.as_slice() } else { &[] };
     if let Some(scope) = scopes.iter().find(|scope| !is_scope_name(scope)) {
         return Err(NewKeyError::Scope(scope.as_str().into()));
+    }
+    if new.is_tripwire && new.grant != GrantSpec::Custom(Vec::new()) {
+        return Err(NewKeyError::Tripwire);
     }
     if let Some((name, _)) = new.attributes.iter().find(|(name, value)| !is_attribute(name, value)) {
         return Err(NewKeyError::Attribute(name.clone()));
@@ -192,6 +199,8 @@ pub enum NewKeyError {
     Scope(Box<str>),
     #[error("too many {0} for one key: at most {MOST_ITEMS}")]
     TooMany(&'static str),
+    #[error("a tripwire opens nothing: give it neither scopes nor a level")]
+    Tripwire,
 }
 
 /// Text of one line that cannot play tricks on a terminal or a log.

@@ -55,6 +55,10 @@ impl Scene<'_, '_, '_, '_> {
                 }
                 self.exchange.ticket.holder = Some(Holder::new(digest, entry));
                 let caller = entry.caller(self.exchange.ticket.wall, self.exchange.ticket.peer);
+                // Here and not where it is denied: a route for any key lets it in, and shadow mode does.
+                if entry.is_tripwire && matches!(caller, Caller::Known(_) | Caller::Misplaced(_)) {
+                    worker.cells.tripwires().spring(&entry.principal.key_id, self.exchange.ticket.peer);
+                }
                 then(&mut self, caller, Some(entry))
             }
             None => {

@@ -67,7 +67,7 @@ fn record_of(new: NewKey) -> KeyRecord {
     lifecycle::create(new, KeyId::mint(KeyKind::Secret).unwrap(), imprint(), STAMP.at).unwrap()
 }
 
-fn imprint() -> Imprint {
+pub(super) fn imprint() -> Imprint {
     Imprint::of(&Secret::mint("sg").unwrap(), "sg", &Hasher::new(None))
 }
 

@@ -20,6 +20,7 @@ use prometheus::proto::MetricType;
 pub use cells::{Outcome, RouteCells, WorkerCells};
 
 use super::label::{CertificateLabel, Reload};
+use super::tripwire::Tripwires;
 
 /// The media type of [`Metrics::render`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -57,6 +58,7 @@ pub(crate) enum Family {
     RequestDuration,
     Requests,
     StoreUp,
+    TripwireUses,
     UpstreamDuration,
     UpstreamUp,
 }
@@ -66,7 +68,7 @@ const fn define(name: &'static str, kind: MetricType, family: Family, help: &'st
 }
 
 /// Every metric, sorted by name.
-pub const DEFINITIONS: [Definition; 23] = {
+pub const DEFINITIONS: [Definition; 24] = {
     use Family as F;
     use MetricType::{COUNTER, GAUGE, HISTOGRAM};
     use process::Reading as R;
@@ -153,6 +155,12 @@ pub const DEFINITIONS: [Definition; 23] = {
         ),
         define("scopegate_store_up", GAUGE, F::StoreUp, "1 while the key store can be read, 0 while it cannot."),
         define(
+            "scopegate_tripwire_uses_total",
+            COUNTER,
+            F::TripwireUses,
+            "Requests with a key that is a tripwire, whatever came of them.",
+        ),
+        define(
             "scopegate_upstream_duration_seconds",
             HISTOGRAM,
             F::UpstreamDuration,
@@ -208,14 +216,17 @@ pub struct Metrics {
     keys: OnceLock<Source>,
     store_up: OnceLock<Source>,
     servers: OnceLock<Servers>,
+    tripwires: Arc<Tripwires>,
 }
 
 impl Metrics {
     /// Metrics for this many workers.
     pub fn new(workers: usize) -> Self {
+        let tripwires = Arc::<Tripwires>::default();
+        let cells = |worker| Arc::new(WorkerCells::new(worker, Arc::clone(&tripwires)));
         Self {
             routes: RwLock::default(),
-            workers: (0..workers).map(|worker| Arc::new(WorkerCells::new(worker))).collect(),
+            workers: (0..workers).map(cells).collect(),
             reloads: Default::default(),
             generation: AtomicU64::new(0),
             expiries: [const { AtomicI64::new(i64::MAX) }; CertificateLabel::ALL.len()],
@@ -223,6 +234,7 @@ impl Metrics {
             keys: OnceLock::new(),
             store_up: OnceLock::new(),
             servers: OnceLock::new(),
+            tripwires,
         }
     }
 

@@ -62,5 +62,6 @@ mod timeouts; // How long the upstream may take: over all requests, and over tho
 mod tls; // TLS towards callers: versions, client certificates, renewal, what does not speak it.
 mod tools; // What helps to write a policy: coverage and mutation of its tests, explanations, who can do what, differences.
 mod transfer; // Keys from elsewhere and to it: all of them or none, each bad line named.
+mod tripwires; // Keys that are there to be found: what the log, the figures and the caller are told.
 mod tunnels; // WebSocket: what is a handshake, what is not, and when a tunnel ends.
 mod upstreams; // Upstreams that refuse, reset, stall, break off, lie; pools; TLS; Unix sockets.

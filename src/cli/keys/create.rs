@@ -22,7 +22,7 @@ use crate::store::{OpenMode, Stamp};
 #[command(
     group = ArgGroup::new("grant").required(true),
     override_usage = "scopegate keys create [OPTIONS] --name <NAME> <GRANT>\n\n\
-        GRANT is --scopes <SCOPES>, --read-only, --full or --no-scopes"
+        GRANT is --scopes <SCOPES>, --read-only, --full, --no-scopes or --tripwire"
 )]
 pub(in crate::cli) struct CreateArgs {
     /// What the key is called; need not be unique
@@ -40,6 +40,9 @@ pub(in crate::cli) struct CreateArgs {
     /// Grant no scope: good for routes that ask for any key
     #[arg(long, group = "grant")]
     no_scopes: bool,
+    /// Make a key to be found, which opens no more than one without scopes: its use is logged as an error, and counted
+    #[arg(long, group = "grant")]
+    tripwire: bool,
     /// Account that the key belongs to
     #[arg(long, value_name = "ID")]
     account: Option<String>,
@@ -121,7 +124,7 @@ fn new_key(arguments: CreateArgs, policy: &Policy, now: Timestamp) -> Result<New
     } else {
         let scopes = arguments.scopes.unwrap_or_default();
         let scopes: Vec<String> = scopes.iter().map(|scope| scope.trim().to_owned()).collect();
-        check_scopes(&scopes, arguments.no_scopes, policy)?;
+        check_scopes(&scopes, arguments.no_scopes || arguments.tripwire, policy)?;
         GrantSpec::custom(scopes)
     };
     Ok(NewKey {
@@ -132,6 +135,7 @@ fn new_key(arguments: CreateArgs, policy: &Policy, now: Timestamp) -> Result<New
         attributes,
         allow_from,
         note: arguments.note.map(Into::into),
+        is_tripwire: arguments.tripwire,
         ..NewKey::new(arguments.name, grant)
     })
 }

@@ -231,6 +231,7 @@ fn line(record: &KeyRecord, digest: Option<&str>) -> Value {
         GrantSpec::Full => put("grant", text("full")),
         GrantSpec::ReadOnly => put("grant", text("read-only")),
     }
+    put("tripwire", record.is_tripwire.then_some(Value::Bool(true)));
     put("account", record.account.as_deref().map(Value::from));
     put("attrs", (!record.attributes.is_empty()).then(|| attributes(record)));
     let networks: Vec<String> = record.allow_from.iter().map(ToString::to_string).collect();

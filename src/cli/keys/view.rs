@@ -30,6 +30,7 @@ pub(in crate::cli) fn to_json(record: &KeyRecord, now: Timestamp) -> Value {
         "not_before": record.not_before.map(|date| date.to_string()),
         "expires": record.expires.map(|date| date.to_string()),
         "last_used": record.last_used.map(|date| date.to_string()),
+        "tripwire": record.is_tripwire,
         "attributes": attributes,
         "allow_from": allow_from,
         "note": record.note,
@@ -116,6 +117,7 @@ pub(super) fn lines(record: &KeyRecord, (now, rotate_after): (Timestamp, RotateA
 /// The whole grant in words.
 pub(in crate::cli) fn long_grant(record: &KeyRecord) -> String {
     match grant(record) {
+        ("custom", []) if record.is_tripwire => "tripwire".to_owned(),
         ("custom", []) => "no scopes".to_owned(),
         ("custom", scopes) => scopes.join(", "),
         (level, _) => level.to_owned(),

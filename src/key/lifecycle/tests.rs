@@ -49,6 +49,8 @@ fn what_cannot_be_is_refused_with_its_name() {
         (NewKey { expires: Some(day(120)), not_before: Some(day(120)), ..base() }, "the key would expire at"),
         (NewKey { kind: KeyKind::Public, ..base() }, "keys of kind public cannot be made in this version"),
         (NewKey { allow_from: vec!["10.0.0.0/8".parse().unwrap(); 1025], ..base() }, "too many networks for one key"),
+        (NewKey { is_tripwire: true, ..base() }, "a tripwire opens nothing"),
+        (NewKey { is_tripwire: true, grant: GrantSpec::custom(["a:read"]), ..base() }, "a tripwire opens nothing"),
     ];
     for (new, expected) in cases {
         let error = make(new).unwrap_err().to_string();

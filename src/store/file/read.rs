@@ -289,7 +289,7 @@ fn field_of(error: &NewKeyError) -> Option<&'static str> {
         NewKeyError::Name(_) => Some("name"),
         NewKeyError::Note => Some("note"),
         NewKeyError::Scope(_) => Some("scopes"),
-        NewKeyError::TooMany(_) => None,
+        NewKeyError::TooMany(_) | NewKeyError::Tripwire => None,
     }
 }
 

@@ -28,6 +28,8 @@ pub struct Entry {
     pub allow_from: Box<[IpNet]>,
     /// The change that made it as it is.
     pub revision: Revision,
+    /// Its use is an alarm.
+    pub is_tripwire: bool,
     /// Tells what the key opens apart from what it opened before: a digest of its kind, account, scopes and attributes.
     pub standing: u64,
     /// The lines about account and scopes, which many keys have in common.
@@ -50,6 +52,7 @@ impl Entry {
             expires: record.end_of(value).unwrap_or(Timestamp::MAX),
             allow_from: record.allow_from.as_slice().into(),
             revision: change.revision,
+            is_tripwire: record.is_tripwire,
             standing: standing(record, &lines),
             lines: share(lines.as_bytes()),
         }

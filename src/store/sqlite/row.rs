@@ -18,7 +18,7 @@ macro_rules! select {
             "k.not_before, k.expires, k.attributes, k.networks, k.note, k.prefix, k.last_four, k.digest, k.minted, ",
             "k.deleted, ",
             $last,
-            " FROM keys k ",
+            ", k.tripwire FROM keys k ",
             $rest
         )
     };
@@ -42,8 +42,8 @@ pub(super) const SELECT_ONE: &str = select!(
 );
 
 const INSERT: &str = "INSERT INTO keys (id, revision, kind, state, level, scopes, name, account, created, changed, \
-    not_before, expires, attributes, networks, note, prefix, last_four, digest) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
+    not_before, expires, attributes, networks, note, prefix, last_four, digest, tripwire) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)";
 
 /// What a transition may change of a row; the trigger `a_grant_never_changes` holds the rest.
 const UPDATE: &str = "UPDATE keys SET revision = ?2, state = ?3, changed = ?4, digest = ?5, prefix = ?6, last_four = ?7, \
@@ -104,6 +104,7 @@ pub(super) fn change(row: &Row<'_>) -> Result<Change, BadRow> {
         },
         former: Vec::new(),
         last_used: moment(20)?,
+        is_tripwire: row.get(22)?,
     };
     if record.account.as_ref().is_some_and(|account| !lifecycle::is_account(account)) {
         return Err(bad("an account"));
@@ -139,6 +140,7 @@ pub(super) fn insert(transaction: &Transaction<'_>, revision: Revision, record: 
         record.value.prefix,
         record.value.last_four,
         record.value.digest.as_bytes(),
+        record.is_tripwire,
     ])?;
     Ok(())
 }

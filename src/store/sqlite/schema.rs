@@ -7,7 +7,8 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::store::{OpenMode, StoreError};
 
 /// Step N takes a store from version N to N + 1. Released steps are never edited: a change of schema is a new step.
-const STEPS: &[&str] = &[include_str!("migrations/1.sql"), include_str!("migrations/2.sql")];
+const STEPS: &[&str] =
+    &[include_str!("migrations/1.sql"), include_str!("migrations/2.sql"), include_str!("migrations/3.sql")];
 /// `SGKS`: what `PRAGMA application_id` says of our stores, so that another program's database is not taken for one.
 const APPLICATION: i64 = 0x5347_4B53;
 

@@ -5,8 +5,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::key::digest::Hasher;
-use crate::key::{KeyState, Timestamp};
-use crate::store::tests::{Fixture, STAMP, record, rotation};
+use crate::key::{GrantSpec, KeyKind, KeyState, Timestamp};
+use crate::store::tests::{Fixture, STAMP, imprint, record, rotation};
 
 /// A folder with one store.
 pub(in crate::store) struct Place(TempDir);
@@ -131,7 +131,7 @@ fn a_store_of_a_newer_program_is_refused_and_left_alone() {
     place.store().connection.pragma_update(None, "user_version", 99).unwrap();
     for mode in [OpenMode::Create, OpenMode::Existing] {
         let said = place.refusal(mode);
-        assert!(said.contains("was made by a newer scopegate (schema 99, this program knows 2)"), "{said}");
+        assert!(said.contains("was made by a newer scopegate (schema 99, this program knows 3)"), "{said}");
     }
 }
 
@@ -142,7 +142,7 @@ fn a_store_of_an_older_program_is_brought_up_by_those_who_may_make_one() {
     older.pragma_update(None, "application_id", 0x5347_4B53).unwrap();
     drop(older);
     let said = place.refusal(OpenMode::Existing);
-    assert!(said.contains("was made by an older scopegate (schema 0, this program needs 2)"), "{said}");
+    assert!(said.contains("was made by an older scopegate (schema 0, this program needs 3)"), "{said}");
     assert_eq!(place.store().list().unwrap(), []);
 }
 
@@ -175,7 +175,7 @@ fn a_store_of_the_first_version_keeps_all_its_keys() {
     let place = Place::new();
     drop(write_version_1(&place.path()));
     let said = place.refusal(OpenMode::Existing);
-    assert!(said.contains("was made by an older scopegate (schema 1, this program needs 2)"), "{said}");
+    assert!(said.contains("was made by an older scopegate (schema 1, this program needs 3)"), "{said}");
     let mut store = place.store();
     let listed = store.list().unwrap();
     let told: Vec<_> = listed.iter().map(|key| (key.id.as_str(), key.state, key.value.digest.to_hex())).collect();
@@ -203,6 +203,23 @@ fn a_store_of_the_first_version_keeps_all_its_keys() {
 }
 
 #[test]
+fn a_tripwire_is_kept_as_one_and_its_clone_and_its_tombstone_are_ones() {
+    let place = Place::new();
+    let mut store = place.store();
+    let laid = KeyRecord { is_tripwire: true, grant: GrantSpec::Custom(vec![]), ..record("laid") };
+    store.create(&[laid.clone(), record("other")], STAMP).unwrap();
+    let fresh = Fresh { id: KeyId::mint(KeyKind::Secret).unwrap(), imprint: imprint() };
+    let clone = store.clone_key(&laid.id, fresh, STAMP).unwrap().record;
+    store.change(&laid.id, &Transition::Delete, STAMP).unwrap();
+    let listed = place.store().list().unwrap();
+    assert_eq!(listed.iter().map(|record| record.is_tripwire).collect::<Vec<_>>(), [true, false, true]);
+    assert_eq!(listed[2], clone);
+    let told = store.connection.execute_batch("INSERT INTO keys SELECT 'x', 9, kind, state, 'full', NULL, name, account, created, \
+        changed, not_before, expires, attributes, networks, note, prefix, last_four, randomblob(32), minted, NULL, 1 FROM keys LIMIT 1");
+    assert!(told.unwrap_err().to_string().contains("CHECK constraint failed"), "no tripwire opens anything");
+}
+
+#[test]
 fn a_store_that_is_in_use_is_brought_up_under_its_readers() {
     let place = Place::new();
     let reader = write_version_1(&place.path());
@@ -223,10 +240,10 @@ fn a_store_that_a_newer_program_brought_up_is_followed_no_further() {
     let revision = store.create(&[record("one")], STAMP).unwrap();
     store.refresh().unwrap();
     let newer = Connection::open(place.path()).unwrap();
-    newer.pragma_update(None, "user_version", 3).unwrap();
+    newer.pragma_update(None, "user_version", 4).unwrap();
     assert!(store.refresh().unwrap());
     let error = store.load(revision, &mut |_| panic!("nothing is told")).unwrap_err();
-    assert!(matches!(error, StoreError::Newer { found: 3, known: 2, .. }), "{error}");
+    assert!(matches!(error, StoreError::Newer { found: 4, known: 3, .. }), "{error}");
 }
 
 #[test]
@@ -280,6 +297,7 @@ fn the_file_itself_refuses_to_widen_a_key_to_revive_it_or_to_forget_a_change() {
             "UPDATE keys SET deleted = 1, expires = NULL, level = 'full', scopes = NULL",
             "what a key may do never changes",
         ),
+        ("UPDATE keys SET tripwire = 1", "a tripwire stays one"),
         ("UPDATE keys SET digest = randomblob(32)", "a value gives way to a new one, and is kept"),
         ("UPDATE former_values SET until = until + 1", "the end of a value only comes nearer"),
         ("UPDATE former_values SET digest = randomblob(32)", "the end of a value only comes nearer"),

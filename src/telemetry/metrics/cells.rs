@@ -1,13 +1,14 @@
 //! The counters that workers write. Each cell has one writer, its worker, so that counting is a plain load and store;
 //! the scrape adds the cells of all workers up.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::telemetry::label::{
     Code, Cut, DecisionLabel, Lookup, MethodLabel, Refusal, Side, Status, StreamRefusal, fold_status,
 };
+use crate::telemetry::tripwire::Tripwires;
 
 /// Upper bounds of the histograms' buckets, in nanoseconds; a last bucket without bound follows.
 pub(super) const BOUNDS: [u64; 15] = [
@@ -228,10 +229,12 @@ pub struct WorkerCells {
     refused_streams: [AtomicU64; StreamRefusal::ALL.len()],
     opened: [AtomicU64; Side::ALL.len()],
     closed: [AtomicU64; Side::ALL.len()],
+    /// What all workers have in common: written when a tripwire is used, and never for another key.
+    tripwires: Arc<Tripwires>,
 }
 
 impl WorkerCells {
-    pub(super) fn new(worker: usize) -> Self {
+    pub(super) fn new(worker: usize, tripwires: Arc<Tripwires>) -> Self {
         Self {
             worker,
             codes: Default::default(),
@@ -241,6 +244,7 @@ impl WorkerCells {
             refused_streams: Default::default(),
             opened: Default::default(),
             closed: Default::default(),
+            tripwires,
         }
     }
 
@@ -275,6 +279,11 @@ impl WorkerCells {
     /// Counts a look-up in the key index.
     pub fn looked_up(&self, result: Lookup) {
         self.lookups.get(result as usize).into_iter().for_each(|cell| bump(cell, 1));
+    }
+
+    /// The tripwires of the process.
+    pub fn tripwires(&self) -> &Tripwires {
+        &self.tripwires
     }
 
     pub(super) fn read_code(&self, code: Code) -> u64 {

@@ -115,6 +115,7 @@ impl Metrics {
             Family::RequestDuration => sample_durations(routes, samples, |cells| cells.read_durations().0),
             Family::Requests => sample_requests(routes, samples),
             Family::StoreUp => self.store_up.get().into_iter().for_each(|up| samples.push(&[], (up.0)() as f64)),
+            Family::TripwireUses => samples.push(&[], self.tripwires.uses() as f64),
             Family::UpstreamDuration => sample_durations(routes, samples, |cells| cells.read_durations().1),
             Family::UpstreamUp => {
                 for server in self.servers.get().into_iter().flat_map(|servers| (servers.0)()) {

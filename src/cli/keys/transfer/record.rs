@@ -8,7 +8,7 @@ use crate::key::secret::{self, Checked, Secret};
 use crate::key::{GrantSpec, KeyId, KeyKind, KeyRecord, KeyState, Timestamp, parse_network};
 
 /// The fields of a line: those of a key file, the key itself, and what `keys export` tells besides.
-const FIELDS: [&str; 19] = [
+const FIELDS: [&str; 20] = [
     "account",
     "allow_from",
     "attrs",
@@ -28,6 +28,7 @@ const FIELDS: [&str; 19] = [
     "scopes",
     "sha256",
     "state",
+    "tripwire",
 ];
 
 /// Attributes as a record has them.
@@ -53,7 +54,8 @@ pub(super) fn read(row: Row, ground: &Ground<'_>) -> Result<KeyRecord, Vec<Strin
     let kind = reader.parsed("kind", kind).unwrap_or(KeyKind::Secret);
     let imprint = reader.imprint(ground);
     let id = reader.id(kind, imprint.as_ref());
-    let grant = reader.grant(ground.config);
+    let is_tripwire = reader.flag("tripwire");
+    let grant = reader.grant(ground.config, is_tripwire);
     let state = reader.state();
     let created = reader.parsed("created", moment);
     let name = reader.text("name");
@@ -68,6 +70,7 @@ pub(super) fn read(row: Row, ground: &Ground<'_>) -> Result<KeyRecord, Vec<Strin
         attributes: reader.attributes(),
         allow_from: reader.list("allow_from").iter().filter_map(|text| reader.noted(network(text))).collect(),
         note: reader.text("note").map(Into::into),
+        is_tripwire: is_tripwire == Some(true),
         ..NewKey::new(name.unwrap_or_else(|| "?".to_owned()), grant.unwrap_or(GrantSpec::Custom(Vec::new())))
     };
     if let Err(error) = lifecycle::check(&new) {
@@ -113,6 +116,10 @@ impl Reader {
     fn parsed<T>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
         let text = self.text(name)?;
         self.noted(parse(&text).map_err(|fault| format!("`{name}` {fault}")))
+    }
+
+    fn flag(&mut self, name: &str) -> Option<bool> {
+        self.parsed(name, |text| text.parse().map_err(|_| "is neither true nor false".to_owned()))
     }
 
     fn list(&mut self, name: &str) -> Vec<String> {
@@ -171,7 +178,7 @@ impl Reader {
         }
     }
 
-    fn grant(&mut self, config: &Config) -> Option<GrantSpec> {
+    fn grant(&mut self, config: &Config, is_tripwire: Option<bool>) -> Option<GrantSpec> {
         let level = self.parsed("grant", |text| match text {
             "full" => Ok(Some(GrantSpec::Full)),
             "read-only" => Ok(Some(GrantSpec::ReadOnly)),
@@ -194,6 +201,7 @@ impl Reader {
                 Some(GrantSpec::custom(scopes))
             }
             None if is_silent => None,
+            None if is_tripwire == Some(true) => Some(GrantSpec::Custom(Vec::new())),
             None => self.noted(Err("`scopes` is missing: give some, or `grant` full or read-only".to_owned())),
         }
     }
@@ -203,7 +211,7 @@ impl Reader {
             Some(KeyState::Deleted) | None => Err("is none of active, disabled, revoked".to_owned()),
             Some(state) => Ok(state),
         });
-        let disabled = self.parsed("disabled", |text| text.parse().map_err(|_| "is neither true nor false".to_owned()));
+        let disabled = self.flag("disabled");
         match (state, disabled) {
             (Some(_), Some(_)) => {
                 self.faults.push("a key has `state` or `disabled`, not both".to_owned());
