@@ -1,6 +1,7 @@
 //! The process: bind first, serve later, drain under a deadline.
 
 mod addresses;
+mod ages;
 mod core_image;
 mod cpu;
 mod crowd;
@@ -37,6 +38,7 @@ use crate::telemetry::access::AccessLog;
 use crate::telemetry::metrics::{Metrics, ServerUp};
 
 use addresses::Addresses;
+use ages::Ages;
 pub use drain::Drain;
 pub use listener::BindFault;
 use listener::{Bound, SocketFile};
@@ -154,6 +156,8 @@ impl App {
         self.metrics.set_generation(1);
         let keys = Arc::clone(&self.keys);
         self.metrics.keys_from(move || keys.len() as u64);
+        let ages = Ages::new(Arc::clone(&self.keys), Arc::clone(&self.handle));
+        self.metrics.rotate_due_from(move || ages.count());
         let store = Arc::clone(self.follower.status());
         self.metrics.store_up_from(move || store.is_up());
         let handle = Arc::clone(&self.handle);

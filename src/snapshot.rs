@@ -5,6 +5,7 @@
 
 mod expiry;
 pub mod reload;
+mod rotation;
 mod server;
 pub mod tls;
 

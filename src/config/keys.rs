@@ -117,14 +117,19 @@ impl Default for RotateAfter {
 impl RotateAfter {
     /// Since when a key ought to have been given a new value; `None` where it need not be yet, or does not work.
     pub fn due_since(self, record: &KeyRecord, now: Timestamp) -> Option<Timestamp> {
-        let most = match record.kind {
+        let works = record.state == KeyState::Active && !record.is_expired(now);
+        self.due_at(record.kind, record.value.created).filter(|since| works && *since <= now)
+    }
+
+    /// When a key that was given its value at `minted` ought to be given another; `None` where never.
+    pub fn due_at(self, kind: KeyKind, minted: Timestamp) -> Option<Timestamp> {
+        let most = match kind {
             KeyKind::Pair => self.pair,
             // Everybody may know it, so that no age makes it worse.
             KeyKind::Public => None,
             KeyKind::Secret => self.secret,
         };
-        let works = record.state == KeyState::Active && !record.is_expired(now);
-        most.filter(|_| works).map(|most| record.value.created.after(most)).filter(|since| *since <= now)
+        most.map(|most| minted.after(most))
     }
 
     /// Whether a key ought to be given a new value.

@@ -21,6 +21,7 @@ use crate::telemetry::label::Reload;
 use crate::telemetry::metrics::Metrics;
 
 use super::expiry::Notices;
+use super::rotation::Reminder;
 use super::{Handle, Snapshot};
 
 /// Files are read and compared this often, whatever the watcher says: some file systems tell nothing.
@@ -63,12 +64,13 @@ pub struct Reloader {
     /// What the last load read, where that load had a fault: mending any of them is worth another try.
     refused: Option<Watched>,
     notices: Notices,
+    reminder: Reminder,
 }
 
 impl Reloader {
     /// Reloads what `source` names into `aim`. `files` are what the first load read.
     pub fn new(source: Source, files: Watched, aim: Aim) -> Self {
-        Self { source, aim, in_force: files, refused: None, notices: Notices::default() }
+        Self { source, aim, in_force: files, refused: None, notices: Notices::default(), reminder: Reminder::default() }
     }
 
     /// Starts the thread that waits for triggers, for as long as the process runs; `done` is called when a reload that
@@ -92,6 +94,9 @@ impl Reloader {
         loop {
             self.attempt("the look at when certificates expire", |own| {
                 own.notices.look(&own.aim.handle.load().config, Timestamp::now());
+            });
+            self.attempt("the look at how old keys are", |own| {
+                own.reminder.look(&own.aim.metrics, Timestamp::now());
             });
             let requested = match triggers.recv_timeout(POLL) {
                 Ok(Trigger::Requested) => true,

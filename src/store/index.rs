@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub use self::entry::Entry;
 use super::{Change, Revision};
 use crate::key::digest::Digest;
+use crate::key::{KeyKind, Timestamp};
 use crate::policy::scope::Vocabulary;
 
 /// How many different identity lines are shared before sharing starts anew.
@@ -89,6 +90,16 @@ impl Index {
         writer.floor = writer.floor.max(revision);
         self.entries.pin().retain(|_, entry| entry.revision >= revision);
         self.changes.fetch_add(1, Ordering::Release);
+    }
+
+    /// Tells of each key that works its kind, and since when it has the value that it has now, to the second. Looks at every
+    /// entry: for figures, not for requests.
+    pub fn tell_ages(&self, now: Timestamp, tell: &mut dyn FnMut(KeyKind, Timestamp)) {
+        for (_, entry) in &self.entries.pin() {
+            if let Some(minted) = entry.minted(now) {
+                tell(entry.kind(), minted);
+            }
+        }
     }
 
     /// How many values of keys it has, those that do not work included.

@@ -50,6 +50,7 @@ pub(crate) enum Family {
     Denials,
     KeyLookups,
     KeysCached,
+    KeysRotateDue,
     PolicyGeneration,
     Process(process::Reading),
     Refusals,
@@ -68,7 +69,7 @@ const fn define(name: &'static str, kind: MetricType, family: Family, help: &'st
 }
 
 /// Every metric, sorted by name.
-pub const DEFINITIONS: [Definition; 24] = {
+pub const DEFINITIONS: [Definition; 25] = {
     use Family as F;
     use MetricType::{COUNTER, GAUGE, HISTOGRAM};
     use process::Reading as R;
@@ -122,6 +123,12 @@ pub const DEFINITIONS: [Definition; 24] = {
             "Look-ups of presented keys in the key index in memory, by result.",
         ),
         define("scopegate_keys_cached", GAUGE, F::KeysCached, "Key records held in memory."),
+        define(
+            "scopegate_keys_rotate_due",
+            GAUGE,
+            F::KeysRotateDue,
+            "Keys in force whose value is older than keys.rotate_after says, by kind.",
+        ),
         define(
             "scopegate_policy_generation",
             GAUGE,
@@ -193,6 +200,24 @@ pub struct ServerUp {
     pub is_up: bool,
 }
 
+/// How many keys ought to be given a new value, by kind.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct RotateDue {
+    /// Pairs.
+    pub pair: u64,
+    /// Secret keys.
+    pub secret: u64,
+}
+
+/// The keys that ought to be given a new value, counted when somebody asks.
+struct Ages(Box<dyn Fn() -> RotateDue + Send + Sync>);
+
+impl fmt::Debug for Ages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ages")
+    }
+}
+
 /// The servers of the upstream, read when metrics are scraped.
 struct Servers(Box<dyn Fn() -> Vec<ServerUp> + Send + Sync>);
 
@@ -213,6 +238,7 @@ pub struct Metrics {
     /// Seconds since the epoch; `i64::MAX` where there is no such certificate.
     expiries: [AtomicI64; CertificateLabel::ALL.len()],
     access_log_dropped: Arc<AtomicU64>,
+    ages: OnceLock<Ages>,
     keys: OnceLock<Source>,
     store_up: OnceLock<Source>,
     servers: OnceLock<Servers>,
@@ -231,6 +257,7 @@ impl Metrics {
             generation: AtomicU64::new(0),
             expiries: [const { AtomicI64::new(i64::MAX) }; CertificateLabel::ALL.len()],
             access_log_dropped: Arc::default(),
+            ages: OnceLock::new(),
             keys: OnceLock::new(),
             store_up: OnceLock::new(),
             servers: OnceLock::new(),
@@ -282,6 +309,16 @@ impl Metrics {
     /// Says how to learn the number of key records in memory; asked at each scrape. The first call counts.
     pub fn keys_from(&self, read: impl Fn() -> u64 + Send + Sync + 'static) {
         self.keys.get_or_init(|| Source(Box::new(read)));
+    }
+
+    /// Says how to learn how many keys ought to be given a new value; asked at each scrape. The first call counts.
+    pub fn rotate_due_from(&self, read: impl Fn() -> RotateDue + Send + Sync + 'static) {
+        self.ages.get_or_init(|| Ages(Box::new(read)));
+    }
+
+    /// How many keys ought to be given a new value; `None` where nobody said how to learn it.
+    pub fn rotate_due(&self) -> Option<RotateDue> {
+        self.ages.get().map(|ages| (ages.0)())
     }
 
     /// Says how to learn whether the store can be read; asked at each scrape. The first call counts.

@@ -210,3 +210,39 @@ fn a_gateway_whose_store_a_newer_program_brought_up_says_so_and_keeps_its_keys()
     assert_eq!(status(&gateway, "unknown"), (503, "key_store_unavailable".to_owned()));
     gateway.run(&["keys", "list"]).exits(1).says(&["made by a newer scopegate"]);
 }
+
+#[test]
+fn keys_that_are_older_than_the_configuration_wants_are_counted_and_told_of_once() {
+    let upstream = Upstream::ok();
+    let mut gateway =
+        Setup::new(&upstream).keys("  rotate_after: { secret: 30d, pair: 90d }\n  accept: [bearer, basic]").start();
+    let due =
+        |gateway: &Gateway, kind: &str| gateway.metric("scopegate_keys_rotate_due", &[&format!("kind=\"{kind}\"")]);
+    let count = |gateway: &Gateway| (due(gateway, "secret"), due(gateway, "pair"));
+    assert_eq!(count(&gateway), (0.0, 0.0));
+    gateway.create_key(&["--full"]);
+    let old = |number: u32, more: &str| {
+        format!(
+            "{{\"name\": \"old\", \"key\": \"a-key-from-elsewhere-{number}\", \"grant\": \"full\", \"created\": \"2020-01-31\", {more}}}\n"
+        )
+    };
+    let lines = [
+        old(1, "\"id\": \"key_old\""),
+        old(2, "\"disabled\": true"),
+        old(3, "\"expires\": \"2021-01-31\""),
+        old(4, "\"kind\": \"pair\", \"id\": \"pair_old\""),
+    ];
+    std::fs::write(gateway.file("old.jsonl"), lines.concat()).expect("a file");
+    gateway.run(&["keys", "import", "old.jsonl"]).exits(0);
+    until("the count", || (count(&gateway) == (1.0, 1.0)).then_some(()));
+    gateway.crash_and_restart();
+    let told = |said: &str| {
+        let line = said.lines().find(|line| line.contains("keys are older than"))?;
+        serde_json::from_str::<Value>(line).ok()
+    };
+    let line = gateway.process.wait_for("the reminder", told);
+    assert_eq!((&line["level"], &line["secret"], &line["pair"]), (&"warn".into(), &1.into(), &1.into()));
+    gateway.run(&["keys", "rotate", "key_old", "--overlap", "1h"]).exits(0);
+    gateway.run(&["keys", "revoke", "pair_old"]).exits(0);
+    until("the count", || (count(&gateway) == (0.0, 0.0)).then_some(()));
+}

@@ -30,6 +30,9 @@ pub struct Entry {
     pub revision: Revision,
     /// Its use is an alarm.
     pub is_tripwire: bool,
+    /// When the key was given this value, in seconds since 1970: four bytes, which are there beside the state and cost a store
+    /// of a million keys nothing. [`u32::MAX`] for a value that it has no more.
+    minted: u32,
     /// Tells what the key opens apart from what it opened before: a digest of its kind, account, scopes and attributes.
     pub standing: u64,
     /// The lines about account and scopes, which many keys have in common.
@@ -53,6 +56,7 @@ impl Entry {
             allow_from: record.allow_from.as_slice().into(),
             revision: change.revision,
             is_tripwire: record.is_tripwire,
+            minted: minted(value),
             standing: standing(record, &lines),
             lines: share(lines.as_bytes()),
         }
@@ -72,6 +76,20 @@ impl Entry {
             KeyState::Active if !self.is_allowed_from(from) => Caller::Misplaced(&self.principal),
             KeyState::Active => Caller::Known(&self.principal),
         }
+    }
+
+    pub(super) fn kind(&self) -> KeyKind {
+        match self.principal.kind {
+            Kind::Pair => KeyKind::Pair,
+            Kind::Public => KeyKind::Public,
+            Kind::Secret => KeyKind::Secret,
+        }
+    }
+
+    /// Since when a key that works has this value; `None` of a key that does not, and of a value that it had before.
+    pub(super) fn minted(&self, now: Timestamp) -> Option<Timestamp> {
+        let counts = self.state == KeyState::Active && now < self.expires && self.minted != u32::MAX;
+        counts.then(|| Timestamp::from_millis(i64::from(self.minted) * 1000))
     }
 
     /// Whether the key may be presented with that id: a pair is, with its own; every other key comes alone.
@@ -100,6 +118,13 @@ impl Entry {
         };
         self.allow_from.is_empty() || from.is_some_and(inside)
     }
+}
+
+/// Rounded up: no value is taken for older than it is.
+fn minted(value: &KeyValue) -> u32 {
+    let seconds = value.created.as_millis().max(0).cast_unsigned().div_ceil(1000);
+    let current = value.until.is_none().then_some(seconds);
+    current.map_or(u32::MAX, |seconds| u32::try_from(seconds).unwrap_or(u32::MAX - 1).min(u32::MAX - 1))
 }
 
 fn principal(record: &KeyRecord, vocabulary: &Vocabulary) -> Principal {

@@ -84,6 +84,33 @@ fn the_first_reason_to_refuse_a_key_wins() {
 }
 
 #[test]
+fn the_age_of_a_key_is_that_of_the_value_it_has_now_and_told_while_it_works() {
+    let index = index();
+    let now = STAMP.at.after(Duration::from_secs(60));
+    let ages = || {
+        let mut told = Vec::new();
+        index.tell_ages(now, &mut |kind, minted| told.push((kind, minted)));
+        told
+    };
+    let key = record("key");
+    put(&index, 1, &key);
+    assert_eq!(ages(), [(KeyKind::Secret, STAMP.at)]);
+    let Transition::Rotate(replacement) = rotation(3_600_000) else { panic!("a rotation") };
+    let later = STAMP.at.after(Duration::from_millis(1_500));
+    let rotated = Transition::Rotate(replacement).apply(key, later).unwrap();
+    put(&index, 2, &rotated);
+    assert_eq!(
+        ages(),
+        [(KeyKind::Secret, STAMP.at.after(Duration::from_secs(2)))],
+        "to the second, and never too early"
+    );
+    put(&index, 3, &after(&rotated, &Transition::Disable));
+    let ending = KeyRecord { expires: Some(now), ..record("ending") };
+    put(&index, 4, &ending);
+    assert_eq!(ages(), []);
+}
+
+#[test]
 fn an_address_is_the_same_in_either_notation_and_none_is_nowhere() {
     let bound = KeyRecord { allow_from: vec!["10.0.0.0/8".parse().unwrap()], ..record("bound") };
     assert_eq!(verdict(&bound, 0, Some("::ffff:10.1.2.3")), bound.id.to_string());

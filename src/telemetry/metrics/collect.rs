@@ -101,6 +101,12 @@ impl Metrics {
             Family::Denials => self.sample_denials(samples),
             Family::KeyLookups => self.sample_lookups(samples),
             Family::KeysCached => self.keys.get().into_iter().for_each(|keys| samples.push(&[], (keys.0)() as f64)),
+            Family::KeysRotateDue => {
+                if let Some(due) = self.rotate_due() {
+                    samples.push(&[("kind", "pair")], due.pair as f64);
+                    samples.push(&[("kind", "secret")], due.secret as f64);
+                }
+            }
             Family::PolicyGeneration => samples.push(&[], self.generation.load(Ordering::Relaxed) as f64),
             Family::Process(reading) => {
                 process::read(reading).into_iter().for_each(|value| samples.push(&[], value));

@@ -22,6 +22,7 @@ fn sample(text: &str, series: &str) -> Option<f64> {
 fn with_everything() -> Metrics {
     let metrics = Metrics::new(1);
     metrics.keys_from(|| 7);
+    metrics.rotate_due_from(|| RotateDue { pair: 1, secret: 2 });
     metrics.set_expiry(CertificateLabel::Listener, Some(4_102_444_800));
     metrics.store_up_from(|| true);
     metrics.servers_from(|| vec![ServerUp { name: "10.0.0.1:80".to_owned(), is_up: true }]);
