@@ -6,7 +6,7 @@
 //!
 //! Some frameworks also read a name behind what is no part of it: Spring's binder takes `_include` for a mark that the
 //! field `include` was on the form, FHIR takes `include:iterate` for `include` with a modifier, and ASP.NET looks for
-//! `include` as `options.include` (Web API 2 as `options[include]`, too) where its method names the argument so.
+//! `include` as `options.include` (Web API 2 as `options[include]`, or even `options[inclu]de`, too) where its method names the argument so.
 
 use smallvec::SmallVec;
 
@@ -64,7 +64,31 @@ pub(super) fn keys<T>(name: &[u8], mut look: impl FnMut(&[u8]) -> Option<T>) -> 
             return found;
         }
     }
+    // A name that goes on behind a bracket goes on within the same part to Web API 2.
+    let goes_on = |pair: &[u8]| matches!(pair, [b']', next] if !matches!(next, b'[' | b']' | b'.'));
+    if name.windows(2).any(goes_on) {
+        bracket_key(&with_dots(&name), &mut key);
+        return look(&key);
+    }
     None
+}
+
+/// As Web API 2 reads a name: a dot for each pair of brackets, or nothing for an empty one, and what was in it.
+fn with_dots(mut name: &[u8]) -> Bytes {
+    let mut dotted = Bytes::new();
+    let find = |bytes: &[u8], sign: u8| bytes.iter().position(|byte| *byte == sign);
+    while let Some((before, behind)) = find(name, b'[').and_then(|open| name.split_at_checked(open))
+        && let Some((field, rest)) = find(behind, b']').and_then(|close| behind.split_at_checked(close))
+    {
+        dotted.extend_from_slice(before);
+        if field.len() > 1 {
+            dotted.push(b'.');
+        }
+        dotted.extend(field.iter().skip(1).copied());
+        name = rest.get(1..).unwrap_or_default();
+    }
+    dotted.extend_from_slice(name);
+    dotted
 }
 
 /// As Rack, qs and their kin read a name: parted at brackets and dots however they stand, white space and NUL left out.

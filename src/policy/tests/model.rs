@@ -203,7 +203,7 @@ proptest! {
 }
 
 /// Names that some parser reads as `include`.
-const SPELLINGS: [&str; 11] = [
+const SPELLINGS: [&str; 13] = [
     "[include]",
     "include]",
     "]include",
@@ -211,6 +211,8 @@ const SPELLINGS: [&str; 11] = [
     "include%00x",
     "include[]x",
     "include[x]",
+    "x[inclu]de",
+    "inclu[]de",
     "include[0][x]",
     "include.x",
     "include[",

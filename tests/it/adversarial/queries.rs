@@ -69,6 +69,7 @@ pub const CASES: &[Case] = &[
     (b"GET /api/things/1?_include=secret", "ambiguous_query"),
     (b"GET /api/things/1?options.include=secret", "ambiguous_query"),
     (b"GET /api/things/1?options[include]=secret", "ambiguous_query"),
+    (b"GET /api/things/1?options[inclu]de=secret", "ambiguous_query"),
     (b"GET /api/things/1?Options%2EInclude=secret", "ambiguous_query"),
     (b"GET /api/things/1?a.b.user_fields[0]=email", "ambiguous_query"),
     (b"GET /api/things/1?x.additional-fields[profile]=secret", "ambiguous_query"),

@@ -77,8 +77,19 @@ fn parts(name: &str) -> Vec<Vec<String>> {
         add(&bare(&cut), &['[', ']', '.']);
         add(&php(&cut), &['[', ']']);
         add(&php(cut.trim_start()), &['[', ']']);
+        add(&bare(&web_api(&text)), &['[', ']', '.']);
     }
     all
+}
+
+/// A dot in the place of each pair of brackets, and nothing in that of an empty one.
+fn web_api(name: &str) -> String {
+    let pair = name.split_once('[').and_then(|(before, behind)| Some((before, behind.split_once(']')?)));
+    match pair {
+        Some((before, ("", rest))) => format!("{before}{}", web_api(rest)),
+        Some((before, (field, rest))) => format!("{before}.{field}{}", web_api(rest)),
+        None => name.to_owned(),
+    }
 }
 
 /// Notes the scopes that the members ask for; the code of the first fault otherwise.
