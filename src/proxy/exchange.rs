@@ -69,9 +69,17 @@ pub(crate) enum End {
     Overdue { begun: bool },
     /// It lasted longer than the key that opened it: that does not hold any more, for this reason.
     KeyEnded(Denial),
-    /// The upstream closed the connection before any byte of an answer; one that carried requests before may have been
-    /// closed before this one arrived.
-    Unanswered { reused: bool },
+    /// The upstream closed the connection before any byte of an answer; `reused` where it had carried another request before.
+    Unanswered { reused: bool, fate: Fate },
+}
+
+/// What became of a request that got no byte of an answer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Fate {
+    /// The upstream may have carried it out.
+    Unknown,
+    /// The upstream never had it: it had closed the connection before.
+    Unread,
 }
 
 /// Sends a request on `lease` and relays the answer. A connection that can be used again goes back to the pool.

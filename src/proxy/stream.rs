@@ -47,6 +47,16 @@ impl Stream {
         matches!(socket.peek(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
+    /// True where the other side had closed the connection before what was sent last arrived there, so that nobody has read it.
+    /// For a connection whose end was read after all was sent.
+    ///
+    /// Linux keeps `EPIPE`, and not `ECONNRESET`, for a socket that is reset after the other side has closed it in order: what
+    /// arrives at a socket that was closed is answered so, and what was read before is not.
+    pub(crate) fn was_closed_before(&self) -> bool {
+        let error = self.tcp().and_then(|socket| SockRef::from(socket).take_error().ok().flatten());
+        error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
     /// Makes the end of the connection a reset, so that nobody takes what was sent for all there is.
     pub(crate) fn reset_on_close(&self) {
         if let Some(socket) = self.tcp() {
@@ -192,5 +202,55 @@ impl AsyncWrite for Stream {
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// A connection whose other side does `first`, is sent a request, and then does `second`. Returns how its end was read, and
+    /// whether the request is known to have come too late.
+    async fn after(
+        first: impl FnOnce(std::net::TcpStream) -> Option<std::net::TcpStream>,
+        second: impl FnOnce(std::net::TcpStream),
+    ) -> (io::Result<usize>, bool) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let far = first(listener.accept().unwrap().0);
+        let mut stream = Stream::Tcp(near);
+        stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        far.into_iter().for_each(second);
+        let ended = stream.read(&mut [0; 9]).await;
+        (ended, stream.was_closed_before())
+    }
+
+    #[tokio::test]
+    async fn what_came_too_late_is_told_from_what_was_read_and_not_answered() {
+        let read = |mut far: &std::net::TcpStream| assert!(far.read(&mut [0; 99]).unwrap() > 9);
+        let (ended, late) = after(|_| None, |_| ()).await;
+        assert_eq!((ended.unwrap(), late), (0, true), "it was closed, and then the request came");
+        let (ended, late) = after(Some, |far| read(&far)).await;
+        assert_eq!((ended.unwrap(), late), (0, false), "it was closed by whoever had read it");
+        let (ended, late) = after(Some, |mut far| far.read_exact(&mut [0; 3]).unwrap()).await;
+        assert_eq!((ended.is_err(), late), (true, false), "a part of it was read");
+        let reset = |far: std::net::TcpStream| {
+            read(&far);
+            SockRef::from(&far).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+        };
+        let (ended, late) = after(Some, reset).await;
+        assert_eq!((ended.is_err(), late), (true, false), "a reset says nothing");
+        let half = |mut far: std::net::TcpStream| {
+            far.shutdown(std::net::Shutdown::Write).unwrap();
+            read(&far);
+            let _ = far.write(b"");
+        };
+        let (ended, late) = after(Some, half).await;
+        assert_eq!((ended.unwrap(), late), (0, false), "it was read after the end of the answers");
     }
 }

@@ -259,6 +259,30 @@ fn a_caller_who_takes_his_time_makes_no_server_look_ill() {
 }
 
 #[test]
+fn a_request_that_a_server_read_and_did_not_answer_costs_budget_on_every_connection() {
+    let upstream = Upstream::start(|connection| {
+        while connection.request().is_some_and(|request| request.method() == "GET") {
+            connection.send(OK);
+        }
+    });
+    let sent = |budget: &str| {
+        let (gateway, key) = start(&[upstream.url()], &format!("  retries: {{ idempotent: 1, budget: {budget} }}"));
+        let before = upstream.requests().len();
+        let mut client = gateway.connect();
+        for _ in 0..40 {
+            assert_eq!(client.send(Call::get("/api/profiles").key(&key).bytes()).read().status(), 200);
+            let delete = Call::new("DELETE", "/api/profiles/1").key(&key);
+            assert_eq!(client.send(delete.bytes()).read().status(), 502);
+        }
+        upstream.requests().iter().skip(before).filter(|request| request.method() == "DELETE").count()
+    };
+    assert_eq!(sent("0%"), 40, "none may be sent again");
+    // Three to begin with, one for each ten requests, and a few for those that made sure of the key.
+    let most = sent("10%");
+    assert!((41..=40 + 3 + 8 + 2).contains(&most), "{most}");
+}
+
+#[test]
 fn a_connection_that_went_stale_is_a_retry_and_may_be_forbidden() {
     let stale = |retries: &str| {
         let upstream = Upstream::start(|connection| {

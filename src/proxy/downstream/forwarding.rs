@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::http1::head::Framing;
 use crate::proxy::error::{Breach, Lateness, Overload, ProxyError, Reach};
-use crate::proxy::exchange::{self, End, Ends};
+use crate::proxy::exchange::{self, End, Ends, Fate};
 use crate::proxy::ticket::SWITCHED;
 use crate::proxy::upstream::Pending;
 use crate::proxy::upstream::fleet::Server;
@@ -119,17 +119,17 @@ impl Connection {
             };
             let (end, now) = exchange::run(ends, lease).await;
             self.note((view, server), plan, &end);
-            match end {
-                // A connection that went stale in the pool is nobody's fault: it costs no budget, but it is a retry.
-                End::Unanswered { reused: true } if retries > 0 && !fresh => retries -= 1,
-                End::Unanswered { .. } if retries > 0 && self.worker.gate.spend_retry() => {
-                    retries -= 1;
-                    tried.push(server);
-                    server = view.fleet.other(&tried).unwrap_or(server);
-                }
-                _ => return (end, now),
+            let End::Unanswered { fate, .. } = end else { return (end, now) };
+            // A connection that went stale in the pool is nobody's fault: it costs no budget, but it is a retry.
+            let is_free = fate == Fate::Unread && !fresh;
+            if retries == 0 || !(is_free || self.worker.gate.spend_retry(view.earned)) {
+                return (end, now);
             }
-            fresh = true;
+            if !is_free {
+                tried.push(server);
+                server = view.fleet.other(&tried).unwrap_or(server);
+            }
+            (retries, fresh) = (retries - 1, true);
         }
     }
 
@@ -141,7 +141,7 @@ impl Connection {
             End::Failed(ProxyError::UpstreamFailed(Breach::NotSwitched)) => {}
             // It is a route that waits less than others.
             End::Failed(LATE) if self.is_hasty(view, plan) => {}
-            End::Unanswered { reused: false }
+            End::Unanswered { reused: false, .. }
             | End::Cut(ProxyError::UpstreamFailed(_) | LATE)
             | End::Failed(ProxyError::UpstreamFailed(_) | LATE) => {
                 view.fleet.note_failure(server);

@@ -18,7 +18,7 @@ use crate::proxy::watch::Moment;
 use crate::proxy::worker::Worker;
 use crate::snapshot::Cors;
 
-use super::{End, Ends, Relay, poll_write};
+use super::{End, Ends, Fate, Relay, poll_write};
 
 /// The most interim answers (1xx) that are taken before the final one.
 const INTERIM: u8 = 8;
@@ -204,7 +204,7 @@ impl Relay {
             let read = ends.worker.buffers.poll_fill(&mut lease.stream, &mut self.download.input, cx);
             match ready!(read) {
                 Ok(1..) => {}
-                ended => self.end_of_stream(&ended, lease)?,
+                ended => self.end_of_stream(&ended, ends, lease)?,
             }
         }
     }
@@ -326,7 +326,7 @@ impl Relay {
     }
 
     /// The upstream sends no more.
-    fn end_of_stream(&mut self, ended: &io::Result<usize>, lease: &Lease) -> Result<(), End> {
+    fn end_of_stream(&mut self, ended: &io::Result<usize>, ends: &Ends<'_>, lease: &Lease) -> Result<(), End> {
         let Download { phase, out, keeps, input, interim, .. } = &mut self.download;
         match phase {
             Phase::Body(body) => {
@@ -339,10 +339,20 @@ impl Relay {
             }
             // A tunnel reads its upstream itself.
             Phase::Tunnel => Ok(()),
-            Phase::Head if input.is_empty() && *interim == 0 => Err(End::Unanswered { reused: lease.reused }),
+            Phase::Head if input.is_empty() && *interim == 0 => {
+                Err(End::Unanswered { reused: lease.reused, fate: self.fate(ended, ends, lease) })
+            }
             Phase::Head if input.is_empty() => Err(self.break_off(Breach::Unanswered)),
             Phase::Head => Err(self.break_off(Breach::BrokenOff)),
         }
+    }
+
+    /// What became of the request on a connection that `ended` so.
+    fn fate(&self, ended: &io::Result<usize>, ends: &Ends<'_>, lease: &Lease) -> Fate {
+        let is_reset = matches!(ended, Err(error) if error.kind() != io::ErrorKind::UnexpectedEof);
+        // One of which a part could not be sent was met by another error before.
+        let crossed = !is_reset && self.upload.is_sent() && lease.stream.was_closed_before();
+        if crossed || !self.upload.has_begun(ends.head.len()) { Fate::Unread } else { Fate::Unknown }
     }
 
     fn break_off(&self, breach: Breach) -> End {

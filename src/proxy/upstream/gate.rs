@@ -12,7 +12,7 @@ const BUDGET_MOST: f32 = 20.0;
 pub(crate) struct Gate {
     /// Requests that wait for a connection or for the head of their answer.
     pending: Cell<usize>,
-    /// What is left to spend on retries of requests that failed; each request earns a part of one.
+    /// What is left to spend on retries of requests that failed, whosesoever they are; each request earns a part of one.
     budget: Cell<f32>,
 }
 
@@ -45,12 +45,13 @@ impl Gate {
         Pending(Rc::clone(self))
     }
 
-    /// Spends one retry, if there is one to spend.
-    pub(crate) fn spend_retry(&self) -> bool {
+    /// Spends one retry, if there is one to spend. Where no request earns any there is none, whatever was earned before.
+    pub(crate) fn spend_retry(&self, earned: f32) -> bool {
         let left = self.budget.get() - 1.0;
-        if left >= 0.0 {
+        let may = earned > 0.0 && left >= 0.0;
+        if may {
             self.budget.set(left);
         }
-        left >= 0.0
+        may
     }
 }
