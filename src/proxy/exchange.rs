@@ -27,7 +27,7 @@ use super::worker::{View, Worker};
 use super::{holder, tunnel};
 
 use download::Download;
-use upload::{Trailers, Upload};
+pub(crate) use upload::Upload;
 
 /// How long an upstream that was asked `Expect: 100-continue` may say nothing before the body is read all the same.
 const HOLD: Duration = Duration::from_secs(1);
@@ -52,6 +52,8 @@ pub(crate) struct Ends<'c> {
     pub(crate) timeouts: &'c Timeouts,
     /// When the whole exchange, attempts and all, must be over.
     pub(crate) until: Moment,
+    /// What of an attempt before has to be sent again; then the same of this one, where the upstream did nothing of it.
+    pub(crate) again: &'c mut Option<Box<Upload>>,
 }
 
 /// How an exchange ended.
@@ -76,20 +78,34 @@ pub(crate) enum End {
 /// What became of a request that got no byte of an answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Fate {
+    /// The upstream did nothing of it, by its own word: it refused the stream (RFC 9113 8.7).
+    Refused,
+    /// The upstream gave its stream up for another reason; it may have carried it out.
+    Reset,
     /// The upstream may have carried it out.
     Unknown,
-    /// The upstream never had it: it had closed the connection before.
+    /// The upstream never had it: it had closed the connection before, or says that it ends below this stream.
     Unread,
+}
+
+impl Fate {
+    /// It may be sent again, whatever its method.
+    fn is_harmless(self) -> bool {
+        matches!(self, Self::Refused | Self::Unread)
+    }
 }
 
 /// Sends a request on `lease` and relays the answer. A connection that can be used again goes back to the pool.
 /// The second value is the clock at the end.
 pub(crate) async fn run(mut ends: Ends<'_>, mut lease: Lease) -> (End, Instant) {
-    let trailers = if ends.down.is_virtual() && lease.stream.is_virtual() { Trailers::Pass } else { Trailers::Drop };
+    let upload = match ends.again.take() {
+        Some(upload) => upload.with_head(ends.head.len()),
+        None => Upload::new(ends.plan, ends.head.len(), (&*ends.down, &lease.stream)),
+    };
     let mut relay = Relay {
-        upload: Upload::new(ends.plan, ends.head.len(), trailers),
+        deadlines: Deadlines::start(&ends, &upload),
+        upload,
         download: Download::new(),
-        deadlines: Deadlines::start(&ends),
         reading: Cell::new(None),
     };
     // Whatever length is announced: how long it takes to send it is up to the caller.
@@ -124,6 +140,9 @@ pub(crate) async fn run(mut ends: Ends<'_>, mut lease: Lease) -> (End, Instant) 
         }
     }
     relay.download.give_back(ends.worker);
+    if matches!(end, End::Unanswered { fate, .. } if fate.is_harmless()) {
+        *ends.again = relay.upload.to_send_again().map(Box::new);
+    }
     (end, now)
 }
 
@@ -148,13 +167,13 @@ struct Deadlines {
 }
 
 impl Deadlines {
-    fn start(ends: &Ends<'_>) -> Self {
+    fn start(ends: &Ends<'_>, upload: &Upload) -> Self {
         let now = ends.slot.now();
         let config = &ends.view.snapshot.config;
         let has_body = ends.plan.framing != Framing::None;
         Self {
             answer: Moment::NEVER,
-            hold: if ends.plan.expects { now.after(HOLD) } else { Moment::NEVER },
+            hold: if upload.is_held() { now.after(HOLD) } else { Moment::NEVER },
             total: ends.until,
             upload: Moment::NEVER,
             moved: Some(if has_body { config.limits.body_stall } else { ends.timeouts.response }),

@@ -13,6 +13,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsStream;
 
+use super::exchange::Fate;
+
 use pipe::Pipe;
 
 /// One connection, whatever carries it.
@@ -92,6 +94,14 @@ impl Stream {
         match self {
             Self::Tcp(stream) => Some(stream),
             Self::Tls(stream) => Some(stream.get_ref().0),
+            _ => None,
+        }
+    }
+
+    /// What the other side of a stream of HTTP/2 said of a request that it does not answer.
+    pub(crate) fn fate(&self) -> Option<Fate> {
+        match self {
+            Self::Pipe(pipe) => pipe.fate(),
             _ => None,
         }
     }
@@ -225,7 +235,9 @@ mod tests {
         let far = first(listener.accept().unwrap().0);
         let mut stream = Stream::Tcp(near);
         stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
-        far.into_iter().for_each(second);
+        if let Some(far) = far {
+            second(far);
+        }
         let ended = stream.read(&mut [0; 9]).await;
         (ended, stream.was_closed_before())
     }

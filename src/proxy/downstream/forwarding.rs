@@ -66,7 +66,11 @@ impl Connection {
             End::Overdue { begun: false } => LATE,
             End::KeyEnded(denial) => return self.end_with_key(view, denial, plan).await,
             End::Failed(error) => error,
-            End::Unanswered { .. } => ProxyError::UpstreamFailed(Breach::Unanswered),
+            End::Unanswered { fate, .. } => ProxyError::UpstreamFailed(match fate {
+                Fate::Refused => Breach::StreamRefused,
+                Fate::Reset => Breach::StreamReset,
+                Fate::Unknown | Fate::Unread => Breach::Unanswered,
+            }),
         };
         let close = self.answer_error(view, error, Some(plan)).await;
         self.ticket.close(&self.worker, view, self.worker.clocks().0);
@@ -83,7 +87,9 @@ impl Connection {
         let timeouts = view.snapshot.timeouts(self.ticket.route);
         let until = timeouts.request.map_or(Moment::NEVER, |most| self.slot.read().after(most));
         let mut fresh = false;
-        let mut retries = if plan.replayable { upstream.retries.idempotent } else { 0 };
+        // What the upstream did nothing of may be sent once more in any case.
+        let mut retries = upstream.retries.idempotent.min(if plan.replayable { u32::MAX } else { 1 });
+        let mut again = None;
         let mut connects = upstream.retries.connect;
         let Some(mut server) = view.fleet.choose() else { return (UNREACHABLE, self.worker.clocks().0) };
         let mut tried = Vec::new();
@@ -116,13 +122,15 @@ impl Connection {
                 pending: &mut pending,
                 timeouts,
                 until,
+                again: &mut again,
             };
             let (end, now) = exchange::run(ends, lease).await;
             self.note((view, server), plan, &end);
             let End::Unanswered { fate, .. } = end else { return (end, now) };
             // A connection that went stale in the pool is nobody's fault: it costs no budget, but it is a retry.
             let is_free = fate == Fate::Unread && !fresh;
-            if retries == 0 || !(is_free || self.worker.gate.spend_retry(view.earned)) {
+            let may = retries > 0 && (plan.replayable || again.is_some());
+            if !may || !(is_free || self.worker.gate.spend_retry(view.earned)) {
                 return (end, now);
             }
             if !is_free {

@@ -22,6 +22,10 @@ pub enum Breach {
     NoWebSockets,
     /// It answered a CONNECT with another success than a tunnel.
     NotSwitched,
+    /// It refused the stream of the request (RFC 9113 8.7).
+    StreamRefused,
+    /// It gave the stream of the request up before the answer was there.
+    StreamReset,
     /// It sent more interim answers than are taken.
     TooManyInterim,
     /// It closed the connection before the answer was there.
@@ -53,6 +57,8 @@ impl Breach {
                 "The API takes no WebSockets over HTTP/2 (RFC 8441), by which it is spoken to.".into()
             }
             Self::NotSwitched => "The API did not switch protocols.".into(),
+            Self::StreamRefused => "The API refused the stream of the request (REFUSED_STREAM).".into(),
+            Self::StreamReset => "The API reset the stream of the request before it had answered.".into(),
             Self::TooManyInterim => "The API sent more interim answers than this gateway takes.".into(),
             Self::Unanswered => "The API closed the connection before it had answered.".into(),
             Self::Unasked => "The API switched protocols without being asked.".into(),
@@ -68,7 +74,7 @@ impl Breach {
             Self::BrokenOff => "http_response_incomplete",
             Self::MalformedHead(HeadFault::HeadersTooLarge(_)) => "http_response_header_section_size",
             Self::MalformedBody(_) | Self::MalformedHead(_) | Self::TooManyInterim => "http_protocol_error",
-            Self::Unanswered => "connection_terminated",
+            Self::StreamRefused | Self::StreamReset | Self::Unanswered => "connection_terminated",
         }
     }
 }
@@ -77,7 +83,7 @@ impl Breach {
 mod tests {
     use super::*;
 
-    const ALL: [Breach; 16] = [
+    const ALL: [Breach; 18] = [
         Breach::AnotherNonce,
         Breach::AnotherProtocol,
         Breach::BrokenOff,
@@ -91,6 +97,8 @@ mod tests {
         Breach::MalformedHead(HeadFault::TargetTooLong),
         Breach::NoWebSockets,
         Breach::NotSwitched,
+        Breach::StreamRefused,
+        Breach::StreamReset,
         Breach::TooManyInterim,
         Breach::Unanswered,
         Breach::Unasked,

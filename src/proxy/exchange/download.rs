@@ -254,6 +254,7 @@ impl Relay {
     /// The final answer has come: nobody waits for it any more.
     fn answered(&mut self, status: u16, ends: &mut Ends<'_>) {
         self.deadlines.answer = Moment::NEVER;
+        self.upload.forget();
         *ends.pending = None;
         ends.ticket.begun = true;
         ends.ticket.status = status;
@@ -349,6 +350,9 @@ impl Relay {
 
     /// What became of the request on a connection that `ended` so.
     fn fate(&self, ended: &io::Result<usize>, ends: &Ends<'_>, lease: &Lease) -> Fate {
+        if let Some(fate) = lease.stream.fate() {
+            return fate;
+        }
         let is_reset = matches!(ended, Err(error) if error.kind() != io::ErrorKind::UnexpectedEof);
         // One of which a part could not be sent was met by another error before.
         let crossed = !is_reset && self.upload.is_sent() && lease.stream.was_closed_before();

@@ -116,6 +116,7 @@ pub(in crate::proxy) fn run_plan(stage: &Stage, plan: &Plan, (mut down, up): (Sc
         pending: &mut None,
         timeouts: &view.snapshot.config.upstream.timeouts,
         until: Moment::NEVER,
+        again: &mut None,
     };
     let before = pool.idle();
     let lease = Lease::of_test(Stream::Scripted(up), false, &worker.cells);

@@ -9,12 +9,16 @@ use crate::http1::body::{Body, BodyFault};
 use crate::http1::head::Framing;
 use crate::proxy::Plan;
 use crate::proxy::error::ProxyError;
+use crate::proxy::stream::Stream;
 use crate::proxy::upstream::Lease;
 
 use super::{End, Ends, Relay, poll_write};
 
+/// How much of a body is kept until an upstream of HTTP/2 answers, which may refuse a stream that it did nothing of.
+const KEPT: usize = 64 * 1024;
+
 /// What of the request is still to be read and to be sent.
-pub(super) struct Upload {
+pub(crate) struct Upload {
     body: Body,
     /// Bytes of the head still to be sent.
     head_left: usize,
@@ -28,6 +32,8 @@ pub(super) struct Upload {
     /// Bytes of the body that the upstream was promised by `Content-Length` and has not been sent.
     owed: u64,
     state: State,
+    /// What was sent of the body, as far as it may have to be sent again; `None` where it is not, or is too much.
+    kept: Option<Vec<u8>>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -41,14 +47,16 @@ enum State {
 
 /// What becomes of the caller's trailers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Trailers {
+enum Trailers {
     Drop,
     /// Both sides speak HTTP/2: they go on, filtered.
     Pass,
 }
 
 impl Upload {
-    pub(super) fn new(plan: &Plan, head: usize, trailers: Trailers) -> Self {
+    /// Of a request whose head has `head` bytes, from `down` to `up`.
+    pub(super) fn new(plan: &Plan, head: usize, (down, up): (&Stream, &Stream)) -> Self {
+        let trailers = if down.is_virtual() && up.is_virtual() { Trailers::Pass } else { Trailers::Drop };
         Self {
             body: match trailers {
                 Trailers::Drop => Body::of_request(plan.framing),
@@ -64,7 +72,25 @@ impl Upload {
                 Framing::Chunked | Framing::None => 0,
             },
             state: State::Sending,
+            kept: up.is_virtual().then(Vec::new),
         }
+    }
+
+    /// The same from its beginning, where it is known what was sent of it.
+    pub(super) fn to_send_again(mut self) -> Option<Self> {
+        let mut again = self.kept.take()?;
+        again.extend_from_slice(self.out.get(self.written..).unwrap_or_default());
+        Some(Self { out: again, written: 0, state: State::Sending, kept: Some(Vec::new()), ..self })
+    }
+
+    /// The same, with a head of `head` bytes that is still to be sent.
+    pub(super) fn with_head(self, head: usize) -> Self {
+        Self { head_left: head, ..self }
+    }
+
+    /// The upstream has taken the request up: nothing of it will have to be sent again.
+    pub(super) fn forget(&mut self) {
+        self.kept = None;
     }
 
     /// Nothing further will be sent.
@@ -200,17 +226,21 @@ impl Relay {
 
     /// Sends once: the head with what follows it.
     fn poll_send(&mut self, ends: &mut Ends<'_>, lease: &mut Lease, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        let upload = &self.upload;
-        let head = ends.head.get(ends.head.len() - upload.head_left..).unwrap_or_default();
-        let framed = upload.out.get(upload.written..).unwrap_or_default();
-        let direct = ends.input.filled().get(..upload.direct).unwrap_or_default();
-        // A body goes on either as it came or in chunks, never both: at most two of the three are there.
+        let Upload { head_left, out, written, direct, kept, .. } = &mut self.upload;
+        let head = ends.head.get(ends.head.len() - *head_left..).unwrap_or_default();
+        let framed = out.get(*written..).unwrap_or_default();
+        let direct = ends.input.filled().get(..*direct).unwrap_or_default();
+        // A body goes on either as it came or in chunks, unless it is sent again: seldom are more than two of the three there.
         let (first, second) = match (head.is_empty(), framed.is_empty()) {
             (true, _) => (framed, direct),
             (false, true) => (head, direct),
             (false, false) => (head, framed),
         };
         let written = ready!(poll_write(&mut lease.stream, first, second, cx))?;
+        if let Some(sent) = kept {
+            sent.extend(framed.iter().chain(direct).take(written.saturating_sub(head.len())));
+            *kept = kept.take_if(|sent| sent.len() <= KEPT);
+        }
         self.upload.sent(written, ends);
         self.renew_upload(ends);
         Poll::Ready(Ok(()))

@@ -14,6 +14,7 @@ use http::uri::Scheme;
 use crate::http1::body::Body;
 use crate::http1::head::AnswerTo;
 use crate::http1::write;
+use crate::proxy::exchange::Fate;
 use crate::proxy::stream::pipe::Pipe;
 use crate::proxy::watch::Watch;
 
@@ -61,8 +62,8 @@ async fn exchange(pipe: &Pipe, opener: Opener<'_>, answered: impl FnOnce()) -> R
     };
     let body = Body::of_request_with_trailers(framing);
     let mut sender = opener.sender;
-    poll_fn(|cx| sender.poll_ready(cx)).await.map_err(|_| Stopped)?;
-    let (response, stream) = sender.send_request(request, body.is_done()).map_err(|_| Stopped)?;
+    open(&mut sender, pipe).await?;
+    let (response, stream) = sender.send_request(request, body.is_done()).map_err(|error| lost(&error, pipe))?;
     drop(sender);
     let mut uploading = !body.is_done();
     let mut upload = pin!(upload((body, held.freeze()), stream, pipe));
@@ -78,6 +79,28 @@ async fn exchange(pipe: &Pipe, opener: Opener<'_>, answered: impl FnOnce()) -> R
         if uploading { Poll::Pending } else { pipe.poll_abandoned(cx).map(|()| Err(Stopped)) }
     })
     .await
+}
+
+/// Waits until a stream may be opened.
+pub(super) async fn open(sender: &mut SendRequest<Bytes>, pipe: &Pipe) -> Result<(), Stopped> {
+    poll_fn(|cx| sender.poll_ready(cx)).await.map_err(|_| {
+        // Nothing of it was sent.
+        pipe.explain(Fate::Unread);
+        Stopped
+    })
+}
+
+/// Tells the other end of the pipe what `error` says of a request that gets no answer. Of the streams that were open, the
+/// library ends those by a GOAWAY of the upstream that are above its last one (RFC 9113 6.8), and the others without a word.
+pub(super) fn lost(error: &h2::Error, pipe: &Pipe) -> Stopped {
+    let fate = match error.reason() {
+        _ if !error.is_remote() => None,
+        _ if error.is_go_away() => Some(Fate::Unread),
+        Some(Reason::REFUSED_STREAM) => Some(Fate::Refused),
+        _ => Some(Fate::Reset),
+    };
+    fate.into_iter().for_each(|fate| pipe.explain(fate));
+    Stopped
 }
 
 /// Sends the body of the request.
@@ -108,10 +131,10 @@ pub(super) async fn answer(
     let mut out = Vec::new();
     while let Some(interim) = poll_fn(|cx| response.poll_informational(cx)).await {
         out.clear();
-        head::write_answer(&interim.map_err(|_| Stopped)?.into_parts().0, Rest::Nothing, to, &mut out);
+        head::write_answer(&interim.map_err(|error| lost(&error, pipe))?.into_parts().0, Rest::Nothing, to, &mut out);
         pipe.put(&out).await.map_err(|_| Stopped)?;
     }
-    Ok(response.await.map_err(|_| Stopped)?.into_parts())
+    Ok(response.await.map_err(|error| lost(&error, pipe))?.into_parts())
 }
 
 /// Writes an answer with all that follows its head.

@@ -67,8 +67,8 @@ pub(super) async fn exchange(
 ) -> Result<(), Stopped> {
     let nonce = handshake::nonce(head).ok_or(Stopped)?;
     let request = handshake::request(head, scheme).ok_or(Stopped)?;
-    poll_fn(|cx| sender.poll_ready(cx)).await.map_err(|_| Stopped)?;
-    let (response, mut stream) = sender.send_request(request, false).map_err(|_| Stopped)?;
+    outbound::open(&mut sender, pipe).await?;
+    let (response, mut stream) = sender.send_request(request, false).map_err(|error| outbound::lost(&error, pipe))?;
     drop(sender);
     let mut answer = pin!(async move {
         let (parts, body) = outbound::answer(response, AnswerTo::Other, pipe).await?;

@@ -14,6 +14,8 @@ use std::task::{Context, Poll, Waker};
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::proxy::exchange::Fate;
+
 /// Bytes that may wait in one direction.
 const ROOM: usize = 32 * 1024;
 
@@ -34,6 +36,8 @@ struct Lane {
     ended: bool,
     /// What was written is not to be read any more.
     severed: bool,
+    /// What became of the request that its writer was to answer, where he knows.
+    fate: Option<Fate>,
     reader: Option<Waker>,
     writer: Option<Waker>,
     /// Waits for the end alone, whatever else is read and written meanwhile.
@@ -110,6 +114,16 @@ impl Pipe {
             left = left.get(count..).unwrap_or_default();
         }
         Ok(())
+    }
+
+    /// Tells the other end why there will be no answer.
+    pub(crate) fn explain(&self, fate: Fate) {
+        self.writes.borrow_mut().fate = Some(fate);
+    }
+
+    /// What the other end told of that.
+    pub(crate) fn fate(&self) -> Option<Fate> {
+        self.reads.borrow().fate
     }
 
     /// Says that what was written is all there is; the other direction goes on.

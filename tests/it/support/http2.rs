@@ -209,6 +209,13 @@ impl Shared {
         self.notes.lock().expect("the notes").push(note.to_owned());
     }
 
+    /// Notes it, and says whether it is the first time.
+    pub fn notes_first(&self, note: &str) -> bool {
+        let mut notes = self.notes.lock().expect("the notes");
+        notes.push(note.to_owned());
+        notes.iter().filter(|said| *said == note).count() == 1
+    }
+
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
