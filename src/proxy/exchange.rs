@@ -189,10 +189,29 @@ impl Deadlines {
 impl Relay {
     fn poll(&mut self, ends: &mut Ends<'_>, lease: &mut Lease, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         self.reading.set(None);
-        self.check_deadlines(ends)?;
         if ends.slot.is_due() {
             ends.slot.hold_until(holder::ask(ends.worker, ends.ticket).map_err(End::KeyEnded)?);
         }
+        loop {
+            if let Poll::Ready(complete) = self.poll_bodies(ends, lease, cx) {
+                return Poll::Ready(complete);
+            }
+            if let Some(most) = self.deadlines.moved.take() {
+                self.deadlines.upload = self.mark(ends).after(most);
+            }
+            // After all that has come by now: a process that was stopped for a while has what came in time.
+            let held = self.upload.is_held();
+            self.check_deadlines(ends)?;
+            if held == self.upload.is_held() {
+                break;
+            }
+        }
+        ends.slot.arm(self.deadlines.earliest(), cx);
+        Poll::Pending
+    }
+
+    /// Moves what can be moved; ready when the answer is written whole.
+    fn poll_bodies(&mut self, ends: &mut Ends<'_>, lease: &mut Lease, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         loop {
             // The upload first: the request is to be on its way before the answer is looked for.
             if !self.upload.is_over()
@@ -224,10 +243,6 @@ impl Relay {
         if self.upload.is_over() {
             self.poll_caller(ends, cx)?;
         }
-        if let Some(most) = self.deadlines.moved.take() {
-            self.deadlines.upload = self.mark(ends).after(most);
-        }
-        ends.slot.arm(self.deadlines.earliest(), cx);
         Poll::Pending
     }
 

@@ -4,7 +4,7 @@ use std::thread::park_timeout;
 use std::time::{Duration, Instant};
 
 use crate::support::certificate::Authority;
-use crate::support::{Call, Gateway, Message, OK, PATIENCE, Setup, Upstream, lasted};
+use crate::support::{Call, Gateway, Message, OK, PATIENCE, Setup, Upstream, lasted, until};
 
 /// The time that a test gives the upstream where it is to run out.
 const SHORT: Duration = Duration::from_millis(400);
@@ -127,4 +127,31 @@ fn an_explanation_tells_what_a_route_says_of_time() {
     let told = gateway.run(&["explain", "GET", "/api/own"]).exits(0).stdout;
     assert!(told.contains("timeouts  response: 90s, request: none"), "{told}");
     assert!(!gateway.run(&["explain", "GET", "/api/usual"]).exits(0).stdout.contains("timeouts"));
+}
+
+#[test]
+fn an_answer_that_came_in_time_is_one_however_late_the_gateway_gets_to_read_it() {
+    let upstream = Upstream::start(|connection| {
+        if connection.request().is_some() {
+            connection.note("asked");
+            connection.wait_for("stopped");
+            connection.send(OK);
+            connection.note("answered");
+            connection.wait_for_close();
+        }
+    });
+    let limit = Duration::from_secs(3);
+    let gateway = Setup::new(&upstream).upstream("  timeouts: { response: 3s, request: 3s }").start();
+    let key = gateway.create_key(&["--full"]);
+    until("the key", || (gateway.get("/api/no-such-route", &key).status() == 403).then_some(()));
+    let mut client = gateway.connect();
+    client.send(Call::get("/api/profiles").key(&key).bytes());
+    upstream.wait_for("asked");
+    gateway.process.signal("STOP");
+    upstream.allow("stopped");
+    upstream.wait_for("answered");
+    // As a machine that was frozen for longer than any timeout.
+    std::thread::sleep(limit + Duration::from_secs(1));
+    gateway.process.signal("CONT");
+    assert_eq!(client.read().status(), 200);
 }
