@@ -181,8 +181,11 @@ impl Deadlines {
         }
     }
 
-    fn earliest(&self) -> Moment {
-        self.answer.min(self.hold).min(self.total).min(self.upload).min(self.write)
+    /// The earliest of them. While the answer is `stuck` in the caller, who must take some of it in time, the upload may rest:
+    /// an upstream that cannot write need not read.
+    fn earliest(&self, stuck: bool) -> Moment {
+        let upload = if stuck { Moment::NEVER } else { self.upload };
+        self.answer.min(self.hold).min(self.total).min(upload).min(self.write)
     }
 }
 
@@ -206,7 +209,7 @@ impl Relay {
                 break;
             }
         }
-        ends.slot.arm(self.deadlines.earliest(), cx);
+        ends.slot.arm(self.deadlines.earliest(self.download.stuck), cx);
         Poll::Pending
     }
 
@@ -286,10 +289,11 @@ impl Relay {
             }
         }
         let late = &self.deadlines;
-        if late.upload <= now && self.upload.waits_for_caller() {
+        let upload_is_late = late.upload <= now && !self.download.stuck;
+        if upload_is_late && self.upload.waits_for_caller() {
             return Err(self.failure(ProxyError::RequestTimeout));
         }
-        if late.upload <= now || late.answer <= now {
+        if upload_is_late || late.answer <= now {
             return Err(self.failure(ProxyError::UpstreamTimeout(Lateness::Silent)));
         }
         if late.total <= now {

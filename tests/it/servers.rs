@@ -1,5 +1,6 @@
 //! An upstream of several servers: who is asked, who is left out, who comes back.
 
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -256,6 +257,40 @@ fn a_caller_who_takes_his_time_makes_no_server_look_ill() {
         assert_eq!(slow.read().status(), 504);
     }
     assert_eq!(gateway.metric("scopegate_upstream_up", &[]), 2.0);
+}
+
+#[test]
+fn a_caller_who_takes_nothing_of_an_answer_and_still_sends_makes_no_server_look_ill() {
+    // Both write for as long as it is taken, and read nothing meanwhile.
+    let well = || {
+        Upstream::start(|connection| {
+            if connection.request_head().is_some() {
+                connection.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+                let piece = format!("10000\r\n{}\r\n", "a".repeat(0x10000));
+                while connection.send(&piece) {}
+            }
+        })
+    };
+    let servers = [well(), well()];
+    let gateway = Setup::for_servers(&servers.each_ref().map(Upstream::url))
+        .upstream("  health: { interval: 1h, eject_after: 1 }")
+        .config("workers: 1\nlimits: { body_stall: 1s, write_stall: 3s }")
+        .start();
+    let key = gateway.create_key(&["--full"]);
+    until("the key", || (gateway.get("/api/no-such-route", &key).status() == 403).then_some(()));
+    let mut caller = std::net::TcpStream::connect(gateway.address()).expect("a connection");
+    let head = format!(
+        "POST /api/profiles HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {key}\r\ncontent-length: 9999999999\r\n\r\n"
+    );
+    caller.write_all(head.as_bytes()).expect("the head");
+    caller.set_nonblocking(true).expect("a socket");
+    let body = vec![b'a'; 1 << 20];
+    until("the line of the request", || {
+        let _ = caller.write(&body);
+        gateway.process.said().contains("\"status\":499").then_some(())
+    });
+    assert_eq!(gateway.metric("scopegate_upstream_up", &[]), 2.0, "{}", gateway.process.said());
+    assert_eq!(gateway.metric("scopegate_denials_total", &["upstream_timeout"]), 0.0);
 }
 
 #[test]

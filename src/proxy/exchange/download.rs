@@ -57,6 +57,8 @@ pub(super) struct Download {
     pub(super) resets: bool,
     /// Nobody has said how long the answer is.
     pub(super) lasts: bool,
+    /// It is the caller who keeps the answer from going on.
+    pub(super) stuck: bool,
 }
 
 enum Phase {
@@ -83,6 +85,7 @@ impl Download {
             bodyless: false,
             resets: false,
             lasts: false,
+            stuck: false,
         }
     }
 
@@ -374,7 +377,7 @@ impl Relay {
             }
             ready!(flushed)?;
             self.download.unflushed = false;
-            self.deadlines.write = Moment::NEVER;
+            self.go_on(ends);
             return Poll::Ready(Ok(()));
         }
         let (first, second) = (out.get(*written..), input.filled().get(..*direct));
@@ -384,14 +387,23 @@ impl Relay {
             self.await_caller(ends);
         }
         let count = ready!(wrote)?;
-        self.deadlines.write = Moment::NEVER;
+        self.go_on(ends);
         self.download.sent(count);
         Poll::Ready(Ok(()))
+    }
+
+    /// The caller has taken something. An upstream that could not write may not have read either, and has its time anew.
+    fn go_on(&mut self, ends: &Ends<'_>) {
+        self.deadlines.write = Moment::NEVER;
+        if std::mem::take(&mut self.download.stuck) && self.deadlines.upload != Moment::NEVER {
+            self.deadlines.moved = Some(ends.view.snapshot.config.limits.body_stall);
+        }
     }
 
     /// From now on the caller must take something in time. A stream of HTTP/2 sees to that where it knows its connection: it
     /// may have to wait for its turn.
     fn await_caller(&mut self, ends: &Ends<'_>) {
+        self.download.stuck = true;
         if self.deadlines.write == Moment::NEVER && !ends.down.is_virtual() {
             self.deadlines.write = self.mark(ends).after(ends.view.snapshot.config.limits.write_stall);
         }
