@@ -11,6 +11,7 @@ mod frames;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWrite, copy, sink};
 use tokio::task::spawn_local;
@@ -25,7 +26,7 @@ use super::exchange::{End, Ends};
 use super::holder;
 use super::stream::Stream;
 use super::upstream::Lease;
-use super::watch::{Moment, TICK};
+use super::watch::{Moment, Slot, TICK};
 
 use frames::Frames;
 
@@ -98,7 +99,7 @@ pub(super) async fn run(ends: &mut Ends<'_>, mut lease: Lease, received: Buffer)
         received,
         frames: Frames::new(),
         said: Frames::new(),
-        idle: ends.slot.now().after(ends.view.snapshot.config.limits.idle),
+        idle: ends.slot.read().after(ends.view.snapshot.config.limits.idle),
     };
     let reason = poll_fn(|cx| tunnel.poll(ends, &mut lease, cx)).await;
     let end = match reason {
@@ -131,7 +132,7 @@ impl Reason {
 
 impl Tunnel {
     fn poll(&mut self, ends: &mut Ends<'_>, lease: &mut Lease, cx: &mut Context<'_>) -> Poll<Reason> {
-        if let Some(reason) = self.check(ends) {
+        if let Some(reason) = recalled(ends) {
             return Poll::Ready(reason);
         }
         // What the upstream said last is read before its end is noticed by a write.
@@ -149,22 +150,16 @@ impl Tunnel {
         if self.to_caller.over && self.to_upstream.over {
             return Poll::Ready(Reason::Whole);
         }
+        // After all that has come by now: a process that was stopped for a while has what came in time.
+        if let Some(reason) = self.overdue(ends.slot.now()) {
+            return Poll::Ready(reason);
+        }
         ends.slot.arm(self.idle.min(self.to_caller.stalls).min(self.to_upstream.stalls), cx);
         Poll::Pending
     }
 
-    /// Why the tunnel has to end now, if it has.
-    fn check(&self, ends: &Ends<'_>) -> Option<Reason> {
-        let now = ends.slot.now();
-        if ends.worker.is_over() {
-            return Some(Reason::Draining);
-        }
-        if ends.slot.is_due() {
-            match holder::ask(ends.worker, ends.ticket) {
-                Ok(until) => ends.slot.hold_until(until),
-                Err(denial) => return Some(Reason::Key(denial)),
-            }
-        }
+    /// Why the tunnel has to end at `now`, if nothing else has moved.
+    fn overdue(&self, now: Moment) -> Option<Reason> {
         if self.to_caller.stalls <= now {
             return Some(Reason::CallerGone);
         }
@@ -189,9 +184,9 @@ impl Tunnel {
             cx,
         );
         ends.ticket.bytes_out += moved as u64;
-        to_caller.settle((ends.slot.now(), limits.write_stall), moved, link.buffer);
+        to_caller.settle((ends.slot, limits.write_stall), moved, link.buffer);
         if moved > 0 {
-            *idle = ends.slot.now().after(limits.idle);
+            *idle = ends.slot.read().after(limits.idle);
         }
         outcome(polled)
     }
@@ -210,9 +205,9 @@ impl Tunnel {
             cx,
         );
         ends.ticket.bytes_in += moved as u64;
-        self.to_upstream.settle((ends.slot.now(), limits.write_stall), moved, link.buffer);
+        self.to_upstream.settle((ends.slot, limits.write_stall), moved, link.buffer);
         if moved > 0 {
-            self.idle = ends.slot.now().after(limits.idle);
+            self.idle = ends.slot.read().after(limits.idle);
         }
         outcome(polled)
     }
@@ -246,7 +241,7 @@ impl Tunnel {
         let waiting = self.received.filled();
         let Some(rest) = self.frames.to_boundary(waiting).filter(|_| !self.to_caller.ended) else { return };
         let bytes = [waiting.get(..rest).unwrap_or_default(), last.as_slice()].concat();
-        let deadline = ends.slot.now().after(TICK);
+        let deadline = ends.slot.read().after(TICK);
         let mut left = bytes.as_slice();
         poll_fn(|cx| {
             while !left.is_empty() {
@@ -264,6 +259,20 @@ impl Tunnel {
         })
         .await;
     }
+}
+
+/// Why the tunnel may not go on, whatever waits to be moved.
+fn recalled(ends: &Ends<'_>) -> Option<Reason> {
+    if ends.worker.is_over() {
+        return Some(Reason::Draining);
+    }
+    if ends.slot.is_due() {
+        match holder::ask(ends.worker, ends.ticket) {
+            Ok(until) => ends.slot.hold_until(until),
+            Err(denial) => return Some(Reason::Key(denial)),
+        }
+    }
+    None
 }
 
 fn outcome(polled: Poll<Result<(), Gone>>) -> Result<(), Gone> {
@@ -318,14 +327,14 @@ impl Way {
     }
 
     /// Sets by when the receiver must have taken something: what waits for it has waited since the last byte it took.
-    fn settle(&mut self, (now, stall): (Moment, std::time::Duration), moved: usize, buffer: &mut Buffer) {
+    fn settle(&mut self, (slot, stall): (&Slot, Duration), moved: usize, buffer: &mut Buffer) {
         if buffer.is_empty() {
             self.stalls = Moment::NEVER;
             return;
         }
         buffer.calm();
         if moved > 0 || self.stalls == Moment::NEVER {
-            self.stalls = now.after(stall);
+            self.stalls = slot.read().after(stall);
         }
     }
 }

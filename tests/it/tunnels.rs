@@ -218,6 +218,26 @@ fn a_tunnel_in_which_nothing_moves_is_closed() {
 }
 
 #[test]
+fn no_tunnel_is_idle_before_its_time_whenever_it_last_said_something() {
+    let idle = Duration::from_secs(2);
+    let (_upstream, gateway, key) = start_with("limits: { idle: 2s }", echo);
+    std::thread::scope(|scope| {
+        for phase in 0..10 {
+            let (gateway, key) = (&gateway, &key);
+            scope.spawn(move || {
+                let mut client = open(gateway, key);
+                // Clocks are looked at four times a second.
+                std::thread::park_timeout(Duration::from_millis(25 * phase));
+                let begun = Instant::now();
+                say(&mut client, "last ");
+                assert_eq!(client.read_to_end().0, IDLE);
+                assert!(lasted(begun.elapsed(), idle), "{:?}", begun.elapsed());
+            });
+        }
+    });
+}
+
+#[test]
 fn a_tunnel_ends_with_the_drain_at_the_latest_and_is_counted() {
     let (_upstream, gateway, key) = start_with("drain: { timeout: 3s }", echo);
     let mut client = open(&gateway, &key);
