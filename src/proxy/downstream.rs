@@ -154,7 +154,7 @@ impl Drop for Connection {
     /// A request that is cut in the middle, by the end of the process, is counted and logged like any other.
     fn drop(&mut self) {
         if self.ticket.open {
-            let (view, now) = (self.worker.view(), self.worker.clocks().0);
+            let (view, now) = (self.judged_under(), self.worker.clocks().0);
             self.ticket.close(&self.worker, &view, now);
         }
         // A head that never came to its end, or was not taken.
@@ -293,15 +293,17 @@ impl Connection {
     /// The limits for reading a head, and until when the connection may be idle. Nothing of the generation is held while
     /// it is.
     fn reading(&self) -> (Limits, head::Limits, Moment) {
-        let view = self.worker.view();
-        let limits = view.snapshot.config.limits.clone();
+        let (limits, head_limits) =
+            self.worker.look(|view| (view.snapshot.config.limits.clone(), view.head_limits));
         let idle_until = self.slot.now().after(limits.idle);
-        (limits, view.head_limits, idle_until)
+        (limits, head_limits, idle_until)
     }
 
     /// Judges what was read so far, under the generation in force now.
     fn judge(&mut self) -> Option<Read> {
         let view = self.worker.view();
+        // Whatever becomes of it: a route is a number that means nothing under another policy.
+        self.ticket.view = Some(Rc::clone(&view));
         let mut out = self.worker.borrow_output();
         let last = self.is_last(&view.snapshot.config.limits);
         let mut incoming = Incoming {
@@ -315,6 +317,7 @@ impl Connection {
         };
         match handle(&self.worker, &view, &mut incoming) {
             Verdict::More => {
+                self.ticket.view = None;
                 self.worker.return_output(out);
                 None
             }
@@ -323,6 +326,11 @@ impl Connection {
                 Some(Read { view, verdict, out })
             }
         }
+    }
+
+    /// The generation that the request was judged under; the one in force where it was not judged.
+    fn judged_under(&mut self) -> Rc<View> {
+        self.ticket.view.take().unwrap_or_else(|| self.worker.view())
     }
 
     /// True where the request that is being read is the last that this connection takes.

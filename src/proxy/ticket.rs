@@ -1,6 +1,7 @@
 //! What is remembered of a request for the metrics and the access log. Never a header value or a query.
 
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::time::Instant;
 
 use crate::http1::head::RequestHead;
@@ -39,6 +40,8 @@ pub(crate) struct Ticket {
     pub(crate) key_id: String,
     pub(crate) account: String,
     pub(crate) route: Option<usize>,
+    /// The generation that the request is judged under: what the route counts in. Given up when the request is closed.
+    pub(crate) view: Option<Rc<View>>,
     pub(crate) decision: DecisionLabel,
     pub(crate) code: Option<Code>,
     /// Why it was not served, or not to its end.
@@ -74,6 +77,7 @@ impl Ticket {
             key_id: String::new(),
             account: String::new(),
             route: None,
+            view: None,
             decision: DecisionLabel::Deny,
             code: None,
             error: None,
@@ -158,7 +162,7 @@ impl Ticket {
 
     /// Counts and logs the request; `now` is when its answer was complete, or given up.
     pub(crate) fn close(&mut self, worker: &Worker, view: &View, now: Instant) {
-        self.open = false;
+        (self.open, self.view) = (false, None);
         let duration = now.saturating_duration_since(self.started);
         let upstream = self.sent.zip(self.answered).map(|(sent, head)| head.saturating_duration_since(sent));
         let cells = view.snapshot.cells(self.route);

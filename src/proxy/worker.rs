@@ -131,18 +131,25 @@ impl Worker {
 
     /// The generation in force. A request asks once and keeps what it gets.
     pub(crate) fn view(&self) -> Rc<View> {
-        let known = Rc::clone(&self.view.borrow());
-        if known.snapshot.generation == self.handle.generation() {
-            return known;
+        self.look(Rc::clone)
+    }
+
+    /// What `at` sees in the generation in force, which it may ask for nothing else meanwhile.
+    pub(crate) fn look<T>(&self, at: impl FnOnce(&Rc<View>) -> T) -> T {
+        if self.view.borrow().snapshot.generation != self.handle.generation() {
+            self.renew();
         }
+        at(&self.view.borrow())
+    }
+
+    fn renew(&self) {
+        let known = Rc::clone(&self.view.borrow());
         let snapshot = self.handle.load();
         // Connections to the upstream outlive a reload unless it changed where the upstream is, or how it is trusted.
         let (watch, cells, sockets) = (&self.watch, &self.cells, &self.sockets);
         let means = Means { watch, cells, sockets, seed: self.seed ^ snapshot.generation };
         let fleet = Fleet::of(&snapshot, Some(&known.fleet), &means);
-        let view = Rc::new(View::of(snapshot, fleet, self.workers));
-        *self.view.borrow_mut() = Rc::clone(&view);
-        view
+        *self.view.borrow_mut() = Rc::new(View::of(snapshot, fleet, self.workers));
     }
 
     /// True once no connection is to be promised that it stays.

@@ -81,7 +81,7 @@ impl Connection {
 
     /// Ends a request that panicked: answered if nothing was yet, and counted in any case.
     pub(super) async fn answer_panic(&mut self) {
-        let view = self.worker.view();
+        let view = self.judged_under();
         let request_id = String::from_utf8_lossy(self.ticket.id.as_bytes()).into_owned();
         tracing::error!(request_id, "a request panicked; its connection is closed");
         if self.ticket.open && !self.ticket.begun {

@@ -1,7 +1,8 @@
 //! Connections whose streams fail in ways that sockets seldom do.
 
 use super::*;
-use crate::proxy::exchange::tests::{script, stage};
+use crate::policy::Vocabulary;
+use crate::proxy::exchange::tests::{script, snapshot, stage};
 use crate::proxy::stream::scripted::{Script, Scripted};
 use crate::snapshot::Carrier;
 
@@ -48,4 +49,23 @@ fn a_call_of_grpc_that_panics_is_told_so_in_its_own_form_and_the_next_request_is
         let answer = String::from_utf8(written.borrow().clone()).unwrap();
         assert!(answer.starts_with(begins), "{answer}");
     }
+}
+
+#[test]
+fn a_request_that_is_cut_after_a_reload_counts_for_the_route_that_it_was_judged_by() {
+    let stage = stage();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let head = b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
+    let (stream, _) = Scripted::new(script(head, &[head.len()], (1000, 0)));
+    let peer = Peer { address: None, carrier: Carrier::Cleartext };
+    let mut connection = Connection::new(Rc::clone(&stage.worker), Stream::Scripted(stream), peer);
+    let read = runtime.block_on(connection.read_request()).unwrap_or_else(|_| panic!("a request"));
+    assert!(matches!(read.verdict, Verdict::Forward(_)));
+    // As when the task ends with the process: what it holds goes first.
+    drop(read);
+    stage.worker.handle.swap(snapshot((2, "GET /b"), &Vocabulary::new(), &stage.metrics));
+    drop(connection);
+    let text = stage.metrics.render().unwrap();
+    assert!(text.contains("scopegate_requests_total{route=\"POST /a\""), "{text}");
+    assert!(!text.contains("scopegate_requests_total{route=\"GET /b\""), "{text}");
 }

@@ -35,17 +35,14 @@ pub(in crate::proxy) struct Stage {
 pub(in crate::proxy) fn stage() -> Stage {
     let folder = tempfile::tempdir().unwrap();
     let vocabulary = Vocabulary::new();
-    let overrides = Overrides { upstream: Some("http://127.0.0.1:1".to_owned()), ..Overrides::default() };
-    let policy_text = Some(("policy".to_owned(), "version: 1\nroutes:\n  POST /a: { auth: anyone }\n".to_owned()));
-    let source = Source { overrides, environment: Environment::new(|_| None), policy_text, ..Source::default() };
-    let loaded = config::load(&source, &vocabulary).unwrap();
     let metrics = Metrics::new(1);
+    let snapshot = snapshot((1, "POST /a"), &vocabulary, &metrics);
     let keys = Arc::new(Index::new(vocabulary));
     let location = Location::Sqlite(folder.path().join("keys.db"));
     let records = store::open(&location, OpenMode::Create).unwrap();
     let follower = Follower::start(records, Arc::clone(&keys), |_| {}).unwrap();
     let share = Share {
-        handle: Arc::new(Handle::new(Snapshot::build(1, loaded.config, &metrics).unwrap())),
+        handle: Arc::new(Handle::new(snapshot)),
         keys,
         store: Arc::clone(follower.status()),
         cells: metrics.worker(0).unwrap(),
@@ -55,6 +52,19 @@ pub(in crate::proxy) fn stage() -> Stage {
         seed: 1,
     };
     Stage { worker: Worker::new(share), metrics, _follower: follower, _folder: folder }
+}
+
+/// A generation with one route, which is open to anyone.
+pub(in crate::proxy) fn snapshot(
+    (generation, route): (u64, &str),
+    vocabulary: &Arc<Vocabulary>,
+    metrics: &Metrics,
+) -> Snapshot {
+    let overrides = Overrides { upstream: Some("http://127.0.0.1:1".to_owned()), ..Overrides::default() };
+    let policy = format!("version: 1\nroutes:\n  {route}: {{ auth: anyone }}\n");
+    let policy_text = Some(("policy".to_owned(), policy));
+    let source = Source { overrides, environment: Environment::new(|_| None), policy_text, ..Source::default() };
+    Snapshot::build(generation, config::load(&source, vocabulary).unwrap().config, metrics).unwrap()
 }
 
 /// What came of an exchange.
