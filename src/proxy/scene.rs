@@ -122,7 +122,7 @@ impl Scene<'_, '_, '_, '_> {
         Verdict::Forward(Plan { expects, upgrade, ..self.plan() })
     }
 
-    /// Tells the log of a WebSocket handshake that goes on as an ordinary request.
+    /// Tells the log of a WebSocket handshake that comes to nothing here.
     fn note_handshake(&mut self, why: InVain) {
         let (ticket, note) = (&mut *self.exchange.ticket, why.note());
         ticket.note = Some(note);
@@ -167,6 +167,13 @@ impl Scene<'_, '_, '_, '_> {
         });
         let reply = Reply::denial(denial, told.as_ref());
         self.write(|setting, out| reply.write(setting, out))
+    }
+
+    /// Answers a WebSocket handshake that cannot go on as an ordinary request, on a route that has none.
+    pub(super) fn deny_tunnel(&mut self, mut trace: Trace) -> Verdict {
+        self.note_handshake(InVain::Refused);
+        upgrade::NOT_OFFERED.clone_into(&mut trace.reason);
+        self.deny(Denial::RouteNotAllowed, Some(trace))
     }
 
     /// Answers a request that cannot be served.

@@ -22,6 +22,10 @@ const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 pub(crate) const MALFORMED: &str =
     "A WebSocket is asked for with `Sec-WebSocket-Version: 13`, said once, and without `Content-Length`.";
 
+/// What the caller of a CONNECT is told on a route without WebSockets.
+pub(crate) const NOT_OFFERED: &str =
+    "The route takes no WebSockets: where it should, write `upgrade: websocket` on it in the policy.";
+
 /// The value of `Sec-WebSocket-Key`: 16 bytes in base64.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Nonce([u8; 24]);
@@ -77,13 +81,15 @@ pub(crate) fn is_offered(head: &RequestHead<'_>) -> bool {
         && the_one(&head.fields, b"sec-websocket-key").is_some_and(is_nonce)
 }
 
-/// Why a request for a WebSocket went on as an ordinary one.
+/// Why a request for a WebSocket went on as an ordinary one, or was refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum InVain {
     /// It is no handshake to the letter.
     Malformed,
     /// Its route has no `upgrade`.
     NotOffered,
+    /// The same over HTTP/2, where it is no ordinary request that could go on.
+    Refused,
 }
 
 impl InVain {
@@ -92,6 +98,7 @@ impl InVain {
         match self {
             Self::Malformed => "no handshake",
             Self::NotOffered => "no upgrade",
+            Self::Refused => "no upgrade over HTTP/2",
         }
     }
 
@@ -103,6 +110,9 @@ impl InVain {
             }
             Self::NotOffered => {
                 "a WebSocket handshake went on as an ordinary request: where the route has WebSockets, write `upgrade: websocket` on it"
+            }
+            Self::Refused => {
+                "a WebSocket handshake over HTTP/2 was refused: where the route has WebSockets, write `upgrade: websocket` on it"
             }
         }
     }

@@ -211,6 +211,26 @@ fn a_connect_that_is_no_handshake_of_a_websocket_goes_nowhere() {
 }
 
 #[test]
+fn a_websocket_on_a_route_that_has_none_is_refused_with_the_mend_in_the_answer_and_in_the_log() {
+    let (_upstream, gateway, key) = start(echo);
+    let mend = "write `upgrade: websocket` on it";
+    run(async {
+        let mut caller = Caller::connect(gateway.address()).await;
+        let head = caller.handshake("/api/plain", &key);
+        let answer = caller.ask(head).await;
+        assert_eq!((answer.status, answer.code().as_str()), (403, "route_not_allowed"));
+        let body = String::from_utf8(answer.body).expect("text");
+        assert!(body.contains(mend), "{body}");
+    });
+    for what in ["\"level\":\"WARN\"", "\"reason\":"] {
+        let line = gateway.process.wait_for(what, |said| {
+            said.lines().find(|line| line.contains(what) && line.contains(mend)).map(str::to_owned)
+        });
+        assert!(line.contains("\"route\":\"GET /api/plain\""), "{line}");
+    }
+}
+
+#[test]
 fn what_the_upstream_does_not_agree_to_is_never_called_a_success() {
     type Change = fn(String) -> String;
     let cases: [(Change, u16); 6] = [
