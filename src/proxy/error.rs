@@ -80,6 +80,8 @@ impl Overload {
 /// What ran out while the upstream had the request, or a part of it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Lateness {
+    /// `drain.timeout`, and the answer had begun.
+    CutOff,
     /// `drain.timeout`: the process ends. Whether the request was carried out is not known.
     Draining,
     /// The time that the upstream has for an answer.
@@ -138,6 +140,9 @@ impl ProxyError {
                 .into();
             }
             Self::UpstreamFailed(breach) => return breach.detail(),
+            Self::UpstreamTimeout(Lateness::CutOff) => {
+                "The gateway was stopped before the API's answer was complete (`drain.timeout`)."
+            }
             Self::UpstreamTimeout(Lateness::Draining) => {
                 "The gateway is being stopped before the API behind it has answered; the request may have been carried out, so find out before it is sent again."
             }
@@ -162,7 +167,7 @@ impl ProxyError {
                 | Self::HeadersTooLarge(_)
                 | Self::Overloaded(_)
                 | Self::UpstreamFailed(_)
-                | Self::UpstreamTimeout(Lateness::Draining)
+                | Self::UpstreamTimeout(Lateness::CutOff | Lateness::Draining)
         )
     }
 

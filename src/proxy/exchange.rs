@@ -262,8 +262,11 @@ impl Relay {
     }
 
     fn check_deadlines(&mut self, ends: &Ends<'_>) -> Result<(), End> {
+        if ends.worker.is_over() && self.has_begun() {
+            return Err(End::Cut(ProxyError::UpstreamTimeout(Lateness::CutOff)));
+        }
         if ends.worker.is_over() {
-            return Err(self.failure(match self.upload.has_begun(ends.head.len()) {
+            return Err(End::Failed(match self.upload.has_begun(ends.head.len()) {
                 // Whoever is told to try again does so, and the API may have carried the request out.
                 true => ProxyError::UpstreamTimeout(Lateness::Draining),
                 false => ProxyError::Overloaded(Overload::Draining),

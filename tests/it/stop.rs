@@ -180,4 +180,6 @@ fn an_answer_that_has_begun_is_cut_when_the_drain_is_over_and_is_logged_with_the
     let said = gateway.process.last_words();
     let line = said.lines().find(|line| line.contains("\"path\":\"/api/profiles\"")).expect("its line");
     assert!(line.contains("\"status\":200") && line.contains("\"code\":\"upstream_timeout\""), "{line}");
+    let why = "\"reason\":\"The gateway was stopped before the API's answer was complete (`drain.timeout`).\"";
+    assert!(line.contains(why), "{line}");
 }
