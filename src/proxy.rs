@@ -33,7 +33,7 @@ pub(crate) mod watch;
 pub(crate) mod worker;
 
 use crate::http1::head::{self, AnswerTo, Framing, HeadFault, Kind, RequestHead, Version};
-use crate::policy::{Caller, Denial, Request};
+use crate::policy::{Caller, Request};
 use crate::snapshot::{Config, Mode};
 use crate::telemetry::label::{DecisionLabel, MethodLabel};
 

@@ -20,7 +20,7 @@ use crate::telemetry::label::{Code, Side};
 
 use super::buffer::Buffer;
 use super::caught::{Panicked, caught};
-use super::error::ProxyError;
+use super::error::{ProxyError, Slowness};
 use super::grpc;
 use super::h2;
 use super::h2::wire::{NO_ROOM, Opening};
@@ -252,7 +252,7 @@ impl Connection {
             match self.fill(deadline).await {
                 Ok(1..) => self.fresh = false,
                 Err(error) if error.kind() == io::ErrorKind::TimedOut && begun => {
-                    self.refuse(ProxyError::RequestTimeout).await;
+                    self.refuse(ProxyError::RequestTimeout(Slowness::Head)).await;
                     return Err(Next::Drop);
                 }
                 Ok(0) | Err(_) => {

@@ -28,7 +28,7 @@ refusals! {
         /// Too many connections or pending requests, or no time left for this one.
         Overloaded(Overload: Overload::Connections) => 503, "overloaded", "Overloaded";
         /// The head or the body did not arrive in time.
-        RequestTimeout => 408, "request_timeout", "Request timeout";
+        RequestTimeout(Slowness: Slowness::Head) => 408, "request_timeout", "Request timeout";
         /// The request target is longer than `limits.target_bytes`.
         TargetTooLong => 414, "target_too_long", "Target too long";
         /// The upstream reset the connection or broke the protocol.
@@ -84,8 +84,21 @@ pub enum Lateness {
     CutOff,
     /// `drain.timeout`: the process ends. Whether the request was carried out is not known.
     Draining,
-    /// The time that the upstream has for an answer.
+    /// `timeouts.response`: the time that the upstream has for an answer.
     Silent,
+    /// `limits.body_stall`: the time in which the upstream has to take some of the body.
+    Untaken,
+    /// `timeouts.request`: the time for the whole, whoever took it.
+    Whole,
+}
+
+/// What of a request did not come in time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Slowness {
+    /// Nothing more of the body, in `limits.body_stall`.
+    Body,
+    /// All of the head, in `limits.header_timeout`.
+    Head,
 }
 
 /// Why no connection to the upstream could be made.
@@ -131,7 +144,12 @@ impl ProxyError {
                 "This host is not served here; send the request to a host that the gateway is configured for."
             }
             Self::Overloaded(overload) => overload.detail(),
-            Self::RequestTimeout => "The request did not arrive in time; send it again on a new connection.",
+            Self::RequestTimeout(Slowness::Body) => {
+                "Nothing more of the request body came for too long (`limits.body_stall`); send it again on a new connection."
+            }
+            Self::RequestTimeout(Slowness::Head) => {
+                "The request head did not arrive in time (`limits.header_timeout`); send it again on a new connection."
+            }
             Self::TargetTooLong => {
                 let most = limits.target_bytes;
                 return format!(
@@ -147,7 +165,13 @@ impl ProxyError {
                 "The gateway is being stopped before the API behind it has answered; the request may have been carried out, so find out before it is sent again."
             }
             Self::UpstreamTimeout(Lateness::Silent) => {
-                "The API behind this gateway did not answer in time; try again later."
+                "The API behind this gateway did not answer in time (`timeouts.response`); try again later."
+            }
+            Self::UpstreamTimeout(Lateness::Untaken) => {
+                "The API behind this gateway took nothing more of the request body for too long (`limits.body_stall`); try again later."
+            }
+            Self::UpstreamTimeout(Lateness::Whole) => {
+                "The request and its answer took longer than both may together (`timeouts.request`); try again later."
             }
             Self::UpstreamUnreachable(Reach::Away) => {
                 "The API behind this gateway cannot be reached; try again in a second."
@@ -166,8 +190,9 @@ impl ProxyError {
             Self::BadRequest(_)
                 | Self::HeadersTooLarge(_)
                 | Self::Overloaded(_)
+                | Self::RequestTimeout(_)
                 | Self::UpstreamFailed(_)
-                | Self::UpstreamTimeout(Lateness::CutOff | Lateness::Draining)
+                | Self::UpstreamTimeout(_)
         )
     }
 
@@ -180,7 +205,7 @@ impl ProxyError {
             Self::UpstreamUnreachable(Reach::Away) => "destination_unavailable",
             Self::UpstreamUnreachable(Reach::CertificateRefused) => "tls_certificate_error",
             Self::UpstreamUnreachable(Reach::HandshakeFailed) => "tls_protocol_error",
-            Self::RequestTimeout
+            Self::RequestTimeout(_)
             | Self::BadRequest(_)
             | Self::BodyTooLarge
             | Self::ExpectationFailed

@@ -18,7 +18,7 @@ use crate::snapshot::Timeouts;
 
 use super::Plan;
 use super::buffer::Buffer;
-use super::error::{Lateness, Overload, ProxyError};
+use super::error::{Lateness, Overload, ProxyError, Slowness};
 use super::stream::Stream;
 use super::ticket::Ticket;
 use super::upstream::{Lease, Pending, Pool};
@@ -294,7 +294,10 @@ impl Relay {
         let late = &self.deadlines;
         let upload_is_late = late.upload <= now && !self.download.stuck;
         if upload_is_late && self.upload.waits_for_caller() {
-            return Err(self.failure(ProxyError::RequestTimeout));
+            return Err(self.failure(ProxyError::RequestTimeout(Slowness::Body)));
+        }
+        if upload_is_late && ends.plan.framing != Framing::None {
+            return Err(self.failure(ProxyError::UpstreamTimeout(Lateness::Untaken)));
         }
         if upload_is_late || late.answer <= now {
             return Err(self.failure(ProxyError::UpstreamTimeout(Lateness::Silent)));

@@ -155,3 +155,35 @@ fn an_answer_that_came_in_time_is_one_however_late_the_gateway_gets_to_read_it()
     gateway.process.signal("CONT");
     assert_eq!(client.read().status(), 200);
 }
+
+#[test]
+fn whoever_is_late_is_told_which_time_ran_out_and_so_is_the_log() {
+    let upstream = Upstream::start(|connection| {
+        // Neither read to its end nor answered.
+        connection.request_head();
+        connection.stall();
+    });
+    let cases = [
+        ("  timeouts: { response: 400ms }", "", "GET", 504, "`timeouts.response`"),
+        ("  timeouts: { request: 400ms }", "", "GET", 504, "`timeouts.request`"),
+        ("", "limits: { header_timeout: 400ms }", "", 408, "`limits.header_timeout`"),
+        ("", "limits: { body_stall: 400ms }", "POST", 408, "`limits.body_stall`"),
+    ];
+    for (lines, limits, method, status, name) in cases {
+        let routes = "  GET|POST /slow: { auth: anyone }\n";
+        let gateway = Setup::new(&upstream).upstream(lines).config(limits).routes(routes).start();
+        let mut client = gateway.connect();
+        client.send(match method {
+            "" => "GET /api/slow HTTP/1.1\r\nHost: a\r\n".to_owned(),
+            "GET" => "GET /api/slow HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(),
+            _ => "POST /api/slow HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{".to_owned(),
+        });
+        let answer = client.read();
+        assert_eq!(answer.status(), status, "{name}");
+        assert!(answer.json()["detail"].as_str().expect("a sentence").contains(name), "{}", answer.text());
+        assert!(answer.field("proxy-status").expect("a field").contains(name), "{}", answer.text());
+        gateway.process.wait_for(name, |said| {
+            said.lines().any(|line| line.contains("\"reason\":") && line.contains(name)).then_some(())
+        });
+    }
+}

@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use std::rc::Rc;
 use std::time::Instant;
 
-use crate::http1::head::Framing;
 use crate::proxy::error::{Breach, Lateness, Overload, ProxyError, Reach};
 use crate::proxy::exchange::{self, End, Ends, Fate};
 use crate::proxy::ticket::SWITCHED;
@@ -23,8 +22,8 @@ use super::{Connection, Next};
 /// What a caller is told whose target the upstream's protocol cannot carry.
 const UNSENDABLE: &str = "The target has a byte that HTTP/2, which the API speaks, cannot carry: percent-encode it.";
 
-/// What becomes of a request over which the upstream takes too long.
-const LATE: ProxyError = ProxyError::UpstreamTimeout(Lateness::Silent);
+/// What becomes of a request that takes too long in all.
+const OVERDUE: ProxyError = ProxyError::UpstreamTimeout(Lateness::Whole);
 
 /// What becomes of a request for which there is no server at all.
 const UNREACHABLE: End = End::Failed(ProxyError::UpstreamUnreachable(Reach::Away));
@@ -59,11 +58,11 @@ impl Connection {
                 return Next::Drop;
             }
             End::Overdue { begun: true } => {
-                self.ticket.cut(LATE);
+                self.ticket.cut(OVERDUE);
                 self.ticket.close(&self.worker, view, now);
                 return Next::Drop;
             }
-            End::Overdue { begun: false } => LATE,
+            End::Overdue { begun: false } => OVERDUE,
             End::KeyEnded(denial) => return self.end_with_key(view, denial, plan).await,
             End::Failed(error) => error,
             End::Unanswered { fate, .. } => ProxyError::UpstreamFailed(match fate {
@@ -125,7 +124,7 @@ impl Connection {
                 again: &mut again,
             };
             let (end, now) = exchange::run(ends, lease).await;
-            self.note((view, server), plan, &end);
+            self.note((view, server), &end);
             let End::Unanswered { fate, .. } = end else { return (end, now) };
             // A connection that went stale in the pool is nobody's fault: it costs no budget, but it is a retry.
             let is_free = fate == Fate::Unread && !fresh;
@@ -142,28 +141,27 @@ impl Connection {
     }
 
     /// Lets the fleet know how `server` did, as far as an exchange that ended so can tell.
-    fn note(&self, (view, server): (&View, &Server), plan: &Plan, end: &End) {
+    fn note(&self, (view, server): (&View, &Server), end: &End) {
+        use Lateness::{Silent, Untaken};
+        use ProxyError::{UpstreamFailed, UpstreamTimeout};
         match end {
             End::Complete { .. } => view.fleet.note_answer(server, self.ticket.status),
             // It answered, if not in a way that a CONNECT can be told: no caller can make a server look ill.
-            End::Failed(ProxyError::UpstreamFailed(Breach::NotSwitched)) => {}
+            End::Failed(UpstreamFailed(Breach::NotSwitched)) => {}
             // It is a route that waits less than others.
-            End::Failed(LATE) if self.is_hasty(view, plan) => {}
+            End::Failed(UpstreamTimeout(Silent)) if self.is_hasty(view) => {}
             End::Unanswered { reused: false, .. }
-            | End::Cut(ProxyError::UpstreamFailed(_) | LATE)
-            | End::Failed(ProxyError::UpstreamFailed(_) | LATE) => {
+            | End::Cut(UpstreamFailed(_) | UpstreamTimeout(Silent | Untaken))
+            | End::Failed(UpstreamFailed(_) | UpstreamTimeout(Silent | Untaken)) => {
                 view.fleet.note_failure(server);
             }
             _ => {}
         }
     }
 
-    /// The time that ran out was the route's own, and shorter than `upstream.timeouts.response`.
-    fn is_hasty(&self, view: &View, plan: &Plan) -> bool {
-        // `limits.body_stall` holds for all.
-        let body_stalled = plan.framing != Framing::None && self.ticket.sent.is_none();
-        let usual = &view.snapshot.config.upstream.timeouts;
-        !body_stalled && view.snapshot.timeouts(self.ticket.route).response < usual.response
+    /// The route has a time of its own for an answer, shorter than `upstream.timeouts.response`.
+    fn is_hasty(&self, view: &View) -> bool {
+        view.snapshot.timeouts(self.ticket.route).response < view.snapshot.config.upstream.timeouts.response
     }
 }
 

@@ -57,7 +57,7 @@ pub(in crate::proxy) fn stage() -> Stage {
 /// A generation with one route, which is open to anyone.
 pub(in crate::proxy) fn snapshot(
     (generation, route): (u64, &str),
-    vocabulary: &Arc<Vocabulary>,
+    vocabulary: &Vocabulary,
     metrics: &Metrics,
 ) -> Snapshot {
     let overrides = Overrides { upstream: Some("http://127.0.0.1:1".to_owned()), ..Overrides::default() };
