@@ -301,9 +301,10 @@ fn hasten_by_signal(mut signals: Signals, drain: Drain) {
 
 /// How each server of the upstream stands, where there are several.
 fn standing(snapshot: &Snapshot) -> Vec<ServerUp> {
+    let all_are_asked = snapshot::are_all_asked(snapshot.servers.iter());
     let up = |server: &snapshot::Server| {
-        let is_up = !server.standing.as_ref()?.is_out();
-        Some(ServerUp { name: server.name().into_owned(), is_up })
+        let is_well = !server.standing.as_ref()?.is_out();
+        Some(ServerUp { name: server.name().into_owned(), is_well, is_up: is_well || all_are_asked })
     };
     snapshot.servers.iter().filter_map(up).collect()
 }

@@ -27,7 +27,7 @@ pub use crate::config::{
     Accept, Config, Cors, ErrorFormat, HostRule, Limits, Mode, Origins, Protocol, Timeouts, TrustedProxies,
     Underscores, UpstreamAddress,
 };
-pub use server::{Resolved, Server, Standing};
+pub use server::{Resolved, Server, Standing, are_all_asked};
 
 /// One generation of the configuration, with what is worked out from it once.
 pub struct Snapshot {

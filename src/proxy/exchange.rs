@@ -18,7 +18,7 @@ use crate::snapshot::Timeouts;
 
 use super::Plan;
 use super::buffer::Buffer;
-use super::error::{Lateness, Overload, ProxyError, Slowness};
+use super::error::{Breach, Lateness, Overload, ProxyError, Slowness};
 use super::stream::Stream;
 use super::ticket::Ticket;
 use super::upstream::{Lease, Pending, Pool};
@@ -89,6 +89,15 @@ pub(crate) enum Fate {
 }
 
 impl Fate {
+    /// What the upstream did.
+    pub(crate) fn breach(self) -> Breach {
+        match self {
+            Self::Refused => Breach::StreamRefused,
+            Self::Reset => Breach::StreamReset,
+            Self::Unknown | Self::Unread => Breach::Unanswered,
+        }
+    }
+
     /// It may be sent again, whatever its method.
     fn is_harmless(self) -> bool {
         matches!(self, Self::Refused | Self::Unread)

@@ -110,6 +110,17 @@ impl Resolved {
     }
 }
 
+/// True where more than half of the `servers` are out, so that all are asked: so few would break down under the load of all,
+/// and when that many fail it may be their judge who errs.
+pub fn are_all_asked<'s>(servers: impl Iterator<Item = &'s Server>) -> bool {
+    let (mut all, mut out) = (0_usize, 0_usize);
+    for server in servers {
+        all += 1;
+        out += usize::from(server.standing.as_ref().is_some_and(|standing| standing.is_out()));
+    }
+    out * 2 > all
+}
+
 /// How a server is doing, as all workers and the health check have seen it.
 ///
 /// One that failed several times in a row is out: requests go to the others, until the health check brings it back.

@@ -61,6 +61,7 @@ pub(crate) enum Family {
     StoreUp,
     TripwireUses,
     UpstreamDuration,
+    UpstreamPanic,
     UpstreamUp,
 }
 
@@ -69,7 +70,7 @@ const fn define(name: &'static str, kind: MetricType, family: Family, help: &'st
 }
 
 /// Every metric, sorted by name.
-pub const DEFINITIONS: [Definition; 25] = {
+pub const DEFINITIONS: [Definition; 26] = {
     use Family as F;
     use MetricType::{COUNTER, GAUGE, HISTOGRAM};
     use process::Reading as R;
@@ -174,6 +175,12 @@ pub const DEFINITIONS: [Definition; 25] = {
             "Time from a request sent to the upstream to the head of its answer, by route.",
         ),
         define(
+            "scopegate_upstream_panic",
+            GAUGE,
+            F::UpstreamPanic,
+            "1 while more than half of the servers of the upstream have failed, so that all of them are asked, 0 otherwise; only where there are several.",
+        ),
+        define(
             "scopegate_upstream_up",
             GAUGE,
             F::UpstreamUp,
@@ -198,6 +205,8 @@ pub struct ServerUp {
     pub name: String,
     /// Requests go there.
     pub is_up: bool,
+    /// It has not failed too often; one that has is up all the same where more than half have.
+    pub is_well: bool,
 }
 
 /// How many keys ought to be given a new value, by kind.

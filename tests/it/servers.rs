@@ -100,8 +100,28 @@ fn the_figures_say_which_server_is_left_out_by_its_name() {
     assert_eq!((up(&well), up(&ill)), (1.0, 1.0));
     statuses(&gateway, &key, 200);
     assert_eq!((up(&well), up(&ill)), (1.0, 0.0));
+    assert_eq!(gateway.metric("scopegate_upstream_panic", &[]), 0.0);
     let only = Gateway::in_front_of(&well);
     assert!(!only.admin("/metrics").body_text().contains("scopegate_upstream_up"), "there is no other to go to");
+}
+
+#[test]
+fn where_more_than_half_have_failed_the_log_and_the_figures_say_that_all_are_asked_and_why() {
+    let ill = [Upstream::answering(UNAVAILABLE), Upstream::answering(UNAVAILABLE)];
+    let (gateway, key) = start(&ill.each_ref().map(Upstream::url), FOR_GOOD);
+    until("both to have failed", || {
+        gateway.get("/api/profiles", &key);
+        (gateway.process.said().matches("failed several times in a row").count() == 2).then_some(())
+    });
+    let said = gateway.process.said();
+    let lines: Vec<_> = said.lines().filter(|line| line.contains("failed several times in a row")).collect();
+    assert!(lines[0].contains("requests go to the others"), "{}", lines[0]);
+    assert!(lines[1].contains("more than half have, so that all are asked"), "{}", lines[1]);
+    assert!(lines.iter().all(|line| line.contains("\"why\":\"it answered 503\"")), "{lines:?}");
+    assert_eq!(gateway.metric("scopegate_upstream_up", &[]), 2.0, "requests go to both");
+    assert_eq!(gateway.metric("scopegate_upstream_panic", &[]), 1.0);
+    let only = Gateway::in_front_of(&ill[0]);
+    assert!(!only.admin("/metrics").body_text().contains("scopegate_upstream_panic"));
 }
 
 #[test]

@@ -65,11 +65,7 @@ impl Connection {
             End::Overdue { begun: false } => OVERDUE,
             End::KeyEnded(denial) => return self.end_with_key(view, denial, plan).await,
             End::Failed(error) => error,
-            End::Unanswered { fate, .. } => ProxyError::UpstreamFailed(match fate {
-                Fate::Refused => Breach::StreamRefused,
-                Fate::Reset => Breach::StreamReset,
-                Fate::Unknown | Fate::Unread => Breach::Unanswered,
-            }),
+            End::Unanswered { fate, .. } => ProxyError::UpstreamFailed(fate.breach()),
         };
         let close = self.answer_error(view, error, Some(plan)).await;
         self.ticket.close(&self.worker, view, self.worker.clocks().0);
@@ -150,10 +146,12 @@ impl Connection {
             End::Failed(UpstreamFailed(Breach::NotSwitched)) => {}
             // It is a route that waits less than others.
             End::Failed(UpstreamTimeout(Silent)) if self.is_hasty(view) => {}
-            End::Unanswered { reused: false, .. }
-            | End::Cut(UpstreamFailed(_) | UpstreamTimeout(Silent | Untaken))
-            | End::Failed(UpstreamFailed(_) | UpstreamTimeout(Silent | Untaken)) => {
-                view.fleet.note_failure(server);
+            End::Unanswered { reused: false, fate } => {
+                view.fleet.note_failure(server, || fate.breach().detail().into_owned());
+            }
+            End::Cut(error @ (UpstreamFailed(_) | UpstreamTimeout(Silent | Untaken)))
+            | End::Failed(error @ (UpstreamFailed(_) | UpstreamTimeout(Silent | Untaken))) => {
+                view.fleet.note_failure(server, || error.detail(&view.snapshot.config.limits).into_owned());
             }
             _ => {}
         }

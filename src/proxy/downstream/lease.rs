@@ -114,6 +114,12 @@ fn miss(fault: DialFault, (view, server): (&View, &Server), timeouts: &Timeouts)
         DialFault::TooSlow => Reach::Away,
         DialFault::Unreachable(reach) => reach,
     };
-    view.fleet.note_failure(server);
+    view.fleet.note_failure(server, || {
+        match reach {
+            Reach::Away => "no connection could be made",
+            Reach::CertificateRefused | Reach::HandshakeFailed => "TLS came to nothing",
+        }
+        .to_owned()
+    });
     Miss::Away(reach)
 }

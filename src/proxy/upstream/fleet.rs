@@ -113,12 +113,15 @@ impl Fleet {
         match self.servers.as_slice() {
             [only] => Some(only),
             _ => {
-                let out = self.servers.iter().filter(|server| server.is_out()).count();
-                // So few would break down under the load of all, and when that many fail it may be their judge who errs.
-                let all = out * 2 > self.servers.len();
+                let all = self.are_all_asked();
                 self.draw(|server| all || !server.is_out())
             }
         }
+    }
+
+    /// True where so many servers are out that all are asked: see [`snapshot::are_all_asked`].
+    fn are_all_asked(&self) -> bool {
+        snapshot::are_all_asked(self.servers.iter().map(|server| &server.origin.server))
     }
 
     /// A server that was not tried for a request yet; one that is out only where no other is left.
@@ -153,20 +156,31 @@ impl Fleet {
         match (&server.origin.server.standing, status) {
             (None, _) => {}
             // What a server says whose own upstream is gone, or that is overloaded.
-            (Some(_), 502..=504) => self.note_failure(server),
+            (Some(_), 502..=504) => self.note_failure(server, || format!("it answered {status}")),
             (Some(standing), _) => standing.succeed(),
         }
     }
 
-    /// Notes that `server` did not answer as it should.
-    pub(crate) fn note_failure(&self, server: &Server) {
+    /// Notes that `server` did not answer as it should; `why` says how, should it be the last of several times.
+    pub(crate) fn note_failure(&self, server: &Server, why: impl FnOnce() -> String) {
         let Some(standing) = &server.origin.server.standing else { return };
         if standing.fail(self.eject_after) {
-            tracing::warn!(
-                server = &*server.origin.server.name(),
-                failures = self.eject_after,
-                "a server of the upstream failed several times in a row; requests go to the others"
-            );
+            let (name, failures, why) = (&*server.origin.server.name(), self.eject_after, &*why());
+            if self.are_all_asked() {
+                tracing::warn!(
+                    server = name,
+                    failures,
+                    why,
+                    "a server of the upstream failed several times in a row; more than half have, so that all are asked"
+                );
+            } else {
+                tracing::warn!(
+                    server = name,
+                    failures,
+                    why,
+                    "a server of the upstream failed several times in a row; requests go to the others"
+                );
+            }
         }
     }
 }

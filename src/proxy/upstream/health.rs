@@ -151,7 +151,9 @@ async fn probe(worker: Rc<Worker>, view: Rc<View>, server: Rc<Server>) {
         }
         // There was no socket to ask it with, which says nothing about it.
         Ok(Err(Silence::Unasked)) => {}
-        Ok(Ok(_) | Err(_)) | Err(_) => view.fleet.note_failure(&server),
+        Ok(Ok(status)) => view.fleet.note_failure(&server, || format!("it answered its health check with {status}")),
+        Ok(Err(Silence::Failed)) => view.fleet.note_failure(&server, || "its health check got no answer".to_owned()),
+        Err(_) => view.fleet.note_failure(&server, || "its health check was not answered in time".to_owned()),
     }
 }
 

@@ -123,6 +123,13 @@ impl Metrics {
             Family::StoreUp => self.store_up.get().into_iter().for_each(|up| samples.push(&[], (up.0)() as f64)),
             Family::TripwireUses => samples.push(&[], self.tripwires.uses() as f64),
             Family::UpstreamDuration => sample_durations(routes, samples, |cells| cells.read_durations().1),
+            Family::UpstreamPanic => {
+                let servers = self.servers.get().map(|servers| (servers.0)()).unwrap_or_default();
+                if !servers.is_empty() {
+                    let panics = servers.iter().any(|server| server.is_up && !server.is_well);
+                    samples.push(&[], f64::from(u8::from(panics)));
+                }
+            }
             Family::UpstreamUp => {
                 for server in self.servers.get().into_iter().flat_map(|servers| (servers.0)()) {
                     samples.push(&[("server", &server.name)], f64::from(u8::from(server.is_up)));

@@ -25,7 +25,7 @@ fn with_everything() -> Metrics {
     metrics.rotate_due_from(|| RotateDue { pair: 1, secret: 2 });
     metrics.set_expiry(CertificateLabel::Listener, Some(4_102_444_800));
     metrics.store_up_from(|| true);
-    metrics.servers_from(|| vec![ServerUp { name: "10.0.0.1:80".to_owned(), is_up: true }]);
+    metrics.servers_from(|| vec![ServerUp { name: "10.0.0.1:80".to_owned(), is_up: true, is_well: true }]);
     metrics.worker(0).unwrap().record(&metrics.route("GET /a"), &outcome(200, 3));
     metrics
 }
