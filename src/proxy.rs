@@ -147,6 +147,7 @@ impl Incoming<'_> {
     /// Answers bytes that are no request; the connection ends.
     fn refuse_unread(&mut self, worker: &Worker, view: &View, error: ProxyError) -> Verdict {
         self.ticket.id = worker.request_ids.next();
+        self.ticket.read_line(self.input, worker, &view.snapshot.config);
         self.ticket.refuse(error);
         let call = self.call.refused_for(error, self.input);
         let setting = Setting {

@@ -7,6 +7,7 @@ mod framing;
 mod host;
 mod kind;
 mod lines;
+mod opening;
 mod request;
 mod response;
 #[cfg(test)]
@@ -21,6 +22,7 @@ pub use connection::{Connection, named_by_connection};
 pub use framing::{Framing, ResponseFraming};
 pub use kind::Kind;
 pub use lines::is_due;
+pub use opening::opening;
 pub use request::{RequestHead, request};
 pub use response::{AnswerTo, ResponseHead, response};
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Instant;
 
-use crate::http1::head::RequestHead;
+use crate::http1::head::{self, RequestHead};
 use crate::key::Timestamp;
 use crate::policy::{Decision, Denial, Invalid, Principal};
 use crate::snapshot::Config;
@@ -113,11 +113,27 @@ impl Ticket {
         self.id = super::request_id(head, worker, config);
         self.method = super::method_label(head);
         if worker.logs_access() {
-            let end = head.target.iter().position(|byte| *byte == b'?').unwrap_or(head.target.len());
-            self.method_length = head.method.len();
-            self.line.extend_from_slice(head.method);
-            self.line.extend_from_slice(head.target.get(..end).unwrap_or_default());
+            self.keep_line(head.method, head.target);
         }
+    }
+
+    /// Takes down what the request line says of a head that is refused, as far as it is sound: its method, and its target where
+    /// that is whole up to the query and no longer than `limits.target_bytes`.
+    pub(crate) fn read_line(&mut self, input: &[u8], worker: &Worker, config: &Config) {
+        let Some((method, target)) = head::opening(input) else { return };
+        self.method = MethodLabel::of(method);
+        if worker.logs_access() {
+            // A part of a target may end in the middle of a key, which the log could not mask.
+            let target = target.filter(|target| target.len() <= config.limits.target_bytes);
+            self.keep_line(method, target.unwrap_or_default());
+        }
+    }
+
+    fn keep_line(&mut self, method: &[u8], target: &[u8]) {
+        let end = target.iter().position(|byte| *byte == b'?').unwrap_or(target.len());
+        self.method_length = method.len();
+        self.line.extend_from_slice(method);
+        self.line.extend_from_slice(target.get(..end).unwrap_or_default());
     }
 
     /// Takes down whose key it is, in force or not, and what was decided.

@@ -97,6 +97,32 @@ fn a_refused_message_has_a_line_too() {
 }
 
 #[test]
+fn a_head_that_is_refused_is_logged_with_what_its_first_line_says() {
+    let upstream = Upstream::ok();
+    let gateway = Setup::new(&upstream).config("limits: { target_bytes: 1KiB, headers: 5, header_timeout: 500ms }").start();
+    let key = gateway.create_key(&["--full"]);
+    let long = "a".repeat(2000);
+    let many = "X: 1\r\n".repeat(9);
+    for (bytes, status, method, path) in [
+        // As HAProxy asks for health by default.
+        ("GET /health HTTP/1.0\r\n\r\n".to_owned(), 400, "GET", "/health"),
+        (format!("DELETE /things/{key}?q=1 HTTP/1.1\r\n\r\n"), 400, "DELETE", "/things/sg_***"),
+        (format!("GET /list?{long} HTTP/1.1\r\nHost: a\r\n\r\n"), 414, "GET", "/list"),
+        (format!("GET /{long} HTTP/1.1\r\nHost: a\r\n\r\n"), 414, "GET", ""),
+        ("PUT /x HTTP/1.1\r\nHost: a\r\nExpect: tea\r\n\r\n".to_owned(), 417, "PUT", "/x"),
+        (format!("GET /many HTTP/1.1\r\nHost: a\r\n{many}\r\n"), 431, "GET", "/many"),
+        ("POST /slow HTTP/1.1\r\nHo".to_owned(), 408, "POST", "/slow"),
+        ("GET /part".to_owned(), 408, "GET", ""),
+        ("nonsense\r\n\r\n".to_owned(), 400, "", ""),
+    ] {
+        let answer = gateway.connect().send(&bytes).read();
+        assert_eq!(answer.status(), status, "{bytes}");
+        let line = line(&gateway, answer.field("x-request-id").expect("an id"));
+        assert_eq!((line["method"].as_str(), line["path"].as_str()), (Some(method), Some(path)), "{bytes}: {line}");
+    }
+}
+
+#[test]
 fn the_log_can_be_switched_off_and_written_as_text() {
     let upstream = Upstream::ok();
     let gateway = Setup::new(&upstream).config("log: { format: text, access: false }").start();

@@ -62,6 +62,7 @@ impl Connection {
     pub(super) async fn refuse(&mut self, error: ProxyError) {
         let view = self.worker.view();
         self.ticket.id = self.worker.request_ids.next();
+        self.ticket.read_line(self.input.filled(), &self.worker, &view.snapshot.config);
         self.call = self.call.refused_for(error, self.input.filled());
         self.answer_error(&view, error, None).await;
         self.ticket.close(&self.worker, &view, self.worker.clocks().0);
