@@ -56,6 +56,10 @@ pub(crate) struct Ticket {
     pub(crate) head_bytes: usize,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
+    /// Which server of the upstream was asked last, by its place among them, where there are several.
+    pub(crate) server: Option<usize>,
+    /// How often it was sent to the upstream again.
+    pub(crate) retries: u32,
     /// When the request had been sent to the upstream.
     pub(crate) sent: Option<Instant>,
     /// When the head of its answer came.
@@ -88,6 +92,8 @@ impl Ticket {
             head_bytes: 0,
             bytes_in: 0,
             bytes_out: 0,
+            server: None,
+            retries: 0,
             sent: None,
             answered: None,
         }

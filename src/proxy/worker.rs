@@ -217,6 +217,7 @@ impl Worker {
         let config = &view.snapshot.config;
         let mask = config.keys.mask();
         let told = ticket.error.filter(|error| error.is_telling()).map(|error| error.detail(&config.limits));
+        let server = ticket.server.and_then(|place| view.snapshot.servers.get(place)).map(|server| server.name());
         access.record(&Record {
             unix_millis: ticket.wall.as_millis() + i64::try_from(outcome.duration.as_millis()).unwrap_or(i64::MAX),
             request_id: mask.over(ticket.id.as_bytes()),
@@ -230,6 +231,8 @@ impl Worker {
             reason: told.as_deref().or(ticket.note),
             key_id: Some(ticket.key_id.as_str()).filter(|id| !id.is_empty()),
             account: Some(ticket.account.as_str()).filter(|account| !account.is_empty()),
+            server: server.as_deref(),
+            retries: ticket.retries,
             duration: outcome.duration,
             upstream: outcome.upstream,
             bytes_in: ticket.bytes_in,

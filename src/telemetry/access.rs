@@ -55,6 +55,10 @@ pub struct Record<'r> {
     pub key_id: Option<&'r str>,
     /// The account of the key.
     pub account: Option<&'r str>,
+    /// The server of the upstream that was asked last, where there are several.
+    pub server: Option<&'r str>,
+    /// How often the request was sent to the upstream again.
+    pub retries: u32,
     /// From the first byte of the request to the last byte of the answer.
     pub duration: Duration,
     /// From the request sent to the upstream to the head of its answer.
@@ -253,13 +257,15 @@ enum Part {
     Path,
     Reason,
     RequestId,
+    Retries,
     Route,
+    Server,
     Status,
     Upstream,
 }
 
 /// For programs: the order of the reference.
-const AS_JSON: [Part; 17] = [
+const AS_JSON: [Part; 19] = [
     Part::Level,
     Part::Message,
     Part::RequestId,
@@ -273,6 +279,8 @@ const AS_JSON: [Part; 17] = [
     Part::Reason,
     Part::KeyId,
     Part::Account,
+    Part::Server,
+    Part::Retries,
     Part::Duration,
     Part::Upstream,
     Part::BytesIn,
@@ -280,7 +288,7 @@ const AS_JSON: [Part; 17] = [
 ];
 
 /// For eyes: what is looked for comes first.
-const AS_TEXT: [Part; 17] = [
+const AS_TEXT: [Part; 19] = [
     Part::Status,
     Part::Method,
     Part::Path,
@@ -290,6 +298,8 @@ const AS_TEXT: [Part; 17] = [
     Part::Code,
     Part::Reason,
     Part::Route,
+    Part::Server,
+    Part::Retries,
     Part::Account,
     Part::Client,
     Part::Upstream,
@@ -321,6 +331,7 @@ fn write(line: &mut Line<'_>, record: &Record<'_>, part: Part) {
         Part::KeyId => optional("key_id", record.key_id),
         Part::Reason => optional("reason", record.reason),
         Part::Route => optional("route", record.route),
+        Part::Server => optional("upstream", record.server),
         Part::BytesIn => line.number("bytes_in", record.bytes_in),
         Part::BytesOut => line.number("bytes_out", record.bytes_out),
         Part::Client => match record.client {
@@ -335,6 +346,11 @@ fn write(line: &mut Line<'_>, record: &Record<'_>, part: Part) {
         Part::Method => line.text("method", &record.method.bytes()),
         Part::Path => line.text("path", &record.target.part(path_of).bytes()),
         Part::RequestId => line.text("request_id", &record.request_id.bytes()),
+        Part::Retries => {
+            if record.retries > 0 {
+                line.number("retries", u64::from(record.retries));
+            }
+        }
         Part::Status => line.number("status", u64::from(record.status)),
         Part::Upstream => {
             if let Some(upstream) = record.upstream {

@@ -62,6 +62,7 @@ pub(crate) enum Family {
     TripwireUses,
     UpstreamDuration,
     UpstreamPanic,
+    UpstreamRetries,
     UpstreamUp,
 }
 
@@ -70,7 +71,7 @@ const fn define(name: &'static str, kind: MetricType, family: Family, help: &'st
 }
 
 /// Every metric, sorted by name.
-pub const DEFINITIONS: [Definition; 26] = {
+pub const DEFINITIONS: [Definition; 27] = {
     use Family as F;
     use MetricType::{COUNTER, GAUGE, HISTOGRAM};
     use process::Reading as R;
@@ -179,6 +180,12 @@ pub const DEFINITIONS: [Definition; 26] = {
             GAUGE,
             F::UpstreamPanic,
             "1 while more than half of the servers of the upstream have failed, so that all of them are asked, 0 otherwise; only where there are several.",
+        ),
+        define(
+            "scopegate_upstream_retries_total",
+            COUNTER,
+            F::UpstreamRetries,
+            "Requests sent to the upstream once more, since an attempt before had got no answer.",
         ),
         define(
             "scopegate_upstream_up",

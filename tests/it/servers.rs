@@ -125,6 +125,30 @@ fn where_more_than_half_have_failed_the_log_and_the_figures_say_that_all_are_ask
 }
 
 #[test]
+fn the_log_names_the_server_that_was_asked_last_and_counts_what_was_sent_again() {
+    let deaf = Upstream::start(|connection| drop(connection.request()));
+    let well = Upstream::ok();
+    let (gateway, key) = start(&[deaf.url(), well.url()], "  health: { interval: 1h, eject_after: 1000 }");
+    until("a request to the one that does not answer", || {
+        assert_eq!(gateway.get("/api/profiles", &key).status(), 200);
+        (!deaf.requests().is_empty()).then_some(())
+    });
+    let of = |line: &&str| line.contains("\"path\":\"/api/profiles\"");
+    let again = gateway.process.wait_for("the line", |said| {
+        said.lines().filter(of).find(|line| line.contains("\"retries\":1")).map(str::to_owned)
+    });
+    let name = format!("\"upstream\":\"{}\"", well.address());
+    assert!(again.contains(&name), "{again}");
+    assert_eq!(gateway.metric("scopegate_upstream_retries_total", &[]), 1.0);
+    // Neither is there where it says nothing.
+    let only = Gateway::in_front_of(&well);
+    let key = only.key(&["--full"]);
+    only.get("/api/profiles", &key);
+    let line = only.process.wait_for("the line", |said| said.lines().find(of).map(str::to_owned));
+    assert!(!line.contains("\"upstream\":") && !line.contains("retries"), "{line}");
+}
+
+#[test]
 fn a_success_in_between_keeps_a_server_in() {
     let turns = Upstream::start(|connection| {
         while connection.request().is_some() {

@@ -90,6 +90,7 @@ impl Connection {
         let mut tried = Vec::new();
         loop {
             let _active = server.begin();
+            self.ticket.server = view.fleet.place(server);
             let lease = match self.lease((view, server), (plan, fresh), (timeouts, until)).await {
                 Ok(lease) => lease,
                 Err(Miss::Over(end)) => return (end, self.worker.clocks().0),
@@ -133,6 +134,8 @@ impl Connection {
                 server = view.fleet.other(&tried).unwrap_or(server);
             }
             (retries, fresh) = (retries - 1, true);
+            self.ticket.retries += 1;
+            self.worker.cells.retried();
         }
     }
 

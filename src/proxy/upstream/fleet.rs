@@ -119,6 +119,12 @@ impl Fleet {
         }
     }
 
+    /// The place of `server` among the others, where there are any.
+    pub(crate) fn place(&self, server: &Rc<Server>) -> Option<usize> {
+        server.origin.server.standing.as_ref()?;
+        self.servers.iter().position(|known| Rc::ptr_eq(known, server))
+    }
+
     /// True where so many servers are out that all are asked: see [`snapshot::are_all_asked`].
     fn are_all_asked(&self) -> bool {
         snapshot::are_all_asked(self.servers.iter().map(|server| &server.origin.server))

@@ -63,6 +63,8 @@ fn denied() -> Record<'static> {
         reason: None,
         key_id: Some("key_abcdefgh12345678"),
         account: None,
+        server: None,
+        retries: 0,
         duration: Duration::from_micros(1_234),
         upstream: None,
         bytes_in: 0,

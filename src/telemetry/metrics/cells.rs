@@ -227,6 +227,7 @@ pub struct WorkerCells {
     lookups: [AtomicU64; Lookup::ALL.len()],
     refusals: [AtomicU64; Refusal::ALL.len()],
     refused_streams: [AtomicU64; StreamRefusal::ALL.len()],
+    retries: AtomicU64,
     opened: [AtomicU64; Side::ALL.len()],
     closed: [AtomicU64; Side::ALL.len()],
     /// What all workers have in common: written when a tripwire is used, and never for another key.
@@ -242,6 +243,7 @@ impl WorkerCells {
             lookups: Default::default(),
             refusals: Default::default(),
             refused_streams: Default::default(),
+            retries: AtomicU64::new(0),
             opened: Default::default(),
             closed: Default::default(),
             tripwires,
@@ -293,6 +295,15 @@ impl WorkerCells {
     /// Counts streams of HTTP/2 that got nothing but an error of HTTP/2.
     pub fn refused_streams(&self, reason: StreamRefusal, count: u64) {
         self.refused_streams.get(reason as usize).into_iter().for_each(|cell| bump(cell, count));
+    }
+
+    /// Counts a request that was sent to the upstream again.
+    pub fn retried(&self) {
+        bump(&self.retries, 1);
+    }
+
+    pub(super) fn read_retries(&self) -> u64 {
+        self.retries.load(Ordering::Relaxed)
     }
 
     pub(super) fn read_cuts(&self, reason: Cut) -> u64 {

@@ -130,6 +130,10 @@ impl Metrics {
                     samples.push(&[], f64::from(u8::from(panics)));
                 }
             }
+            Family::UpstreamRetries => {
+                let retries: u64 = self.workers.iter().map(|worker| worker.read_retries()).sum();
+                samples.push(&[], retries as f64);
+            }
             Family::UpstreamUp => {
                 for server in self.servers.get().into_iter().flat_map(|servers| (servers.0)()) {
                     samples.push(&[("server", &server.name)], f64::from(u8::from(server.is_up)));
