@@ -120,9 +120,7 @@ pub(crate) fn handle(worker: &Worker, view: &View, exchange: &mut Incoming<'_>) 
         match decision.denial() {
             Some(denial) if !shadowed => scene.deny(denial, Some(decision.trace())),
             // CONNECT passes for a WebSocket where the route says so, and never as the GET that it counts as.
-            _ if scene.is_connect() && !offers_tunnel(&target) => {
-                scene.deny_tunnel(decision.trace())
-            }
+            _ if scene.is_connect() && !offers_tunnel(&target) => scene.deny_tunnel(decision.trace()),
             _ => scene.forward(&target, entry.filter(|_| matches!(caller, Caller::Known(_)))),
         }
     })

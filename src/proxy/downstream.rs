@@ -293,8 +293,7 @@ impl Connection {
     /// The limits for reading a head, and until when the connection may be idle. Nothing of the generation is held while
     /// it is.
     fn reading(&self) -> (Limits, head::Limits, Moment) {
-        let (limits, head_limits) =
-            self.worker.look(|view| (view.snapshot.config.limits.clone(), view.head_limits));
+        let (limits, head_limits) = self.worker.look(|view| (view.snapshot.config.limits.clone(), view.head_limits));
         let idle_until = self.slot.now().after(limits.idle);
         (limits, head_limits, idle_until)
     }

@@ -99,7 +99,8 @@ fn a_refused_message_has_a_line_too() {
 #[test]
 fn a_head_that_is_refused_is_logged_with_what_its_first_line_says() {
     let upstream = Upstream::ok();
-    let gateway = Setup::new(&upstream).config("limits: { target_bytes: 1KiB, headers: 5, header_timeout: 500ms }").start();
+    let gateway =
+        Setup::new(&upstream).config("limits: { target_bytes: 1KiB, headers: 5, header_timeout: 500ms }").start();
     let key = gateway.create_key(&["--full"]);
     let long = "a".repeat(2000);
     let many = "X: 1\r\n".repeat(9);

@@ -97,8 +97,7 @@ impl Connection {
                 Err(Miss::Away(reach)) => {
                     tried.push(server);
                     let Some(other) = view.fleet.other(&tried).filter(|_| connects > 0) else {
-                        let end = End::Failed(ProxyError::UpstreamUnreachable(reach));
-                        return (end, self.worker.clocks().0);
+                        return (End::Failed(ProxyError::UpstreamUnreachable(reach)), self.worker.clocks().0);
                     };
                     (connects, server) = (connects - 1, other);
                     continue;
@@ -126,7 +125,7 @@ impl Connection {
             // A connection that went stale in the pool is nobody's fault: it costs no budget, but it is a retry.
             let is_free = fate == Fate::Unread && !fresh;
             let may = retries > 0 && (plan.replayable || again.is_some());
-            if !may || !(is_free || self.worker.gate.spend_retry(view.earned)) {
+            if !(may && (is_free || self.worker.gate.spend_retry(view.earned))) {
                 return (end, now);
             }
             if !is_free {
@@ -134,9 +133,13 @@ impl Connection {
                 server = view.fleet.other(&tried).unwrap_or(server);
             }
             (retries, fresh) = (retries - 1, true);
-            self.ticket.retries += 1;
-            self.worker.cells.retried();
+            self.count_retry();
         }
+    }
+
+    fn count_retry(&mut self) {
+        self.ticket.retries += 1;
+        self.worker.cells.retried();
     }
 
     /// Lets the fleet know how `server` did, as far as an exchange that ended so can tell.

@@ -1,10 +1,9 @@
 //! The answer on its way to the caller.
 
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+mod deliver;
 
-use tokio::io::AsyncWrite;
+use std::io;
+use std::task::{Context, Poll, ready};
 
 use crate::http1::body::{Body, BodyFault, Outgoing};
 use crate::http1::head::{self, AnswerTo, Excess, HeadFault, Kind, Limits, ResponseFraming, ResponseHead, Version};
@@ -18,7 +17,7 @@ use crate::proxy::watch::Moment;
 use crate::proxy::worker::Worker;
 use crate::snapshot::Cors;
 
-use super::{End, Ends, Fate, Relay, poll_write};
+use super::{End, Ends, Fate, Relay};
 
 /// The most interim answers (1xx) that are taken before the final one.
 const INTERIM: u8 = 8;
@@ -364,48 +363,5 @@ impl Relay {
 
     fn break_off(&self, breach: Breach) -> End {
         self.failure(ProxyError::UpstreamFailed(breach))
-    }
-
-    /// Writes once, or flushes what was written.
-    fn poll_deliver(&mut self, ends: &mut Ends<'_>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Download { out, written, input, direct, .. } = &self.download;
-        if !self.download.has_output() {
-            let flushed = Pin::new(&mut *ends.down).poll_flush(cx);
-            // TLS has taken it, and the socket has not.
-            if flushed.is_pending() {
-                self.await_caller(ends);
-            }
-            ready!(flushed)?;
-            self.download.unflushed = false;
-            self.go_on(ends);
-            return Poll::Ready(Ok(()));
-        }
-        let (first, second) = (out.get(*written..), input.filled().get(..*direct));
-        let wrote = poll_write(ends.down, first.unwrap_or_default(), second.unwrap_or_default(), cx);
-        if wrote.is_pending() {
-            self.download.input.calm();
-            self.await_caller(ends);
-        }
-        let count = ready!(wrote)?;
-        self.go_on(ends);
-        self.download.sent(count);
-        Poll::Ready(Ok(()))
-    }
-
-    /// The caller has taken something. An upstream that could not write may not have read either, and has its time anew.
-    fn go_on(&mut self, ends: &Ends<'_>) {
-        self.deadlines.write = Moment::NEVER;
-        if std::mem::take(&mut self.download.stuck) && self.deadlines.upload != Moment::NEVER {
-            self.deadlines.moved = Some(ends.view.snapshot.config.limits.body_stall);
-        }
-    }
-
-    /// From now on the caller must take something in time. A stream of HTTP/2 sees to that where it knows its connection: it
-    /// may have to wait for its turn.
-    fn await_caller(&mut self, ends: &Ends<'_>) {
-        self.download.stuck = true;
-        if self.deadlines.write == Moment::NEVER && !ends.down.is_virtual() {
-            self.deadlines.write = self.mark(ends).after(ends.view.snapshot.config.limits.write_stall);
-        }
     }
 }
