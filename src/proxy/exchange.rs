@@ -150,7 +150,7 @@ pub(crate) async fn run(mut ends: Ends<'_>, mut lease: Lease) -> (End, Instant) 
     }
     relay.download.give_back(ends.worker);
     if matches!(end, End::Unanswered { fate, .. } if fate.is_harmless()) {
-        *ends.again = relay.upload.to_send_again().map(Box::new);
+        *ends.again = relay.upload.into_another().map(Box::new);
     }
     (end, now)
 }

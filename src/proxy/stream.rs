@@ -217,7 +217,7 @@ impl AsyncWrite for Stream {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Read, Write};
+    use std::io::Read;
     use std::net::TcpListener;
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -257,10 +257,9 @@ mod tests {
         };
         let (ended, late) = after(Some, reset).await;
         assert_eq!((ended.is_err(), late), (true, false), "a reset says nothing");
-        let half = |mut far: std::net::TcpStream| {
+        let half = |far: std::net::TcpStream| {
             far.shutdown(std::net::Shutdown::Write).unwrap();
             read(&far);
-            let _ = far.write(b"");
         };
         let (ended, late) = after(Some, half).await;
         assert_eq!((ended.unwrap(), late), (0, false), "it was read after the end of the answers");

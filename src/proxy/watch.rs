@@ -130,6 +130,8 @@ pub(crate) struct Watch {
     /// The value of the `Date` field, written anew when its second has passed.
     date: Cell<[u8; 29]>,
     entries: RefCell<Vec<Rc<Entry>>>,
+    /// The last sweep came late.
+    overslept: Cell<bool>,
     /// What the keys' count of changes was at the last sweep.
     keys: Cell<u64>,
 }
@@ -143,6 +145,7 @@ impl Watch {
             wall: Cell::new((start, wall)),
             date: Cell::new(wall.to_http_date()),
             entries: RefCell::default(),
+            overslept: Cell::new(false),
             keys: Cell::new(0),
         })
     }
@@ -188,6 +191,10 @@ impl Watch {
     pub(crate) fn sweep(&self, keys: u64) {
         let reading = Instant::now();
         self.set(reading);
+        // The process was stopped, or had no turn: what came meanwhile may not have been seen yet. Nobody is late before the
+        // runtime has had a look at every socket, which it has by the next sweep, however late that is.
+        let overslept = reading.saturating_duration_since(self.wall.get().0) > 2 * TICK;
+        let paused = !self.overslept.replace(overslept) && overslept;
         let wall = Timestamp::now();
         if wall.as_seconds() != self.wall.get().1.as_seconds() {
             self.date.set(wall.to_http_date());
@@ -204,7 +211,7 @@ impl Watch {
             if due {
                 entry.tenure.set(Tenure::Due);
             }
-            due || entry.deadline.get() <= now
+            due || (!paused && entry.deadline.get() <= now)
         });
     }
 
@@ -254,6 +261,21 @@ mod tests {
         watch.sweep(0);
         let woken: Vec<usize> = counts.iter().map(|count| count.0.load(Ordering::Relaxed)).collect();
         assert_eq!(woken, [1, 0, 0]);
+    }
+
+    #[test]
+    fn nobody_is_late_at_the_first_sweep_after_a_pause() {
+        let (watch, count) = (Watch::new(), Arc::<Count>::default());
+        let late = watch.enter();
+        late.arm(Moment(0), &Context::from_waker(&Waker::from(Arc::clone(&count))));
+        let sweep_after_a_pause = || {
+            let (instant, wall) = watch.wall.get();
+            watch.wall.set((instant.checked_sub(3 * TICK).unwrap(), wall));
+            watch.sweep(0);
+            count.0.load(Ordering::Relaxed)
+        };
+        assert_eq!(sweep_after_a_pause(), 0);
+        assert_eq!(sweep_after_a_pause(), 1, "a worker that never has its turn in time has deadlines all the same");
     }
 
     #[test]

@@ -77,7 +77,7 @@ impl Upload {
     }
 
     /// The same from its beginning, where it is known what was sent of it.
-    pub(super) fn to_send_again(mut self) -> Option<Self> {
+    pub(super) fn into_another(mut self) -> Option<Self> {
         let mut again = self.kept.take()?;
         again.extend_from_slice(self.out.get(self.written..).unwrap_or_default());
         Some(Self { out: again, written: 0, state: State::Sending, kept: Some(Vec::new()), ..self })

@@ -222,7 +222,7 @@ fn a_websocket_on_a_route_that_has_none_is_refused_with_the_mend_in_the_answer_a
         let body = String::from_utf8(answer.body).expect("text");
         assert!(body.contains(mend), "{body}");
     });
-    for what in ["\"level\":\"WARN\"", "\"reason\":"] {
+    for what in ["\"level\":\"warn\"", "\"reason\":"] {
         let line = gateway.process.wait_for(what, |said| {
             said.lines().find(|line| line.contains(what) && line.contains(mend)).map(str::to_owned)
         });
