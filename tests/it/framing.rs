@@ -243,7 +243,9 @@ fn a_caller_that_goes_away_within_its_body_never_looks_complete() {
         connection.note(if whole { "whole" } else { "cut" });
     });
     let gateway = Gateway::in_front_of(&upstream);
-    let key = gateway.key(&["--full"]);
+    // The upstream answers nothing, not even about the key.
+    let key = gateway.create_key(&["--full"]);
+    until("the key", || (gateway.get("/api/no-such-route", &key).status() == 403).then_some(()));
     let framings = ["Content-Length: 10\r\n\r\nhalf", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"];
     for (framing, count) in framings.into_iter().zip(1..) {
         let mut client = gateway.connect();
