@@ -299,14 +299,14 @@ fn hasten_by_signal(mut signals: Signals, drain: Drain) {
     }
 }
 
-/// How each server of the upstream stands, where there are several.
+/// How each server of the upstream stands.
 fn standing(snapshot: &Snapshot) -> Vec<ServerUp> {
     let all_are_asked = snapshot::are_all_asked(snapshot.servers.iter());
     let up = |server: &snapshot::Server| {
-        let is_well = !server.standing.as_ref()?.is_out();
-        Some(ServerUp { name: server.name().into_owned(), is_well, is_up: is_well || all_are_asked })
+        let is_well = server.is_up();
+        ServerUp { name: server.name().into_owned(), is_well, is_up: is_well || all_are_asked }
     };
-    snapshot.servers.iter().filter_map(up).collect()
+    snapshot.servers.iter().map(up).collect()
 }
 
 /// What the log says of the store.

@@ -26,6 +26,8 @@ pub struct Server {
     pub resolved: Arc<Resolved>,
     /// How it is doing, where another could be asked in its place.
     pub standing: Option<Arc<Standing>>,
+    /// How it is doing, where it is the only one: it is asked all the same, and the metrics tell.
+    pub alone: Option<Arc<Standing>>,
 }
 
 impl Server {
@@ -39,6 +41,7 @@ impl Server {
                 tls: tls::client(upstream, url)?,
                 resolved: Arc::new(Resolved::of(&url.address)),
                 standing: several.then(Arc::default),
+                alone: (!several).then(Arc::default),
             })
         };
         upstream.urls.iter().map(of).collect()
@@ -59,6 +62,14 @@ impl Server {
         if self.standing.is_some() && known.standing.is_some() {
             self.standing.clone_from(&known.standing);
         }
+        if self.alone.is_some() && known.alone.is_some() {
+            self.alone.clone_from(&known.alone);
+        }
+    }
+
+    /// True unless it failed as often in a row as `health.eject_after` says.
+    pub fn is_up(&self) -> bool {
+        !self.standing.iter().chain(&self.alone).any(|standing| standing.is_out())
     }
 
     /// True where connections to the one may serve as connections to the other. TLS settings are files that may have
@@ -123,7 +134,8 @@ pub fn are_all_asked<'s>(servers: impl Iterator<Item = &'s Server>) -> bool {
 
 /// How a server is doing, as all workers and the health check have seen it.
 ///
-/// One that failed several times in a row is out: requests go to the others, until the health check brings it back.
+/// One that failed several times in a row is out: requests go to the others, until the health check brings it back. Where there
+/// are no others its next answer does.
 #[derive(Debug, Default)]
 pub struct Standing {
     /// Failures since the last success.
@@ -142,6 +154,14 @@ impl Standing {
         // Almost always there is nothing to write, and what is not written is shared without cost.
         if self.failures.load(Ordering::Relaxed) != 0 {
             self.failures.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Notes an answer of a server that is asked although it is out.
+    pub fn recover(&self) {
+        self.succeed();
+        if self.is_out() {
+            self.come_back();
         }
     }
 

@@ -11,7 +11,7 @@ mod process;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use prometheus::TextEncoder;
@@ -51,6 +51,7 @@ pub(crate) enum Family {
     KeyLookups,
     KeysCached,
     KeysRotateDue,
+    LastReload,
     PolicyGeneration,
     Process(process::Reading),
     Refusals,
@@ -71,7 +72,7 @@ const fn define(name: &'static str, kind: MetricType, family: Family, help: &'st
 }
 
 /// Every metric, sorted by name.
-pub const DEFINITIONS: [Definition; 27] = {
+pub const DEFINITIONS: [Definition; 28] = {
     use Family as F;
     use MetricType::{COUNTER, GAUGE, HISTOGRAM};
     use process::Reading as R;
@@ -130,6 +131,12 @@ pub const DEFINITIONS: [Definition; 27] = {
             GAUGE,
             F::KeysRotateDue,
             "Keys in force whose value is older than keys.rotate_after says, by kind.",
+        ),
+        define(
+            "scopegate_last_reload_successful",
+            GAUGE,
+            F::LastReload,
+            "1 while the files say what is in force, 0 once a reload was refused or failed.",
         ),
         define(
             "scopegate_policy_generation",
@@ -191,7 +198,7 @@ pub const DEFINITIONS: [Definition; 27] = {
             "scopegate_upstream_up",
             GAUGE,
             F::UpstreamUp,
-            "1 while requests go to this server of the upstream, 0 while it is left out; only where there are several.",
+            "0 while this server of the upstream is left out, or, where there is no other, once it has failed as often in a row as health.eject_after says; else 1.",
         ),
     ]
 };
@@ -210,9 +217,9 @@ impl fmt::Debug for Source {
 pub struct ServerUp {
     /// What the configuration calls it: `host[:port]` of its URL, a default port left out, or `unix:/path`.
     pub name: String,
-    /// Requests go there.
+    /// It is not left out; a single server has not failed too often.
     pub is_up: bool,
-    /// It has not failed too often; one that has is up all the same where more than half have.
+    /// It has not failed too often; one of several that has is up all the same where more than half have.
     pub is_well: bool,
 }
 
@@ -250,6 +257,7 @@ pub struct Metrics {
     routes: RwLock<BTreeMap<Box<str>, Arc<RouteCells>>>,
     workers: Box<[Arc<WorkerCells>]>,
     reloads: [AtomicU64; Reload::ALL.len()],
+    last_reload_failed: AtomicBool,
     generation: AtomicU64,
     /// Seconds since the epoch; `i64::MAX` where there is no such certificate.
     expiries: [AtomicI64; CertificateLabel::ALL.len()],
@@ -270,6 +278,7 @@ impl Metrics {
             routes: RwLock::default(),
             workers: (0..workers).map(cells).collect(),
             reloads: Default::default(),
+            last_reload_failed: AtomicBool::new(false),
             generation: AtomicU64::new(0),
             expiries: [const { AtomicI64::new(i64::MAX) }; CertificateLabel::ALL.len()],
             access_log_dropped: Arc::default(),
@@ -303,8 +312,9 @@ impl Metrics {
         self.workers.get(worker).map(Arc::clone)
     }
 
-    /// Counts a reload.
+    /// Counts a reload, and says whether what the files hold is in force.
     pub fn reloaded(&self, result: Reload) {
+        self.last_reload_failed.store(result == Reload::Failed, Ordering::Relaxed);
         if let Some(cell) = self.reloads.get(result as usize) {
             cell.fetch_add(1, Ordering::Relaxed);
         }
@@ -342,8 +352,7 @@ impl Metrics {
         self.store_up.get_or_init(|| Source(Box::new(move || u64::from(read()))));
     }
 
-    /// Says how to learn which servers of the upstream there are and how they stand, where there are several; asked at each
-    /// scrape. The first call counts.
+    /// Says how to learn which servers of the upstream there are and how they stand; asked at each scrape. The first call counts.
     pub fn servers_from(&self, read: impl Fn() -> Vec<ServerUp> + Send + Sync + 'static) {
         self.servers.get_or_init(|| Servers(Box::new(read)));
     }

@@ -2,7 +2,8 @@
 
     prometheus.py SCOPEGATE        the binary; `prometheus` and `promtool` are on the path
 
-Exit 0 when promtool has no complaint, the target is up, and each promised metric has the value that the requests made.
+Exit 0 when promtool has no complaint, the target is up, each promised metric has the value that the requests made, and the rules of
+deploy/alerts.yaml tell a gateway that is ill from one that is well.
 """
 
 import http.server
@@ -20,6 +21,9 @@ import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
+HERE = Path(__file__).resolve().parent
+RULES = HERE.parents[1] / "deploy" / "alerts.yaml"
+
 PATIENCE = 60
 ALLOWED, DENIED = 7, 3
 
@@ -36,7 +40,9 @@ PROMISED = {
     "scopegate_keys_cached": ("scopegate_keys_cached", 1, 1),
     "scopegate_policy_generation": ("scopegate_policy_generation", 1, 1),
     "scopegate_reloads_total": ('scopegate_reloads_total{result="failed"}', 0, 0),
+    "scopegate_last_reload_successful": ("scopegate_last_reload_successful", 1, 1),
     "scopegate_store_up": ("scopegate_store_up", 1, 1),
+    "scopegate_upstream_up": ("scopegate_upstream_up", 1, 1),
     "process_cpu_seconds_total": ("process_cpu_seconds_total", 0, 600),
     "process_max_fds": ("process_max_fds", 10, 1e18),
     "process_open_fds": ("process_open_fds", 5, 1000),
@@ -137,11 +143,29 @@ def a_prometheus(folder, target):
     """Its URL."""
     port = free_port()
     Path(folder, "prometheus.yml").write_text(
+        f"global: {{ evaluation_interval: 1s }}\nrule_files: ['{RULES}']\n"
         f"scrape_configs:\n  - job_name: scopegate\n    scrape_interval: 1s\n    static_configs: [{{ targets: ['{target}'] }}]\n"
     )
     command = ["prometheus", "--config.file=prometheus.yml", "--storage.tsdb.path=data", f"--web.listen-address=127.0.0.1:{port}"]
     with running(command, folder, "prometheus.log"):
         yield f"http://127.0.0.1:{port}"
+
+
+def check_rules():
+    """What promtool has against the rules: how they are written, and what they say of figures that somebody thought out."""
+    complaints = []
+    for question in (["check", "rules", RULES], ["test", "rules", HERE / "alerts.yaml"]):
+        said = subprocess.run(["promtool", *question], capture_output=True, text=True)
+        if said.returncode != 0:
+            complaints.append(f"promtool {question[0]} rules: {said.stdout}{said.stderr}")
+    return complaints
+
+
+def evaluated(server):
+    """The rules, once each of them was evaluated."""
+    status, body = fetch(f"{server}/api/v1/rules")
+    rules = [rule for group in json.loads(body)["data"]["groups"] for rule in group["rules"]] if status == 200 else []
+    return rules if rules and all(rule["health"] != "unknown" for rule in rules) else None
 
 
 def check(gateway, admin, key, folder):
@@ -152,7 +176,7 @@ def check(gateway, admin, key, folder):
             assert status == expected, (target, status)
     _, text = fetch(f"http://{admin}/metrics")
     said = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True)
-    complaints = []
+    complaints = check_rules()
     if said.returncode != 0 or said.stdout or said.stderr:
         complaints.append(f"promtool: exit {said.returncode}: {(said.stdout + said.stderr).decode()}")
     with a_prometheus(folder, admin) as server:
@@ -169,6 +193,10 @@ def look(server):
         found = until(name, lambda: ask(server, question))
         if not least <= found <= most:
             complaints.append(f"{name}: {question} is {found}, and should be {least} to {most}")
+    rules = until("the rules", lambda: evaluated(server))
+    complaints += [f"{rule['name']}: {rule['lastError']}" for rule in rules if rule["health"] != "ok"]
+    complaints += [f"{rule['name']}: {rule['state']} of a gateway that is well" for rule in rules if rule["state"] != "inactive"]
+    print(f"prometheus: {len(rules)} rules, none of which says anything")
     print(f"prometheus: up, {len(PROMISED)} metrics asked for, {ask(server, 'scrape_samples_scraped'):.0f} samples a scrape")
     return complaints
 

@@ -44,6 +44,19 @@ def check_schemas(name, text):
     for document in documents(text):
         kubernetes_validate.validate(document, KUBERNETES, strict=True)
         check_confined(name, document)
+        check_scraped(name, document)
+
+
+def check_scraped(name, document):
+    """Whoever goes by the annotations finds the figures."""
+    if document["kind"] != "Deployment":
+        return
+    pod = document["spec"]["template"]
+    told = pod["metadata"]["annotations"]
+    assert (told["prometheus.io/scrape"], told["prometheus.io/path"]) == ("true", "/metrics"), name
+    containers = pod["spec"].get("initContainers", []) + pod["spec"]["containers"]
+    ports = [port for container in containers if container["name"] == "scopegate" for port in container["ports"]]
+    assert told["prometheus.io/port"] == str(next(port["containerPort"] for port in ports if port["name"] == "metrics")), name
 
 
 def check_confined(name, document):

@@ -50,6 +50,8 @@ fn every_promised_figure_is_there_and_counts() {
     assert_eq!(gateway.metric("scopegate_keys_cached", &[]), 1.0);
     assert_eq!(gateway.metric("scopegate_policy_generation", &[]), 1.0);
     assert_eq!(gateway.metric("scopegate_store_up", &[]), 1.0);
+    assert_eq!(gateway.metric("scopegate_last_reload_successful", &[]), 1.0);
+    assert_eq!(gateway.metric("scopegate_upstream_up", &[]), 1.0);
     assert!(gateway.metric("process_resident_memory_bytes", &[]) > 0.0);
     let text = gateway.admin("/metrics");
     assert!(text.field("content-type").is_some_and(|value| value.starts_with("text/plain")), "{}", text.text());

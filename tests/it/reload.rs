@@ -83,11 +83,13 @@ fn a_bad_change_is_told_with_its_place_and_changes_nothing() {
         until("the failed reload", || (failures() >= (number + 1) as f64).then_some(()));
         assert_eq!(gateway.get("/api/profiles", &key).status(), 200, "{text:?}");
         assert!(gateway.is_ready(), "what is in force still serves");
+        assert_eq!(gateway.metric("scopegate_last_reload_successful", &[]), 0.0);
     }
     gateway.process.wait_for("the place of the first fault", |said| said.contains("policy.yaml:3:").then_some(()));
     assert!(gateway.metric("scopegate_policy_generation", &[]) == 1.0);
     gateway.write_routes(CLOSED);
     status_becomes(&gateway, &key, 403);
+    until("the word of it", || (gateway.metric("scopegate_last_reload_successful", &[]) == 1.0).then_some(()));
 }
 
 #[test]

@@ -101,8 +101,31 @@ fn the_figures_say_which_server_is_left_out_by_its_name() {
     statuses(&gateway, &key, 200);
     assert_eq!((up(&well), up(&ill)), (1.0, 0.0));
     assert_eq!(gateway.metric("scopegate_upstream_panic", &[]), 0.0);
-    let only = Gateway::in_front_of(&well);
-    assert!(!only.admin("/metrics").body_text().contains("scopegate_upstream_up"), "there is no other to go to");
+}
+
+#[test]
+fn the_figures_say_of_a_single_server_that_it_fails_and_that_it_is_back() {
+    let (only, well) = switched();
+    let (gateway, key) = start(&[only.url()], FOR_GOOD);
+    let up = || gateway.metric("scopegate_upstream_up", &[&format!("server=\"{}\"", only.address())]);
+    assert_eq!(up(), 1.0);
+    well.store(false, Ordering::SeqCst);
+    assert_eq!(statuses(&gateway, &key, 2), [503; 2]);
+    assert_eq!(up(), 1.0, "it takes three");
+    assert_eq!(statuses(&gateway, &key, 1), [503]);
+    until("the word of it", || (up() == 0.0).then_some(()));
+    well.store(true, Ordering::SeqCst);
+    assert_eq!(statuses(&gateway, &key, 1), [200], "it is asked all the same");
+    until("the word of it", || (up() == 1.0).then_some(()));
+}
+
+#[test]
+fn a_single_server_that_is_not_there_is_down() {
+    let nobody = Vacant::new();
+    let (gateway, key) = start(&[nobody.url()], FOR_GOOD);
+    assert_eq!(gateway.metric("scopegate_upstream_up", &[]), 1.0);
+    assert_eq!(statuses(&gateway, &key, 3), [503; 3]);
+    until("the word of it", || (gateway.metric("scopegate_upstream_up", &[]) == 0.0).then_some(()));
 }
 
 #[test]

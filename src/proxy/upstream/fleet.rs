@@ -160,15 +160,18 @@ impl Fleet {
     /// Notes that `server` answered so.
     pub(crate) fn note_answer(&self, server: &Server, status: u16) {
         match (&server.origin.server.standing, status) {
-            (None, _) => {}
             // What a server says whose own upstream is gone, or that is overloaded.
-            (Some(_), 502..=504) => self.note_failure(server, || format!("it answered {status}")),
+            (_, 502..=504) => self.note_failure(server, || format!("it answered {status}")),
             (Some(standing), _) => standing.succeed(),
+            (None, _) => server.origin.server.alone.iter().for_each(|alone| alone.recover()),
         }
     }
 
     /// Notes that `server` did not answer as it should; `why` says how, should it be the last of several times.
     pub(crate) fn note_failure(&self, server: &Server, why: impl FnOnce() -> String) {
+        if let Some(alone) = &server.origin.server.alone {
+            alone.fail(self.eject_after);
+        }
         let Some(standing) = &server.origin.server.standing else { return };
         if standing.fail(self.eject_after) {
             let (name, failures, why) = (&*server.origin.server.name(), self.eject_after, &*why());

@@ -107,6 +107,9 @@ impl Metrics {
                     samples.push(&[("kind", "secret")], due.secret as f64);
                 }
             }
+            Family::LastReload => {
+                samples.push(&[], f64::from(u8::from(!self.last_reload_failed.load(Ordering::Relaxed))));
+            }
             Family::PolicyGeneration => samples.push(&[], self.generation.load(Ordering::Relaxed) as f64),
             Family::Process(reading) => {
                 process::read(reading).into_iter().for_each(|value| samples.push(&[], value));
@@ -125,7 +128,7 @@ impl Metrics {
             Family::UpstreamDuration => sample_durations(routes, samples, |cells| cells.read_durations().1),
             Family::UpstreamPanic => {
                 let servers = self.servers.get().map(|servers| (servers.0)()).unwrap_or_default();
-                if !servers.is_empty() {
+                if servers.len() > 1 {
                     let panics = servers.iter().any(|server| server.is_up && !server.is_well);
                     samples.push(&[], f64::from(u8::from(panics)));
                 }

@@ -1,3 +1,4 @@
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::*;
@@ -23,7 +24,7 @@ fn with_everything() -> Metrics {
     let metrics = Metrics::new(1);
     metrics.keys_from(|| 7);
     metrics.rotate_due_from(|| RotateDue { pair: 1, secret: 2 });
-    metrics.set_expiry(CertificateLabel::Listener, Some(4_102_444_800));
+    CertificateLabel::ALL.iter().for_each(|certificate| metrics.set_expiry(*certificate, Some(4_102_444_800)));
     metrics.store_up_from(|| true);
     metrics.servers_from(|| vec![ServerUp { name: "10.0.0.1:80".to_owned(), is_up: true, is_well: true }]);
     metrics.worker(0).unwrap().record(&metrics.route("GET /a"), &outcome(200, 3));
@@ -151,6 +152,109 @@ fn connections_lookups_and_reloads_are_counted_by_their_label() {
     assert_eq!(sample(&text, r#"scopegate_key_cache_lookups_total{result="hit"}"#), Some(0.0));
     assert_eq!(sample(&text, r#"scopegate_reloads_total{result="failed"}"#), Some(1.0));
     assert_eq!(sample(&text, "scopegate_policy_generation"), Some(4.0));
+}
+
+#[test]
+fn the_last_reload_has_failed_until_one_succeeds() {
+    let metrics = Metrics::new(1);
+    let successful = || sample(&metrics.render().unwrap(), "scopegate_last_reload_successful");
+    assert_eq!(successful(), Some(1.0), "what the process started with was read");
+    for (result, expected) in
+        [(Reload::Failed, 0.0), (Reload::Failed, 0.0), (Reload::Applied, 1.0), (Reload::Unchanged, 1.0)]
+    {
+        metrics.reloaded(result);
+        assert_eq!(successful(), Some(expected), "{result:?}");
+    }
+}
+
+/// A file of deploy/.
+fn shipped(name: &str) -> String {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(name);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// What stands between backticks.
+fn in_backticks(text: &str) -> BTreeSet<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+/// The labels of a metric, each with the values that it has in `text`.
+fn labels_of<'t>(text: &'t str, name: &str) -> BTreeMap<&'t str, BTreeSet<&'t str>> {
+    let mut labels: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let series = |line: &'t str| {
+        let rest = line.strip_prefix(name)?;
+        let rest = ["_bucket", "_sum", "_count"].iter().find_map(|part| rest.strip_prefix(part)).unwrap_or(rest);
+        rest.strip_prefix('{')?.split_once('}')
+    };
+    for pair in text.lines().filter_map(series).flat_map(|(pairs, _)| pairs.split("\",")) {
+        let (label, value) = pair.split_once("=\"").unwrap();
+        labels.entry(label).or_default().insert(value.trim_end_matches('"'));
+    }
+    labels
+}
+
+/// The rows of the table of all metrics: name, type with its unit, labels, meaning.
+fn rows(text: &str) -> Vec<[&str; 4]> {
+    let table = text.split_once("## Every metric").unwrap().1.split_once("\n## ").unwrap().0;
+    fn cells(row: &str) -> Vec<&str> {
+        row.trim_matches('|').split('|').map(str::trim).collect()
+    }
+    table.lines().filter(|row| row.starts_with("| `")).map(|row| cells(row).try_into().unwrap()).collect()
+}
+
+#[test]
+fn the_reference_has_every_metric_with_its_type_its_unit_and_its_labels() {
+    let (reference, text) = (shipped("metrics.md"), with_everything().render().unwrap());
+    let rows = rows(&reference);
+    let names: Vec<String> = DEFINITIONS.iter().map(|definition| format!("`{}`", definition.name)).collect();
+    assert_eq!(rows.iter().map(|row| row[0]).collect::<Vec<_>>(), names);
+    for (definition, [_, kind, labels, meaning]) in DEFINITIONS.iter().zip(rows) {
+        let name = definition.name;
+        let (kind, unit) = kind.split_once(", ").unwrap_or_else(|| panic!("{name} has no unit"));
+        assert_eq!(kind, format!("{:?}", definition.kind).to_lowercase(), "{name}");
+        for known in ["seconds", "bytes"] {
+            let is_named = name.trim_end_matches("_total").ends_with(known);
+            assert_eq!(unit.starts_with(known), is_named, "{name} in {unit}");
+        }
+        assert!(!meaning.is_empty(), "{name}");
+        let told = in_backticks(labels);
+        let mut expected = BTreeSet::new();
+        for (label, values) in labels_of(&text, name) {
+            if label != "le" {
+                expected.insert(label);
+            }
+            match label {
+                "method" => expected.extend(MethodLabel::ALL.iter().map(|method| method.as_str())),
+                "decision" => expected.extend(DecisionLabel::ALL.iter().map(|decision| decision.as_str())),
+                // The codes are in README.md; the others are no closed lists.
+                "code" | "le" | "route" | "server" | "status" | "version" => {}
+                _ => expected.extend(values),
+            }
+        }
+        assert_eq!(
+            expected.difference(&told).collect::<Vec<_>>(),
+            Vec::<&&str>::new(),
+            "{name} has more than {labels}"
+        );
+        let strange: Vec<_> = told.difference(&expected).filter(|word| !word.contains([':', '.'])).collect();
+        assert!(strange.is_empty(), "{name} has no {strange:?}");
+    }
+}
+
+#[test]
+fn what_is_shipped_for_prometheus_asks_for_metrics_that_there_are() {
+    let known = |word: &str| {
+        let word = ["_bucket", "_sum", "_count"].iter().find_map(|part| word.strip_suffix(part)).unwrap_or(word);
+        DEFINITIONS.iter().any(|definition| definition.name == word)
+    };
+    for (file, least) in [("alerts.yaml", 10), ("metrics.md", DEFINITIONS.len())] {
+        let text = shipped(file);
+        let words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+        let asked: BTreeSet<&str> =
+            words.filter(|word| word.starts_with("scopegate_") || word.starts_with("process_")).collect();
+        assert!(asked.len() >= least, "{file}: {asked:?}");
+        assert_eq!(asked.into_iter().find(|word| !known(word)), None, "{file}");
+    }
 }
 
 #[test]
