@@ -1,5 +1,6 @@
 //! From files and overrides to a [`Config`]: every check once, every fault gathered.
 
+mod ends;
 mod rest;
 
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use super::tls::read::Place;
 use super::unit::Complaint;
 use super::upstream::read::Inputs;
 use super::{Config, Keys, Listen, Loaded, ServerTls, Upstream, UpstreamUrl};
+use ends::Ends;
 use rest::Rest;
 
 use crate::policy::scope::Vocabulary;
@@ -204,7 +206,9 @@ impl Compile<'_> {
             Some(tls) => Some(tls?),
             None => None,
         };
-        Some(Parts { listen, tls, upstream: upstream?, keys, admin, metrics, rest })
+        let upstream = upstream?;
+        self.judge_ends(reader, fields, &Ends { listen: &listen, admin, metrics, upstream: &upstream });
+        Some(Parts { listen, tls, upstream, keys, admin, metrics, rest })
     }
 
     fn upstream(

@@ -35,7 +35,15 @@ impl TrustedProxies {
         let mut trusted = Self::default();
         for item in &reader.items_as(field, "`[10.0.0.0/8]`") {
             match reader.parse(item, |text| if text == UNIX { Ok(None) } else { network(text).map(Some) }) {
-                Some(Some(network)) => trusted.networks.push(network),
+                Some(Some(network)) => {
+                    if network.prefix_len() == 0 {
+                        let message =
+                            format!("`{}`: `{network}` is everybody, and whoever calls says who calls", item.path);
+                        let help = "name the networks of your proxies: `allow_from` of keys and the log go by this";
+                        reader.warning(item.node.span, message, help);
+                    }
+                    trusted.networks.push(network);
+                }
                 Some(None) => trusted.unix = true,
                 None => {}
             }

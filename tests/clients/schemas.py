@@ -130,6 +130,7 @@ LOOSER = {
     "config": {
         "policy: policy.yaml\nlisten: nowhere": "an address is read by code, not by a pattern",
         "policy: policy.yaml\nlisten: [127.0.0.1:1, 127.0.0.1:1]": "two ways to write one address are no two addresses",
+        "policy: policy.yaml\nlisten: 127.0.0.1:3000": "two addresses are compared",
         "policy: policy.yaml\nlimits: { header_bytes: 4KiB, target_bytes: 8KiB }": "two fields are compared",
         "policy: policy.yaml\ntrusted_proxies: [10.0.0.1/8]": "bits behind a prefix are counted",
         "policy: none.yaml": "files beside it are not seen",

@@ -136,7 +136,7 @@ fn every_file_that_is_shipped_is_valid() {
 /// What an upstream, a policy and so on come to when only one section is of interest.
 fn config(section: &str) -> String {
     format!(
-        "{{ upstream: {{ url: \"http://127.0.0.1:1\" }}, policy: {{ version: 1, routes: {{ GET /a: a }} }}, {section} }}"
+        "{{ upstream: {{ url: \"http://127.0.0.1:9\" }}, policy: {{ version: 1, routes: {{ GET /a: a }} }}, {section} }}"
     )
 }
 

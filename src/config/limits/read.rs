@@ -112,6 +112,15 @@ fn resets(text: &str) -> Result<H2Resets, Complaint> {
     })
 }
 
+/// Notes that the folder of a file that the gateway makes is not there: no gateway would start here.
+fn warn_of_missing_folder(reader: &mut Reader<'_>, field: &Field<'_>, file: &Path) {
+    let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) else {
+        return;
+    };
+    let message = format!("`{}`: there is no folder {} here", field.path, quoted(&folder.display().to_string()));
+    reader.warning(field.node.span, message, "make it, with write permission for the user of the gateway");
+}
+
 /// A size from `least` to `most` bytes.
 fn bounded_size(least: u64, most: u64) -> impl Fn(&str) -> Result<usize, Complaint> {
     move |text| {
@@ -173,6 +182,9 @@ impl Log {
             )),
             path => Ok(LogOutput::File(folder.join(path))),
         });
+        if let (Some(field), LogOutput::File(path)) = (fields.find("output"), &log.output) {
+            warn_of_missing_folder(reader, &field, path);
+        }
         log
     }
 }

@@ -27,6 +27,51 @@ fn listeners_and_the_admin_listener() {
 }
 
 #[test]
+fn addresses_that_cannot_go_together() {
+    let documents = [
+        "listen: 127.0.0.1:9901",
+        "listen: 127.0.0.1:80\nadmin: { listen: 127.0.0.1:80 }",
+        "listen: [0.0.0.0:80, 127.0.0.1:80]",
+        "metrics: { listen: 127.0.0.1:9901 }",
+        "listen: 0.0.0.0:80\nmetrics: { listen: 127.0.0.1:80 }",
+        "listen: 0.0.0.0:3000",
+        "metrics: { listen: 127.0.0.1:3000 }",
+        "admin: { listen: 0.0.0.0:9901 }",
+    ];
+    insta::assert_snapshot!(pictures(documents, of_config));
+    let own = "{ url: unix:api.sock }\nlisten: unix:api.sock";
+    assert!(of_upstream(own).contains("the upstream is the gateway itself"), "{}", of_upstream(own));
+}
+
+#[test]
+fn flags_that_cannot_go_together() {
+    let over = |listen: &str, admin: &str, upstream: &str| {
+        let case = Case::new().file("scopegate.yaml", &with(""));
+        told(
+            &case
+                .variable("SCOPEGATE_LISTEN", listen)
+                .variable("SCOPEGATE_ADMIN", admin)
+                .variable("SCOPEGATE_UPSTREAM", upstream),
+        )
+    };
+    let pictures = [
+        over("127.0.0.1:80", "127.0.0.1:80", ""),
+        over("127.0.0.1:9901", "", ""),
+        over("127.0.0.1:80", "", "http://localhost:80"),
+        over("", "0.0.0.0:9901", ""),
+    ];
+    insta::assert_snapshot!(pictures.join("\n\n"));
+    assert_eq!(over("127.0.0.1:0", "127.0.0.1:0", ""), NOTHING);
+}
+
+#[test]
+fn what_is_surely_not_meant() {
+    let documents = ["trusted_proxies: [10.0.0.0/8, 0.0.0.0/0, '::/0']", "log: { output: no-such-folder/gate.log }"];
+    insta::assert_snapshot!(pictures(documents, of_config));
+    assert_eq!(of_config("log: { output: gate.log }"), NOTHING);
+}
+
+#[test]
 fn a_path_that_no_unix_socket_can_have() {
     let path = "a".repeat(108);
     let told = of_config(&format!("listen: unix:/{path}"));
