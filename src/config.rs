@@ -67,6 +67,8 @@ pub struct Loaded {
     pub tests: Vec<PolicyTest>,
     /// The name of the file that the policy is in.
     pub policy_file: String,
+    /// The name of the configuration's own file; `None` where flags and variables say everything.
+    pub file: Option<String>,
 }
 
 /// Reads and compiles the configuration of `source`. Nothing on disk is changed.

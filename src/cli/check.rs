@@ -49,6 +49,8 @@ pub(super) struct CheckArgs {
 
 /// What was found sound, and what there is to say about it.
 struct Checked {
+    /// The file of the configuration, where one was looked at.
+    config_file: Option<String>,
     policy: Policy,
     policy_file: String,
     tests: Vec<PolicyTest>,
@@ -98,7 +100,7 @@ pub(super) fn run(arguments: &CheckArgs, console: &mut Console) -> Result<Exit, 
     } else {
         thorough.print((&checked.policy, &checked.policy_file), console)?;
         report(&checked, &failures, console)?;
-        print_verdict((&checked.policy_file, failures.is_empty(), thorough.has_survivors()), console)?;
+        print_verdict((&checked, failures.is_empty(), thorough.has_survivors()), console)?;
     }
     Ok(if failures.is_empty() && !thorough.has_survivors() { Exit::Done } else { Exit::Denied })
 }
@@ -118,12 +120,16 @@ fn see_arguments(arguments: &CheckArgs) -> Result<(), Failure> {
     arguments.policy.as_deref().map_or(Ok(()), source::see_file)
 }
 
-/// The last line: of the file, whether it passes its tests, and whether it could lose something without failing one.
-fn print_verdict((file, passes, loses): (&str, bool, bool), console: &mut Console) -> Result<(), Failure> {
+/// The last line: of the files, whether the policy passes its tests, and whether it could lose something without failing one.
+fn print_verdict((checked, passes, loses): (&Checked, bool, bool), console: &mut Console) -> Result<(), Failure> {
+    let file = &checked.policy_file;
     let (ink, verdict) = match (passes, loses) {
         (false, _) => (Ink::Bad, format!("{file} fails its own tests.")),
         (true, true) => (Ink::Bad, format!("{file} could lose what is listed above, and no test of it would fail.")),
-        (true, false) => (Ink::Good, format!("{file} is in order.")),
+        (true, false) => match checked.config_file.as_ref().filter(|config| *config != file) {
+            Some(config) => (Ink::Good, format!("{config} and {file} are in order.")),
+            None => (Ink::Good, format!("{file} is in order.")),
+        },
     };
     let verdict = console.paint().apply(ink, &verdict);
     console.print(format_args!("\n{verdict}"))
@@ -134,6 +140,7 @@ fn load(arguments: &CheckArgs) -> Result<Checked, Vec<Fault>> {
     if let Some(path) = arguments.policy.as_ref().filter(|_| !arguments.keys) {
         let loaded = config::policy::load(path, &vocabulary)?;
         return Ok(Checked {
+            config_file: None,
             policy: loaded.policy,
             policy_file: loaded.file,
             tests: loaded.tests,
@@ -146,6 +153,7 @@ fn load(arguments: &CheckArgs) -> Result<Checked, Vec<Fault>> {
     source.overrides.policy = arguments.policy.as_ref().map(|path| path.to_string_lossy().into_owned());
     let loaded = config::load(&source, &vocabulary)?;
     Ok(Checked {
+        config_file: loaded.file,
         policy: loaded.config.policy,
         policy_file: loaded.policy_file,
         tests: loaded.tests,
@@ -178,6 +186,7 @@ fn summary(checked: &Checked, failed: usize) -> Value {
         open.insert(name.to_owned(), Value::Array(routes));
     }
     json!({
+        "config": checked.config_file,
         "policy": checked.policy_file,
         "routes": checked.policy.routes().len(),
         "scopes": checked.policy.scopes().count(),
@@ -222,13 +231,14 @@ fn report(checked: &Checked, failures: &[Fault], console: &mut Console) -> Resul
         (all, failed) => format!("{failed} of {all} failed"),
     };
     let warnings = checked.warnings.len();
-    let mut rows = vec![
+    let mut rows: Vec<(&str, String)> = checked.config_file.iter().map(|file| ("config", file.clone())).collect();
+    rows.extend([
         ("policy", checked.policy_file.clone()),
         ("routes", checked.policy.routes().len().to_string()),
         ("scopes", checked.policy.scopes().count().to_string()),
         ("tests", tests),
         ("warnings", if warnings == 0 { "none".to_owned() } else { warnings.to_string() }),
-    ];
+    ]);
     let keys = |stored: &StoredKeys| match (stored.expired, &stored.no_store) {
         (_, Some(path)) => ("keys", format!("none yet (no store at {path})")),
         (0, None) => ("keys", stored.count.to_string()),

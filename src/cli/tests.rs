@@ -200,7 +200,8 @@ fn check_names_what_is_open_and_fails_with_a_test_of_the_policy() {
     assert_eq!(exit, Exit::Done);
     assert!(text.contains("Open to anyone") && text.contains(":6  GET /health\n"), "{text}");
     assert!(text.contains("\nroutes    4\nscopes    2\ntests     1 passed\nwarnings  none\n"), "{text}");
-    assert!(text.ends_with("policy.yaml is in order.\n"), "{text}");
+    let both = text.lines().last().unwrap_or_default();
+    assert!(both.contains("scopegate.yaml and ") && both.ends_with("policy.yaml are in order."), "{text}");
 
     fs::write(folder.path().join("policy.yaml"), POLICY.replace("expect: allow", "expect: deny")).unwrap();
     let (exit, text, said) = run_in(folder.path(), &["check", "--json"], "");

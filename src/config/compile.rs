@@ -97,8 +97,9 @@ impl Compile<'_> {
             folder: self.folder.clone(),
             files: self.files.clone(),
         };
-        let (mut reader, root) = Reader::new(name, text, Some(substitution));
-        self.run(&mut reader, root.as_ref()).finish(self, reader)
+        let (mut reader, root) = Reader::new(name.clone(), text, Some(substitution));
+        let loaded = self.run(&mut reader, root.as_ref()).finish(self, reader)?;
+        Ok(Loaded { file: Some(name), ..loaded })
     }
 
     /// Compiles overrides alone, as if the file were an empty map.
@@ -314,6 +315,7 @@ impl Outcome {
                     files: files.watched(),
                     tests: loaded.tests,
                     policy_file: loaded.file,
+                    file: None,
                 })
             }
             _ if errors.is_empty() => Err(vec![Fault::of(USUAL_FILE, "the configuration is incomplete", "")]),
