@@ -209,7 +209,11 @@ impl App {
         let state = AdminState { metrics: Arc::clone(&self.metrics), readiness: Arc::clone(&self.readiness) };
         let admin = listener::serve_admin(self.bound.take_admin(), &state, drain.clone())?;
         self.readiness.set_listening();
-        let triggers = self.reloader.take().map(|reloader| reloader.start(supervisor::say_ready)).transpose()?;
+        let triggers = self
+            .reloader
+            .take()
+            .map(|reloader| reloader.start(supervisor::teller_of_reloads(Arc::clone(&self.metrics))))
+            .transpose()?;
         supervisor::start_watchdog(beats)?;
         supervisor::say_ready();
         Ok(Running {

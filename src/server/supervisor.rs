@@ -1,21 +1,40 @@
 //! What the service manager is told (systemd's `sd_notify(3)`), where there is one: ready, reloading, stopping, alive.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
+
+use crate::snapshot::reload::Trigger;
+use crate::telemetry::metrics::Metrics;
 
 /// A worker that has not moved for this long is stuck, however often the manager asks.
 const STUCK: Duration = Duration::from_secs(2);
 
 /// Requests are served from now on.
 pub(super) fn say_ready() {
-    say(&[NotifyState::Ready]);
+    say(&[NotifyState::Ready, NotifyState::Status(SERVING)]);
 }
 
-/// A reload that was asked for begins; [`say_ready`] ends it, whatever came of it.
+/// Tells of what came of looks at the files, each by itself or because somebody asked: `READY` ends a reload that was asked for,
+/// whatever came of it, and the status says when what is in force is older than the files.
+pub(super) fn teller_of_reloads(metrics: Arc<Metrics>) -> impl Fn(Trigger) + Send + 'static {
+    let told = AtomicBool::new(false);
+    move |trigger| {
+        let is_refused = metrics.is_reload_refused();
+        let status = NotifyState::Status(if is_refused { REFUSED } else { SERVING });
+        let was_refused = told.swap(is_refused, Ordering::Relaxed);
+        match trigger {
+            Trigger::Requested => say(&[NotifyState::Ready, status]),
+            Trigger::Changed if was_refused != is_refused => say(&[status]),
+            Trigger::Changed => {}
+        }
+    }
+}
+
+/// A reload that was asked for begins; [`teller_of_reloads`] ends it.
 pub(super) fn say_reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => say(&[NotifyState::Reloading, now]),
@@ -25,8 +44,13 @@ pub(super) fn say_reloading() {
 
 /// The drain has begun.
 pub(super) fn say_stopping() {
-    say(&[NotifyState::Stopping]);
+    say(&[NotifyState::Stopping, NotifyState::Status("Draining: what is in flight may finish")]);
 }
+
+/// What `systemctl status` shows while all is well.
+const SERVING: &str = "Serving";
+/// What it shows while the files hold what is not in force.
+const REFUSED: &str = "Serving what was in force before: the last reload was refused, the log says why";
 
 fn say(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {

@@ -73,19 +73,19 @@ impl Reloader {
         Self { source, aim, in_force: files, refused: None, notices: Notices::default(), reminder: Reminder::default() }
     }
 
-    /// Starts the thread that waits for triggers, for as long as the process runs; `done` is called when a reload that
-    /// somebody asked for has ended, whatever came of it.
+    /// Starts the thread that waits for triggers, for as long as the process runs; `done` is called after each look at the
+    /// files, whatever came of it.
     ///
     /// # Errors
     /// The thread cannot be started.
-    pub fn start(self, done: impl Fn() + Send + 'static) -> std::io::Result<Sender<Trigger>> {
+    pub fn start(self, done: impl Fn(Trigger) + Send + 'static) -> std::io::Result<Sender<Trigger>> {
         let (sender, triggers) = channel();
         let for_watcher = sender.clone();
         thread::Builder::new().name("reload".to_owned()).spawn(move || self.run(&triggers, &for_watcher, &done))?;
         Ok(sender)
     }
 
-    fn run(mut self, triggers: &Receiver<Trigger>, sender: &Sender<Trigger>, done: &dyn Fn()) {
+    fn run(mut self, triggers: &Receiver<Trigger>, sender: &Sender<Trigger>, done: &dyn Fn(Trigger)) {
         let mut directories =
             self.attempt("the search for directories to watch", |own| own.directories()).unwrap_or_default();
         let mut _watcher = watch(&directories, sender.clone());
@@ -105,9 +105,7 @@ impl Reloader {
                 Err(RecvTimeoutError::Disconnected) => return,
             };
             self.try_reload(requested);
-            if requested {
-                done();
-            }
+            done(if requested { Trigger::Requested } else { Trigger::Changed });
             let now = self.attempt("the search for directories to watch", |own| own.directories());
             if let Some(now) = now.filter(|now| *now != directories) {
                 _watcher = watch(&now, sender.clone());

@@ -320,6 +320,11 @@ impl Metrics {
         }
     }
 
+    /// Whether the last reload failed, so that what is in force is older than the files.
+    pub fn is_reload_refused(&self) -> bool {
+        self.last_reload_failed.load(Ordering::Relaxed)
+    }
+
     /// Says which generation is in force.
     pub fn set_generation(&self, generation: u64) {
         self.generation.store(generation, Ordering::Relaxed);

@@ -132,10 +132,20 @@ fn a_manager_is_told_of_the_start_a_reload_and_the_end() {
         gateway.process.signal("HUP");
         let message = manager.hears("RELOADING=1");
         assert!(message.lines().any(|line| line.starts_with("MONOTONIC_USEC=")), "{message}");
-        manager.hears("READY=1");
+        let message = manager.hears("READY=1");
+        let status = if broken {
+            "STATUS=Serving what was in force before: the last reload was refused"
+        } else {
+            "STATUS=Serving\n"
+        };
+        assert!(message.contains(status), "{message}");
     }
+    // Mended, with nobody asking for a reload.
+    gateway.write_routes("  GET /profiles: profiles:read\n");
+    manager.hears("STATUS=Serving");
     gateway.process.signal("TERM");
-    manager.hears("STOPPING=1");
+    let message = manager.hears("STOPPING=1");
+    assert!(message.contains("STATUS=Draining"), "{message}");
     assert_eq!(gateway.process.exit_code(), 0);
 }
 

@@ -108,7 +108,7 @@ impl Metrics {
                 }
             }
             Family::LastReload => {
-                samples.push(&[], f64::from(u8::from(!self.last_reload_failed.load(Ordering::Relaxed))));
+                samples.push(&[], f64::from(u8::from(!self.is_reload_refused())));
             }
             Family::PolicyGeneration => samples.push(&[], self.generation.load(Ordering::Relaxed) as f64),
             Family::Process(reading) => {
