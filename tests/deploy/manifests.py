@@ -22,6 +22,10 @@ BAD_VALUES = [
     ({"shape": "sidecar"}, "/app/image"),
     ({"upstream": {"url": "https://api.example.com"}, "replcas": 3}, "replcas"),
     ({"upstream": {"url": "https://api.example.com"}, "drain": {"delay": "5s"}}, "/drain/delay"),
+    ({"upstream": {"urls": ["api.example.com"]}}, "/upstream/urls"),
+    ({"upstream": {"url": "https://api.example.com", "urls": ["https://a.example.com"]}}, "/upstream/url"),
+    ({"upstream": {"url": "https://api.example.com"}, "workers": "auto"}, "/workers"),
+    ({"upstream": {"url": "https://api.example.com"}, "extraVolumeMounts": [{"name": "tls"}]}, "/extraVolumeMounts"),
 ]
 
 
@@ -53,7 +57,9 @@ def check_scraped(name, document):
         return
     pod = document["spec"]["template"]
     told = pod["metadata"]["annotations"]
-    assert (told["prometheus.io/scrape"], told["prometheus.io/path"]) == ("true", "/metrics"), name
+    # One of the chart's examples says that it is not to be scraped.
+    assert told["prometheus.io/scrape"] == ("false" if "several" in name else "true"), name
+    assert told["prometheus.io/path"] == "/metrics", name
     containers = pod["spec"].get("initContainers", []) + pod["spec"]["containers"]
     ports = [port for container in containers if container["name"] == "scopegate" for port in container["ports"]]
     assert told["prometheus.io/port"] == str(next(port["containerPort"] for port in ports if port["name"] == "metrics")), name
@@ -85,6 +91,7 @@ def check_chart():
             (copy / "values.yaml").write_text(yaml.safe_dump(merged(values, yaml.safe_load(path.read_text()))))
             errors = helm_python.lint(str(copy))["errors"]
             assert not errors, f"{path.name}: {errors}"
+    check_additions()
     with helm_python.Chart.load(str(CHART)) as chart:
         for values, word in BAD_VALUES:
             try:
@@ -93,6 +100,31 @@ def check_chart():
                 assert word in str(error), f"{values}: {error}"
             else:
                 raise AssertionError(f"the schema takes {values}")
+
+
+def check_additions():
+    """What the examples add to the containers is there, beside what the chart writes."""
+    rendered = dict(texts())
+    spec = pod_of(rendered["helm with sidecar-values.yaml"])
+    app = next(container for container in spec["containers"] if container["name"] == "app")
+    assert app["args"] and app["envFrom"] and app["readinessProbe"] and app["lifecycle"]["preStop"], app
+    assert app["securityContext"] == {"runAsUser": 1000, "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
+    assert spec["securityContext"]["fsGroup"] == 1000 and spec["securityContext"]["runAsUser"] == 65532, spec["securityContext"]
+    assert {"name": "scratch", "emptyDir": {}} in spec["volumes"], spec["volumes"]
+    text = rendered["helm with several-values.yaml"]
+    config = next(yaml.safe_load(one["data"]["scopegate.yaml"]) for one in documents(text) if "scopegate.yaml" in one.get("data", {}))
+    assert len(config["upstream"]["urls"]) == 2 and "url" not in config["upstream"] and config["workers"] == 4, config
+    gateway = pod_of(text)["containers"][0]
+    assert gateway["env"] and any(mount["name"] == "more" for mount in gateway["volumeMounts"]), gateway
+    # Whoever wrote `urls` into `config`, before there was a value for it.
+    with helm_python.Chart.load(str(CHART)) as chart:
+        values = {"upstream": {"url": "https://a.example.com"}, "config": {"upstream": {"urls": ["https://a.example.com", "https://b.example.com"]}}}
+        text = "\n---\n".join(chart.render(values, name="demo", namespace="prod").values())
+        assert "\n      url:" not in text and "https://b.example.com" in text, text
+
+
+def pod_of(text):
+    return next(one for one in documents(text) if one["kind"] == "Deployment")["spec"]["template"]["spec"]
 
 
 def merged(below, above):

@@ -70,7 +70,7 @@ class Pod:
         self.ports = {port: free_port() for port in ("8080", "9901", "9902")}
         for port, free in self.ports.items():
             text = text.replace(f":{port}", f":{free}").replace(f"containerPort: {port}", f"containerPort: {free}")
-        text = text.replace("127.0.0.1:3000", f"127.0.0.1:{self.api.port}")
+        text = text.replace("127.0.0.1:3000", f"127.0.0.1:{self.api.port}").replace("localhost:3000", f"localhost:{self.api.port}")
         text = text.replace("https://a.klaviyo.com", f"http://127.0.0.1:{self.api.port}")
         self.documents = manifests.documents(text)
         self.versions = itertools.count(1)
@@ -90,7 +90,7 @@ class Pod:
                 encoded = document.get("data", {}) if document["kind"] == "Secret" else {}
                 plain = document.get("stringData", {}) if document["kind"] == "Secret" else document["data"]
                 return {**{key: base64.b64decode(value).decode() for key, value in encoded.items()}, **plain}
-        return {"keys": {"keys.yaml": "keys: []\n"}, "credential": {"key": "real-credential"}}[volume]
+        return {"keys": {"keys.yaml": "keys: []\n"}, "credential": {"key": "real-credential"}, "more": {"token": "more"}}[volume]
 
     def mount(self, volume, content):
         """Writes a volume as the kubelet does: a folder of its own, and `..data` swapped to it."""
@@ -111,14 +111,18 @@ class Pod:
     def command(self, arguments):
         return [self.binary, *map(self.argument, arguments)]
 
+    def environment(self):
+        return {variable["name"]: variable["value"] for variable in self.container.get("env", [])}
+
     def check(self):
         """The files as mounted are a configuration without fault, and its tests pass."""
-        told = subprocess.run(self.command(["check", *self.container["args"][1:]]), capture_output=True, text=True)
+        command = self.command(["check", *self.container["args"][1:]])
+        told = subprocess.run(command, env={**os.environ, **self.environment()}, capture_output=True, text=True)
         assert told.returncode == 0, told.stdout + told.stderr
 
     def start(self):
         # The address that the probes ask is the default of the gateway, and so stands in no file.
-        environment = {**os.environ, "SCOPEGATE_ADMIN": f"127.0.0.1:{self.ports['9901']}"}
+        environment = {**os.environ, **self.environment(), "SCOPEGATE_ADMIN": f"127.0.0.1:{self.ports['9901']}"}
         command = self.command(self.container["args"])
         self.process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.said = b""

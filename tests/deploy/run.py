@@ -39,6 +39,9 @@ def has(gateway, volume):
 def check_credential(gateway):
     """The upstream never sees the caller's key; where the gateway has a credential, it sees that."""
     _, headers = gateway.api.requests[-1]
+    if has(gateway, "more"):
+        # Of a variable, and of a volume of the user's own.
+        assert headers.get("X-Api-Key") == "an-example-more", headers
     sent = headers.get("Authorization")
     if has(gateway, "credential"):
         assert sent and sent.startswith("Klaviyo-API-Key ") and pod.KEY not in sent, sent

@@ -17,8 +17,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- /* What the chart itself writes into scopegate.yaml. Paths are relative to the file. */ -}}
 {{- define "scopegate.config" -}}
 listen: 0.0.0.0:8080
+workers: {{ .Values.workers }}
 upstream:
+{{- if .Values.upstream.urls }}
+  urls: {{- toYaml .Values.upstream.urls | nindent 4 }}
+{{- else if not (dig "upstream" "urls" "" .Values.config) }}
   url: {{ .Values.upstream.url | default (printf "http://127.0.0.1:%v" .Values.app.port) }}
+{{- end }}
 {{- with .Values.upstream.credential }}
 {{- if .secret }}
   credential:
@@ -58,6 +63,9 @@ livenessProbe:
   timeoutSeconds: 2
 resources: {{- toYaml .Values.resources | nindent 2 }}
 securityContext: {{- include "scopegate.confined" . | nindent 2 }}
+{{- with .Values.env }}
+env: {{- toYaml . | nindent 2 }}
+{{- end }}
 volumeMounts:
   - { name: config, mountPath: /etc/scopegate/config, readOnly: true }
   - { name: policy, mountPath: /etc/scopegate/policy, readOnly: true }
@@ -65,6 +73,23 @@ volumeMounts:
   {{- if .Values.upstream.credential.secret }}
   - { name: credential, mountPath: /etc/scopegate/credential, readOnly: true }
   {{- end }}
+  {{- with .Values.extraVolumeMounts }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end }}
+
+{{- /* The container of the API beside the gateway; `app.container` is laid over it. */ -}}
+{{- define "scopegate.app" -}}
+name: app
+image: {{ .Values.app.image | quote }}
+{{- with .Values.app.env }}
+env: {{- toYaml . | nindent 2 }}
+{{- end }}
+lifecycle:
+  preStop:
+    sleep: { seconds: 10 }
+resources: {{- toYaml .Values.app.resources | nindent 2 }}
+securityContext: {{- include "scopegate.confined" . | nindent 2 }}
 {{- end }}
 
 {{- define "scopegate.confined" -}}
