@@ -46,6 +46,33 @@ pub(super) fn warn(reader: &mut Reader<'_>, fields: &Fields<'_>, policy: &Policy
         reader.warning(span, message, "`bind` is about keys: write `auth: key` or a scope if it is to hold here");
     }
     warn_of_base(reader, policy);
+    if fields.find("scopes").is_none() {
+        let parts = ["parameters", "routes"].iter().filter_map(|part| fields.find(part));
+        parts.for_each(|part| warn_of_odd_scopes(reader, part.node, policy));
+    }
+}
+
+/// Warns of each scope with a sign that no scope of anybody has: without `scopes` to hold it against, a slip is a scope that no
+/// key is given.
+fn warn_of_odd_scopes(reader: &mut Reader<'_>, node: &Node, policy: &Policy) {
+    const ODD: [char; 14] = ['[', ']', '(', ')', '{', '}', '<', '>', ';', '|', '\'', '`', '=', '!'];
+    /// What holds other things than scopes.
+    const OTHERS: [&str; 6] = ["auth", "credential", "description", "timeouts", "unbound", "upgrade"];
+    match &node.value {
+        Value::Scalar(scalar) => {
+            let Some(sign) = scalar.text.chars().find(|sign| ODD.contains(sign)) else { return };
+            if policy.knows(&scalar.text) {
+                let message = format!("the scope {} has a `{sign}`", quoted(&scalar.text));
+                reader.warning(node.span, message, "mend it, or declare it under `scopes` if that is its name");
+            }
+        }
+        Value::List(items) => items.iter().for_each(|item| warn_of_odd_scopes(reader, item, policy)),
+        Value::Map(entries) => {
+            for entry in entries.iter().filter(|entry| !OTHERS.contains(&&*entry.key)) {
+                warn_of_odd_scopes(reader, &entry.value, policy);
+            }
+        }
+    }
 }
 
 fn warn_of_scope(reader: &mut Reader<'_>, entry: &Entry, Known { policy, infos, reading }: &Known<'_>) {

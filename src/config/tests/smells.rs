@@ -35,6 +35,21 @@ fn what_is_written_for_nothing_on_a_route_is_told() {
 }
 
 #[test]
+fn a_sign_that_no_scope_has_is_told_where_scopes_are_not_declared() {
+    let routes = "routes:\n  POST /orders: orders:write]\n  GET /orders: [orders:read, 'orders:(read)']\n  \
+         GET /a: { any_of: [a;b, [https://example.com/auth/a.readonly, a+b@c]], query: { include: [m] } }\n";
+    let parameters = "parameters: { include: { list: comma, members: { m: 'm:read}' } } }\n";
+    assert_eq!(
+        warnings(&format!("version: 1\n{parameters}{routes}")),
+        "2:53: the scope `m:read}` has a `}`\n    mend it, or declare it under `scopes` if that is its name\n\
+         4:17: the scope `orders:write]` has a `]`\n    mend it, or declare it under `scopes` if that is its name\n\
+         5:30: the scope `orders:(read)` has a `(`\n    mend it, or declare it under `scopes` if that is its name\n\
+         6:22: the scope `a;b` has a `;`\n    mend it, or declare it under `scopes` if that is its name"
+    );
+    assert_eq!(warnings("version: 1\nscopes: { 'orders:write]': Odd }\nroutes:\n  POST /orders: orders:write]\n"), "");
+}
+
+#[test]
 fn tests_that_test_nothing_are_told() {
     insta::assert_snapshot!(warnings(
         "version: 1\nbase: /v1\nbind: { tenant: id }\nroutes:\n  GET /a/{id}: a\n  GET /b: a\ntests:\n  \
