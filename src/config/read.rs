@@ -2,6 +2,7 @@
 
 mod hidden;
 mod masking;
+mod strangers;
 
 use std::collections::HashSet;
 
@@ -214,15 +215,7 @@ impl<'s> Reader<'s> {
                 let near = self.guesses.nearest(&entry.key, known.iter().copied());
                 fields.meant.extend(near.map(Into::into));
                 self.mask_stranger(entry, near, known);
-                // A value with a comma, cut in two: what follows the comma is a key that says nothing.
-                let is_rest = entry.value.scalar().is_some_and(|scalar| scalar.plain && scalar.text.is_empty());
-                let help = match near {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None if is_rest && !self.is_on_its_own(entry.key_span) => {
-                        "a value with `,` needs quotes within `{ … }`, as in `\"GET /x?include=a,b\"`".to_owned()
-                    }
-                    None => format!("known here: {}", list_of(known)),
-                };
+                let help = self.place_of_stranger(entry, (near, known));
                 let path = quoted(&join(&fields.path, &entry.key));
                 self.fault(entry.key_span, format!("{path} is not a known field"), help);
             }
@@ -233,11 +226,6 @@ impl<'s> Reader<'s> {
     /// The candidate nearest to `word`, as long as this file has not had very many wrong words.
     pub(super) fn nearest<'c>(&self, word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
         self.guesses.nearest(word, candidates)
-    }
-
-    /// Whether nothing stands before `span` on its line.
-    fn is_on_its_own(&self, span: Span) -> bool {
-        self.text.line_span(self.text.line(span)).is_some_and(|line| line.start == span.start)
     }
 
     /// The items of a list; anything else is a fault.

@@ -27,7 +27,7 @@ impl Reader<'_> {
         let holds = |name: &&str| SECRETS.contains(name);
         match near {
             Some(near) if holds(&near) => self.mask(&entry.value),
-            None if known.iter().any(holds) => self.mask(&entry.value),
+            None if known.iter().any(holds) && !is_plain_figure(&entry.value) => self.mask(&entry.value),
             _ => self.mask_field(&entry.key, &entry.value),
         }
     }
@@ -44,4 +44,13 @@ impl Reader<'_> {
             Value::Map(entries) => entries.iter().for_each(|entry| self.mask_field(&entry.key, &entry.value)),
         }
     }
+}
+
+/// True for a short number, perhaps with a unit, and for `true` and `false`: too little to be a secret.
+fn is_plain_figure(node: &Node) -> bool {
+    let Some(text) = node.scalar().map(|scalar| &*scalar.text) else { return false };
+    let unit = text.trim_start_matches(|digit: char| digit.is_ascii_digit());
+    let digits = text.len() - unit.len();
+    let is_number = (1..=4).contains(&digits) && unit.len() <= 3 && unit.bytes().all(|byte| byte.is_ascii_alphabetic());
+    is_number || matches!(text, "true" | "false")
 }

@@ -73,6 +73,12 @@ fn list(reader: &mut Reader<'_>, field: &Field<'_>, inputs: &Inputs<'_>) -> Opti
     let mut urls: Vec<UpstreamUrl> = Vec::with_capacity(items.len());
     let mut sound = true;
     for item in &items {
+        if let crate::yaml::Value::Map(_) = item.node.value {
+            let help = "write each URL alone, as in `http://10.0.0.1:3000`: none has a weight, requests are shared out by load";
+            reader.complain(item, Complaint::new("holds a map, and must hold URLs", help));
+            sound = false;
+            continue;
+        }
         let Some(url) = reader.parse(item, |text| address::upstream(text, inputs.place.folder)) else {
             sound = false;
             continue;

@@ -72,6 +72,20 @@ fn what_is_surely_not_meant() {
 }
 
 #[test]
+fn fields_of_another_section() {
+    let documents = [
+        "retries: { connect: 1 }",
+        "timeouts: { connect: 1s }",
+        "store: file:keys.yaml",
+        "limits: { timeouts: 1s }",
+        "pepper: geheim",
+    ];
+    let shown = pictures(documents, of_config);
+    assert!(!shown.contains("geheim"), "{shown}");
+    insta::assert_snapshot!(shown);
+}
+
+#[test]
 fn a_path_that_no_unix_socket_can_have() {
     let path = "a".repeat(108);
     let told = of_config(&format!("listen: unix:/{path}"));

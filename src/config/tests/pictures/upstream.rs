@@ -28,6 +28,7 @@ fn addresses() {
         "{ urls: [http://a, https://b] }",
         "{ urls: [http://a, 'http://b/v1', 'http://user:geheim@c'] }",
         "{ url: [http://a] }",
+        "{ urls: [{ url: http://a, weight: 2 }, http://b] }",
         "{ ulr: http://a }",
         "http://a",
     ];
@@ -46,6 +47,7 @@ fn how_it_is_spoken_to() {
         "{ urls: [http://a, http://b], health: { path: '/u p', interval: often } }",
         "{ url: http://a, timeouts: { connect: 0s, response: none, request: 4000d } }",
         "{ url: http://a, retries: { connect: 11, idempotent: many, budget: 20 } }",
+        "{ url: http://a, keepalive: 4, pool: true, linger: 500ms, token: 1234, others: geheim }",
         "{ url: https://a, tls: { ca: none.pem } }",
         "{ url: https://a, tls: { ca: policy.yaml } }",
         "{ url: https://a, tls: { client_cert: c.pem } }",
