@@ -224,8 +224,24 @@ fn the_oldest_version_is_as_configured() {
     let secured = Secured::start(&upstream, "tls: { cert: cert.pem, key: key.pem, min_version: 1.3 }");
     let said = secured.openssl(&["-tls1_2"]);
     assert!(said.contains("protocol version") && !said.contains("200 OK"), "{said}");
+    let words = "the caller offers nothing newer than TLS 1.2, and `tls.min_version` is `1.3`";
+    secured.gateway.process.wait_for("why in words", |said| said.contains(words).then_some(()));
     let said = secured.openssl(&["-tls1_3"]);
     assert!(said.contains("200 OK") && said.contains("TLSv1.3"), "{said}");
+}
+
+#[test]
+fn a_caller_of_an_old_version_or_without_a_common_cipher_is_told_apart_in_the_log() {
+    let upstream = Upstream::ok();
+    for (options, words) in [
+        (["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"], "the caller offers nothing newer than TLS 1.1"),
+        (["-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-SHA"], "the caller offers no cipher suite that is spoken here"),
+        (["-tls1_2", "-curves", "P-521"], "the caller offers no key exchange that is spoken here"),
+    ] {
+        let secured = Secured::start(&upstream, TLS);
+        secured.openssl(&options);
+        secured.gateway.process.wait_for(words, |said| said.contains(words).then_some(()));
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use tokio_rustls::{TlsConnector, TlsStream};
 
 use crate::proxy::error::Reach;
 use crate::proxy::stream::Stream;
-use crate::snapshot::tls::fault::{CERTIFICATE_REFUSED, HANDSHAKE_FAILED, Other, in_words};
+use crate::snapshot::tls::fault::{CERTIFICATE_REFUSED, HANDSHAKE_FAILED, NO_H2, Other, in_words};
 use crate::snapshot::{Protocol, Server, Timeouts, UpstreamAddress};
 use crate::telemetry::label::Side;
 
@@ -19,10 +19,6 @@ use super::{Lease, Open, Origin, Pool, names};
 
 /// How long to wait before a refused connection is tried again.
 const DIAL_PAUSE: Duration = Duration::from_millis(5);
-
-/// What the log says of an upstream that was asked for HTTP/2 and did not agree to it.
-const NO_H2: &str =
-    "the upstream did not agree to HTTP/2 in the TLS handshake (ALPN): should it be `upstream.protocol: h1`?";
 
 impl Pool {
     /// Dials the upstream: each of its addresses once, and again if they refuse, for at most `timeouts.connect` each
@@ -135,7 +131,8 @@ async fn connect(origin: &Origin, peer: Option<SocketAddr>) -> io::Result<Stream
                 Some((settings, name)) => {
                     let connector = TlsConnector::from(Arc::clone(settings));
                     let stream = connector.connect(name.clone(), stream).await;
-                    let stream = stream.map_err(|error| in_words(&error, Other::Upstream).unwrap_or(error))?;
+                    let stream =
+                        stream.map_err(|error| in_words(&error, Other::Upstream(origin.protocol)).unwrap_or(error))?;
                     if origin.protocol == Protocol::H2 && stream.get_ref().1.alpn_protocol() != Some(b"h2") {
                         return Err(io::Error::new(HANDSHAKE_FAILED, NO_H2));
                     }
