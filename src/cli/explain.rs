@@ -45,6 +45,9 @@ pub(super) struct ExplainArgs {
     /// Explain for a key with the grant full
     #[arg(long, group = "caller")]
     full: bool,
+    /// Explain for a key without any scope
+    #[arg(long, group = "caller")]
+    no_scopes: bool,
     /// Account of a key with these scopes or that grant
     #[arg(long, value_name = "ID", conflicts_with_all = ["key", "key_id", "batch"])]
     account: Option<String>,
@@ -144,6 +147,7 @@ fn claim(arguments: &ExplainArgs, console: &mut Console) -> Result<Claim, Failur
         (Some(scopes), ..) => Some(GrantSpec::custom(scopes.iter().filter(|scope| !scope.is_empty()))),
         (None, true, _) => Some(GrantSpec::ReadOnly),
         (None, false, true) => Some(GrantSpec::Full),
+        (None, false, false) if arguments.no_scopes => Some(GrantSpec::Custom(Vec::new())),
         (None, false, false) => None,
     };
     if let Some(grant) = grant {
@@ -152,7 +156,7 @@ fn claim(arguments: &ExplainArgs, console: &mut Console) -> Result<Claim, Failur
     }
     if arguments.account.is_some() || !arguments.attributes.is_empty() {
         return Err(Failure::usage(
-            "--account and --attr say more of a key: give --scopes, --read-only or --full beside them",
+            "--account and --attr say more of a key: give --scopes, --read-only, --full or --no-scopes beside them",
         ));
     }
     if let Some(id) = &arguments.key_id {

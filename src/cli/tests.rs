@@ -170,6 +170,10 @@ fn explain_exits_3_on_a_denial_and_says_what_is_missing() {
     assert_eq!(exit, Exit::Denied);
     assert!(text.contains("  missing   profiles:write\n"), "{text}");
     assert!(text.contains("\nDENY 403 insufficient_scope  "), "{text}");
+    let bare = ["explain", "DELETE", "/profiles/1", "--no-scopes"];
+    let (exit, text, _) = run_in(folder.path(), &bare, "");
+    assert_eq!(exit, Exit::Denied);
+    assert!(text.contains("a key without scopes") && text.contains("403 insufficient_scope"), "{text}");
     let (exit, text, _) = run_in(folder.path(), &["explain", "GET", "/profiles/%2e%2e/x", "--full", "--json"], "");
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!((exit, json["code"].as_str()), (Exit::Denied, Some("ambiguous_path")));
