@@ -2,6 +2,8 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use tracing::field::display;
+
 use crate::config;
 use crate::policy::Vocabulary;
 use crate::server::{App, BindFault, StartError, log};
@@ -16,11 +18,13 @@ pub(super) fn run(args: &ServeArgs, console: &mut Console) -> Result<Exit, Failu
     console.show_faults(&loaded.warnings);
     let _log = telemetry::log::start(&log::settings(&loaded.config.log)).map_err(Failure::failed)?;
     let routes = loaded.config.policy.routes().len();
+    let upstream: Vec<String> = loaded.config.upstream.urls.iter().map(ToString::to_string).collect();
+    let (upstream, metrics) = (upstream.join(" "), loaded.config.metrics.map(display));
     let app = App::build(source, loaded, vocabulary).map_err(failure)?;
     let listen: Vec<String> = app.addresses().iter().map(ToString::to_string).collect();
     let (listen, admin, keys) = (listen.join(" "), app.admin_address(), app.keys());
     let running = app.spawn().map_err(failure)?;
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), listen, %admin, routes, keys, "serving");
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), listen, upstream, %admin, metrics, routes, keys, "serving");
     running.run_until_signal();
     Ok(Exit::Done)
 }

@@ -1,6 +1,7 @@
 //! The upstream: the HTTP API that is protected, and how it is spoken to.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -43,6 +44,17 @@ pub struct UpstreamUrl {
     pub address: UpstreamAddress,
     /// `host[:port]` as in the URL, lower-cased, a default port left out; `localhost` for a Unix socket.
     pub authority: Box<str>,
+}
+
+impl fmt::Display for UpstreamUrl {
+    /// As it is written in the configuration; it holds no password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.address {
+            UpstreamAddress::Unix(path) => write!(f, "unix:{}", path.display()),
+            UpstreamAddress::Tcp { tls: true, .. } => write!(f, "https://{}", self.authority),
+            UpstreamAddress::Tcp { tls: false, .. } => write!(f, "http://{}", self.authority),
+        }
+    }
 }
 
 /// When one of several servers is left out, and when it is asked again.

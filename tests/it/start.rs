@@ -4,8 +4,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use crate::support::Setup;
+use crate::support::gateway::Port;
 use crate::support::process::Process;
+use crate::support::{Setup, Upstream};
 
 /// Starts a gateway whose files `spoil` has changed; it ends with `code`, names `word`, and never says that it serves.
 #[track_caller]
@@ -28,6 +29,21 @@ fn edit(folder: &Path, file: &str, (from, to): (&str, &str)) {
     let text = fs::read_to_string(folder.join(file)).expect("a file");
     assert!(text.contains(from), "{from} is in {text}");
     write(folder, file, text.replace(from, to));
+}
+
+#[test]
+fn the_log_says_where_requests_come_in_where_they_go_and_where_the_figures_are() {
+    let (one, other) = (Upstream::ok(), Upstream::ok());
+    let metrics = Port::free();
+    let setup = Setup::for_servers(&[one.url(), other.url()]);
+    let gateway = setup.config(&format!("metrics: {{ listen: \"{}\" }}", metrics.address)).start();
+    let line = gateway.process.wait_for("the start", |said| {
+        said.lines().find(|line| line.contains("serving") && line.contains("listen")).map(str::to_owned)
+    });
+    let servers = format!("{} {}", one.url(), other.url());
+    for word in [&gateway.address().to_string(), &servers, &metrics.address.to_string()] {
+        assert!(line.contains(word), "{word} is not in {line}");
+    }
 }
 
 #[test]
