@@ -99,7 +99,7 @@ impl Hall {
         if config.trusted_proxies.has_address(address) {
             return Ok(None);
         }
-        self.addresses.enter(address, most).map(Some).ok_or(Refusal::TooMany)
+        self.addresses.enter(address, most).map(Some).ok_or(Refusal::TooMany(most))
     }
 
     /// Reads what comes before HTTP, within the time that a request's head may take; `None` for a connection that was

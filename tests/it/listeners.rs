@@ -87,6 +87,8 @@ fn an_address_has_as_many_connections_as_it_may() {
         1.0,
         "counted before it is answered"
     );
+    let words = "the address has 3 connections, as many as limits.connections_per_address allows";
+    gateway.process.wait_for("the word in the log", |said| said.contains(words).then_some(()));
     kept.pop();
     until("the room", || {
         let mut client = gateway.connect();

@@ -119,7 +119,9 @@ fn connections_beyond_the_limit_are_closed_counted_and_told() {
     let _held: Vec<TcpStream> = (0..8).map(|_| secured.tcp()).collect();
     secured.wait_for_refused("connections", 5.0);
     secured.gateway.process.wait_for("a word in the log", |said| {
-        let told = |line: &str| line.contains("connection refused: there are limits.connections");
+        let told = |line: &str| {
+            line.contains("connection refused: there are as many connections as limits.connections allows")
+        };
         said.lines().any(|line| told(line) && line.contains("127.0.0.1")).then_some(())
     });
     let _others: Vec<Client> = (0..4).map(|_| secured.gateway.connect()).collect();

@@ -31,8 +31,8 @@ pub(super) enum Refusal {
     ProxyHeader(Malformed),
     /// The address is not one that may send a PROXY header, and the listener wants one.
     Stranger,
-    /// The address has as many connections as it may have.
-    TooMany,
+    /// The address has as many connections as it may have: so many.
+    TooMany(usize),
     /// There is no certificate any more.
     Unprepared,
 }
@@ -42,7 +42,7 @@ impl fmt::Display for Refusal {
         match self {
             Self::Cleartext(_) => f.write_str("a request in cleartext came to a port that speaks TLS"),
             Self::Draining => f.write_str("the process is ending"),
-            Self::Full => f.write_str("there are limits.connections connections"),
+            Self::Full => f.write_str("there are as many connections as limits.connections allows"),
             Self::Gone(error) => write!(f, "the caller went away before the TLS handshake was done ({error})"),
             Self::Handshake(error) => {
                 let words = in_words(error, Other::Caller);
@@ -52,7 +52,9 @@ impl fmt::Display for Refusal {
             Self::NotTls => f.write_str("what came is neither TLS nor HTTP"),
             Self::ProxyHeader(malformed) => malformed.fmt(f),
             Self::Stranger => f.write_str("the address is not in proxy_protocol, and this listener serves nobody else"),
-            Self::TooMany => f.write_str("the address has limits.connections_per_address connections"),
+            Self::TooMany(most) => {
+                write!(f, "the address has {most} connections, as many as limits.connections_per_address allows")
+            }
             Self::Unprepared => f.write_str("there is no certificate to show"),
         }
     }
@@ -71,7 +73,7 @@ impl Refusal {
             Self::NotTls => (Label::Handshake, "not TLS"),
             Self::ProxyHeader(_) => (Label::ProxyHeader, "PROXY header"),
             Self::Stranger => (Label::ProxyHeader, "stranger"),
-            Self::TooMany => (Label::PerAddress, "per address"),
+            Self::TooMany(_) => (Label::PerAddress, "per address"),
             Self::Unprepared => (Label::Handshake, "no certificate"),
         })
     }
