@@ -26,7 +26,8 @@ fn with_everything() -> Metrics {
     metrics.rotate_due_from(|| RotateDue { pair: 1, secret: 2 });
     CertificateLabel::ALL.iter().for_each(|certificate| metrics.set_expiry(*certificate, Some(4_102_444_800)));
     metrics.store_up_from(|| true);
-    metrics.servers_from(|| vec![ServerUp { name: "10.0.0.1:80".to_owned(), is_up: true, is_well: true }]);
+    let up = |name: &str| ServerUp { name: name.to_owned(), is_up: true, is_well: true };
+    metrics.servers_from(move || ["10.0.0.1:80", "10.0.0.2:80"].map(up).into());
     metrics.worker(0).unwrap().record(&metrics.route("GET /a"), &outcome(200, 3));
     metrics
 }
