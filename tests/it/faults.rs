@@ -18,6 +18,7 @@
 //! | … is overwritten | the command says so, known keys pass | `store::a_store_that_is_overwritten_takes_no_key_with_it` |
 //! | … is on a full disk | the command says so, nothing is changed | `store::a_full_disk_is_told_and_changes_nothing` |
 //! | … is a key file that is bad, empty or gone | what was known stays | `store::file::tests`, `store::follow::tests` |
+//! | a command that changes keys, or the gateway, is killed | what was acknowledged holds, the rest is whole or not at all | `keys::keys_and_revokes_survive_a_crash_of_the_gateway`, `keys::a_revoke_survives_the_death_of_the_command_right_after_its_word`; at random moments, benches/crash.rs |
 //! | a certificate is replaced by rubbish | the one before stays, once told | `tls::certificates::a_bad_certificate_changes_nothing_and_is_told` |
 //! | a credential's file is missing or empty | the one before stays, once told | `reload::secrets` |
 //! | the wall clock jumps | keys expire by it, and nothing else | `clock` |

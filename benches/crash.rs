@@ -1,0 +1,257 @@
+//! Three command lines and a gateway on one store, each killed at any moment: nothing that was acknowledged may be lost, nothing
+//! half-made may work, nothing that ended may come back.
+//!
+//! `cargo bench --bench crash -- KILLS [SEED]` (5,000 kills of commands unless given, and a seed by the clock). It prints the
+//! seed, and what was done and killed; it exits with 1 at the first thing that is not as it must be, and says which.
+//!
+//! A round is a few commands of each command line at once, while the gateway may be killed and started again, and is asked all the
+//! time for values that have ended. Then all stand still, and the store and the gateway are compared with what was acknowledged.
+
+#[path = "crash/draw.rs"]
+mod draw;
+#[path = "crash/lane.rs"]
+mod lane;
+#[path = "crash/model.rs"]
+mod model;
+#[path = "crash/sound.rs"]
+mod sound;
+#[expect(dead_code, reason = "how large a gateway is, and how fast, is for other benches")]
+mod support;
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{ExitCode, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use scopegate::key::Timestamp;
+use serde_json::Value;
+
+use self::draw::Draw;
+use self::lane::Lane;
+use self::sound::sound;
+use self::support::{Gateway, Outcome, command, in_folder};
+
+/// Command lines at once.
+const LANES: usize = 3;
+/// Commands of each in a round.
+const EACH: u64 = 6;
+/// How long anything may take that is not announced, on a machine that is busy.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+const CONFIG: &str = "\
+policy: policy.yaml
+keys: { store: sqlite:keys.db }
+log: { level: info, access: false, output: log/crash.log }
+";
+const POLICY: &str = "version: 1\nroutes:\n  GET /things: things:read\n";
+
+/// What was done so far.
+#[derive(Debug, Default)]
+struct Tally {
+    /// Kills of the gateway.
+    gateways: u64,
+    /// Changes that nobody was told of and that were made, and that were not.
+    made: u64,
+    unmade: u64,
+    /// Requests with a value that had ended, while there were changes.
+    haunted: u64,
+}
+
+/// The store, and who works on it.
+struct Scene {
+    folder: PathBuf,
+    gateway: Gateway,
+    lanes: Vec<Lane>,
+    draw: Draw,
+    tally: Tally,
+}
+
+impl Scene {
+    fn new(folder: &Path, seed: u64) -> Outcome<Self> {
+        fs::create_dir_all(folder.join("log"))?;
+        fs::write(folder.join("policy.yaml"), POLICY)?;
+        let gateway = Gateway::start(folder, CONFIG)?;
+        let begun = Instant::now();
+        if !command(folder).args(["keys", "list"]).stderr(Stdio::null()).status()?.success() {
+            return Err("the keys cannot be listed".into());
+        }
+        // A change waits for gateways behind what a list takes, too.
+        let usual = begun.elapsed() + Duration::from_millis(120);
+        let mut draw = Draw::new(seed);
+        let lanes = (0..LANES).map(|number| Lane::new(number, folder.to_owned(), draw.next(), usual)).collect();
+        Ok(Self { folder: folder.to_owned(), gateway, lanes, draw, tally: Tally::default() })
+    }
+
+    fn kills(&self) -> u64 {
+        self.lanes.iter().map(|lane| lane.kills).sum()
+    }
+
+    /// Lets every command line work, and kills the gateway at a moment that is drawn, in every second round.
+    fn round(&mut self) -> Outcome<()> {
+        let ended: Vec<String> =
+            self.lanes.iter().flat_map(|lane| &lane.keys).flat_map(|key| key.ended()).map(str::to_owned).collect();
+        let mut crash = (self.draw.below(2) == 0).then(|| self.draw.span(Duration::from_millis(600)));
+        let Self { folder, gateway, lanes, tally, .. } = self;
+        let begun = Instant::now();
+        thread::scope(|scope| {
+            let work = |lane| scope.spawn(move || Lane::work(lane, EACH).map_err(|error| error.to_string()));
+            let working: Vec<_> = lanes.iter_mut().map(work).collect();
+            let mut ghosts = ended.iter().cycle();
+            while working.iter().any(|lane| !lane.is_finished()) {
+                if crash.is_some_and(|moment| begun.elapsed() >= moment) {
+                    crash = None;
+                    tally.gateways += 1;
+                    restart(gateway, folder)?;
+                }
+                match ghosts.next() {
+                    Some(ghost) if status(gateway.address, ghost)? == 200 => {
+                        return Err(format!("the value {ghost} has ended and works").into());
+                    }
+                    Some(_) => tally.haunted += 1,
+                    None => {}
+                }
+                thread::sleep(Duration::from_millis(2));
+            }
+            for lane in working {
+                lane.join().map_err(|_| "a command line panicked")??;
+            }
+            Ok(())
+        })
+    }
+
+    /// Compares the store with what was acknowledged, and then the gateway with the store.
+    fn judge(&mut self) -> Outcome<()> {
+        sound(&self.folder.join("keys.db"))?;
+        let output = command(&self.folder).args(["keys", "list", "--deleted", "--json"]).output()?;
+        if !output.status.success() {
+            return Err(format!("keys list: {}", String::from_utf8_lossy(&output.stderr)).into());
+        }
+        let list: Value = serde_json::from_slice(&output.stdout)?;
+        let mut records = HashMap::new();
+        for record in list.get("keys").and_then(Value::as_array).ok_or("no list")? {
+            let name = record.get("name").and_then(Value::as_str).ok_or("a record lacks its name")?;
+            if records.insert(name, record).is_some() {
+                return Err(format!("{name} is listed twice").into());
+            }
+        }
+        let mut batches: HashMap<&str, bool> = HashMap::new();
+        for key in self.lanes.iter_mut().flat_map(|lane| &mut lane.keys) {
+            let record = records.remove(&*key.name);
+            match key.settle(record)? {
+                Some(true) => self.tally.made += 1,
+                Some(false) => self.tally.unmade += 1,
+                None => {}
+            }
+            if let Some((batch, _)) = key.name.split_once('/')
+                && *batches.entry(batch).or_insert(record.is_some()) != record.is_some()
+            {
+                return Err(format!("{batch} was imported in part").into());
+            }
+        }
+        match records.keys().next() {
+            Some(name) => Err(format!("nobody asked for {name}").into()),
+            None => self.answers(),
+        }
+    }
+
+    /// Asks the gateway for every value that was ever printed. It may be behind the store at first.
+    fn answers(&self) -> Outcome<()> {
+        let begun = Instant::now();
+        for (value, works) in self.lanes.iter().flat_map(|lane| &lane.keys).flat_map(|key| key.values()) {
+            let wanted = if works { 200 } else { 401 };
+            loop {
+                match status(self.gateway.address, value)? {
+                    found if found == wanted => break,
+                    found if begun.elapsed() > PATIENCE => {
+                        return Err(format!("{value} gets {found} and must get {wanted}").into());
+                    }
+                    _ => thread::sleep(Duration::from_millis(5)),
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Kills the gateway and starts it again.
+fn restart(gateway: &mut Gateway, folder: &Path) -> Outcome<()> {
+    gateway.process.kill()?;
+    gateway.process.wait()?;
+    let said = folder.join("log/start.txt");
+    let begun = Instant::now();
+    loop {
+        let mut serve = command(folder);
+        gateway.process = serve.arg("serve").stdout(Stdio::null()).stderr(File::create(&said)?).spawn()?;
+        while gateway.process.try_wait()?.is_none() {
+            if gateway.admin("/readyz").is_ok_and(|answer| answer.starts_with("HTTP/1.1 200")) {
+                return Ok(());
+            }
+            if begun.elapsed() > PATIENCE {
+                return Err("the gateway does not become ready again".into());
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        let reason = fs::read_to_string(&said)?;
+        // A connection that went out from the port meanwhile is no fault of the gateway.
+        if !reason.contains("in use") || begun.elapsed() > PATIENCE {
+            return Err(format!("the gateway does not start again: {reason}").into());
+        }
+    }
+}
+
+/// The status that a key gets.
+fn status(address: SocketAddr, key: &str) -> Outcome<u16> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    write!(stream, "GET /things HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {key}\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let code = answer.split(' ').nth(1).ok_or("no status")?;
+    Ok(code.parse()?)
+}
+
+#[expect(clippy::print_stdout, reason = "a bench prints its figures")]
+fn run(folder: &Path, kills: u64, seed: u64) -> Outcome<()> {
+    println!("seed {seed}");
+    let mut scene = Scene::new(folder, seed)?;
+    let begun = Instant::now();
+    while scene.kills() < kills {
+        scene.round()?;
+        scene.judge()?;
+    }
+    // What the gateway knows from the store alone.
+    restart(&mut scene.gateway, folder)?;
+    scene.judge()?;
+    let Tally { gateways, made, unmade, haunted } = scene.tally;
+    let commands: u64 = scene.lanes.iter().map(|lane| lane.commands).sum();
+    let keys: usize = scene.lanes.iter().map(|lane| lane.keys.len()).sum();
+    println!(
+        "{commands} commands, {} killed, in {:.0?}; the gateway killed {gateways} times",
+        scene.kills(),
+        begun.elapsed()
+    );
+    println!("of the keys that a killed command left in doubt {made} were changed, {unmade} were not; {keys} keys");
+    println!("{haunted} requests with values that had ended, while there were changes");
+    println!("nothing is lost");
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "a bench prints what it found")]
+fn main() -> Outcome<ExitCode> {
+    // Cargo passes flags of its own.
+    let mut numbers = std::env::args().skip(1).filter_map(|argument| argument.parse::<u64>().ok());
+    let kills = numbers.next().unwrap_or(5_000);
+    let clock = Timestamp::now().as_millis().cast_unsigned();
+    let seed = numbers.next().unwrap_or(clock);
+    match in_folder("crash", |folder| run(folder, kills, seed)) {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) => {
+            println!("NOT as it must be: {error}");
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}

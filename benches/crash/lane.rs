@@ -1,0 +1,199 @@
+//! One user at a command line, whose commands are killed.
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::draw::Draw;
+use super::model::{Act, Key, SCOPE};
+use super::sound::sound;
+use crate::support::{Outcome, command};
+
+/// Keys in one import.
+const TOGETHER: u64 = 20;
+
+/// One user, and the keys that are changed by nobody else.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    number: usize,
+    folder: PathBuf,
+    draw: Draw,
+    /// How long a command takes that nobody kills, more or less.
+    usual: Duration,
+    made: u64,
+    pub(crate) keys: Vec<Key>,
+    pub(crate) commands: u64,
+    pub(crate) kills: u64,
+}
+
+/// What a command left.
+struct End {
+    is_killed: bool,
+    stdout: String,
+    stderr: String,
+}
+
+impl End {
+    /// The record that was printed, if all of it was.
+    fn printed(&self) -> Option<Value> {
+        self.stdout.ends_with('\n').then(|| serde_json::from_str(&self.stdout).ok()).flatten()
+    }
+
+    /// Whether the user was told that it is done: by the exit code, or by the word itself.
+    fn was_told(&self, word: &str) -> bool {
+        !self.is_killed || self.stderr.contains(word)
+    }
+}
+
+fn text(record: &Value, name: &str) -> Option<String> {
+    record.get(name)?.as_str().map(str::to_owned)
+}
+
+impl Lane {
+    pub(crate) fn new(number: usize, folder: PathBuf, seed: u64, usual: Duration) -> Self {
+        Self { number, folder, draw: Draw::new(seed), usual, made: 0, keys: Vec::new(), commands: 0, kills: 0 }
+    }
+
+    /// Gives so many commands, one after the other.
+    pub(crate) fn work(&mut self, count: u64) -> Outcome<()> {
+        for _ in 0..count {
+            match self.draw.below(100) {
+                0..25 => self.create()?,
+                25..30 => self.begin_store()?,
+                30..40 => self.import()?,
+                _ => self.change()?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs a command, and kills it at a moment that is drawn; one in five runs to its end.
+    fn run(&mut self, arguments: &[&str]) -> Outcome<End> {
+        // Most of the time a command waits for gateways, when its change is made already: more kills are for what is before.
+        let delay = match self.draw.below(5) {
+            0 => None,
+            1 => Some(self.draw.span(self.usual * 3 / 2)),
+            _ => Some(self.draw.span(self.usual * 2 / 5)),
+        };
+        let mut started = command(&self.folder);
+        started.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = started.spawn()?;
+        if let Some(delay) = delay {
+            thread::sleep(delay);
+            process.kill()?;
+        }
+        let output = process.wait_with_output()?;
+        let is_killed = output.status.signal() == Some(9);
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        if !is_killed && !output.status.success() {
+            return Err(format!("{arguments:?}: {}: {stderr}", output.status).into());
+        }
+        self.commands += 1;
+        self.kills += u64::from(is_killed);
+        Ok(End { is_killed, stdout: String::from_utf8_lossy(&output.stdout).into_owned(), stderr })
+    }
+
+    fn next_name(&mut self, what: &str) -> String {
+        self.made += 1;
+        format!("{what}-{}-{}", self.number, self.made)
+    }
+
+    fn create(&mut self) -> Outcome<()> {
+        let name = self.next_name("made");
+        let end = self.run(&["keys", "create", "--name", &name, "--scopes", SCOPE, "--json"])?;
+        let record = end.printed();
+        if record.is_none() && !end.is_killed {
+            return Err(format!("{name}: no key in {:?}", end.stdout).into());
+        }
+        let value = record.as_ref().and_then(|record| text(record, "key"));
+        let mut key = Key::made(name, value, record.is_some());
+        key.id = record.as_ref().and_then(|record| text(record, "id"));
+        self.keys.push(key);
+        Ok(())
+    }
+
+    /// Makes a store of its own with its first key. Whatever a kill left of it, the next command goes on with it.
+    fn begin_store(&mut self) -> Outcome<()> {
+        let name = self.next_name("store");
+        let path = format!("log/{name}.db");
+        let store = format!("sqlite:{path}");
+        let create = ["keys", "create", "--name", "first", "--scopes", SCOPE, "--json", "--store", &store];
+        let first = self.run(&create)?.printed();
+        let mut acknowledged = vec![self.finish(&create)?];
+        acknowledged.extend(first);
+        let list = self.finish(&["keys", "list", "--json", "--store", &store])?;
+        let listed = list.get("keys").and_then(Value::as_array).ok_or("no list")?;
+        let ids: Vec<_> = listed.iter().map(|record| text(record, "id")).collect();
+        if ids.len() > 2 || acknowledged.iter().any(|record| !ids.contains(&text(record, "id"))) {
+            return Err(format!("{name} has {ids:?} and must have {acknowledged:?}").into());
+        }
+        sound(&self.folder.join(&path))?;
+        for end in ["", "-wal", "-shm"] {
+            // The last one who closes a store takes what stands beside it away.
+            let _ = fs::remove_file(self.folder.join(format!("{path}{end}")));
+        }
+        Ok(())
+    }
+
+    /// Runs a command that nobody kills; the JSON that it prints.
+    fn finish(&self, arguments: &[&str]) -> Outcome<Value> {
+        let output = command(&self.folder).args(arguments).output()?;
+        if !output.status.success() {
+            return Err(format!("{arguments:?}: {}", String::from_utf8_lossy(&output.stderr)).into());
+        }
+        Ok(serde_json::from_slice(&output.stdout)?)
+    }
+
+    fn import(&mut self) -> Outcome<()> {
+        let batch = self.next_name("import");
+        // Names and values are the same words here: what matters is that no two are the same.
+        let names: Vec<String> = (0..TOGETHER).map(|place| format!("{batch}/{place}")).collect();
+        let value = |name: &str| format!("legacy-{}", name.replace('/', "-"));
+        let lines: Vec<String> = names.iter().map(|name| format!("{name},{},{SCOPE}\n", value(name))).collect();
+        let file = format!("log/{batch}.csv");
+        fs::write(self.folder.join(&file), format!("name,key,scopes\n{}", lines.concat()))?;
+        let end = self.run(&["keys", "import", &file])?;
+        fs::remove_file(self.folder.join(&file))?;
+        let is_sure = end.was_told(" imported.");
+        self.keys.extend(names.into_iter().map(|name| {
+            let value = value(&name);
+            Key::made(name, Some(value), is_sure)
+        }));
+        Ok(())
+    }
+
+    /// Changes one of the keys that are in no doubt; where there is none, makes one.
+    fn change(&mut self) -> Outcome<()> {
+        let certain = |(place, key): (usize, &Key)| {
+            let (id, standing) = (key.id.clone()?, key.standing()?);
+            (standing.state != "deleted").then(|| (place, id, standing.state.clone()))
+        };
+        let able: Vec<_> = self.keys.iter().enumerate().filter_map(certain).collect();
+        let chosen = self.draw.below(able.len() as u64);
+        let Some((place, id, state)) = usize::try_from(chosen).ok().and_then(|chosen| able.get(chosen)) else {
+            return self.create();
+        };
+        let acts: &[Act] = match &**state {
+            "active" => &[Act::Disable, Act::Revoke, Act::Rotate, Act::Rotate, Act::Retire, Act::Delete],
+            "disabled" => &[Act::Enable, Act::Enable, Act::Revoke, Act::Rotate],
+            _ => &[Act::Delete],
+        };
+        let drawn = self.draw.below(acts.len() as u64);
+        let act = usize::try_from(drawn).ok().and_then(|drawn| acts.get(drawn)).copied().unwrap_or(Act::Delete);
+        let end = self.run(&act.arguments(id))?;
+        let value = end.printed().and_then(|record| text(&record, "key"));
+        if act.prints() && value.is_none() && !end.is_killed {
+            return Err(format!("{id}: no value in {:?}", end.stdout).into());
+        }
+        let is_told = if act.prints() { value.is_some() } else { end.was_told(" now. Running gateways") };
+        if let Some(key) = self.keys.get_mut(*place) {
+            if is_told { key.acknowledge(act, value) } else { key.doubt(act) }
+        }
+        Ok(())
+    }
+}
