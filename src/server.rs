@@ -269,8 +269,8 @@ impl Running {
         self.drain.begin(drain.delay, drain.timeout);
         tracing::info!(
             connections = crowd::connections(),
-            delay_s = drain.delay.as_secs_f64(),
-            timeout_s = drain.timeout.as_secs_f64(),
+            delay_ms = u64::try_from(drain.delay.as_millis()).unwrap_or(u64::MAX),
+            timeout_ms = u64::try_from(drain.timeout.as_millis()).unwrap_or(u64::MAX),
             "draining; a second signal ends it at once"
         );
         hasten_by_signal(self.signals, self.drain.clone());
