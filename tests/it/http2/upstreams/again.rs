@@ -76,3 +76,19 @@ fn what_came_behind_the_last_stream_of_a_connection_is_sent_on_another_for_nothi
     assert_eq!(gateway.answer(&Call::post("/api/x").key(&key).body("hello")).status(), 200);
     assert_eq!(upstream.connections(), 2);
 }
+
+#[test]
+fn what_an_upstream_may_have_carried_out_before_it_went_away_is_not_sent_again() {
+    let upstream = Upstream::start(|connection| {
+        connection.until("hello");
+        connection.send(b"\x00\x00\x00\x04\x00\x00\x00\x00\x00");
+        // GOAWAY: the first stream was the last that was taken up. No answer comes to it.
+        connection.send(b"\x00\x00\x08\x07\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00");
+    });
+    let gateway = Setup::for_url(&upstream.url()).upstream("  protocol: h2c").routes(ROUTES).start();
+    let key = gateway.create_key(&["--no-scopes"]);
+    until("the key", || (gateway.get("/api/none", &key).status() == 403).then_some(()));
+    let answer = gateway.answer(&Call::post("/api/x").key(&key).body("hello"));
+    assert_eq!((answer.status(), answer.code().as_str()), (502, "upstream_failed"), "{}", answer.text());
+    assert_eq!(upstream.connections(), 1);
+}
