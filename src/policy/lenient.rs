@@ -40,24 +40,21 @@ pub(super) fn ends(key: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// Shows `look` each key of a decoded name, until it finds something.
 pub(super) fn keys<T>(name: &[u8], mut look: impl FnMut(&[u8]) -> Option<T>) -> Option<T> {
-    let name: Bytes = match name.is_ascii() {
-        true => name.iter().map(u8::to_ascii_lowercase).collect(),
-        false => folded_with_spaces(name).into(),
-    };
+    // PHP ends a name at NUL, Rack does not. Folding may make a space of it.
+    let cut = name.split(|byte| *byte == 0).next().unwrap_or_default();
+    let (name, cut) = (folded(name), folded(cut));
     let mut key = Bytes::new();
     bracket_key(&name, &mut key);
     let found = look(&key);
     if found.is_some() || !name.iter().any(|byte| matches!(byte, b'.' | b'-' | b'[') || is_dropped(*byte)) {
         return found;
     }
-    // PHP ends a name at NUL, Rack does not.
-    let cut = name.split(|byte| *byte == 0).next().unwrap_or_default();
-    bracket_key(cut, &mut key);
+    bracket_key(&cut, &mut key);
     let found = look(&key);
     if found.is_some() {
         return found;
     }
-    for name in [cut, cut.trim_ascii_start()] {
+    for name in [&*cut, cut.trim_ascii_start()] {
         underscore_key(name, &mut key);
         let found = look(&key);
         if found.is_some() {
@@ -71,6 +68,13 @@ pub(super) fn keys<T>(name: &[u8], mut look: impl FnMut(&[u8]) -> Option<T>) -> 
         return look(&key);
     }
     None
+}
+
+fn folded(name: &[u8]) -> Bytes {
+    match name.is_ascii() {
+        true => name.iter().map(u8::to_ascii_lowercase).collect(),
+        false => folded_with_spaces(name).into(),
+    }
 }
 
 /// As Web API 2 reads a name: a dot for each pair of brackets, or nothing for an empty one, and what was in it.

@@ -160,6 +160,8 @@ fn a_ruled_name_behind_what_is_no_part_of_it_is_ambiguous() {
         "[inclu]de=lists",
         "options[include]:x=lists",
         "inclu[]de=lists",
+        "include%00%C3%A9=lists",
+        "include%00x%u3045=lists",
         "inclu[][]de[x]=lists",
         "options.+include=lists",
         "_include=on",
