@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::done;
 use super::draw::Draw;
 use super::model::{Act, Key, SCOPE};
 use super::sound::sound;
@@ -124,9 +125,11 @@ impl Lane {
         let store = format!("sqlite:{path}");
         let create = ["keys", "create", "--name", "first", "--scopes", SCOPE, "--json", "--store", &store];
         let first = self.run(&create)?.printed();
-        let mut acknowledged = vec![self.finish(&create)?];
+        let finish =
+            |arguments: &[&str]| -> Outcome<Value> { Ok(serde_json::from_slice(&done(&self.folder, arguments)?)?) };
+        let mut acknowledged = vec![finish(&create)?];
         acknowledged.extend(first);
-        let list = self.finish(&["keys", "list", "--json", "--store", &store])?;
+        let list = finish(&["keys", "list", "--json", "--store", &store])?;
         let listed = list.get("keys").and_then(Value::as_array).ok_or("no list")?;
         let ids: Vec<_> = listed.iter().map(|record| text(record, "id")).collect();
         if ids.len() > 2 || acknowledged.iter().any(|record| !ids.contains(&text(record, "id"))) {
@@ -138,15 +141,6 @@ impl Lane {
             let _ = fs::remove_file(self.folder.join(format!("{path}{end}")));
         }
         Ok(())
-    }
-
-    /// Runs a command that nobody kills; the JSON that it prints.
-    fn finish(&self, arguments: &[&str]) -> Outcome<Value> {
-        let output = command(&self.folder).args(arguments).output()?;
-        if !output.status.success() {
-            return Err(format!("{arguments:?}: {}", String::from_utf8_lossy(&output.stderr)).into());
-        }
-        Ok(serde_json::from_slice(&output.stdout)?)
     }
 
     fn import(&mut self) -> Outcome<()> {

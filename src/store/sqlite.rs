@@ -3,6 +3,9 @@
 //! WAL with `synchronous=FULL`: readers never wait for a writer, and what was acknowledged survives a crash of the
 //! machine. Every write is one `BEGIN IMMEDIATE` transaction that takes a revision from the log of changes and sets the
 //! record; a load is one read transaction, so it sees one moment of the store.
+//!
+//! A writer that is killed while it waits for the disk leaves a whole transaction in the log that the index of the log does
+//! not name. The next writer writes over it; a first process that opens the file takes it in. Nobody was told that it is done.
 
 mod file;
 mod history;
