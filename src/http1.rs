@@ -11,7 +11,7 @@
 //! | `Content-Length` | at most one, digits alone, below 2^63, never beside `Transfer-Encoding` |
 //! | `Transfer-Encoding` | at most one, exactly `chunked`, never in HTTP/1.0 |
 //! | `Expect` | `100-continue` once |
-//! | `Connection` | a list of at most 32 tokens and 1024 bytes; in a request it may not name framing, `Host` or a credential |
+//! | `Connection` | a list of at most 32 tokens and 1024 bytes; in a request it may not name framing, `Host`, `Expect`, `Authorization` or `Cookie` |
 //! | chunk | 1 to 15 hex digits, extensions skipped under a cap, CR LF |
 //!
 //! The framing of what goes out is always written anew from the judged value, see [`write::framing`].
