@@ -11,6 +11,10 @@ use std::fmt;
 
 use super::secret::RANDOM;
 
+/// So many letters and digits behind a prefix are a key, or so much of one that the rest could be guessed: the checksum says
+/// which guess is right, and each sign that is missing takes 62 times as many. Ids of some vendors have 24 (`msg_…`).
+const TELLING: usize = RANDOM - 5;
+
 /// Stands for what follows the prefix of a key.
 const STARS: &[u8] = b"_***";
 /// How the sentence about a decision shows that it cut a long word.
@@ -77,7 +81,7 @@ impl<'p> Mask<'p> {
     }
 
     fn find_plain(self, text: &[u8], search: Search) -> Option<(usize, usize)> {
-        let shortest = self.prefix.len() + 1 + if search == Search::Keys { RANDOM } else { 0 };
+        let shortest = self.prefix.len() + 1 + if search == Search::Keys { TELLING } else { 0 };
         // Nearly every text ends here: a UUID is too short, and most paths have neither of the two.
         if text.len() < shortest || !(text.contains(&b'_') || text.contains(&b'%')) {
             return None;
@@ -99,7 +103,7 @@ impl<'p> Mask<'p> {
         while bytes.next().is_some_and(|byte| byte.is_ascii_alphanumeric()) {
             (count, rest) = (count + 1, bytes.0);
         }
-        if count >= RANDOM {
+        if count >= TELLING {
             return Some(text.len() - rest.len());
         }
         let piece = tail.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
@@ -117,7 +121,7 @@ impl<'p> Mask<'p> {
     /// Texts without a run of so many are done with here.
     fn find_base64(self, text: &[u8]) -> Option<(usize, usize)> {
         // The first and the last sign may have bits of what stands beside the key.
-        let shortest = (self.prefix.len() + 1 + RANDOM) * 8 / 6 - 2;
+        let shortest = (self.prefix.len() + 1 + TELLING) * 8 / 6 - 2;
         let mut start = 0_usize;
         for run in text.split(|byte| !is_run(*byte)) {
             if run.len() >= shortest {
@@ -138,7 +142,7 @@ impl<'p> Mask<'p> {
     fn is_base64_at(self, text: &[u8]) -> bool {
         (0..3).any(|skipped| {
             let mut bytes = Base64::of(text).skip(skipped);
-            self.begins(&mut bytes) && bytes.take_while(u8::is_ascii_alphanumeric).take(RANDOM).count() == RANDOM
+            self.begins(&mut bytes) && bytes.take_while(u8::is_ascii_alphanumeric).take(TELLING).count() == TELLING
         })
     }
 }
