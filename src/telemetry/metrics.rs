@@ -250,10 +250,14 @@ impl fmt::Debug for Servers {
     }
 }
 
+/// How many routes are kept that no policy in use has any more: so many that no policy that is edited and put back starts
+/// its counters anew, so few that policies written by a program do not fill the memory.
+const FORMER_ROUTES: usize = 1_000;
+
 /// All metrics of the process.
 #[derive(Debug)]
 pub struct Metrics {
-    /// By label; grows when a policy brings new routes, never shrinks.
+    /// By label. Those of former policies stay, up to [`FORMER_ROUTES`] of them.
     routes: RwLock<BTreeMap<Box<str>, Arc<RouteCells>>>,
     workers: Box<[Arc<WorkerCells>]>,
     reloads: [AtomicU64; Reload::ALL.len()],
@@ -325,9 +329,14 @@ impl Metrics {
         self.last_reload_failed.load(Ordering::Relaxed)
     }
 
-    /// Says which generation is in force.
+    /// Says which generation is in force. Where too many routes of former ones have gathered, all that nobody uses go.
     pub fn set_generation(&self, generation: u64) {
         self.generation.store(generation, Ordering::Relaxed);
+        let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
+        let is_former = |label: &str, cells: &Arc<RouteCells>| label != NO_ROUTE && Arc::strong_count(cells) == 1;
+        if routes.iter().filter(|(label, cells)| is_former(label, cells)).count() > FORMER_ROUTES {
+            routes.retain(|label, cells| !is_former(label, cells));
+        }
     }
 
     /// Says when a certificate expires, in seconds since the epoch; `None` where there is none.

@@ -110,6 +110,27 @@ fn a_duration_falls_into_every_bucket_that_is_not_below_it() {
 }
 
 #[test]
+fn routes_that_no_policy_has_any_more_are_not_kept_without_end() {
+    let metrics = Metrics::new(1);
+    let (held, none) = (metrics.route("GET /held"), metrics.no_route());
+    metrics.worker(0).unwrap().record(&held, &outcome(200, 1));
+    metrics.worker(0).unwrap().record(&none, &outcome(404, 1));
+    drop(none);
+    let count = || metrics.routes.read().unwrap().len();
+    (0..FORMER_ROUTES).for_each(|number| drop(metrics.route(&format!("GET /{number}"))));
+    metrics.set_generation(2);
+    assert_eq!(count(), FORMER_ROUTES + 2);
+    drop(metrics.route("GET /more"));
+    metrics.set_generation(3);
+    assert_eq!(count(), 2);
+    let text = metrics.render().unwrap();
+    assert!(
+        ["GET /held", "none"].iter().all(|route| text.contains(&format!("requests_total{{route=\"{route}\""))),
+        "{text}"
+    );
+}
+
+#[test]
 fn the_same_label_keeps_its_cells_across_policies() {
     let metrics = Metrics::new(1);
     let worker = metrics.worker(0).unwrap();
