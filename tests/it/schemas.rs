@@ -269,8 +269,19 @@ fn cases() -> Vec<(&'static str, String, bool)> {
     all.extend(of(
         "keys",
         key,
-        &["sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08, scopes: [x], disabled: true"],
-        &["sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "scopes: [x]"],
+        &[
+            "sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08, scopes: [x], disabled: true",
+            "sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08, tripwire: true",
+            "sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08, tripwire: true, scopes: []",
+            "sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08, tripwire: false, grant: full",
+        ],
+        &[
+            "sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+            "scopes: [x]",
+            "sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08, tripwire: true, scopes: [x]",
+            "sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08, tripwire: true, grant: full",
+            "sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08, tripwire: false",
+        ],
     ));
     all
 }
@@ -305,7 +316,10 @@ fn reader_of(kind: &str) -> (&'static str, [&'static str; 3]) {
 fn strangers(root: &Value, schema: &Value, wrap: &dyn Fn(Value) -> Value) -> Vec<(Value, BTreeSet<String>)> {
     let schema = resolved(root, schema);
     let mut found = Vec::new();
-    for one in ["anyOf", "oneOf"].iter().filter_map(|name| schema[*name].as_array()).flatten() {
+    // What a map with fields of its own says of them besides is no other map.
+    let is_map = schema["properties"].is_object();
+    let others = ["anyOf", "oneOf"].iter().filter_map(|name| schema[*name].as_array()).flatten();
+    for one in others.filter(|_| !is_map) {
         found.extend(strangers(root, one, wrap));
     }
     if let Some(fields) = schema["properties"].as_object() {

@@ -97,6 +97,24 @@ fn a_tripwire_is_told_where_its_denial_is_only_recorded_and_where_it_may_not_be_
 }
 
 #[test]
+fn a_tripwire_of_a_key_file_is_told_too() {
+    const LAID: &str = "a-token-that-was-laid-out";
+    let upstream = Upstream::ok();
+    let setup = Setup::new(&upstream).with_key_file("keys.yaml");
+    // printf %s a-token-that-was-laid-out | sha256sum
+    let digest = "d0b986efe62b2a355add3dd1ee931749973864de54dc9e9c51a5ed4f0453e9eb";
+    let text = format!("keys:\n  - {{ name: bait, id: key_bait, sha256: {digest}, tripwire: true }}\n");
+    std::fs::write(setup.folder().join("keys.yaml"), text).expect("the keys");
+    let gateway = setup.start();
+    assert!(gateway.run(&["keys", "list"]).exits(0).stdout.contains("tripwire"));
+    assert_eq!(gateway.get("/api/profiles", LAID).status(), 403);
+    let line =
+        gateway.process.wait_for("the alarm", |said| said.lines().find(|line| line.contains(FIRST)).map(str::to_owned));
+    assert!(line.contains("key_bait") && line.contains("\"error\"") && !line.contains(LAID), "{line}");
+    assert_eq!(gateway.metric("scopegate_tripwire_uses_total", &[]), 1.0);
+}
+
+#[test]
 fn a_tripwire_is_shown_as_one_and_goes_from_store_to_store() {
     let upstream = Upstream::ok();
     let setup = Setup::new(&upstream).written();

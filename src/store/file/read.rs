@@ -13,7 +13,7 @@ use crate::yaml::{self, Entry, Hidden, Node, Span, Trick, Value};
 const MOST_FAULTS: usize = 50;
 
 /// The fields of a key.
-const FIELDS: [&str; 14] = [
+const FIELDS: [&str; 15] = [
     "account",
     "allow_from",
     "attrs",
@@ -28,6 +28,7 @@ const FIELDS: [&str; 14] = [
     "note",
     "scopes",
     "sha256",
+    "tripwire",
 ];
 
 /// Which form the digests in a file have: it follows from `keys.pepper`.
@@ -174,7 +175,8 @@ impl Reader {
         self.demand(&fields, "name", "say what this key is called");
         let name = self.optional(&fields, "name", value::string);
         let digest = self.digest(&fields);
-        let grant = self.grant(&fields);
+        let is_tripwire = self.optional(&fields, "tripwire", value::boolean).unwrap_or(false);
+        let grant = if is_tripwire { self.bait(&fields) } else { self.grant(&fields) };
         let id = self.optional(&fields, "id", value::id);
         let disabled = self.optional(&fields, "disabled", value::boolean);
         let kind = self.optional(&fields, "kind", value::kind).unwrap_or(KeyKind::Secret);
@@ -189,6 +191,7 @@ impl Reader {
             attributes: self.optional(&fields, "attrs", value::attributes).unwrap_or_default(),
             allow_from: self.optional(&fields, "allow_from", value::networks).unwrap_or_default(),
             note: self.optional(&fields, "note", value::string),
+            is_tripwire,
             ..NewKey::new(name.unwrap_or_else(|| "?".into()), grant.unwrap_or(GrantSpec::Custom(Vec::new())))
         };
         if let Err(error) = lifecycle::check(&new) {
@@ -233,6 +236,19 @@ impl Reader {
                 self.optional(fields, "grant", value::level)
             }
         }
+    }
+
+    /// What a tripwire holds: nothing, and that need not be said.
+    fn bait(&mut self, fields: &Fields<'_>) -> Option<GrantSpec> {
+        let nothing = GrantSpec::Custom(Vec::new());
+        let held = self.optional(fields, "scopes", value::scopes);
+        let named = held.filter(|held| *held != nothing).and(fields.find("scopes"));
+        if let Some(entry) = fields.find("grant").or(named) {
+            let message = format!("`{}` cannot stand beside `tripwire: true`", entry.key);
+            self.note(entry.key_span, message, "a tripwire opens nothing: leave one of the two out");
+            return None;
+        }
+        Some(nothing)
     }
 
     fn refuse_twins(&mut self, fields: &Fields<'_>, (id, digest): (&KeyId, &Digest), text: &str) {

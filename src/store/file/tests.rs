@@ -66,6 +66,7 @@ fn render(record: &KeyRecord) -> String {
     let mut line = |name: &str, value: String| writeln!(text, "    {name}: {value}").unwrap();
     line("sha256", record.value.digest.to_hex());
     match &record.grant {
+        _ if record.is_tripwire => line("tripwire", "true".into()),
         GrantSpec::Custom(scopes) => line("scopes", format!("[{}]", scopes.join(", "))),
         GrantSpec::Full => line("grant", "full".into()),
         GrantSpec::ReadOnly => line("grant", "read-only".into()),
@@ -139,7 +140,7 @@ fn each_fault_of_a_file_is_told_with_its_place() {
         "9:12: `grant` is \"everything\" (write full or read-only, or give `scopes` instead)",
         "10:14: `expires` is neither a day nor a time (write 2027-01-31 or 2027-01-31T12:00:00Z; a span such as 90d would begin anew with every load)",
         "11:17: `allow_from` is an empty list (name a network, or leave the field out to allow any)",
-        "12:5: unknown field `colour` (the fields of a key are account, allow_from, attrs, disabled, expires, grant, hmac_sha256, id, kind, name, not_before, note, scopes, sha256)",
+        "12:5: unknown field `colour` (the fields of a key are account, allow_from, attrs, disabled, expires, grant, hmac_sha256, id, kind, name, not_before, note, scopes, sha256, tripwire)",
         "13:11: `name` is null, not a text (give a text, or leave the field out)",
         "14:5: `hmac_sha256` cannot be used here (`keys.pepper` is not set: give the SHA-256 of the key as `sha256`)",
         "15:13: `*` is no scope: use visible ASCII characters without `\"`, `\\`, `,` and `*` (for every scope, use the level full)",
@@ -185,6 +186,23 @@ fn a_pair_has_its_visible_id_in_the_file() {
 }
 
 #[test]
+fn a_tripwire_in_a_file_holds_nothing() {
+    let key = |more: &str| format!("keys:\n  - {{name: a, sha256: {}, {more}}}\n", hex("a"));
+    for more in ["tripwire: true", "tripwire: true, scopes: []"] {
+        let [laid] = Place::with(&key(more)).store().list().unwrap().try_into().unwrap();
+        assert!(laid.is_tripwire && laid.grant == GrantSpec::Custom(vec![]), "{more}");
+    }
+    let [plain] = Place::with(&key("tripwire: false, grant: full")).store().list().unwrap().try_into().unwrap();
+    assert!(!plain.is_tripwire);
+    let fault = |more: &str| Place::with(&key(more)).faults().join("\n").split_once(": ").unwrap().1.to_owned();
+    let help = "(a tripwire opens nothing: leave one of the two out)";
+    assert_eq!(fault("tripwire: true, scopes: [x]"), format!("`scopes` cannot stand beside `tripwire: true` {help}"));
+    assert_eq!(fault("tripwire: true, grant: full"), format!("`grant` cannot stand beside `tripwire: true` {help}"));
+    assert_eq!(fault("tripwire: maybe, grant: full"), "`tripwire` is neither true nor false (write true or false)");
+    assert!(fault("tripwire: false").starts_with("`grant` is missing"));
+}
+
+#[test]
 fn a_fault_names_the_file_and_every_line() {
     let place = Place::with("keys:\n  - name: a\n    grant: full\n");
     let path = place.path().display().to_string();
@@ -214,13 +232,6 @@ fn a_key_past_its_end_is_read_all_the_same() {
 fn a_missing_file_is_named() {
     let said = KeyFile::open(Path::new("no/keys.yaml"), Form::Sha256).unwrap_err().to_string();
     assert!(said.starts_with("cannot read the key store no/keys.yaml: "), "{said}");
-}
-
-#[test]
-fn a_file_is_not_changed_by_command() {
-    let mut store = Place::new().store();
-    let said = store.create(&[record("a")], STAMP).unwrap_err().to_string();
-    assert!(said.contains("cannot be changed by command: edit the file"), "{said}");
 }
 
 #[test]
