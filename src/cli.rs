@@ -3,6 +3,8 @@
 //! Data goes to standard output, everything said about it to standard error. Each command is a module with a `run`
 //! that takes its arguments and a [`Console`] and gives an [`Exit`] or a [`Failure`].
 
+mod audit;
+mod author;
 mod cando;
 mod check;
 mod completions;
@@ -33,7 +35,7 @@ pub use source::{ConfigArgs, DemoArgs, ServeArgs};
 /// What the process exits with.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Exit {
-    /// 3: the request is denied, a test of the policy failed, or a policy and its document differ.
+    /// 3: the request is denied, a test of the policy failed, a policy and its document differ, or an audit does not hold.
     Denied,
     /// 0: done, or the request is allowed.
     Done,
@@ -90,6 +92,7 @@ enum Command {
     Diff(diff::DiffArgs),
     Import(import::ImportArgs),
     Keys(keys::KeysArgs),
+    Audit(audit::AuditArgs),
     Scan(scan::ScanArgs),
     Healthcheck(healthcheck::HealthcheckArgs),
     Schema(schema::SchemaArgs),
@@ -134,6 +137,7 @@ fn dispatch(command: Command, console: &mut Console) -> Result<Exit, Failure> {
         Command::Diff(arguments) => diff::run(&arguments, console),
         Command::Import(arguments) => import::run(arguments, console),
         Command::Keys(arguments) => keys::run(arguments, console),
+        Command::Audit(arguments) => audit::run(arguments, console),
         Command::Scan(arguments) => scan::run(&arguments, console),
         Command::Healthcheck(arguments) => healthcheck::run(&arguments, console),
         Command::Schema(arguments) => schema::run(&arguments, console),

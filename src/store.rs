@@ -4,6 +4,7 @@
 //! it in an [`index::Index`], fed by a [`follow::Follower`], and asks no store on any request. A change is persisted
 //! first, then published: what was acknowledged survives a crash, and what is in memory was acknowledged.
 
+pub mod audit;
 pub mod file;
 pub mod follow;
 pub mod index;
@@ -67,7 +68,7 @@ pub enum Extent {
 /// Who makes a change, and when: what the audit will say.
 #[derive(Clone, Copy, Debug)]
 pub struct Stamp<'a> {
-    /// Who: a user, a token's name, `cli`.
+    /// Who, and by which way: `cli:alice`, `demo`.
     pub by: &'a str,
     /// When.
     pub at: Timestamp,
@@ -136,6 +137,12 @@ pub trait KeyStore: Send {
     /// The store is away or broken.
     fn list(&mut self) -> Result<Vec<KeyRecord>, StoreError>;
 
+    /// Tells every entry of the audit after a number, in order and as one moment saw them all, whether they hold or not.
+    ///
+    /// # Errors
+    /// The store is away or broken, or it has no audit.
+    fn audit(&mut self, after: u64, tell: &mut dyn FnMut(audit::Entry)) -> Result<audit::Standing, StoreError>;
+
     /// How long a call may wait for another process that is writing.
     ///
     /// # Errors
@@ -190,8 +197,18 @@ pub fn probe(location: &Location) -> Result<(), StoreError> {
 pub enum StoreError {
     #[error("the key store {} is damaged ({what}): restore it from a backup", path.display())]
     Damaged { path: PathBuf, what: String },
+    #[error(
+        "cannot {doing} the key store {}: the disk failed ({reason}); see what the system's log says of it (dmesg); `scopegate keys list` shows whether anything was changed",
+        path.display()
+    )]
+    Disk { path: PathBuf, doing: &'static str, reason: String },
     #[error("{name} is in the key store already ({what}): each key is added once")]
     Duplicate { name: String, what: &'static str },
+    #[error(
+        "no audit is kept of {0}: whoever can edit the file changes its keys; keep it in git, and `git log -p -- {0}` says who changed what, and when",
+        path.display()
+    )]
+    NoAudit { path: PathBuf },
     #[error("{}", file::describe(path, faults))]
     Faults { path: PathBuf, faults: Vec<file::FileFault> },
     #[error("no room is left for the key store {}: nothing was changed; free some space and try again", path.display())]

@@ -13,7 +13,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::source::{self, IN_ITS_FOLDER};
-use super::{ConfigArgs, Console, Exit, Failure};
+use super::{ConfigArgs, Console, Exit, Failure, author};
 use crate::config::{Config, Overrides, RotateAfter};
 use crate::key::lifecycle::Transition;
 use crate::key::secret::{self, Checked};
@@ -56,7 +56,7 @@ enum KeysCommand {
     Revoke(KeyArgs),
     /// End a key for good and take it out of the list
     ///
-    /// Its id, name and dates are kept, and its value is never good again. What it might do is forgotten.
+    /// Its id, name and dates are kept, and its value is never good again. What it might do stands in the audit alone.
     Delete(KeyArgs),
     Import(Box<ImportArgs>),
     Export(ExportArgs),
@@ -117,7 +117,7 @@ pub(super) fn run(arguments: KeysArgs, console: &mut Console) -> Result<Exit, Fa
 impl StoreArgs {
     /// Opens the store that is there. Where a flag or a variable names it, no file is read: a key can be revoked
     /// while the configuration is being mended.
-    fn open(&self, console: &mut Console) -> Result<Box<dyn KeyStore>, Failure> {
+    pub(super) fn open(&self, console: &mut Console) -> Result<Box<dyn KeyStore>, Failure> {
         open(&self.config.store_location(self.store.as_deref())?, OpenMode::Existing, console)
     }
 
@@ -179,7 +179,7 @@ fn show(arguments: &KeyArgs, console: &mut Console) -> Result<Exit, Failure> {
 
 fn change(arguments: &KeyArgs, transition: &Transition, console: &mut Console) -> Result<Exit, Failure> {
     let id = parse_id(&arguments.id)?;
-    let stamp = Stamp { by: "cli", at: Timestamp::now() };
+    let stamp = Stamp { by: &author::name(), at: Timestamp::now() };
     let mut store = arguments.store.open(console)?;
     let outcome = match store.change(&id, transition, stamp) {
         Ok(outcome) => outcome,

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use self::read::{FileFault, Form};
+use super::audit::{Entry, Standing};
 use super::warning::{self, Owner};
 use super::{Change, Extent, KeyStore, Loaded, Outcome, Revision, Stamp, StoreError, StoreWarning};
 use crate::key::digest::{Digest, Hasher};
@@ -178,6 +179,10 @@ impl KeyStore for KeyFile {
 
     fn list(&mut self) -> Result<Vec<KeyRecord>, StoreError> {
         self.current()
+    }
+
+    fn audit(&mut self, _: u64, _: &mut dyn FnMut(Entry)) -> Result<Standing, StoreError> {
+        Err(StoreError::NoAudit { path: self.path.clone() })
     }
 
     fn set_patience(&mut self, _: Duration) -> Result<(), StoreError> {

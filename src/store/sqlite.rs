@@ -7,6 +7,7 @@
 //! A writer that is killed while it waits for the disk leaves a whole transaction in the log that the index of the log does
 //! not name. The next writer writes over it; a first process that opens the file takes it in. Nobody was told that it is done.
 
+mod audit;
 mod file;
 mod history;
 mod row;
@@ -16,10 +17,12 @@ mod values;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior};
 
+use self::audit::{Deed, log};
 use self::file::Opened;
 use self::history::History;
+use super::audit::{Entry, Standing, of_new, of_transition};
 use super::warning::{self, Owner};
 use super::{Change, Extent, KeyStore, Loaded, OpenMode, Outcome, Revision, Stamp, StoreError, StoreWarning};
 use crate::key::lifecycle::{self, Fresh, Transition};
@@ -151,7 +154,9 @@ impl KeyStore for Sqlite {
         let fault = |error| fault(&path, "write to", &error);
         let transaction = self.write()?;
         for record in records {
-            let revision = log(&transaction, ("create", None), &record.id, stamp).map_err(fault)?;
+            let detail = of_new(record, None);
+            let deed = deed("create", record, &detail);
+            let revision = log(&transaction, deed, stamp).map_err(fault)?;
             row::insert(&transaction, revision, record).map_err(|error| refusal(record, error, fault))?;
         }
         let number = latest(&transaction).map_err(fault)?;
@@ -168,7 +173,9 @@ impl KeyStore for Sqlite {
         if record == before {
             return Ok(Outcome { record, revision: None });
         }
-        let revision = log(&transaction, (transition.as_str(), None), id, stamp).map_err(fault)?;
+        let detail = of_transition(transition, &before, &record);
+        let deed = deed(transition.as_str(), &record, &detail);
+        let revision = log(&transaction, deed, stamp).map_err(fault)?;
         let written = values::retire(&transaction, &before, &record);
         let written = written.and_then(|()| row::update(&transaction, revision, &record));
         written.map_err(|error| refusal(&record, error, fault))?;
@@ -182,7 +189,9 @@ impl KeyStore for Sqlite {
         let transaction = self.write()?;
         let original = one(&transaction, of, &path)?.ok_or_else(|| StoreError::Unknown(of.clone()))?;
         let record = lifecycle::clone_key(&original, fresh, stamp.at)?;
-        let revision = log(&transaction, ("clone", Some(of.as_str())), &record.id, stamp).map_err(fault)?;
+        let detail = of_new(&record, Some(of));
+        let deed = deed("clone", &record, &detail);
+        let revision = log(&transaction, deed, stamp).map_err(fault)?;
         row::insert(&transaction, revision, &record).map_err(|error| refusal(&record, error, fault))?;
         transaction.commit().map_err(fault)?;
         Ok(Outcome { record, revision: Some(self.history.lifted(revision.0)) })
@@ -208,6 +217,11 @@ impl KeyStore for Sqlite {
             records.push(record);
         }
         Ok(records)
+    }
+
+    fn audit(&mut self, after: u64, tell: &mut dyn FnMut(Entry)) -> Result<Standing, StoreError> {
+        let moment = self.connection.unchecked_transaction().map_err(self.fault("read"))?;
+        audit::read(&moment, after, tell).map_err(self.fault("read"))
     }
 
     fn set_patience(&mut self, patience: Duration) -> Result<(), StoreError> {
@@ -243,17 +257,9 @@ fn latest(connection: &Connection) -> rusqlite::Result<u64> {
     query.query_row((), |row| row.get(0)).map(i64::cast_unsigned)
 }
 
-/// Writes a change down, with a detail where it has one, and takes its number.
-fn log(
-    transaction: &Transaction<'_>,
-    (action, detail): (&str, Option<&str>),
-    id: &KeyId,
-    stamp: Stamp<'_>,
-) -> rusqlite::Result<Revision> {
-    let sql = "INSERT INTO changes (at, author, action, key, detail) VALUES (?1, ?2, ?3, ?4, ?5)";
-    let values = params![stamp.at.as_millis(), stamp.by, action, id.as_str(), detail];
-    transaction.prepare_cached(sql)?.execute(values)?;
-    Ok(Revision(transaction.last_insert_rowid().cast_unsigned()))
+/// What was done to a key.
+fn deed<'a>(action: &'a str, record: &'a KeyRecord, detail: &'a serde_json::Value) -> Deed<'a> {
+    Deed { action, key: Some(record.id.as_str()), account: None, detail }
 }
 
 fn one(connection: &Connection, id: &KeyId, path: &Path) -> Result<Option<KeyRecord>, StoreError> {
@@ -281,18 +287,22 @@ fn refusal(
 
 /// What an error of SQLite means for the store at `path`.
 fn fault(path: &Path, doing: &'static str, error: &rusqlite::Error) -> StoreError {
-    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull, NotADatabase, ReadOnly};
+    use rusqlite::ErrorCode::{
+        DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull, NotADatabase, ReadOnly, SystemIoFailure,
+    };
     use rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
     let path = path.to_path_buf();
     match error.sqlite_error_code() {
         Some(DatabaseBusy | DatabaseLocked) => StoreError::Locked { path },
-        Some(DatabaseCorrupt) => StoreError::Damaged { path, what: error.to_string() },
+        // SQLite calls a disk damaged that cannot be read, too.
+        Some(DatabaseCorrupt) => StoreError::Damaged { path, what: format!("{error}, or its disk cannot be read") },
         Some(DiskFull) => StoreError::Full { path },
         // The file beside the store that its readers share cannot grow: SQLite has no other word for a full disk there.
         Some(_) if error.sqlite_error().is_some_and(|error| error.extended_code == SQLITE_IOERR_SHMSIZE) => {
             StoreError::Full { path }
         }
         Some(ReadOnly) => StoreError::Io { doing, reason: warning::why_denied(&path), path },
+        Some(SystemIoFailure) => StoreError::Disk { path, doing, reason: error.to_string() },
         Some(NotADatabase) => StoreError::NotAStore { path, what: error.to_string() },
         _ => StoreError::Io { path, doing, reason: error.to_string() },
     }

@@ -1,4 +1,4 @@
-//! What every store must do. A store joins by implementing [`Fixture`] and naming itself in [`suite`].
+//! What every store must do. A store joins by implementing [`Fixture`] and a line below [`suite`].
 
 use std::collections::BTreeMap;
 
@@ -20,10 +20,47 @@ pub(super) trait Fixture {
     }
 }
 
-/// Makes the tests of one store.
+/// Makes the tests of one store. `reads`: what every store does. `writes`: what a store does besides that is written by
+/// command. `refuses`: what one does that is not.
 macro_rules! suite {
-    ($store:ident: $fixture:expr; $($behaviour:ident),* $(,)?) => {
+    ($store:ident: $fixture:expr, reads $(, $more:ident)*) => {
         mod $store {
+            suite! { @ $fixture, reads;
+                a_created_key_is_there_with_all_its_fields,
+                a_key_that_is_not_there_is_not_found,
+                a_load_up_to_now_tells_nothing_more,
+                a_refresh_tells_whether_others_changed_anything,
+                keys_are_listed_in_the_order_they_were_made,
+                what_others_add_is_told_by_the_next_load,
+            }
+            $(suite! { $fixture, $more })*
+        }
+    };
+    ($fixture:expr, writes) => {
+        suite! { @ $fixture, writes;
+            a_clone_is_made_of_what_the_store_holds_now,
+            a_deleted_key_stays_known,
+            a_duplicate_undoes_the_whole_batch,
+            a_load_tells_what_changed_since_and_nothing_else,
+            a_revoke_is_final_for_every_connection,
+            a_rotated_key_is_told_with_every_value_that_it_had,
+            a_store_that_has_not_come_so_far_tells_everything,
+            a_transition_to_the_same_state_takes_no_revision,
+            an_unknown_key_is_named,
+            any_sequence_of_changes_reads_back_as_it_was_made,
+            every_change_is_written_down_and_bound_to_the_one_before_it,
+            every_value_that_a_key_ever_had_is_taken,
+            two_rotations_at_once_follow_each_other,
+            two_writers_lose_nothing,
+        }
+    };
+    ($fixture:expr, refuses) => {
+        suite! { @ $fixture, refuses;
+            every_change_is_refused_with_what_to_do_and_none_is_made,
+        }
+    };
+    (@ $fixture:expr, $part:ident; $($behaviour:ident),* $(,)?) => {
+        mod $part {
             $(#[test]
             fn $behaviour() {
                 $crate::store::tests::$behaviour(&$fixture);
@@ -32,30 +69,8 @@ macro_rules! suite {
     };
 }
 
-suite! { sqlite: crate::store::sqlite::tests::Place::new();
-    a_clone_is_made_of_what_the_store_holds_now,
-    a_created_key_is_there_with_all_its_fields,
-    a_deleted_key_stays_known,
-    a_duplicate_undoes_the_whole_batch,
-    a_load_tells_what_changed_since_and_nothing_else,
-    a_refresh_tells_whether_others_changed_anything,
-    a_revoke_is_final_for_every_connection,
-    a_rotated_key_is_told_with_every_value_that_it_had,
-    a_store_that_has_not_come_so_far_tells_everything,
-    a_transition_to_the_same_state_takes_no_revision,
-    an_unknown_key_is_named,
-    any_sequence_of_changes_reads_back_as_it_was_made,
-    every_value_that_a_key_ever_had_is_taken,
-    keys_are_listed_in_the_order_they_were_made,
-    two_rotations_at_once_follow_each_other,
-    two_writers_lose_nothing,
-}
-
-suite! { file: crate::store::file::tests::Place::new();
-    a_created_key_is_there_with_all_its_fields,
-    a_refresh_tells_whether_others_changed_anything,
-    keys_are_listed_in_the_order_they_were_made,
-}
+suite! { sqlite: crate::store::sqlite::tests::Place::new(), reads, writes }
+suite! { file: crate::store::file::tests::Place::new(), reads, refuses }
 
 pub(super) const STAMP: Stamp<'static> = Stamp { by: "test", at: Timestamp::from_millis(1_800_000_000_000) };
 
@@ -97,7 +112,8 @@ fn a_created_key_is_there_with_all_its_fields(fixture: &dyn Fixture) {
         ..NewKey::new("Ünïcode", GrantSpec::ReadOnly)
     });
     let bare = record_of(NewKey::new("bare", GrantSpec::Custom(vec![])));
-    fixture.put(&[full.clone(), bare.clone()]);
+    let laid = record_of(NewKey { is_tripwire: true, ..NewKey::new("laid", GrantSpec::Custom(vec![])) });
+    fixture.put(&[full.clone(), bare.clone(), laid.clone()]);
     let kept = |record: KeyRecord| fixture.kept(record);
     let mut store = fixture.open();
     let found = store.find(&full.id).unwrap().map(kept);
@@ -107,7 +123,7 @@ fn a_created_key_is_there_with_all_its_fields(fixture: &dyn Fixture) {
     assert_eq!(last, Some(loaded.revision));
     let by_id = |record: KeyRecord| (record.id.clone(), kept(record));
     let told: BTreeMap<_, _> = told.into_iter().map(|change| by_id(change.record)).collect();
-    assert_eq!(told, BTreeMap::from([full, bare].map(by_id)));
+    assert_eq!(told, BTreeMap::from([full, bare, laid].map(by_id)));
 }
 
 fn keys_are_listed_in_the_order_they_were_made(fixture: &dyn Fixture) {
@@ -129,6 +145,51 @@ fn a_refresh_tells_whether_others_changed_anything(fixture: &dyn Fixture) {
     fixture.put(&[record("new")]);
     assert!(is_told());
     assert!(!is_told());
+}
+
+fn a_key_that_is_not_there_is_not_found(fixture: &dyn Fixture) {
+    fixture.put(&[record("other")]);
+    assert_eq!(fixture.open().find(&KeyId::mint(KeyKind::Secret).unwrap()).unwrap(), None);
+}
+
+fn a_load_up_to_now_tells_nothing_more(fixture: &dyn Fixture) {
+    let mut store = fixture.open();
+    fixture.put(&[record("one"), record("two")]);
+    let (first, told) = load(store.as_mut(), Revision::START);
+    assert_eq!(told.len(), 2);
+    let again = Loaded { revision: first.revision, extent: Extent::Changes };
+    assert_eq!(load(store.as_mut(), first.revision), (again, vec![]));
+}
+
+fn what_others_add_is_told_by_the_next_load(fixture: &dyn Fixture) {
+    let mut store = fixture.open();
+    fixture.put(&[record("one")]);
+    let first = load(store.as_mut(), Revision::START).0;
+    let two = record("two");
+    fixture.put(std::slice::from_ref(&two));
+    let (second, told) = load(store.as_mut(), first.revision);
+    assert!(second.revision > first.revision && told.iter().all(|change| change.revision <= second.revision));
+    assert!(told.iter().any(|change| change.record.id == two.id), "{told:?}");
+    assert_eq!(told.len(), if second.extent == Extent::Everything { 2 } else { 1 });
+}
+
+fn every_change_is_refused_with_what_to_do_and_none_is_made(fixture: &dyn Fixture) {
+    let key = record("key");
+    fixture.put(std::slice::from_ref(&key));
+    let mut store = fixture.open();
+    let before = store.list().unwrap();
+    let errors = [
+        store.create(&[record("other")], STAMP).map(drop),
+        store.change(&key.id, &Transition::Revoke, STAMP).map(drop),
+        store.clone_key(&key.id, fresh(), STAMP).map(drop),
+    ];
+    for error in errors {
+        let error = error.unwrap_err();
+        assert!(matches!(error, StoreError::ReadOnly { .. }), "{error}");
+    }
+    let error = store.audit(0, &mut |_| panic!("nothing is told")).unwrap_err();
+    assert!(matches!(error, StoreError::NoAudit { .. }), "{error}");
+    assert_eq!(store.list().unwrap(), before);
 }
 
 fn a_load_tells_what_changed_since_and_nothing_else(fixture: &dyn Fixture) {
@@ -256,6 +317,44 @@ fn a_deleted_key_stays_known(fixture: &dyn Fixture) {
     assert!(matches!(error, StoreError::Transition(_)), "{error}");
 }
 
+fn every_change_is_written_down_and_bound_to_the_one_before_it(fixture: &dyn Fixture) {
+    let key = record("key");
+    fixture.put(std::slice::from_ref(&key));
+    let stores = [fixture.open(), fixture.open()];
+    std::thread::scope(|scope| {
+        for mut store in stores {
+            let id = &key.id;
+            scope.spawn(move || {
+                for _ in 0..5 {
+                    store.clone_key(id, fresh(), Stamp { by: "cli:alice", ..STAMP }).unwrap();
+                    store.change(id, &rotation(60), STAMP).unwrap();
+                }
+            });
+        }
+    });
+    let mut store = fixture.open();
+    store.change(&key.id, &Transition::Revoke, STAMP).unwrap();
+    store.change(&key.id, &Transition::Revoke, STAMP).unwrap();
+    let (mut chain, mut entries) = (audit::Chain::whole(None), Vec::new());
+    let standing = store.audit(0, &mut |entry| entries.push(entry)).unwrap();
+    entries.iter().for_each(|entry| chain.follow(&entry.to_json()).unwrap());
+    chain.finish(Some(&standing)).unwrap();
+    let revision = load(store.as_mut(), Revision::START).0.revision;
+    assert_eq!((chain.length(), standing.given, revision), (22, 22, Revision(22)));
+    let [first, .., last] = entries.as_slice() else { panic!("no entries") };
+    assert_eq!((&*first.action, &*first.by, first.at), ("create", STAMP.by, STAMP.at));
+    assert_eq!(
+        (&*last.action, last.key.as_deref(), last.previous),
+        ("revoke", Some(key.id.as_str()), entries[20].hash)
+    );
+    let clones: Vec<_> = entries.iter().filter(|entry| &*entry.action == "clone").collect();
+    assert!(clones.len() == 10 && clones.iter().all(|entry| &*entry.by == "cli:alice"), "{clones:?}");
+    assert!(clones.iter().all(|entry| entry.detail.as_ref().unwrap()["of"] == key.id.as_str()));
+    let mut rest = Vec::new();
+    store.audit(20, &mut |entry| rest.push(entry)).unwrap();
+    assert_eq!(rest, entries[20..]);
+}
+
 fn two_rotations_at_once_follow_each_other(fixture: &dyn Fixture) {
     const EACH: usize = 20;
     let key = record("key");
@@ -363,11 +462,13 @@ fn what_is_wrong_with_a_store_is_told_with_what_to_do() {
     let id = || KeyId::parse("key_0123456789abcdef").unwrap();
     let errors = [
         StoreError::Damaged { path: path(), what: "a page is missing".to_owned() },
+        StoreError::Disk { path: path(), doing: "read", reason: "disk I/O error".to_owned() },
         StoreError::Duplicate { name: "shop".to_owned(), what: "the same id" },
         StoreError::Full { path: path() },
         StoreError::Io { path: path(), doing: "read", reason: "this user may not read it".to_owned() },
         StoreError::Locked { path: path() },
         StoreError::Missing { path: path() },
+        StoreError::NoAudit { path: path() },
         StoreError::Newer { path: path(), found: 2, known: 1 },
         StoreError::NotAStore { path: path(), what: "it is no SQLite database".to_owned() },
         StoreError::Older { path: path(), found: 1, known: 2 },

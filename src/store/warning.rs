@@ -39,6 +39,24 @@ pub struct User {
     id: u32,
 }
 
+impl User {
+    /// The user that this process runs as.
+    pub fn current() -> Option<Self> {
+        our_user().map(|id| Self { id })
+    }
+
+    /// Whether it is the superuser.
+    pub const fn is_root(self) -> bool {
+        self.id == ROOT
+    }
+
+    /// Its name where `/etc/passwd` has one, else its number, as in `uid 1000`.
+    pub fn name(self) -> String {
+        let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+        name_of(self.id, &users).map_or_else(|| format!("uid {}", self.id), escaped)
+    }
+}
+
 impl fmt::Display for User {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
@@ -76,8 +94,15 @@ pub(super) fn of_file(path: &Path, owner: Owner) -> Vec<StoreWarning> {
     judge(path, (found.uid(), found.mode() & 0o7777), us.zip(owner_of(folder_of(path))))
 }
 
+/// Why nobody can write there.
+pub(super) const MOUNTED_READ_ONLY: &str = "it is mounted read-only: mount it writable, or put the store elsewhere";
+
 /// Why this user may not use the file at `path`, or make it there.
 pub(super) fn why_denied(path: &Path) -> String {
+    let opened = std::fs::OpenOptions::new().write(true).open(path);
+    if opened.is_err_and(|error| error.kind() == std::io::ErrorKind::ReadOnlyFilesystem) {
+        return MOUNTED_READ_ONLY.to_owned();
+    }
     let (what, owner) = match owner_of(path) {
         Some(owner) => ("it", Some(owner)),
         None => ("its folder", owner_of(folder_of(path))),

@@ -187,7 +187,7 @@ fn a_gateway_brings_a_store_of_the_first_version_up_and_its_keys_work() {
     // Another program has it open all the while, as a gateway of that version would.
     let _reader = write_version_1(&setup, "an-old-key");
     let early = finish(setup.command().args(["keys", "list"])).exits(1);
-    early.says(&["made by an older scopegate (schema 1, this program needs 3)"]);
+    early.says(&["made by an older scopegate (schema 1, this program needs "]);
     let gateway = setup.start();
     assert_eq!(status(&gateway, "an-old-key").0, 200);
     let value = show(&gateway, "key_first")["values"][0].clone();

@@ -1,6 +1,7 @@
 //! What a command shows, whole: one picture for each group of commands, as a terminal of 80 columns has it, and the same as
 //! JSON. What differs from run to run (ids, keys, times, folders, ports) is replaced.
 
+mod auditing;
 mod checking;
 mod explaining;
 mod help;
@@ -88,12 +89,11 @@ impl Folder {
     }
 }
 
-/// Whether a line is JSON, part of a policy, a row of keys, or something found with its place: as long as what it names.
+/// Whether a line is JSON, part of a policy, a row of keys or of the audit, or something found with its place: as long as what it names.
 /// A terminal has tables of its width; here they go into a pipe, where nothing is cut.
 fn is_found(line: &str) -> bool {
-    ["{", "#", "ID ", "key_", "pppppppp", "\u{2514} ", "  policy.yaml:", "added ", "changed ", "removed "]
-        .iter()
-        .any(|start| line.starts_with(start))
+    let starts = ["{", "#", "ID ", "key_", "pppppppp", "\u{2514} ", "  policy.yaml:", "added ", "changed ", "removed "];
+    starts.iter().any(|start| line.starts_with(start)) || line.contains("  cli:")
 }
 
 /// A command line as a shell parts it, as far as these tests have quotes.

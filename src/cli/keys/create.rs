@@ -5,7 +5,7 @@ use ipnet::IpNet;
 
 use super::{attributes, issued, view};
 use crate::cli::source::IN_ITS_FOLDER;
-use crate::cli::{ConfigArgs, Console, Exit, Failure};
+use crate::cli::{ConfigArgs, Console, Exit, Failure, author};
 use crate::config::Config;
 use crate::key::lifecycle::{self, NewKey};
 use crate::key::secret::Secret;
@@ -95,7 +95,7 @@ pub(super) fn run(arguments: CreateArgs, console: &mut Console) -> Result<Exit, 
     let (secret, record) = mint(new, &config, now)?;
     let location = crate::cli::source::location(&config.keys);
     let mut store = super::open(&location, OpenMode::Create, console)?;
-    store.create(std::slice::from_ref(&record), Stamp { by: "cli", at: now }).map_err(Failure::failed)?;
+    store.create(std::slice::from_ref(&record), Stamp { by: &author::name(), at: now }).map_err(Failure::failed)?;
     super::let_gateways_follow();
     // From here on the key exists: if it cannot be shown, that must be said.
     console.note(format_args!("Made {} ({}): {}.", record.id, record.name, view::long_grant(&record)));

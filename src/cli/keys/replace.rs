@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::{KeyArgs, StoreArgs, issued, parse_id, view};
-use crate::cli::{Console, Exit, Failure};
+use crate::cli::{Console, Exit, Failure, author};
 use crate::config::{Config, RotateAfter};
 use crate::key::lifecycle::{Fresh, Replacement, Transition};
 use crate::key::secret::Secret;
@@ -38,7 +38,7 @@ pub(super) fn rotate(arguments: &RotateArgs, kind: Kind, console: &mut Console) 
     let overlap = parse_span(&arguments.overlap).map_err(Failure::usage)?;
     let (config, mut store) = arguments.store.open_configured(console)?;
     let (secret, imprint) = issued::mint(&config.keys)?;
-    let stamp = Stamp { by: "cli", at: Timestamp::now() };
+    let stamp = Stamp { by: &author::name(), at: Timestamp::now() };
     let made = store.change(&id, &kind(Replacement { imprint, overlap }), stamp);
     let record = settle(made, &mut *store, &id)?;
     super::let_gateways_follow();
@@ -56,7 +56,7 @@ pub(super) fn clone(arguments: &KeyArgs, console: &mut Console) -> Result<Exit, 
     let Some(original) = original else { return Err(super::unknown(&mut *store, &of)) };
     let (secret, imprint) = issued::mint(&config.keys)?;
     let id = KeyId::mint(original.kind).map_err(Failure::failed)?;
-    let stamp = Stamp { by: "cli", at: Timestamp::now() };
+    let stamp = Stamp { by: &author::name(), at: Timestamp::now() };
     let made = store.clone_key(&of, Fresh { id, imprint }, stamp);
     let record = settle(made, &mut *store, &of)?;
     super::let_gateways_follow();

@@ -15,7 +15,7 @@ use self::record::Ground;
 use self::row::Row;
 use super::StoreArgs;
 use crate::cli::source::{self, IN_ITS_FOLDER};
-use crate::cli::{ConfigArgs, Console, Exit, Failure};
+use crate::cli::{ConfigArgs, Console, Exit, Failure, author};
 use crate::config::{Config, Overrides};
 use crate::key::digest::Hasher;
 use crate::key::{GrantSpec, KeyRecord, KeyState, Timestamp};
@@ -91,7 +91,7 @@ pub(super) fn import(arguments: &ImportArgs, console: &mut Console) -> Result<Ex
         refuse(arguments, known(&records, &mut *store)?)?;
         let all: Vec<KeyRecord> = records.iter().map(|(_, record)| record.clone()).collect();
         if !arguments.dry_run && !all.is_empty() {
-            store.create(&all, Stamp { by: "cli", at: now }).map_err(Failure::failed)?;
+            store.create(&all, Stamp { by: &author::name(), at: now }).map_err(Failure::failed)?;
             super::let_gateways_follow();
         }
     }

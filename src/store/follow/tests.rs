@@ -8,7 +8,7 @@ use crate::key::{KeyId, KeyRecord, KeyState};
 use crate::policy::scope::Vocabulary;
 use crate::store::sqlite::tests::Place;
 use crate::store::tests::{Fixture as _, STAMP, record};
-use crate::store::{Change, Loaded, Outcome, Stamp, StoreWarning};
+use crate::store::{Change, Loaded, Outcome, Stamp, StoreWarning, audit};
 
 /// Longer than anything here takes on the slowest machine.
 const LONG: Duration = Duration::from_secs(30);
@@ -183,6 +183,10 @@ impl KeyStore for Scripted {
 
     fn list(&mut self) -> Result<Vec<KeyRecord>, StoreError> {
         unreachable!("a follower does not list")
+    }
+
+    fn audit(&mut self, _: u64, _: &mut dyn FnMut(audit::Entry)) -> Result<audit::Standing, StoreError> {
+        unreachable!("a follower reads no audit")
     }
 
     fn set_patience(&mut self, _: Duration) -> Result<(), StoreError> {

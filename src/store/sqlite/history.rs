@@ -10,16 +10,13 @@ use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use crate::store::Revision;
 
-/// A line of the log of changes, with all that tells it from another one of the same number.
+/// A line of the log of changes, with what tells it from another one of the same number: its hash follows from all that it says and
+/// from every line before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Line {
     /// Its number in the store.
     number: u64,
-    at: i64,
-    author: String,
-    action: String,
-    key: Option<String>,
-    detail: Option<String>,
+    hash: Vec<u8>,
 }
 
 /// What one connection has told of the log of changes.
@@ -95,20 +92,14 @@ impl Course {
     }
 }
 
-const LAST: &str = "SELECT revision, at, author, action, key, detail FROM changes ORDER BY revision DESC LIMIT 1";
-const ONE: &str = "SELECT revision, at, author, action, key, detail FROM changes WHERE revision = ?1";
+const LAST: &str = "SELECT revision, hash FROM changes ORDER BY revision DESC LIMIT 1";
+const ONE: &str = "SELECT revision, hash FROM changes WHERE revision = ?1";
 
 fn line(moment: &Connection, sql: &str, number: Option<u64>) -> rusqlite::Result<Option<Line>> {
     let mut query = moment.prepare_cached(sql)?;
     let read = |row: &Row<'_>| {
-        Ok(Line {
-            number: row.get::<_, i64>(0)?.cast_unsigned(),
-            at: row.get(1)?,
-            author: row.get(2)?,
-            action: row.get(3)?,
-            key: row.get(4)?,
-            detail: row.get(5)?,
-        })
+        let hash = row.get::<_, Option<Vec<u8>>>(1)?.unwrap_or_default();
+        Ok(Line { number: row.get::<_, i64>(0)?.cast_unsigned(), hash })
     };
     query.query_row(rusqlite::params_from_iter(number.map(u64::cast_signed)), read).optional()
 }

@@ -2,15 +2,32 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+use super::audit;
 use crate::store::{OpenMode, StoreError};
 
 /// Step N takes a store from version N to N + 1. Released steps are never edited: a change of schema is a new step.
-const STEPS: &[&str] =
-    &[include_str!("migrations/1.sql"), include_str!("migrations/2.sql"), include_str!("migrations/3.sql")];
+const STEPS: &[Step] = &[
+    Step { sql: include_str!("migrations/1.sql"), then: None },
+    Step { sql: include_str!("migrations/2.sql"), then: None },
+    Step { sql: include_str!("migrations/3.sql"), then: None },
+    Step { sql: include_str!("migrations/4.sql"), then: Some(audit::link_all) },
+];
 /// `SGKS`: what `PRAGMA application_id` says of our stores, so that another program's database is not taken for one.
 const APPLICATION: i64 = 0x5347_4B53;
+
+/// What takes a store from one version to the next.
+struct Step {
+    sql: &'static str,
+    /// What SQL cannot do.
+    then: Option<fn(&Transaction<'_>) -> rusqlite::Result<()>>,
+}
+
+/// The version that this program knows.
+pub(super) fn known() -> i64 {
+    i64::try_from(STEPS.len()).unwrap_or(i64::MAX)
+}
 
 /// What a database says of itself.
 #[derive(Clone, Copy)]
@@ -23,7 +40,6 @@ struct Header {
 /// Checks that this is a store of a version that this program can use, and with [`OpenMode::Create`] makes it one.
 pub(super) fn bring_up(connection: &mut Connection, path: &Path, mode: OpenMode) -> Result<(), StoreError> {
     let fault = |error| super::fault(path, "open", &error);
-    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
     // One transaction, one moment: another process may be making the store right now.
     let moment = connection.transaction().map_err(fault)?;
     let header = header(&moment).map_err(fault)?;
@@ -32,7 +48,7 @@ pub(super) fn bring_up(connection: &mut Connection, path: &Path, mode: OpenMode)
     if mode == OpenMode::Existing {
         return Ok(());
     }
-    if header.version < known {
+    if header.version < known() {
         migrate(connection, path, mode)?;
     }
     // Kept in the file. A store that lost power between the two steps is put right by the next program that may.
@@ -43,7 +59,7 @@ pub(super) fn bring_up(connection: &mut Connection, path: &Path, mode: OpenMode)
 pub(super) fn refuse_newer(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     let found = connection.query_row("PRAGMA user_version", (), |row| row.get(0));
     let found: i64 = found.map_err(|error| super::fault(path, "read", &error))?;
-    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
+    let known = known();
     if found > known { Err(StoreError::Newer { path: path.into(), found, known }) } else { Ok(()) }
 }
 
@@ -63,7 +79,7 @@ fn header(connection: &Connection) -> rusqlite::Result<Header> {
 
 fn judge(header: Header, path: &Path, mode: OpenMode) -> Result<(), StoreError> {
     let path = path.to_path_buf();
-    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
+    let known = known();
     let is_new = header.application == 0 && header.version == 0 && header.objects == 0;
     if is_new && mode == OpenMode::Create {
         return Ok(());
@@ -92,8 +108,9 @@ fn migrate(connection: &mut Connection, path: &Path, mode: OpenMode) -> Result<(
     let header = header(&transaction).map_err(fault)?;
     judge(header, path, mode)?;
     let done = usize::try_from(header.version).unwrap_or(usize::MAX);
-    for (version, sql) in (1_i64..).zip(STEPS).skip(done) {
-        transaction.execute_batch(sql).map_err(fault)?;
+    for (version, step) in (1_i64..).zip(STEPS).skip(done) {
+        transaction.execute_batch(step.sql).map_err(fault)?;
+        step.then.map_or(Ok(()), |then| then(&transaction)).map_err(fault)?;
         transaction.pragma_update(None, "user_version", version).map_err(fault)?;
     }
     transaction.pragma_update(None, "application_id", APPLICATION).map_err(fault)?;

@@ -2,7 +2,7 @@
 
 use super::*;
 
-const COMMANDS: [&str; 26] = [
+const COMMANDS: [&str; 30] = [
     "",
     "demo",
     "serve",
@@ -26,6 +26,10 @@ const COMMANDS: [&str; 26] = [
     "keys delete",
     "keys import",
     "keys export",
+    "audit",
+    "audit list",
+    "audit verify",
+    "audit export",
     "scan",
     "healthcheck",
     "schema",

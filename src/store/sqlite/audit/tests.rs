@@ -1,0 +1,143 @@
+use super::*;
+use crate::key::lifecycle::Transition;
+use crate::store::audit::Chain;
+use crate::store::sqlite::Sqlite;
+use crate::store::sqlite::tests::{Place, write_version_1};
+use crate::store::tests::{STAMP, record};
+use crate::store::{KeyStore as _, OpenMode, StoreError};
+
+/// What `scopegate audit verify` would say.
+fn verdict(store: &mut Sqlite) -> String {
+    let (mut chain, mut broken) = (Chain::whole(None), None);
+    let standing = store.audit(0, &mut |entry| {
+        if broken.is_none() {
+            broken = chain.follow(&entry.to_json()).err();
+        }
+    });
+    let broken = broken.or_else(|| chain.finish(Some(&standing.unwrap())).err());
+    broken.map_or_else(|| format!("{} hold", chain.length()), |broken| broken.to_string())
+}
+
+/// A store whose file no longer keeps anybody from writing what they like.
+fn open_to_all(keys: usize) -> (Place, Sqlite) {
+    let place = Place::new();
+    let mut store = place.store();
+    for number in 0..keys {
+        store.create(&[record(&number.to_string())], STAMP).unwrap();
+    }
+    let mut query = store.connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'trigger'").unwrap();
+    let triggers: Vec<String> = query.query_map((), |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    drop(query);
+    for trigger in triggers {
+        store.connection.execute_batch(&format!("DROP TRIGGER {trigger}")).unwrap();
+    }
+    (place, store)
+}
+
+#[test]
+fn whatever_is_done_to_the_log_shows() {
+    for (sql, told) in [
+        (
+            "UPDATE changes SET author = 'cli:bob' WHERE revision = 2",
+            "entry 2 was changed: its hash does not follow from what it says",
+        ),
+        ("UPDATE changes SET at = at + 1 WHERE revision = 2", "entry 2 was changed"),
+        ("UPDATE changes SET detail = replace(detail, 'lists', 'admin') WHERE revision = 2", "entry 2 was changed"),
+        ("UPDATE changes SET detail = ' ' || detail WHERE revision = 2", "entry 2 was changed"),
+        ("UPDATE changes SET detail = 'no JSON' WHERE revision = 2", "entry 2 was changed"),
+        ("UPDATE changes SET detail = NULL WHERE revision = 2", "entry 2 was changed"),
+        ("UPDATE changes SET hash = NULL WHERE revision = 2", "entry 2 was changed"),
+        ("UPDATE changes SET hash = x'00' WHERE revision = 2", "entry 2 was changed"),
+        ("UPDATE changes SET hash = randomblob(32) WHERE revision = 2", "entry 2 was changed"),
+        ("UPDATE changes SET account = 'acme' WHERE revision = 2", "entry 2 was changed"),
+        ("DELETE FROM changes WHERE revision = 2", "entry 2 is missing: entry 3 stands in its place"),
+        ("DELETE FROM changes WHERE revision = 1", "entry 1 is missing: entry 2 stands in its place"),
+        (
+            "DELETE FROM changes WHERE revision > 2",
+            "entry 3 is missing: the store has written 4 entries, so the end was cut off",
+        ),
+        ("DELETE FROM changes", "entry 1 is missing: the store has written 4 entries, so the end was cut off"),
+        (
+            "DELETE FROM changes WHERE revision > 3; UPDATE sqlite_sequence SET seq = 3; UPDATE keys SET id = 'key_x' WHERE revision = 4",
+            "entry 4 is missing: the key key_x was changed past the log",
+        ),
+        ("UPDATE changes SET revision = 9 WHERE revision = 4", "entry 4 is missing: entry 9 stands in its place"),
+    ] {
+        let (_place, mut store) = open_to_all(4);
+        assert_eq!(verdict(&mut store), "4 hold");
+        store.connection.execute_batch(sql).unwrap();
+        let said = verdict(&mut store);
+        assert!(said.starts_with(told), "{sql}: {said}");
+    }
+}
+
+#[test]
+fn a_log_that_does_not_hold_keeps_nobody_from_ending_a_key_and_never_holds_again() {
+    for sql in ["UPDATE changes SET hash = NULL", "DELETE FROM changes WHERE revision > 2", "DELETE FROM changes"] {
+        let (_place, mut store) = open_to_all(4);
+        let id = store.list().unwrap()[3].id.clone();
+        store.connection.execute_batch(sql).unwrap();
+        let made = store.change(&id, &Transition::Revoke, STAMP).unwrap();
+        assert_eq!(made.revision, Some(Revision(5)), "no number is given out twice");
+        let said = verdict(&mut store);
+        assert!(said.contains("was changed") || said.contains("is missing"), "{sql}: {said}");
+    }
+}
+
+#[test]
+fn the_log_of_an_older_store_is_bound_when_it_is_brought_up() {
+    let place = Place::new();
+    let older = write_version_1(&place.path());
+    let clone =
+        "INSERT INTO changes (at, author, action, key, detail) VALUES (3600, 'cli', 'clone', 'key_x', 'key_active')";
+    older.execute_batch(clone).unwrap();
+    drop(older);
+    let mut store = place.store();
+    assert_eq!(verdict(&mut store), "6 hold");
+    let mut told = Vec::new();
+    store.audit(4, &mut |entry| told.push(entry.to_json())).unwrap();
+    assert_eq!(told.len(), 2);
+    assert_eq!(
+        (&told[0]["number"], &told[0]["action"], &told[0]["detail"]),
+        (&5.into(), &"revoke".into(), &Value::Null)
+    );
+    assert_eq!(told[1]["detail"], serde_json::json!({ "of": "key_active" }));
+    assert_eq!(told[1]["previous"], told[0]["hash"]);
+    store.create(&[record("new")], STAMP).unwrap();
+    assert_eq!(verdict(&mut store), "7 hold");
+}
+
+#[test]
+fn more_entries_than_are_bound_at_once_are_all_bound() {
+    let place = Place::new();
+    let older = write_version_1(&place.path());
+    let many = "WITH RECURSIVE n(i) AS (SELECT 6 UNION ALL SELECT i + 1 FROM n WHERE i < 9000) \
+        INSERT INTO changes (at, author, action, key) SELECT i, 'cli', 'enable', 'key_x' FROM n";
+    older.execute_batch(many).unwrap();
+    drop(older);
+    assert_eq!(verdict(&mut place.store()), "9000 hold");
+}
+
+#[test]
+fn a_program_that_has_the_store_open_since_before_it_was_bound_cannot_write_past_the_chain() {
+    let place = Place::new();
+    let older = write_version_1(&place.path());
+    drop(place.store());
+    let written =
+        older.execute_batch("INSERT INTO changes (at, author, action, key) VALUES (1, 'cli', 'revoke', 'key_active')");
+    assert!(written.unwrap_err().to_string().contains("use a newer scopegate"));
+    assert_eq!(verdict(&mut place.store()), "5 hold");
+}
+
+#[test]
+fn a_change_that_was_refused_leaves_no_entry() {
+    let place = Place::new();
+    let mut store = place.store();
+    let key = record("key");
+    store.create(std::slice::from_ref(&key), STAMP).unwrap();
+    let error = store.create(&[record("other"), key], STAMP).unwrap_err();
+    assert!(matches!(error, StoreError::Duplicate { .. }), "{error}");
+    assert_eq!(verdict(&mut store), "1 hold");
+    store.create(&[record("third")], STAMP).unwrap();
+    assert_eq!(verdict(&mut Sqlite::open(&place.path(), OpenMode::Existing).unwrap()), "2 hold");
+}
