@@ -16,7 +16,10 @@
 //! | the store's file is deleted | known keys pass, unknown ones are 503 | `store::a_store_that_is_deleted_takes_no_key_with_it` |
 //! | … is locked | the command says so, the gateway does not notice | `store::a_store_that_somebody_holds_is_told_to_the_command_and_noticed_by_no_caller` |
 //! | … is overwritten | the command says so, known keys pass | `store::a_store_that_is_overwritten_takes_no_key_with_it` |
-//! | … is on a full disk | the command says so, nothing is changed | `store::a_full_disk_is_told_and_changes_nothing` |
+//! | … is on a full disk | the command says so, nothing is changed | `store::a_full_disk_is_told_and_changes_nothing`, `disk::a_small_disk_that_is_full_is_told_and_changes_nothing` |
+//! | … is mounted read-only, or its folder is | the same | `disk::a_store_that_is_mounted_read_only_is_told_and_changes_nothing` |
+//! | … is on a disk that fails (EIO) | the command says so, known keys pass, the gateway catches up | `store::a_disk_that_fails_is_told_and_takes_no_key_with_it`, `store::a_gateway_that_cannot_read_its_store_goes_on_with_what_it_knows_and_catches_up` |
+//! | … is worked on by many at once | they wait for each other, nothing is lost | `store::two_command_lines_an_import_and_a_gateway_on_one_store_lose_nothing` |
 //! | … is a key file that is bad, empty or gone | what was known stays | `store::file::tests`, `store::follow::tests` |
 //! | a command that changes keys, or the gateway, is killed | what was acknowledged holds, the rest is whole or not at all | `keys::keys_and_revokes_survive_a_crash_of_the_gateway`, `keys::a_revoke_survives_the_death_of_the_command_right_after_its_word`; at random moments, benches/crash.rs |
 //! | a certificate is replaced by rubbish | the one before stays, once told | `tls::certificates::a_bad_certificate_changes_nothing_and_is_told` |
@@ -32,8 +35,9 @@
 
 mod callers; // Callers that go away in the middle.
 mod clock; // A wall clock that jumps by days.
+mod disk; // Real disks that are full, or mounted read-only.
 mod load; // Reloads, restarts and shortages under load.
 mod log; // A log that nobody reads, or that has no room.
-mod store; // A key store that is gone, held, overwritten, or on a full disk.
+mod store; // A key store that is gone, held, overwritten, on a full disk or a bad one, or worked on by many.
 mod system; // A clock and a disk that do what a test says, for a process that is started so.
 mod upstream; // What an upstream can do wrong, one after the other to one gateway.

@@ -102,7 +102,12 @@ pub(super) fn make(path: &Path) -> Result<(), StoreError> {
 }
 
 fn io_fault(path: &Path, doing: &'static str, error: &std::io::Error) -> StoreError {
+    if error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) {
+        return StoreError::Disk { path: path.into(), doing, reason: error.to_string() };
+    }
     let reason = match error.kind() {
+        ErrorKind::ReadOnlyFilesystem => warning::MOUNTED_READ_ONLY.into(),
+        ErrorKind::StorageFull => return StoreError::Full { path: path.into() },
         ErrorKind::NotFound => "there is no such folder; make it first".into(),
         ErrorKind::PermissionDenied => warning::why_denied(path),
         _ => error.to_string(),

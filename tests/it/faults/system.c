@@ -1,5 +1,6 @@
 /* A clock and a disk that do what a test says: loaded before the C library of a process (LD_PRELOAD), it looks into the folder
- * FAULTS for a file `clock` with the seconds by which the wall clock is ahead, and for a file `full`. */
+ * FAULTS for a file `clock` with the seconds by which the wall clock is ahead, and for the files `full`, `broken`
+ * and `unsure`. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -37,31 +38,59 @@ int clock_gettime(clockid_t clock, struct timespec *now)
     return got;
 }
 
-/* Whether this is a file on the disk that is full. */
-static int is_full(int file)
+/* Whether this is a file on the disk, and the disk is as the name says. */
+static int is_on(const char *name, int file, int error)
 {
     struct stat about;
-    int full = look("full");
-    if (full < 0)
+    int found = look(name);
+    if (found < 0)
         return 0;
-    syscall(SYS_close, full);
+    syscall(SYS_close, found);
     if (fstat(file, &about) != 0 || !S_ISREG(about.st_mode))
         return 0;
-    errno = ENOSPC;
+    errno = error;
     return 1;
+}
+
+/* Whether nothing can be written there. */
+static int is_stuck(int file)
+{
+    return is_on("full", file, ENOSPC) || is_on("broken", file, EIO);
 }
 
 ssize_t write(int file, const void *bytes, size_t count)
 {
-    return is_full(file) ? -1 : syscall(SYS_write, file, bytes, count);
+    return is_stuck(file) ? -1 : syscall(SYS_write, file, bytes, count);
 }
 
 ssize_t pwrite(int file, const void *bytes, size_t count, off_t offset)
 {
-    return is_full(file) ? -1 : syscall(SYS_pwrite64, file, bytes, count, offset);
+    return is_stuck(file) ? -1 : syscall(SYS_pwrite64, file, bytes, count, offset);
 }
 
 ssize_t pwrite64(int file, const void *bytes, size_t count, off_t offset)
 {
     return pwrite(file, bytes, count, offset);
+}
+
+/* Reading at a place is what databases do: the files of the configuration are read from begin to end. */
+ssize_t pread(int file, void *bytes, size_t count, off_t offset)
+{
+    return is_on("broken", file, EIO) ? -1 : syscall(SYS_pread64, file, bytes, count, offset);
+}
+
+ssize_t pread64(int file, void *bytes, size_t count, off_t offset)
+{
+    return pread(file, bytes, count, offset);
+}
+
+/* A disk that takes everything and fails when it is to say that it has it. */
+int fsync(int file)
+{
+    return is_on("broken", file, EIO) || is_on("unsure", file, EIO) ? -1 : (int)syscall(SYS_fsync, file);
+}
+
+int fdatasync(int file)
+{
+    return is_on("broken", file, EIO) || is_on("unsure", file, EIO) ? -1 : (int)syscall(SYS_fdatasync, file);
 }

@@ -38,13 +38,34 @@ impl System {
         fs::rename(new, self.folder.path().join("clock")).expect("its place");
     }
 
-    /// From now on no file can be written.
-    pub fn fill_disk(&self) {
-        fs::write(self.folder.path().join("full"), "").expect("a file");
+    /// From now on the disk is as said.
+    pub fn spoil(&self, disk: Disk) {
+        fs::write(self.folder.path().join(disk.name()), "").expect("a file");
     }
 
-    /// Files can be written again.
-    pub fn free_disk(&self) {
-        fs::remove_file(self.folder.path().join("full")).expect("a full disk");
+    /// The disk is well again.
+    pub fn mend(&self, disk: Disk) {
+        fs::remove_file(self.folder.path().join(disk.name())).expect("a disk that is not well");
+    }
+}
+
+/// What is wrong with a disk.
+#[derive(Clone, Copy, Debug)]
+pub enum Disk {
+    /// A database can neither be read nor written: EIO, by the C library.
+    Broken,
+    /// No file can be written: ENOSPC.
+    Full,
+    /// What is written cannot be made to last: EIO of fsync alone.
+    Unsure,
+}
+
+impl Disk {
+    fn name(self) -> &'static str {
+        match self {
+            Disk::Broken => "broken",
+            Disk::Full => "full",
+            Disk::Unsure => "unsure",
+        }
     }
 }
