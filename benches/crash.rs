@@ -165,6 +165,7 @@ impl Scene {
     /// Compares the store with what was acknowledged, and then the gateway with the store.
     fn judge(&mut self) -> Outcome<()> {
         sound(&self.folder.join("keys.db"))?;
+        done(&self.folder, &["audit", "verify"])?;
         let list: Value = serde_json::from_slice(&done(&self.folder, &["keys", "list", "--deleted", "--json"])?)?;
         let mut records = HashMap::new();
         for record in list.get("keys").and_then(Value::as_array).ok_or("no list")? {

@@ -24,7 +24,6 @@ pub fn of_new(record: &KeyRecord, of: Option<&KeyId>) -> Value {
     detail.put("expires", record.expires.map(|date| date.to_string()));
     // One that was imported may have ended elsewhere.
     detail.put("state", (record.state != KeyState::Active).then_some(record.state.as_str()));
-    detail.put("values", (!record.former.is_empty()).then_some(record.values().count()));
     detail.finish()
 }
 

@@ -4,7 +4,7 @@ use crate::store::audit::Chain;
 use crate::store::sqlite::Sqlite;
 use crate::store::sqlite::tests::{Place, write_version_1};
 use crate::store::tests::{STAMP, record};
-use crate::store::{KeyStore as _, OpenMode, StoreError};
+use crate::store::{Extent, KeyStore as _, OpenMode, StoreError};
 
 /// What `scopegate audit verify` would say.
 fn verdict(store: &mut Sqlite) -> String {
@@ -140,4 +140,31 @@ fn a_change_that_was_refused_leaves_no_entry() {
     assert_eq!(verdict(&mut store), "1 hold");
     store.create(&[record("third")], STAMP).unwrap();
     assert_eq!(verdict(&mut Sqlite::open(&place.path(), OpenMode::Existing).unwrap()), "2 hold");
+}
+
+#[test]
+fn two_pasts_that_end_in_the_same_change_are_told_apart() {
+    let place = Place::new();
+    let mut store = place.store();
+    let key = record("key");
+    store.create(std::slice::from_ref(&key), STAMP).unwrap();
+    let backup = Place::new();
+    store.connection.execute("VACUUM INTO ?1", [backup.path().display().to_string()]).unwrap();
+    for (store, name) in [(&mut store, "told"), (&mut backup.store(), "put back")] {
+        store.create(&[record(name)], STAMP).unwrap();
+        store.change(&key.id, &Transition::Disable, STAMP).unwrap();
+    }
+    let told = store.load(Revision::START, &mut |_| {}).unwrap();
+    assert_eq!(store.load(told.revision, &mut |_| panic!("nothing new")).unwrap().extent, Extent::Changes);
+    drop(backup.store());
+    for suffix in ["-wal", "-shm"] {
+        let _ = std::fs::remove_file(format!("{}{suffix}", place.path().display()));
+    }
+    std::fs::rename(backup.path(), place.path()).unwrap();
+    assert!(store.refresh().unwrap());
+    let mut names = Vec::new();
+    let loaded = store.load(told.revision, &mut |change| names.push(change.record.name)).unwrap();
+    assert_eq!(loaded.extent, Extent::AnotherPast);
+    names.sort();
+    assert_eq!(names, ["key".into(), "put back".into()]);
 }
