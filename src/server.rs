@@ -15,6 +15,7 @@ pub mod proxy_protocol;
 mod signal;
 mod supervisor;
 mod tide;
+mod uses;
 mod worker;
 
 use std::net::SocketAddr;
@@ -33,6 +34,7 @@ use crate::snapshot::{self, Handle, Snapshot};
 use crate::store::file::Form;
 use crate::store::follow::{Event, Follower};
 use crate::store::index::Index;
+use crate::store::uses::Recorder;
 use crate::store::{self, Location, OpenMode, StoreError};
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::metrics::{Metrics, ServerUp};
@@ -80,6 +82,7 @@ pub enum StartError {
 pub struct App {
     handle: Arc<Handle>,
     follower: Follower,
+    recorder: Option<Recorder>,
     keys: Arc<Index>,
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
@@ -130,9 +133,10 @@ impl App {
         let snapshot = Snapshot::build(1, config, &metrics).map_err(StartError::Tls)?;
         snapshot.tell_expiry(&metrics);
         let handle = Arc::new(Handle::new(snapshot));
-        let aim = Aim { handle: Arc::clone(&handle), vocabulary, metrics: Arc::clone(&metrics) };
+        let aim = Aim { handle: Arc::clone(&handle), vocabulary: vocabulary.clone(), metrics: Arc::clone(&metrics) };
         let reloader = Reloader::new(source, files, aim);
         let app = Self {
+            recorder: uses::start(&location, vocabulary, &handle)?,
             handle,
             follower,
             keys,
@@ -160,6 +164,9 @@ impl App {
         self.metrics.rotate_due_from(move || ages.count());
         let store = Arc::clone(self.follower.status());
         self.metrics.store_up_from(move || store.is_up());
+        if let Some(recorder) = &self.recorder {
+            uses::wire(recorder, &self.metrics);
+        }
         let handle = Arc::clone(&self.handle);
         self.metrics.servers_from(move || standing(&handle.load()));
         self.readiness.set_store_loaded();
@@ -196,6 +203,7 @@ impl App {
                 handle: Arc::clone(&self.handle),
                 keys: Arc::clone(&self.keys),
                 store: Arc::clone(self.follower.status()),
+                uses: self.recorder.as_ref().map(Recorder::tally),
                 cells,
                 access: self.access.as_ref().map(AccessLog::writer),
                 sockets: Arc::clone(&self.sockets),
@@ -219,6 +227,7 @@ impl App {
         Ok(Running {
             handle: self.handle,
             follower: self.follower,
+            recorder: self.recorder,
             readiness: self.readiness,
             access: self.access,
             drain,
@@ -235,6 +244,7 @@ impl App {
 pub struct Running {
     handle: Arc<Handle>,
     follower: Follower,
+    recorder: Option<Recorder>,
     readiness: Arc<Readiness>,
     access: Option<AccessLog>,
     drain: Drain,
@@ -284,6 +294,8 @@ impl Running {
         if self.admin.join().is_err() {
             tracing::error!("the admin listener had panicked");
         }
+        // Workers have handed over all that they counted.
+        drop(self.recorder);
         drop(self.follower);
         if let Some(access) = self.access {
             access.finish(LOG_FINISH);

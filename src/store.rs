@@ -9,6 +9,7 @@ pub mod file;
 pub mod follow;
 pub mod index;
 pub mod sqlite;
+pub mod uses;
 mod warning;
 
 use std::fmt;
@@ -17,6 +18,8 @@ use std::time::Duration;
 
 use crate::key::lifecycle::{Fresh, Transition, TransitionError};
 use crate::key::{KeyId, KeyRecord, Timestamp};
+
+use uses::{KeyUse, ValueUse};
 
 pub use warning::{StoreWarning, User};
 
@@ -142,6 +145,22 @@ pub trait KeyStore: Send {
     /// # Errors
     /// The store is away or broken, or it has no audit.
     fn audit(&mut self, after: u64, tell: &mut dyn FnMut(audit::Entry)) -> Result<audit::Standing, StoreError>;
+
+    /// Whether it takes down how keys are used.
+    fn records_use(&self) -> bool;
+
+    /// Adds to the use of keys, all or nothing. It is no change of a key: no revision is given out, nothing is told. Values that
+    /// no key of the store has or had are left out.
+    ///
+    /// # Errors
+    /// A store that takes nothing down, or that cannot be written.
+    fn add_uses(&mut self, uses: &[ValueUse]) -> Result<(), StoreError>;
+
+    /// How a key was used, as far as is recorded. What was recorded of a key stays when it ends.
+    ///
+    /// # Errors
+    /// The store is away or broken.
+    fn use_of(&mut self, id: &KeyId) -> Result<KeyUse, StoreError>;
 
     /// How long a call may wait for another process that is writing.
     ///

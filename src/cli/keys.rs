@@ -7,6 +7,7 @@ mod issued;
 mod replace;
 mod table;
 mod transfer;
+mod usage;
 pub(super) mod view;
 
 use clap::{Args, Subcommand};
@@ -20,6 +21,7 @@ use crate::key::secret::{self, Checked};
 use crate::key::{GrantSpec, KeyId, KeyRecord, KeyState, Timestamp};
 use crate::policy::scope::Vocabulary;
 use crate::store::follow::INTERVAL;
+use crate::store::uses::KeyUse;
 use crate::store::{self, KeyStore, Location, OpenMode, Stamp, StoreError};
 
 pub(super) use create::CreateArgs;
@@ -150,19 +152,23 @@ fn let_gateways_follow() {
 }
 
 fn list(arguments: &ListArgs, console: &mut Console) -> Result<Exit, Failure> {
-    let mut records = arguments.store.open(console)?.list().map_err(Failure::failed)?;
+    let mut store = arguments.store.open(console)?;
+    let mut records = store.list().map_err(Failure::failed)?;
     let all = records.len();
     records.retain(|record| arguments.deleted || record.state != KeyState::Deleted);
     let ages = (Timestamp::now(), arguments.store.rotate_after());
     if arguments.json {
         let keys: Vec<_> = records.iter().map(|record| view::to_json_with_age(record, ages)).collect();
-        console.print_json(&json!({ "keys": keys }))?;
+        console.print_json(&json!({ "keys": keys, "records_use": store.records_use() }))?;
     } else if all == 0 {
         console.note("The store has no keys. `scopegate keys create` makes one.");
     } else if records.is_empty() {
         console.note("All keys of the store are deleted: --deleted lists them. `scopegate keys create` makes one.");
     } else {
         console.print(table::render(&records, ages, console.width()))?;
+        if !store.records_use() {
+            console.note(format_args!("When they were last used is {}.", usage::NOT_RECORDED));
+        }
     }
     Ok(Exit::Done)
 }
@@ -172,7 +178,8 @@ fn show(arguments: &KeyArgs, console: &mut Console) -> Result<Exit, Failure> {
     let mut store = arguments.store.open(console)?;
     let found = store.find(&id).map_err(Failure::failed)?;
     let Some(record) = found else { return Err(unknown(&mut *store, &id)) };
-    print_record(&record, arguments, console)?;
+    let used = usage::find(&mut *store, &record).map_err(Failure::failed)?;
+    print_record((&record, used.as_ref()), arguments, console)?;
     report_unknown(&record, &arguments.store, console);
     Ok(Exit::Done)
 }
@@ -238,12 +245,18 @@ pub(super) fn parse_id(text: &str) -> Result<KeyId, Failure> {
 }
 
 /// Prints a record for a reader or a program.
-fn print_record(record: &KeyRecord, arguments: &KeyArgs, console: &mut Console) -> Result<(), Failure> {
+fn print_record(
+    (record, used): (&KeyRecord, Option<&KeyUse>),
+    arguments: &KeyArgs,
+    console: &mut Console,
+) -> Result<(), Failure> {
     let ages = (Timestamp::now(), arguments.store.rotate_after());
     if arguments.json {
-        return console.print_json(&view::to_json_with_age(record, ages));
+        return console.print_json(&view::to_json_with_use(record, used, ages));
     }
-    view::lines(record, ages).into_iter().try_for_each(|(name, value)| console.print(format_args!("{name:<12}{value}")))
+    view::lines(record, used, ages)
+        .into_iter()
+        .try_for_each(|(name, value)| console.print(format_args!("{name:<12}{value}")))
 }
 
 /// Says which scopes of a key the policy in force does not know. Where there is no policy to ask, nothing is said.

@@ -11,6 +11,9 @@ use crate::key::mask::Mask;
 use crate::key::secret::{Secret, is_prefix};
 use crate::key::{KeyKind, KeyRecord, KeyState, Timestamp};
 
+/// How often the use of keys is written down, unless told otherwise.
+const RECORD_USE: Duration = Duration::from_secs(10);
+
 /// The `keys` section.
 #[derive(Debug)]
 pub struct Keys {
@@ -22,6 +25,8 @@ pub struct Keys {
     pub pepper: Option<Secret>,
     /// Where a key may be presented.
     pub accept: Accept,
+    /// How often it is written down how keys are used; `None`: it is not counted.
+    pub record_use: Option<Duration>,
     /// When keys ought to be given new values.
     pub rotate_after: RotateAfter,
 }
@@ -75,13 +80,15 @@ impl Keys {
             prefix: "sg".into(),
             pepper: None,
             accept: Accept::usual(),
+            record_use: Some(RECORD_USE),
             rotate_after: RotateAfter::default(),
         }
     }
 
     /// Reads the section. A relative store is in `folder`.
     pub(super) fn read(reader: &mut Reader<'_>, field: &Field<'_>, folder: &Path) -> Self {
-        const KNOWN: [&str; 7] = ["store", "prefix", "pepper", "accept", "max_stale", "snapshot", "rotate_after"];
+        const KNOWN: [&str; 8] =
+            ["store", "prefix", "pepper", "accept", "record_use", "max_stale", "snapshot", "rotate_after"];
         let mut keys = Self::at(folder);
         let Some(fields) = reader.fields(field, &KNOWN) else { return keys };
         fix(reader, &fields, "max_stale", "15m");
@@ -101,6 +108,7 @@ impl Keys {
         if let Some(field) = fields.find("accept") {
             keys.accept = Accept::read(reader, &field);
         }
+        keys.record_use = value(reader, &fields, ("record_use", keys.record_use), or_none(positive_duration));
         if let Some(field) = fields.find("rotate_after") {
             keys.rotate_after = RotateAfter::read(reader, &field);
         }

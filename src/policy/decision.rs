@@ -9,7 +9,7 @@ use super::path::PathFault;
 use super::principal::{Caller, Kind, Principal};
 use super::query::{self, QueryFaultKind, QueryReport};
 use super::route::{Access, Route};
-use super::scope::ScopeSet;
+use super::scope::{ScopeId, ScopeSet};
 use super::target::Target;
 use super::trace::Trace;
 use super::{Policy, explanation::Explanation};
@@ -102,6 +102,29 @@ impl<'a> Decision<'a> {
     #[must_use]
     pub const fn route(&self) -> Option<&'a Route> {
         self.target.route()
+    }
+
+    /// Tells the scopes that it turned on, for whoever counts how scopes are used: of a request that is let through each scope
+    /// that it needed, of alternatives those of the first that is held; of one that is denied for the lack of scopes each that
+    /// is missing, of alternatives those of the nearest. One may be told more than once. Where the request is let through
+    /// nothing is allocated.
+    pub fn tell_scopes(&self, tell: &mut impl FnMut(ScopeId)) {
+        let Some(requirement) = self.route().map(Route::requirement) else { return };
+        let held = self.held();
+        let demands = self.query.iter().flat_map(|report| &report.demands).map(|demand| &demand.scopes);
+        match self.denial {
+            None => {
+                let mut alternatives = requirement.any_of.iter();
+                let chosen = alternatives.find(|alternative| held.has_all(alternative));
+                [&requirement.all_of].into_iter().chain(chosen).chain(demands).flat_map(ScopeSet::iter).for_each(tell);
+            }
+            Some(Denial::InsufficientScope) => {
+                let nearest = self.route().and_then(|route| nearest_alternative(route, &held));
+                let needed = [&requirement.all_of].into_iter().chain(nearest).chain(demands).flat_map(ScopeSet::iter);
+                needed.filter(|scope| !held.has(*scope)).for_each(tell);
+            }
+            Some(_) => {}
+        }
     }
 
     /// The reasons, fit for an answer to the caller: nothing of the route where the key is not known to be good.

@@ -23,6 +23,11 @@ impl Holder {
     pub(crate) fn new(digest: Digest, entry: &Entry) -> Self {
         Self { digest, standing: entry.standing }
     }
+
+    /// The value of the key that was presented.
+    pub(crate) fn digest(&self) -> &Digest {
+        &self.digest
+    }
 }
 
 /// Whether an exchange was let in because of its key, so that it ends with it.

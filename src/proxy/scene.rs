@@ -4,7 +4,7 @@ use tracing::field::display;
 
 use crate::http1::head::{AnswerTo, Framing, RequestHead};
 use crate::key::secret::{self, Checked};
-use crate::policy::{Caller, Denial, Invalid, Target, Trace};
+use crate::policy::{Caller, Decision, Denial, Invalid, Target, Trace};
 use crate::snapshot::Cors;
 use crate::store::index::Entry;
 use crate::telemetry::label::{Lookup, MethodLabel};
@@ -69,6 +69,16 @@ impl Scene<'_, '_, '_, '_> {
                 then(&mut self, caller, None)
             }
         })
+    }
+
+    /// Counts the use of a key in force, whatever comes of it.
+    pub(super) fn count_use(&self, caller: &Caller<'_>, decision: &Decision<'_>) {
+        let ticket = &self.exchange.ticket;
+        if let (Caller::Known(_) | Caller::Misplaced(_), Some(holder)) = (caller, &ticket.holder)
+            && let Some(uses) = self.worker.uses(&self.view.snapshot.config)
+        {
+            uses.count(holder.digest(), decision, ticket.wall);
+        }
     }
 
     /// True for a denial that shadow mode records and does not carry out: of a key in force, by a 403, for a path. What has

@@ -8,10 +8,10 @@ use std::time::Instant;
 
 use crate::http1::head;
 use crate::key::Timestamp;
-use crate::snapshot::Limits;
-use crate::snapshot::{Handle, Snapshot};
+use crate::snapshot::{Config, Handle, Limits, Snapshot};
 use crate::store::follow::Status;
 use crate::store::index::Index;
+use crate::store::uses::Tally;
 use crate::telemetry::access::{AccessWriter, Record};
 use crate::telemetry::metrics::{Outcome, WorkerCells};
 use crate::telemetry::throttle::Throttle;
@@ -28,6 +28,8 @@ pub(crate) struct Worker {
     pub(crate) handle: Arc<Handle>,
     pub(crate) keys: Arc<Index>,
     pub(crate) store: Arc<Status>,
+    /// How keys are used; `None` where the store takes none of it down.
+    uses: Option<Tally>,
     pub(crate) watch: Rc<Watch>,
     pub(crate) buffers: Buffers,
     pub(crate) request_ids: RequestIds,
@@ -69,6 +71,7 @@ pub(crate) struct Share {
     pub(crate) handle: Arc<Handle>,
     pub(crate) keys: Arc<Index>,
     pub(crate) store: Arc<Status>,
+    pub(crate) uses: Option<Tally>,
     pub(crate) cells: Arc<WorkerCells>,
     pub(crate) access: Option<AccessWriter>,
     pub(crate) sockets: Arc<Sockets>,
@@ -113,6 +116,7 @@ impl Worker {
             handle: share.handle,
             keys: share.keys,
             store: share.store,
+            uses: share.uses,
             buffers: Buffers::default(),
             request_ids: RequestIds::new(share.seed),
             cells: share.cells,
@@ -185,8 +189,24 @@ impl Worker {
         self.watch.wake_all();
     }
 
-    /// What is due every tick: late connections, dead upstream connections, the access log's buffer.
+    /// Where the use of keys is counted; `None` where nobody wants to know.
+    pub(crate) fn uses(&self, config: &Config) -> Option<&Tally> {
+        self.uses.as_ref().filter(|_| config.keys.record_use.is_some())
+    }
+
+    /// What is left to do when no more requests come.
+    pub(crate) fn finish(&self) {
+        self.tick();
+        if let Some(uses) = &self.uses {
+            uses.finish();
+        }
+    }
+
+    /// What is due every tick: late connections, dead upstream connections, the access log's buffer, the use of keys.
     pub(crate) fn tick(&self) {
+        if let Some(uses) = &self.uses {
+            uses.follow();
+        }
         self.watch.sweep(self.keys.changes());
         let view = self.view();
         let most = view.snapshot.config.upstream.timeouts.idle;

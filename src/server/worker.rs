@@ -59,7 +59,7 @@ pub(super) fn start(number: usize, share: Share, floor: Floor) -> io::Result<Joi
         local.block_on(&runtime, serve(number, Rc::clone(&worker), floor));
         // Requests that are cut now are still counted and logged.
         drop(local);
-        worker.tick();
+        worker.finish();
         // A name that is still being resolved does not hold up the end.
         runtime.shutdown_background();
     })

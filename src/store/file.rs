@@ -15,6 +15,7 @@ use std::time::Duration;
 
 pub use self::read::{FileFault, Form};
 use super::audit::{Entry, Standing};
+use super::uses::{KeyUse, ValueUse};
 use super::warning::{self, Owner};
 use super::{Change, Extent, KeyStore, Loaded, Outcome, Revision, Stamp, StoreError, StoreWarning};
 use crate::key::digest::{Digest, Hasher};
@@ -183,6 +184,18 @@ impl KeyStore for KeyFile {
 
     fn audit(&mut self, _: u64, _: &mut dyn FnMut(Entry)) -> Result<Standing, StoreError> {
         Err(StoreError::NoAudit { path: self.path.clone() })
+    }
+
+    fn records_use(&self) -> bool {
+        false
+    }
+
+    fn add_uses(&mut self, _: &[ValueUse]) -> Result<(), StoreError> {
+        self.refuse()
+    }
+
+    fn use_of(&mut self, _: &KeyId) -> Result<KeyUse, StoreError> {
+        Ok(KeyUse::default())
     }
 
     fn set_patience(&mut self, _: Duration) -> Result<(), StoreError> {

@@ -12,6 +12,7 @@ mod file;
 mod history;
 mod row;
 mod schema;
+mod uses;
 mod values;
 
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ use self::audit::{Deed, log};
 use self::file::Opened;
 use self::history::History;
 use super::audit::{Entry, Standing, of_new, of_transition};
+use super::uses::{KeyUse, ValueUse};
 use super::warning::{self, Owner};
 use super::{Change, Extent, KeyStore, Loaded, OpenMode, Outcome, Revision, Stamp, StoreError, StoreWarning};
 use crate::key::lifecycle::{self, Fresh, Transition};
@@ -76,7 +78,7 @@ impl Sqlite {
     /// What SQLite keeps of the file in memory is forgotten with the connection: it knows only of what was changed through
     /// SQLite.
     fn reopen(&mut self) -> Result<(), StoreError> {
-        let file = self.file.reopened(&self.path)?;
+        let file = Opened::open(&self.path)?;
         file.refuse_what_is_no_database(&self.path)?;
         let connection = connect(&self.path, OpenMode::Existing)?;
         let store = schema::store_id(&connection).map_err(self.fault("read"))?;
@@ -222,6 +224,27 @@ impl KeyStore for Sqlite {
     fn audit(&mut self, after: u64, tell: &mut dyn FnMut(Entry)) -> Result<Standing, StoreError> {
         let moment = self.connection.unchecked_transaction().map_err(self.fault("read"))?;
         audit::read(&moment, after, tell).map_err(self.fault("read"))
+    }
+
+    fn records_use(&self) -> bool {
+        true
+    }
+
+    fn add_uses(&mut self, uses: &[ValueUse]) -> Result<(), StoreError> {
+        let path = self.path.clone();
+        let fault = |error| fault(&path, "write to", &error);
+        let transaction = self.write()?;
+        // A newer program may have brought the store up to date since it was opened.
+        schema::refuse_newer(&transaction, &path)?;
+        for used in uses {
+            uses::add(&transaction, used).map_err(fault)?;
+        }
+        transaction.commit().map_err(fault)
+    }
+
+    fn use_of(&mut self, id: &KeyId) -> Result<KeyUse, StoreError> {
+        let moment = self.connection.unchecked_transaction().map_err(self.fault("read"))?;
+        uses::of_key(&moment, id).map_err(self.fault("read"))
     }
 
     fn set_patience(&mut self, patience: Duration) -> Result<(), StoreError> {

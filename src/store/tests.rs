@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::uses::Count;
 use super::*;
 use crate::key::digest::Hasher;
 use crate::key::lifecycle::{self, Imprint, NewKey, Replacement};
@@ -52,11 +53,14 @@ macro_rules! suite {
             every_value_that_a_key_ever_had_is_taken,
             two_rotations_at_once_follow_each_other,
             two_writers_lose_nothing,
+            uses_add_up_whoever_counted_them,
+            what_is_known_of_the_use_of_a_key_outlives_it,
         }
     };
     ($fixture:expr, refuses) => {
         suite! { @ $fixture, refuses;
             every_change_is_refused_with_what_to_do_and_none_is_made,
+            where_no_use_is_recorded_none_is_known,
         }
     };
     (@ $fixture:expr, $part:ident; $($behaviour:ident),* $(,)?) => {
@@ -454,6 +458,71 @@ fn any_sequence_of_changes_reads_back_as_it_was_made(fixture: &dyn Fixture) {
     }
     let listed = store.list().unwrap().into_iter().map(|record| (record.id.clone(), record)).collect();
     assert_eq!(model, listed);
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_millis(seconds * 1000)
+}
+
+fn count(allowed: u64, denied: u64, last: i64) -> Count {
+    Count { allowed, denied, last: at(last) }
+}
+
+fn used(value: &KeyValue, count: Count, scopes: &[(&str, Count)]) -> ValueUse {
+    let scopes = scopes.iter().map(|(scope, count)| ((*scope).into(), *count)).collect();
+    ValueUse { digest: value.digest, count, scopes }
+}
+
+fn uses_add_up_whoever_counted_them(fixture: &dyn Fixture) {
+    let [key, other] = [record("key"), record("other")];
+    fixture.put(&[key.clone(), other.clone()]);
+    let (mut one, mut two) = (fixture.open(), fixture.open());
+    assert!(one.records_use());
+    assert_eq!(one.use_of(&key.id).unwrap(), KeyUse::default());
+    one.add_uses(&[used(&key.value, count(2, 0, 50), &[("profiles:read", count(2, 0, 50))])]).unwrap();
+    let rotated = two.change(&key.id, &rotation(60), STAMP).unwrap().record;
+    two.add_uses(&[
+        used(&rotated.value, count(3, 1, 70), &[("profiles:read", count(3, 0, 70)), ("lists:read", count(0, 1, 60))]),
+        // A gateway that writes late, or whose clock is behind.
+        used(&key.value, count(1, 0, 40), &[("profiles:read", count(1, 0, 40))]),
+        used(&record("of nobody").value, count(9, 9, 99), &[("profiles:read", count(9, 9, 99))]),
+    ])
+    .unwrap();
+    let of_key = one.use_of(&key.id).unwrap();
+    assert_eq!(of_key.whole, Some(count(6, 1, 70)));
+    assert_eq!(of_key.scopes, [("lists:read".into(), count(0, 1, 60)), ("profiles:read".into(), count(6, 0, 70))]);
+    assert_eq!(of_key.of_value(&rotated.value.digest), Some(count(3, 1, 70)));
+    assert_eq!(of_key.of_value(&key.value.digest), Some(count(3, 0, 50)));
+    assert_eq!(one.use_of(&other.id).unwrap(), KeyUse::default());
+    for record in [one.find(&key.id).unwrap().unwrap(), one.list().unwrap().swap_remove(0)] {
+        let moments = (record.last_used, record.value.last_used, record.former[0].last_used);
+        assert_eq!(moments, (Some(at(70)), Some(at(70)), Some(at(50))));
+    }
+}
+
+fn what_is_known_of_the_use_of_a_key_outlives_it(fixture: &dyn Fixture) {
+    let key = record("key");
+    fixture.put(std::slice::from_ref(&key));
+    let mut store = fixture.open();
+    store.add_uses(&[used(&key.value, count(1, 0, 50), &[("profiles:read", count(1, 0, 50))])]).unwrap();
+    let before = store.use_of(&key.id).unwrap();
+    for end in [Transition::Revoke, Transition::Delete] {
+        store.change(&key.id, &end, STAMP).unwrap();
+        assert_eq!(store.use_of(&key.id).unwrap(), before);
+    }
+    // What was counted before the end may be written after it.
+    store.add_uses(&[used(&key.value, count(1, 0, 51), &[])]).unwrap();
+    assert_eq!(store.use_of(&key.id).unwrap().whole, Some(count(2, 0, 51)));
+}
+
+fn where_no_use_is_recorded_none_is_known(fixture: &dyn Fixture) {
+    let key = record("key");
+    fixture.put(std::slice::from_ref(&key));
+    let mut store = fixture.open();
+    let id = store.list().unwrap().swap_remove(0).id;
+    assert!(!store.records_use());
+    assert!(matches!(store.add_uses(&[]), Err(StoreError::ReadOnly { .. })));
+    assert_eq!(store.use_of(&id).unwrap(), KeyUse::default());
 }
 
 #[test]

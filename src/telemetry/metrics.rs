@@ -65,6 +65,8 @@ pub(crate) enum Family {
     UpstreamPanic,
     UpstreamRetries,
     UpstreamUp,
+    UseLost,
+    UseWrites,
 }
 
 const fn define(name: &'static str, kind: MetricType, family: Family, help: &'static str) -> Definition {
@@ -72,7 +74,7 @@ const fn define(name: &'static str, kind: MetricType, family: Family, help: &'st
 }
 
 /// Every metric, sorted by name.
-pub const DEFINITIONS: [Definition; 28] = {
+pub const DEFINITIONS: [Definition; 30] = {
     use Family as F;
     use MetricType::{COUNTER, GAUGE, HISTOGRAM};
     use process::Reading as R;
@@ -200,6 +202,18 @@ pub const DEFINITIONS: [Definition; 28] = {
             F::UpstreamUp,
             "0 while this server of the upstream is left out, or, where there is no other, once it has failed as often in a row as health.eject_after says; else 1.",
         ),
+        define(
+            "scopegate_use_lost_total",
+            COUNTER,
+            F::UseLost,
+            "Requests that are missing in the record of how keys are used, since it could not be written for too long.",
+        ),
+        define(
+            "scopegate_use_writes_total",
+            COUNTER,
+            F::UseWrites,
+            "Attempts to write to the key store how keys are used, by result.",
+        ),
     ]
 };
 
@@ -230,6 +244,26 @@ pub struct RotateDue {
     pub pair: u64,
     /// Secret keys.
     pub secret: u64,
+}
+
+/// What became of the record of how keys are used.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct UseWrites {
+    /// Attempts to write it that failed.
+    pub failed: u64,
+    /// Requests that are missing in it.
+    pub lost: u64,
+    /// Attempts that did not fail.
+    pub written: u64,
+}
+
+/// What became of the record of how keys are used, read when metrics are scraped.
+struct Uses(Box<dyn Fn() -> UseWrites + Send + Sync>);
+
+impl fmt::Debug for Uses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Uses")
+    }
 }
 
 /// The keys that ought to be given a new value, counted when somebody asks.
@@ -270,6 +304,7 @@ pub struct Metrics {
     keys: OnceLock<Source>,
     store_up: OnceLock<Source>,
     servers: OnceLock<Servers>,
+    uses: OnceLock<Uses>,
     tripwires: Arc<Tripwires>,
 }
 
@@ -290,6 +325,7 @@ impl Metrics {
             keys: OnceLock::new(),
             store_up: OnceLock::new(),
             servers: OnceLock::new(),
+            uses: OnceLock::new(),
             tripwires,
         }
     }
@@ -369,6 +405,11 @@ impl Metrics {
     /// Says how to learn which servers of the upstream there are and how they stand; asked at each scrape. The first call counts.
     pub fn servers_from(&self, read: impl Fn() -> Vec<ServerUp> + Send + Sync + 'static) {
         self.servers.get_or_init(|| Servers(Box::new(read)));
+    }
+
+    /// Says how to learn what became of the record of how keys are used; asked at each scrape. The first call counts.
+    pub fn use_writes_from(&self, read: impl Fn() -> UseWrites + Send + Sync + 'static) {
+        self.uses.get_or_init(|| Uses(Box::new(read)));
     }
 
     /// Where an access log counts the records it had to drop.

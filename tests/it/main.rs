@@ -66,3 +66,4 @@ mod transfer; // Keys from elsewhere and to it: all of them or none, each bad li
 mod tripwires; // Keys that are there to be found: what the log, the figures and the caller are told.
 mod tunnels; // WebSocket: what is a handshake, what is not, and when a tunnel ends.
 mod upstreams; // Upstreams that refuse, reset, stall, break off, lie; pools; TLS; Unix sockets.
+mod uses; // How often and when keys are used, by value and by scope: what is written down, merged, kept, lost.

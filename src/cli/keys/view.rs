@@ -2,10 +2,12 @@
 
 use serde_json::{Value, json};
 
+use super::usage;
 use crate::cli::Console;
 use crate::config::RotateAfter;
 use crate::key::visible::escaped;
 use crate::key::{GrantSpec, KeyRecord, KeyState, KeyValue, Timestamp};
+use crate::store::uses::{Count, KeyUse};
 
 /// Scopes that a line names before it counts the rest.
 const SCOPES_IN_A_ROW: usize = 3;
@@ -47,6 +49,23 @@ pub(super) fn to_json_with_age(record: &KeyRecord, (now, rotate_after): (Timesta
     object
 }
 
+/// The same, with how it was used, as far as the store has taken that down.
+pub(super) fn to_json_with_use(record: &KeyRecord, used: Option<&KeyUse>, ages: (Timestamp, RotateAfter)) -> Value {
+    let mut object = to_json_with_age(record, ages);
+    let values = object.get_mut("values").and_then(Value::as_array_mut);
+    for (value, shown) in record.values().zip(values.into_iter().flatten()) {
+        if let (Some(used), Value::Object(fields)) = (used, shown) {
+            let count = used.of_value(&value.digest).unwrap_or(Count::NONE);
+            fields.insert("requests".to_owned(), count.requests().into());
+            fields.insert("denied".to_owned(), count.denied.into());
+        }
+    }
+    if let Value::Object(fields) = &mut object {
+        fields.insert("use".to_owned(), usage::to_json(record, used));
+    }
+    object
+}
+
 /// A value of a key: all but itself.
 fn value_to_json(record: &KeyRecord, value: &KeyValue, now: Timestamp) -> Value {
     json!({
@@ -81,7 +100,11 @@ pub(super) fn tell_dates(record: &KeyRecord, console: &mut Console) {
 }
 
 /// The record as names and values, those that are not set left out.
-pub(super) fn lines(record: &KeyRecord, (now, rotate_after): (Timestamp, RotateAfter)) -> Vec<(&'static str, String)> {
+pub(super) fn lines(
+    record: &KeyRecord,
+    used: Option<&KeyUse>,
+    (now, rotate_after): (Timestamp, RotateAfter),
+) -> Vec<(&'static str, String)> {
     let mut lines = vec![
         ("id", record.id.to_string()),
         ("name", escaped(&record.name)),
@@ -96,12 +119,14 @@ pub(super) fn lines(record: &KeyRecord, (now, rotate_after): (Timestamp, RotateA
     add("changed", Some(record.changed).filter(|changed| *changed != record.created).map(|date| date.to_string()));
     add("not before", record.not_before.map(|date| date.to_string()));
     add("expires", Some(record.expires.map_or("never".to_owned(), |date| date.to_string())));
-    add("last used", record.last_used.map(|date| date.to_string()));
+    lines.extend(usage::lines(record, used));
+    let mut add = |name, value: Option<String>| lines.extend(value.map(|value| (name, value)));
+    let of_value = |value: &KeyValue| used.and_then(|used| used.of_value(&value.digest));
     if !record.former.is_empty() {
-        add("new value", Some(history(record, &record.value, now)));
+        add("new value", Some(history(record, (&record.value, of_value(&record.value)), now)));
     }
     for value in &record.former {
-        add("old value", Some(history(record, value, now)));
+        add("old value", Some(history(record, (value, of_value(value)), now)));
     }
     add("rotate", rotate_after.due_since(record, now).map(|since| format!("due since {since}")));
     for (name, value) in &record.attributes {
@@ -160,8 +185,8 @@ pub(in crate::cli) fn shape(value: &KeyValue) -> String {
     }
 }
 
-/// What is known of one value of a key that had several.
-fn history(record: &KeyRecord, value: &KeyValue, now: Timestamp) -> String {
+/// What is known of one value of a key that had several, and of its use.
+fn history(record: &KeyRecord, (value, used): (&KeyValue, Option<Count>), now: Timestamp) -> String {
     let is_ended = matches!(record.state, KeyState::Deleted | KeyState::Revoked);
     let end = [record.end_of(value), is_ended.then_some(record.changed)].into_iter().flatten().min();
     let life = match (stage(record, value, now), end) {
@@ -169,7 +194,7 @@ fn history(record: &KeyRecord, value: &KeyValue, now: Timestamp) -> String {
         ("ended", Some(end)) => format!("worked until {end}"),
         (_, Some(end)) => format!("works until {end}"),
     };
-    let used = value.last_used.map(|last| format!(", last used {last}"));
+    let used = used.map(|count| format!(", last used {}, requests {}", count.last, usage::requests(count)));
     format!("{}, {life}{}", shape(value), used.unwrap_or_default())
 }
 
@@ -207,7 +232,7 @@ mod tests {
     fn no_view_of_a_record_has_the_key_or_its_digest() {
         let (secret, record) = record(GrantSpec::custom(["profiles:read"]));
         let key = std::str::from_utf8(secret.expose()).unwrap().to_owned();
-        let shown = [to_json(&record, NOW).to_string(), table(&record), format!("{:?}", lines(&record, AGES))];
+        let shown = [to_json(&record, NOW).to_string(), table(&record), format!("{:?}", lines(&record, None, AGES))];
         for text in shown {
             assert!(text.contains(record.id.as_str()) && text.contains(&*record.value.last_four), "{text}");
             assert!(!text.contains(&key) && !text.contains(&record.value.digest.to_hex()), "{text}");
@@ -220,7 +245,7 @@ mod tests {
         record.name = "a\u{1b}[2J".into();
         record.note = Some("b\u{202e}".into());
         record.attributes = vec![("c".into(), "\u{200b}".into())];
-        let shown = [table(&record), format!("{:?}", lines(&record, AGES))].concat();
+        let shown = [table(&record), format!("{:?}", lines(&record, None, AGES))].concat();
         assert!(shown.contains("\\u{1b}[2J") && !shown.contains(['\u{1b}', '\u{202e}', '\u{200b}']), "{shown}");
     }
 

@@ -8,7 +8,7 @@ use crate::yaml::{Entry, Span};
 const ELSEWHERE: [(&str, &[&str]); 8] = [
     ("cors", &["max_age", "origins"]),
     ("drain", &["delay"]),
-    ("keys", &["accept", "max_stale", "pepper", "prefix", "rotate_after", "snapshot", "store"]),
+    ("keys", &["accept", "max_stale", "pepper", "prefix", "record_use", "rotate_after", "snapshot", "store"]),
     (
         "limits",
         &[

@@ -58,7 +58,7 @@ fn every_default_may_be_written_out() {
     let config = compiled(
         "listen: 127.0.0.1:8080\nmode: enforce\nhosts: []\ntls: none\n\
          keys: { store: 'sqlite:scopegate.db', prefix: sg, pepper: none, accept: [bearer, {header: X-Api-Key}],\n  \
-         max_stale: 15m, snapshot: none, rotate_after: { pair: 90d } }\n\
+         record_use: 10s, max_stale: 15m, snapshot: none, rotate_after: { pair: 90d } }\n\
          identity: { headers: true }\nheaders: { underscores: drop }\ntrusted_proxies: []\ncors: none\nerrors: problem\n\
          admin: { listen: '127.0.0.1:9901', public_url: null }\nmetrics: { listen: none }\n\
          limits: { header_bytes: 32KiB, headers: 100, target_bytes: 8KiB, body_bytes: none, header_timeout: 10s,\n  \

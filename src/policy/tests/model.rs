@@ -2,6 +2,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
+use super::super::Denial;
 use super::reference;
 use super::scenarios::{Asked, Level, policies, requests};
 
@@ -179,6 +180,30 @@ proptest! {
                 scopes.remove(at.index(scopes.len()));
             }
             gains_nothing(&gate, &asked, &fewer)?;
+        }
+    }
+
+    #[test]
+    fn the_scopes_that_are_counted_are_those_that_were_needed_or_missing(
+        mut policy in policies(), asked in vec(requests(), 4),
+    ) {
+        let gate = policy.build();
+        for asked in asked {
+            let asked = asked.along(&policy);
+            let seen = asked.decided(&gate, |decision| {
+                let mut told = super::super::ScopeSet::new();
+                decision.tell_scopes(&mut |scope| {
+                    told.insert(scope);
+                });
+                (gate.policy.names(&told), decision.denial(), decision.trace())
+            });
+            let Ok((told, denial, trace)) = seen else { continue };
+            let expected = match denial {
+                None => trace.required,
+                Some(Denial::InsufficientScope) => trace.missing,
+                Some(_) => Vec::new(),
+            };
+            prop_assert_eq!(told, expected, "{:?}", asked);
         }
     }
 

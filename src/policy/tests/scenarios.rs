@@ -91,17 +91,21 @@ impl Asked {
     }
 
     pub(super) fn decide(&self, gate: &Gate) -> (&'static str, Vec<String>, Vec<String>) {
+        let decided = self.decided(gate, |decision| {
+            let trace = decision.trace();
+            (decision.denial().map_or("allow", Denial::code), trace.required, trace.missing)
+        });
+        decided.unwrap_or_else(|denial| (denial.code(), Vec::new(), Vec::new()))
+    }
+
+    /// What `look` sees in the decision, where the target is sound.
+    pub(super) fn decided<T>(&self, gate: &Gate, look: impl FnOnce(&Decision<'_>) -> T) -> Result<T, Denial> {
         let target = self.target();
         let request = Request { method: self.method.as_bytes(), target: target.as_bytes(), override_header: false };
-        let judged = match gate.policy.judge(&request) {
-            Ok(judged) => judged,
-            Err(denial) => return (denial.code(), Vec::new(), Vec::new()),
-        };
+        let judged = gate.policy.judge(&request)?;
         let key = self.who.principal(gate);
         let caller = if self.who.has_key { Caller::Known(&key) } else { Caller::Anonymous };
-        let decision = gate.policy.decide(&caller, &judged);
-        let trace = decision.trace();
-        (decision.denial().map_or("allow", Denial::code), trace.required, trace.missing)
+        Ok(look(&gate.policy.decide(&caller, &judged)))
     }
 }
 

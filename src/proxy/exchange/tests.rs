@@ -45,6 +45,7 @@ pub(in crate::proxy) fn stage() -> Stage {
         handle: Arc::new(Handle::new(snapshot)),
         keys,
         store: Arc::clone(follower.status()),
+        uses: None,
         cells: metrics.worker(0).unwrap(),
         access: None,
         sockets: Sockets::new(1),

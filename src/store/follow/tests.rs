@@ -8,6 +8,7 @@ use crate::key::{KeyId, KeyRecord, KeyState};
 use crate::policy::scope::Vocabulary;
 use crate::store::sqlite::tests::Place;
 use crate::store::tests::{Fixture as _, STAMP, record};
+use crate::store::uses::{Count, KeyUse, ValueUse};
 use crate::store::{Change, Loaded, Outcome, Stamp, StoreWarning, audit};
 
 /// Longer than anything here takes on the slowest machine.
@@ -189,6 +190,18 @@ impl KeyStore for Scripted {
         unreachable!("a follower reads no audit")
     }
 
+    fn records_use(&self) -> bool {
+        false
+    }
+
+    fn add_uses(&mut self, _: &[ValueUse]) -> Result<(), StoreError> {
+        unreachable!("a follower writes nothing")
+    }
+
+    fn use_of(&mut self, _: &KeyId) -> Result<KeyUse, StoreError> {
+        unreachable!("a follower asks for no single key")
+    }
+
     fn set_patience(&mut self, _: Duration) -> Result<(), StoreError> {
         Ok(())
     }
@@ -304,4 +317,22 @@ fn rubbish_that_is_written_over_a_store_is_noticed_and_takes_no_key_with_it() {
     place.open().change(&key.id, &Transition::Revoke, STAMP).unwrap();
     assert_eq!(followed.next(), "1 to 2");
     assert_eq!(followed.state(&key), Some(KeyState::Revoked));
+}
+
+#[test]
+fn a_record_of_use_tells_no_key_as_changed() {
+    let (place, key) = (Place::new(), record("key"));
+    place.put(std::slice::from_ref(&key));
+    let followed = follow(place.open());
+    let changes = followed.index.changes();
+    let count = Count { allowed: 1, denied: 0, last: STAMP.at };
+    let uses = [ValueUse { digest: key.value.digest, count, scopes: vec![("profiles:read".into(), count)] }];
+    let mut store = place.open();
+    for _ in 0..3 {
+        store.add_uses(&uses).unwrap();
+    }
+    // What comes next in the file is what is told next.
+    store.change(&key.id, &Transition::Disable, STAMP).unwrap();
+    assert_eq!(followed.next(), "1 to 2");
+    assert_eq!(followed.index.changes(), changes + 1);
 }

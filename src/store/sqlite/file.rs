@@ -4,7 +4,7 @@ use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::store::{StoreError, warning};
 
@@ -12,6 +12,9 @@ use crate::store::{StoreError, warning};
 const MODE: u32 = 0o600;
 /// What every SQLite database begins with.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+
+/// The files of stores that this process has open.
+static OPEN: Mutex<Vec<Weak<File>>> = Mutex::new(Vec::new());
 
 /// A file that is held open, and what it looked like when it was opened.
 #[derive(Debug)]
@@ -42,6 +45,10 @@ impl Look {
         }
     }
 
+    fn is_of_the_file_of(&self, other: &Self) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
+    }
+
     /// The look of what stands at `path`.
     fn at(path: &Path) -> Result<Self, StoreError> {
         path.metadata().map(|found| Self::of(&found)).map_err(|error| absent(path, &error))
@@ -49,21 +56,24 @@ impl Look {
 }
 
 impl Opened {
-    /// Opens the file that stands at `path`.
+    /// Opens the file that stands at `path`. One that this process has open already is not opened anew: closing either of the
+    /// two would give up the locks of every connection to it.
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
-        let file = File::open(path).map_err(|error| absent(path, &error))?;
+        let at_path = Look::at(path)?;
+        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|file| file.strong_count() > 0);
+        let is_same =
+            |file: &Arc<File>| file.metadata().is_ok_and(|found| Look::of(&found).is_of_the_file_of(&at_path));
+        let file = match open.iter().filter_map(Weak::upgrade).find(is_same) {
+            Some(file) => file,
+            None => {
+                let file = Arc::new(File::open(path).map_err(|error| absent(path, &error))?);
+                open.push(Arc::downgrade(&file));
+                file
+            }
+        };
         let look = file.metadata().map_err(|error| io_fault(path, "read", &error))?;
-        Ok(Self { file: Arc::new(file), look: Look::of(&look) })
-    }
-
-    /// The file that now stands at `path`. Where it is the same one it is not opened anew: closing one of the two would give
-    /// up the locks of the connection to it.
-    pub(super) fn reopened(&self, path: &Path) -> Result<Self, StoreError> {
-        let look = Look::at(path)?;
-        if (look.device, look.inode) != (self.look.device, self.look.inode) {
-            return Self::open(path);
-        }
-        Ok(Self { file: Arc::clone(&self.file), look })
+        Ok(Self { file, look: Look::of(&look) })
     }
 
     /// Whether it is what stands at `path`, and nothing was written to it since.

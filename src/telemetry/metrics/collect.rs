@@ -142,6 +142,13 @@ impl Metrics {
                     samples.push(&[("server", &server.name)], f64::from(u8::from(server.is_up)));
                 }
             }
+            Family::UseLost => self.uses.get().into_iter().for_each(|uses| samples.push(&[], (uses.0)().lost as f64)),
+            Family::UseWrites => {
+                if let Some(writes) = self.uses.get().map(|uses| (uses.0)()) {
+                    samples.push(&[("result", "failed")], writes.failed as f64);
+                    samples.push(&[("result", "written")], writes.written as f64);
+                }
+            }
         }
     }
 

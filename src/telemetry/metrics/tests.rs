@@ -28,6 +28,7 @@ fn with_everything() -> Metrics {
     metrics.store_up_from(|| true);
     let up = |name: &str| ServerUp { name: name.to_owned(), is_up: true, is_well: true };
     metrics.servers_from(move || ["10.0.0.1:80", "10.0.0.2:80"].map(up).into());
+    metrics.use_writes_from(|| UseWrites { failed: 1, lost: 2, written: 3 });
     metrics.worker(0).unwrap().record(&metrics.route("GET /a"), &outcome(200, 3));
     metrics
 }

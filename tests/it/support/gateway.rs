@@ -323,7 +323,12 @@ impl Gateway {
 
     /// Kills it as `kill -9` does and starts it again with the same files.
     pub fn crash_and_restart(&mut self) {
-        self.process.signal("KILL");
+        self.end_and_restart("KILL");
+    }
+
+    /// Ends it by a signal, waits for its end and starts it again with the same files.
+    pub fn end_and_restart(&mut self, signal: &str) {
+        self.process.signal(signal);
         self.process.exit_code();
         self.process = Process::start(self.setup.command().arg("serve"));
         wait_until_ready(&self.process, self.admin.address)

@@ -1,0 +1,79 @@
+//! How a key was used, for a reader and for a program.
+
+use serde_json::{Value, json};
+
+use crate::key::{GrantSpec, KeyRecord};
+use crate::store::uses::{Count, KeyUse};
+use crate::store::{KeyStore, StoreError};
+
+/// What stands where a store takes nothing down.
+pub(super) const NOT_RECORDED: &str =
+    "not recorded: nothing is written to a key file; the access log has the id of the key with each request";
+
+/// What a store knows of the use of a key; `None` where it takes nothing down.
+pub(super) fn find(store: &mut dyn KeyStore, record: &KeyRecord) -> Result<Option<KeyUse>, StoreError> {
+    store.records_use().then(|| store.use_of(&record.id)).transpose()
+}
+
+/// As names and values.
+pub(super) fn lines(record: &KeyRecord, used: Option<&KeyUse>) -> Vec<(&'static str, String)> {
+    let Some(used) = used else { return vec![("last used", NOT_RECORDED.to_owned())] };
+    let Some(whole) = used.whole else { return vec![("last used", "never, as far as is recorded".to_owned())] };
+    let mut lines = vec![("last used", whole.last.to_string()), ("requests", requests(whole))];
+    let of_scopes = |name, pick: fn(&Count) -> u64| {
+        let counted = used.scopes.iter().filter(move |(_, count)| pick(count) > 0);
+        counted.map(move |(scope, count)| (name, format!("{scope}, {}, last {}", times(pick(count)), count.last)))
+    };
+    lines.extend(of_scopes("needed", |count| count.allowed));
+    lines.extend(of_scopes("missed", |count| count.denied));
+    let unused = unused(record, used);
+    lines.extend((!unused.is_empty()).then(|| ("unused", unused.join(", "))));
+    lines
+}
+
+/// How many requests, in words.
+pub(super) fn requests(count: Count) -> String {
+    match (count.requests(), count.denied) {
+        (all, 0) => all.to_string(),
+        (all, denied) if all == denied => format!("{all}, all denied"),
+        (all, denied) => format!("{all}, {denied} of them denied"),
+    }
+}
+
+/// As JSON; null where the store takes nothing down.
+pub(super) fn to_json(record: &KeyRecord, used: Option<&KeyUse>) -> Value {
+    let Some(used) = used else { return Value::Null };
+    let whole = used.whole.unwrap_or(Count::NONE);
+    let of_scope = |(scope, count): &(Box<str>, Count)| {
+        json!({
+            "scope": scope,
+            "needed": count.allowed,
+            "missed": count.denied,
+            "last": count.last.to_string(),
+        })
+    };
+    json!({
+        "requests": whole.requests(),
+        "denied": whole.denied,
+        "scopes": used.scopes.iter().map(of_scope).collect::<Vec<_>>(),
+        "unused_scopes": unused(record, used),
+    })
+}
+
+/// The scopes of a list that no request has needed yet; none of a key that was never used.
+fn unused<'r>(record: &'r KeyRecord, used: &KeyUse) -> Vec<&'r str> {
+    let GrantSpec::Custom(scopes) = &record.grant else { return Vec::new() };
+    if used.whole.is_none() {
+        return Vec::new();
+    }
+    let is_needed = |scope: &str| used.scopes.iter().any(|(known, count)| &**known == scope && count.allowed > 0);
+    scopes.iter().map(String::as_str).filter(|scope| !is_needed(scope)).collect()
+}
+
+fn times(count: u64) -> String {
+    match count {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        more => format!("{more} times"),
+    }
+}

@@ -1,0 +1,55 @@
+//! The recorder of how keys are used, as the process has it: what it asks, and what the log and the metrics say of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::policy::Vocabulary;
+use crate::snapshot::Handle;
+use crate::store::uses::{Event, Recorder};
+use crate::store::{self, Location, OpenMode, StoreError};
+use crate::telemetry::metrics::{Metrics, UseWrites};
+
+/// How long it rests while the configuration wants nothing recorded: what was counted before is still written.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// Starts it, by a connection of its own: a write that takes long must not hold up the follower. `None` where the store takes
+/// no use down.
+pub(super) fn start(
+    location: &Location,
+    vocabulary: Vocabulary,
+    handle: &Arc<Handle>,
+) -> Result<Option<Recorder>, StoreError> {
+    let store = store::open(location, OpenMode::Existing)?;
+    if !store.records_use() {
+        return Ok(None);
+    }
+    let handle = Arc::clone(handle);
+    let interval = move || handle.load().config.keys.record_use.unwrap_or(IDLE);
+    Recorder::start(store, vocabulary, interval, report).map(Some)
+}
+
+/// Lets metrics say how it fares.
+pub(super) fn wire(recorder: &Recorder, metrics: &Metrics) {
+    let status = Arc::clone(recorder.status());
+    metrics.use_writes_from(move || UseWrites {
+        failed: status.failed(),
+        lost: status.lost(),
+        written: status.written(),
+    });
+}
+
+/// What the log says of it.
+fn report(event: &Event<'_>) {
+    match event {
+        Event::Failed(error) => {
+            tracing::warn!(%error, "how keys were used cannot be written down at the moment; it is kept until it can")
+        }
+        Event::Lost(requests) => {
+            tracing::error!(
+                requests,
+                "the process ends, and how keys were used in its last requests is not written down"
+            )
+        }
+        Event::Recovered => tracing::info!("how keys are used is written down again"),
+    }
+}
