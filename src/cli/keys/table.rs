@@ -33,7 +33,8 @@ type Column = (&'static str, Vec<String>);
 
 /// The records as a table with a line each, and one more for each old value that still works. What is the same in every
 /// row because nobody has it is left out. On a terminal of so many columns long names are cut, and what can best be done
-/// without goes where there is no room; `keys show` has all of a record, and so has the table in a pipe.
+/// without goes where there is no room, and moments that matter now are told by how far they are; `keys show` has all of a
+/// record, and so has the table in a pipe.
 pub(super) fn render(
     records: &[KeyRecord],
     (now, rotate_after): (Timestamp, RotateAfter),
@@ -51,7 +52,7 @@ pub(super) fn render(
     let due = |record: &KeyRecord| if rotate_after.is_due(record, now) { "due" } else { "-" };
     let last_used = |record: &KeyRecord, value: &KeyValue| {
         let of_key = record.last_used.filter(|_| record.former.is_empty());
-        minute(value.last_used.max(of_key))
+        age(value.last_used.max(of_key), now, width)
     };
     let stands = |line: &Line<'_>| line.former.map_or_else(|| state(line.record, now), |_| "retiring").to_owned();
     let mut columns: Vec<Column> = vec![
@@ -69,7 +70,7 @@ pub(super) fn render(
             }),
         ),
         ("LAST USED", of_value(&last_used)),
-        ("EXPIRES", lines.iter().map(expires).collect()),
+        ("EXPIRES", lines.iter().map(|line| expires(line, now, width)).collect()),
     ];
     columns.retain(|(name, cells)| *name == "GRANT" || cells.iter().any(|cell| !["", "-", "never"].contains(&&**cell)));
     if let Some(width) = width {
@@ -89,19 +90,48 @@ fn lines(record: &KeyRecord, now: Timestamp) -> impl Iterator<Item = Line<'_>> {
     std::iter::once(Line { record, former: None }).chain(former.map(|value| Line { record, former: Some(value) }))
 }
 
-fn expires(line: &Line<'_>) -> String {
-    match line.former {
-        Some(value) => minute(line.record.end_of(value)),
+fn expires(line: &Line<'_>, now: Timestamp, width: Option<usize>) -> String {
+    match line.former.map(|value| line.record.end_of(value)) {
+        Some(Some(end)) if width.is_some() => format!("in {}", span(now, end)),
+        Some(end) => minute(end),
         None => day(line.record.expires, "never"),
+    }
+}
+
+/// A moment that is past: how long ago on a terminal, where there is little room, and the moment itself elsewhere.
+fn age(moment: Option<Timestamp>, now: Timestamp, width: Option<usize>) -> String {
+    match moment.filter(|_| width.is_some()) {
+        Some(moment) => format!("{} ago", span(moment, now)),
+        None => minute(moment),
+    }
+}
+
+/// How long it is from one moment to another, in the largest unit that says enough.
+fn span(from: Timestamp, to: Timestamp) -> String {
+    const MINUTE: i64 = 60;
+    const HOUR: i64 = 60 * MINUTE;
+    const DAY: i64 = 24 * HOUR;
+    match to.as_seconds().saturating_sub(from.as_seconds()) {
+        // A gateway's clock may be ahead of this one.
+        ..MINUTE => "<1m".to_owned(),
+        seconds @ ..HOUR => format!("{}m", seconds / MINUTE),
+        seconds if seconds < 2 * DAY => format!("{}h", seconds / HOUR),
+        seconds => format!("{}d", seconds / DAY),
     }
 }
 
 /// Takes out what can best be done without, until the rest has room beside the shortest grant; then cuts names.
 fn fit(columns: &mut Vec<Column>, width: usize) {
-    for least in ["CREATED", "KEY", "ACCOUNT", "LAST USED"] {
+    for least in ["CREATED", "KEY", "ACCOUNT"] {
         if taken(columns) + SHORTEST_GRANT > width {
             columns.retain(|(name, _)| *name != least);
         }
+    }
+    // Whether an old value is still in use is what the table is looked at for while a key is rotated: names are cut for it.
+    let names = columns.iter().filter(|(name, _)| *name == "NAME").flat_map(|(_, cells)| cells);
+    let spare = names.map(|cell| cell.chars().count().saturating_sub(SHORTEST_NAME)).max().unwrap_or(0);
+    if taken(columns) + SHORTEST_GRANT > width + spare {
+        columns.retain(|(name, _)| *name != "LAST USED");
     }
     let over = (taken(columns) + SHORTEST_GRANT).saturating_sub(width);
     for (_, cells) in columns.iter_mut().filter(|(name, _)| over > 0 && *name == "NAME") {

@@ -55,18 +55,41 @@ fn nothing_is_cut_in_a_pipe() {
 fn an_old_value_that_still_works_has_a_line_of_its_own() {
     let made = record(GrantSpec::Full);
     let (old, new) = (made.value.last_four.clone(), rotated(rotated(made, 3600), 600));
-    for (width, shown) in [(None, true), (Some(80), false)] {
+    for width in [None, Some(80)] {
         let text = render(std::slice::from_ref(&new), AGES, width);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 4, "{text}");
         assert!(lines[1].contains("active") && lines[1].contains("never"), "{text}");
         assert!(lines[3].contains("old value") && lines[3].contains("retiring"), "{text}");
-        assert!(lines[3].contains("2026-11-21 22:36"), "{text}");
-        assert_eq!(lines[3].contains(&*old), shown, "{text}");
+        let end = if width.is_none() { "2026-11-21 22:36" } else { "in 10m" };
+        assert!(lines[3].contains(end), "{text}");
+        assert!(lines[3].contains(&*old), "{text}");
         assert!(width.is_none() || lines.iter().all(|line| line.chars().count() <= 80), "{text}");
     }
     let over = rotated(new, 0);
     assert_eq!(render(std::slice::from_ref(&over), AGES, None).lines().count(), 2);
+}
+
+#[test]
+fn whether_an_old_value_is_still_in_use_is_seen_on_80_columns() {
+    let mut new = rotated(record(GrantSpec::custom(["profiles:read", "profiles:write"])), 86_400);
+    new.name = "a rather long name".into();
+    new.former[0].last_used = Some(Timestamp::from_millis(NOW.as_millis() - 3 * 3_600_000));
+    let text = render(std::slice::from_ref(&new), AGES, Some(80));
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[0].contains("LAST USED") && lines.iter().all(|line| line.chars().count() <= 80), "{text}");
+    assert!(lines[1].contains("  -  ") && lines[2].contains("3h ago") && lines[2].contains("in 24h"), "{text}");
+    assert!(lines[1].contains("a rather long…") && lines[1].contains("profiles:re"), "{text}");
+    let text = render(std::slice::from_ref(&new), AGES, None);
+    assert!(text.contains("2026-11-21 19:26") && text.contains("2026-11-22 22:26"), "{text}");
+}
+
+#[test]
+fn a_span_is_told_in_the_unit_that_says_enough() {
+    let after = |seconds: u64| span(NOW, NOW.after(Duration::from_secs(seconds)));
+    let told = [0, 59, 60, 3599, 3600, 172_799, 172_800, 8_640_000].map(after);
+    assert_eq!(told, ["<1m", "<1m", "1m", "59m", "1h", "47h", "2d", "100d"]);
+    assert_eq!(span(NOW.after(Duration::from_secs(9)), NOW), "<1m", "a clock that is ahead");
 }
 
 #[test]
