@@ -1,12 +1,22 @@
-//! How long the policy takes to judge and to decide, at 10, 345 and 10,000 routes. It prints; nothing asserts.
+//! How long the policy takes to judge and to decide, at 10, 345 and 10,000 routes, and what it adds to count the use of a key.
+//! It prints; nothing asserts.
 
 use std::hint::black_box;
+use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use scopegate::key::Timestamp;
+use scopegate::key::digest::Hasher;
 use scopegate::policy::{
     AccessSpec, Caller, Grant, Kind, List, MemberSpec, Options, ParameterSpec, Policy, Principal, Request, RouteSpec,
     RuleSpec, Vocabulary,
 };
+use scopegate::store::uses::Recorder;
+use scopegate::store::{self, Location, OpenMode};
+
+const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+/// Nothing is written before the end.
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// How many scopes the policy knows, and how many different requests are asked in turn.
 const SCOPES: usize = 46;
@@ -93,5 +103,33 @@ fn judge_and_decide(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, judge_and_decide);
+/// What it adds to a request that its use is counted, with one value in use and with a thousand.
+fn count(criterion: &mut Criterion) {
+    let Ok(folder) = tempfile::tempdir() else { return };
+    let vocabulary = Vocabulary::new();
+    let Ok(policy) = policy(345, &vocabulary) else { return };
+    let store = store::open(&Location::Sqlite(folder.path().join("keys.db")), OpenMode::Create);
+    let recorder = store.and_then(|store| Recorder::start(store, vocabulary.clone(), || DAY, |_| {}));
+    let Ok(recorder) = recorder else { return };
+    let (tally, key) = (recorder.tally(), key(&vocabulary));
+    let requests = requests(345, "");
+    let targets = requests.iter().filter_map(|(method, target)| {
+        let request = Request { method: method.as_bytes(), target: target.as_bytes(), override_header: false };
+        policy.judge(&request).ok()
+    });
+    let targets: Vec<_> = targets.collect();
+    let decisions: Vec<_> = targets.iter().map(|target| policy.decide(&Caller::Known(&key), target)).collect();
+    let mut group = criterion.benchmark_group("count the use");
+    for values in [1, 1000_u32] {
+        let hasher = Hasher::new(None);
+        let digests: Vec<_> = (0..values).map(|value| hasher.digest(&value.to_le_bytes())).collect();
+        let mut turn = digests.iter().cycle().zip(decisions.iter().cycle());
+        group.bench_function(BenchmarkId::from_parameter(values), |bencher| {
+            bencher.iter(|| turn.next().map(|(digest, decision)| tally.count(black_box(digest), decision, NOW)));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, judge_and_decide, count);
 criterion_main!(benches);

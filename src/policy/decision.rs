@@ -109,18 +109,22 @@ impl<'a> Decision<'a> {
     /// is missing, of alternatives those of the nearest. One may be told more than once. Where the request is let through
     /// nothing is allocated.
     pub fn tell_scopes(&self, tell: &mut impl FnMut(ScopeId)) {
-        let Some(requirement) = self.route().map(Route::requirement) else { return };
-        let held = self.held();
+        let Some(route) = self.route() else { return };
+        let (all_of, any_of) = (&route.requirement.all_of, &route.requirement.any_of);
         let demands = self.query.iter().flat_map(|report| &report.demands).map(|demand| &demand.scopes);
         match self.denial {
             None => {
-                let mut alternatives = requirement.any_of.iter();
-                let chosen = alternatives.find(|alternative| held.has_all(alternative));
-                [&requirement.all_of].into_iter().chain(chosen).chain(demands).flat_map(ScopeSet::iter).for_each(tell);
+                all_of.visit(tell);
+                if !any_of.is_empty() {
+                    let held = self.held();
+                    any_of.iter().find(|scopes| held.has_all(scopes)).into_iter().for_each(|scopes| scopes.visit(tell));
+                }
+                demands.for_each(|scopes| scopes.visit(tell));
             }
             Some(Denial::InsufficientScope) => {
-                let nearest = self.route().and_then(|route| nearest_alternative(route, &held));
-                let needed = [&requirement.all_of].into_iter().chain(nearest).chain(demands).flat_map(ScopeSet::iter);
+                let held = self.held();
+                let nearest = nearest_alternative(route, &held);
+                let needed = [all_of].into_iter().chain(nearest).chain(demands).flat_map(ScopeSet::iter);
                 needed.filter(|scope| !held.has(*scope)).for_each(tell);
             }
             Some(_) => {}

@@ -92,6 +92,18 @@ impl ScopeSet {
         low.chain(rest).map(ScopeId)
     }
 
+    /// Shows each id to `look`, in rising order: [`ScopeSet::iter`] for where a request waits.
+    pub fn visit(&self, look: &mut impl FnMut(ScopeId)) {
+        let mut low = self.low;
+        while low != 0 {
+            look(ScopeId(low.trailing_zeros()));
+            low &= low - 1;
+        }
+        for (word, at) in self.rest.iter().zip(0u32..) {
+            bits(u128::from(*word)).for_each(|bit| look(ScopeId(LOW_BITS + at * u64::BITS + bit)));
+        }
+    }
+
     /// How many scopes are in.
     #[must_use]
     pub fn len(&self) -> usize {

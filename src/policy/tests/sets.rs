@@ -34,6 +34,9 @@ fn a_set_of_scopes_is_what_a_plain_set_is() {
     for plain in plain() {
         let scopes = set(&ids, &plain);
         assert_eq!(scopes.iter().collect::<Vec<_>>(), plain.iter().map(|at| ids[*at as usize]).collect::<Vec<_>>());
+        let mut visited = Vec::new();
+        scopes.visit(&mut |id| visited.push(id));
+        assert_eq!(visited, scopes.iter().collect::<Vec<_>>());
         assert_eq!((scopes.len(), scopes.is_empty()), (plain.len(), plain.is_empty()), "{plain:?}");
         assert_eq!(vocabulary.names(&scopes), plain.iter().map(|at| format!("s{at:03}")).collect::<Vec<_>>());
         for (at, id) in (0..).zip(&ids) {
