@@ -11,7 +11,8 @@
 //! 4. **Authenticate**: [`store::index::Index`] finds the entry of the key's digest; the entry tells the
 //!    [`policy::Caller`]. No status is chosen yet.
 //! 5. **Decide**: [`policy::Policy::decide`] makes the [`policy::Decision`]. The only place where 401 and 403 part.
-//! 6. **Record**: `proxy::ticket` takes down who, what and why for [`telemetry`].
+//! 6. **Record**: `proxy::ticket` takes down who, what and why for [`telemetry`], and the worker's [`store::uses::Tally`] counts
+//!    the use of the key.
 //! 7. **Forward**: `proxy::forward` writes the upstream's head, `proxy::exchange` relays both bodies; behind a 101 it is
 //!    `proxy::tunnel`. What may last ends with its key, by `proxy::holder`.
 //! 8. **Reply**: the upstream's answer is streamed back, or `proxy::reply` writes one of ours.

@@ -5,6 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use crate::keys::id_of;
+use crate::support::http2::{Caller, run};
 use crate::support::{Call, Gateway, Setup, Upstream, until};
 
 /// What `keys show` says of a key.
@@ -193,6 +194,24 @@ fn a_store_that_is_away_costs_callers_nothing_and_gets_the_uses_when_it_is_back(
     gateway.process.wait_for("the good word", |said| said.contains("is written down again").then_some(()));
     assert!(writes("written") >= 1.0);
     assert_eq!(gateway.metric("scopegate_use_lost_total", &[]), 0.0);
+}
+
+#[test]
+fn each_stream_of_http_2_is_a_use() {
+    let upstream = Upstream::ok();
+    let gateway = quick(&upstream).start();
+    let key = gateway.create_key(&["--scopes", "profiles:read"]);
+    wait_for(&gateway, 1);
+    run(async {
+        let mut caller = Caller::connect(gateway.address()).await;
+        for (target, status) in [("/api/profiles", 200), ("/api/files/a", 403), ("/api/profiles", 200)] {
+            let head = caller.head("GET", target, &key);
+            assert_eq!(caller.call(head).await.expect("an answer").status, status);
+        }
+    });
+    stop(&gateway);
+    let shown = show(&gateway, &id_of(&gateway, &key));
+    assert_eq!((requests(&shown), scopes(&shown)), ((3, 1), vec![("files:read", 0, 1), ("profiles:read", 2, 0)]));
 }
 
 #[test]

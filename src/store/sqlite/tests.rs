@@ -7,6 +7,7 @@ use super::*;
 use crate::key::digest::Hasher;
 use crate::key::{GrantSpec, KeyKind, KeyState, Timestamp};
 use crate::store::tests::{Fixture, STAMP, imprint, record, rotation};
+use crate::store::uses::Count;
 
 /// A folder with one store.
 pub(in crate::store) struct Place(TempDir);
@@ -194,6 +195,8 @@ fn a_store_of_the_first_version_keeps_all_its_keys() {
         (Timestamp::from_millis(1000), Some(Timestamp::from_millis(1500)))
     );
     assert_eq!((&*active.value.last_four, active.value.until, active.former.len()), ("aTr7", None, 0));
+    let count = Count { allowed: 7, denied: 0, last: Timestamp::from_millis(1500) };
+    assert_eq!(store.use_of(&active.id).unwrap(), KeyUse { whole: Some(count), ..KeyUse::default() });
     assert_eq!(
         store.load(Revision(3), &mut |change| assert_eq!(change.record, listed[2])).unwrap().revision,
         Revision(5)

@@ -8,7 +8,7 @@ use super::{Count, ValueUse};
 use crate::key::digest::Digest;
 use crate::policy::{ScopeId, Vocabulary};
 
-/// The most records that are kept while the store is away: values, and scopes of values. About 16 MiB.
+/// The most records that are kept while the store is away: values, and scopes of values. Some 20 MiB.
 const MOST: usize = 131_072;
 
 /// The use of values, by digest.

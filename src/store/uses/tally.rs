@@ -13,7 +13,8 @@ use crate::key::Timestamp;
 use crate::key::digest::Digest;
 use crate::policy::{Decision, ScopeId};
 
-/// The most records of a table: values, and scopes of values. About 2 MiB.
+/// The most records of a table: values, and scopes of values. Some 4 MiB where all are values, and none to speak of where few
+/// keys are used.
 pub(super) const MOST: usize = 16_384;
 /// From so many on a table is handed over without being called for.
 const MANY: usize = MOST / 4 * 3;
