@@ -18,10 +18,12 @@ use crate::store::{KeyStore, StoreError};
 const GRACE: Duration = Duration::from_millis(600);
 /// How often the interval is asked for while it passes: a reload may have changed it.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long a write may wait for another process that is writing.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// How many values are written in one transaction: others that write wait meanwhile.
-const BATCH: usize = 4096;
+/// How long the last write may wait for another process that is writing: the end of the process waits for it.
+const LAST_PATIENCE: Duration = Duration::from_secs(1);
+/// How many values are written in one transaction: others that write wait meanwhile, some 200 ms with a million keys.
+const BATCH: usize = 2048;
+/// How long it is between two transactions: whoever waits asks at least so often, and comes before the next one.
+const PAUSE: Duration = Duration::from_millis(110);
 /// How many tables may wait for the thread.
 const WAITING: usize = 64;
 
@@ -114,14 +116,13 @@ impl Recorder {
     /// the thread that is started.
     ///
     /// # Errors
-    /// The thread cannot be started, or the store is broken.
+    /// The thread cannot be started.
     pub fn start(
-        mut store: Box<dyn KeyStore>,
+        store: Box<dyn KeyStore>,
         vocabulary: Vocabulary,
         interval: impl Fn() -> Duration + Send + 'static,
         report: impl Fn(&Event<'_>) + Send + 'static,
     ) -> Result<Self, StoreError> {
-        store.set_patience(PATIENCE)?;
         let (inbox, parcels) = sync_channel(WAITING);
         let link = Link { inbox, shared: Arc::default() };
         let place = store.place();
@@ -194,14 +195,15 @@ impl Ledger {
                 continue;
             }
             self.shared.round.fetch_add(1, Ordering::Relaxed);
-            let goes_on = self.gather(parcels, Instant::now() + GRACE);
-            self.write();
-            if !goes_on {
+            if !self.gather(parcels, Instant::now() + GRACE) {
                 break;
             }
+            self.write(PAUSE);
             (last, jitter) = (Instant::now(), self::jitter());
         }
-        self.write();
+        // A store that cannot even be told this cannot be written to, which is told next.
+        let _ = self.store.set_patience(LAST_PATIENCE);
+        self.write(Duration::ZERO);
         if !self.pending.is_empty() {
             (self.report)(&Event::Lost(self.pending.requests()));
         }
@@ -223,15 +225,16 @@ impl Ledger {
         self.shared.status.lost.fetch_add(lost, Ordering::Relaxed);
         // A store in trouble is asked again when it is due, and not for every table.
         if self.pending.is_crowded() && self.trouble.is_none() {
-            self.write();
+            self.write(PAUSE);
         }
     }
 
-    fn write(&mut self) {
+    /// Writes what is pending, with a pause between two batches.
+    fn write(&mut self, pause: Duration) {
         if self.pending.is_empty() {
             return;
         }
-        match self.try_to_write() {
+        match self.try_to_write(pause) {
             Ok(()) => {
                 self.shared.status.written.fetch_add(1, Ordering::Relaxed);
                 if self.trouble.take().is_some() {
@@ -250,7 +253,7 @@ impl Ledger {
     }
 
     /// Writes batch by batch; what could not be written is pending as before.
-    fn try_to_write(&mut self) -> Result<(), StoreError> {
+    fn try_to_write(&mut self, pause: Duration) -> Result<(), StoreError> {
         // A copy of the store may stand in its place.
         self.store.refresh()?;
         let mut rest = self.pending.drain();
@@ -265,6 +268,9 @@ impl Ledger {
                     self.pending.add(digest, sum);
                 }
                 return Err(error);
+            }
+            if batch.len() == BATCH {
+                thread::sleep(pause);
             }
         }
     }
