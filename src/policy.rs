@@ -59,6 +59,7 @@ pub use nearest::{Guesses, nearest};
 pub use parameter::List;
 pub use path::PathFault;
 pub use principal::{Caller, Invalid, Kind, Principal};
+pub use query::{FoundInQuery, Sought};
 pub use reach::Reach;
 pub use route::{Access, Requirement, Route, RouteId, Upgrade};
 pub use scope::{Grant, ScopeId, ScopeSet, Vocabulary};

@@ -7,6 +7,7 @@
 //! such as base64url, it passes.
 
 mod overrides;
+mod sought;
 
 use std::collections::HashSet;
 
@@ -18,6 +19,7 @@ use super::parameter::{List, Parameter, Parameters, Reading, RouteRule};
 use super::route::Route;
 use super::scope::ScopeSet;
 pub(super) use overrides::has_override;
+pub use sought::{Found as FoundInQuery, Sought};
 
 /// So many distinct members are compared one by one; beyond that a table knows them, which costs an allocation each.
 const FEW: usize = 16;
