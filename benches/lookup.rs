@@ -25,7 +25,7 @@ fn fill(count: u64, hasher: &Hasher) -> (Index, Vec<Secret>) {
         let imprint = Imprint::of(&key, "sg", hasher);
         let made = KeyId::mint(KeyKind::Secret).ok().and_then(|id| lifecycle::create(new, id, imprint, NOW).ok());
         let Some(record) = made else { break };
-        index.apply(&Change { revision: Revision(number), record });
+        index.apply(&Change::of(Revision(number), record));
         keys.push(key);
     }
     (index, keys)

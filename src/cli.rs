@@ -3,6 +3,7 @@
 //! Data goes to standard output, everything said about it to standard error. Each command is a module with a `run`
 //! that takes its arguments and a [`Console`] and gives an [`Exit`] or a [`Failure`].
 
+mod accounts;
 mod audit;
 mod author;
 mod cando;
@@ -92,6 +93,7 @@ enum Command {
     Diff(diff::DiffArgs),
     Import(import::ImportArgs),
     Keys(keys::KeysArgs),
+    Accounts(accounts::AccountsArgs),
     Audit(audit::AuditArgs),
     Scan(scan::ScanArgs),
     Healthcheck(healthcheck::HealthcheckArgs),
@@ -136,6 +138,7 @@ fn dispatch(command: Command, console: &mut Console) -> Result<Exit, Failure> {
         Command::Cando(arguments) => cando::run(&arguments, console),
         Command::Diff(arguments) => diff::run(&arguments, console),
         Command::Import(arguments) => import::run(arguments, console),
+        Command::Accounts(arguments) => accounts::run(arguments, console),
         Command::Keys(arguments) => keys::run(arguments, console),
         Command::Audit(arguments) => audit::run(arguments, console),
         Command::Scan(arguments) => scan::run(&arguments, console),

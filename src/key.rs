@@ -12,11 +12,13 @@
 //! 7. A revoke ends it for good, a deletion does and takes it out of sight; the record stays as its tombstone. What a key
 //!    may do never changes: there is no function for it.
 
+pub mod account;
 pub mod digest;
 pub mod lifecycle;
 pub mod mask;
 pub mod search;
 pub mod secret;
+pub mod site;
 pub mod timestamp;
 mod value;
 pub mod visible;
@@ -28,6 +30,7 @@ use ipnet::IpNet;
 
 use self::digest::{Digest, Hasher};
 use self::secret::{MintError, Secret};
+pub use self::site::SiteId;
 pub use self::timestamp::{DateError, Timestamp};
 pub use self::value::KeyValue;
 

@@ -43,14 +43,29 @@ pub struct Snapshot {
     pub server_tls: Option<Arc<ServerConfig>>,
     credentials: Vec<CredentialLine>,
     /// For each route, where its upstream credential stands in `credentials`.
-    credential_of: Vec<Option<usize>>,
-    /// Where the credential of `upstream.credential` stands in `credentials`.
-    default_credential: Option<usize>,
+    credential_of: Vec<Choice>,
+    /// What holds without a route.
+    default_credential: Choice,
+    /// Those that have names, in order, with where they stand in `credentials`.
+    named_credentials: Box<[(Box<str>, usize)]>,
     /// For each route how long the upstream may take; nothing where no route says anything of it.
     timeouts_of: Box<[Timeouts]>,
     cells: Vec<Arc<RouteCells>>,
     no_route: Arc<RouteCells>,
 }
+
+/// Which upstream credential a request is sent on with.
+#[derive(Clone, Copy, Debug)]
+struct Choice {
+    /// Where it stands among all.
+    usual: Option<usize>,
+    /// The one that the account of the key names takes its place.
+    yields: bool,
+}
+
+/// The upstream has no credential of the name that an account has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoCredential;
 
 /// An upstream credential as it is written on the wire.
 #[derive(Debug)]
@@ -98,12 +113,12 @@ impl Snapshot {
         });
         let first = credentials.len();
         credentials.extend(config.upstream.credentials.values().map(CredentialLine::of));
-        let place_of = |route: &Route| match route.credential() {
-            Some(name) => {
-                config.upstream.credentials.keys().position(|known| **known == *name).map(|place| first + place)
-            }
-            None if matches!(route.access(), Access::Anyone | Access::PublicKey) => None,
-            None => default,
+        let named: Box<[(Box<str>, usize)]> = config.upstream.credentials.keys().cloned().zip(first..).collect();
+        // A route for anyone asks nobody who calls; one for public keys has a credential where it names one alone.
+        let choice = |route: &Route| match (route.credential(), route.access()) {
+            (Some(name), access) => Choice { usual: place(&named, name), yields: access != Access::Anyone },
+            (None, Access::Anyone | Access::PublicKey) => Choice { usual: None, yields: false },
+            (None, _) => Choice { usual: default, yields: true },
         };
         let routes = config.policy.routes();
         Ok(Self {
@@ -111,8 +126,9 @@ impl Snapshot {
             hasher: Hasher::new(config.keys.pepper.as_ref()),
             servers: Server::all(&config.upstream)?,
             server_tls: config.tls.as_ref().map(tls::server).transpose()?,
-            default_credential: default,
-            credential_of: routes.iter().map(place_of).collect(),
+            default_credential: Choice { usual: default, yields: true },
+            credential_of: routes.iter().map(choice).collect(),
+            named_credentials: named,
             credentials,
             timeouts_of: timeouts(routes, config.upstream.timeouts),
             cells: routes.iter().map(|route| metrics.route(route.label())).collect(),
@@ -142,13 +158,25 @@ impl Snapshot {
     }
 
     /// The upstream credential of the route at this place in the policy; without a route, which only shadow mode
-    /// forwards, the one that routes have by default.
-    pub fn credential(&self, route: Option<usize>) -> Option<&CredentialLine> {
-        let place = match route {
-            Some(route) => self.credential_of.get(route).copied().flatten(),
+    /// forwards, the one that routes have by default. Where a route has one at all, that which the account of the key names
+    /// takes its place.
+    ///
+    /// # Errors
+    /// The account names one that there is not: it never falls back to another.
+    pub fn credential(
+        &self,
+        route: Option<usize>,
+        account: Option<&str>,
+    ) -> Result<Option<&CredentialLine>, NoCredential> {
+        let choice = match route {
+            Some(route) => self.credential_of.get(route).copied().unwrap_or(Choice { usual: None, yields: false }),
             None => self.default_credential,
         };
-        place.and_then(|place| self.credentials.get(place))
+        let at = match account.filter(|_| choice.yields) {
+            Some(name) => Some(place(&self.named_credentials, name).ok_or(NoCredential)?),
+            None => choice.usual,
+        };
+        Ok(at.and_then(|at| self.credentials.get(at)))
     }
 
     /// How long the upstream may take over requests of the route at this place in the policy.
@@ -160,6 +188,12 @@ impl Snapshot {
     pub fn cells(&self, route: Option<usize>) -> &Arc<RouteCells> {
         route.and_then(|route| self.cells.get(route)).unwrap_or(&self.no_route)
     }
+}
+
+/// Where the credential of a name stands.
+fn place(named: &[(Box<str>, usize)], name: &str) -> Option<usize> {
+    let at = named.binary_search_by(|(known, _)| (**known).cmp(name)).ok()?;
+    named.get(at).map(|(_, place)| *place)
 }
 
 /// Those of each route, where any has its own.

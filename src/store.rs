@@ -14,8 +14,10 @@ mod warning;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::key::account::{AccountError, AccountRecord, AccountTransition, Affiliation, NewAccount};
 use crate::key::lifecycle::{Fresh, Transition, TransitionError};
 use crate::key::{KeyId, KeyRecord, Timestamp};
 
@@ -41,10 +43,19 @@ impl fmt::Display for Revision {
 /// A record as it was left by a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// The last change of this record.
+    /// The last change of this record, or of the accounts that it hangs on.
     pub revision: Revision,
     /// The record after it.
     pub record: KeyRecord,
+    /// What it has of its account; `None` where that is no more than the name.
+    pub account: Option<Arc<Affiliation>>,
+}
+
+impl Change {
+    /// A change of a record that has nothing of its account.
+    pub const fn of(revision: Revision, record: KeyRecord) -> Self {
+        Self { revision, record, account: None }
+    }
 }
 
 /// What a load has told.
@@ -86,6 +97,24 @@ pub struct Outcome {
     pub revision: Option<Revision>,
 }
 
+/// What became of a transition of an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountOutcome {
+    /// The account now.
+    pub account: AccountRecord,
+    /// The change that was made; `None` where the account was in that state already.
+    pub revision: Option<Revision>,
+}
+
+/// What becomes of accounts that new keys name and that are not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strangers {
+    /// They are made, with their ids for names.
+    Made,
+    /// No key is added.
+    Refused,
+}
+
 /// A record of keys. One value is one connection; the same store may be open many times, in many processes.
 pub trait KeyStore: Send {
     /// Where it is, as `keys.store` says it. Holds no credential.
@@ -112,8 +141,22 @@ pub trait KeyStore: Send {
     /// Adds records of keys that had no other value yet, all or none. They are on disk when this returns.
     ///
     /// # Errors
-    /// An id that is there already, or a value that a key has or ever had; a store that cannot be written.
-    fn create(&mut self, records: &[KeyRecord], stamp: Stamp<'_>) -> Result<Revision, StoreError>;
+    /// An id that is there already, or a value that a key has or ever had; an account that is not there, or that has a public
+    /// key already; a store that cannot be written.
+    fn create(&mut self, records: &[KeyRecord], stamp: Stamp<'_>) -> Result<Revision, StoreError> {
+        self.create_among(records, Strangers::Refused, stamp)
+    }
+
+    /// The same, with a say about accounts that are not there.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    fn create_among(
+        &mut self,
+        records: &[KeyRecord],
+        strangers: Strangers,
+        stamp: Stamp<'_>,
+    ) -> Result<Revision, StoreError>;
 
     /// Takes a key through a transition. It is on disk when this returns.
     ///
@@ -161,6 +204,29 @@ pub trait KeyStore: Send {
     /// # Errors
     /// The store is away or broken.
     fn use_of(&mut self, id: &KeyId) -> Result<KeyUse, StoreError>;
+
+    /// Every account, those that are deleted too, by id.
+    ///
+    /// # Errors
+    /// The store is away or broken.
+    fn accounts(&mut self) -> Result<Vec<AccountRecord>, StoreError>;
+
+    /// Adds an account. It is on disk when this returns.
+    ///
+    /// # Errors
+    /// An account that cannot be, or that is there already; a store that cannot be written.
+    fn create_account(&mut self, new: NewAccount, stamp: Stamp<'_>) -> Result<AccountRecord, StoreError>;
+
+    /// Takes an account through a transition. It is on disk when this returns.
+    ///
+    /// # Errors
+    /// No such account; a transition that cannot be; a store that cannot be written.
+    fn change_account(
+        &mut self,
+        id: &str,
+        transition: AccountTransition,
+        stamp: Stamp<'_>,
+    ) -> Result<AccountOutcome, StoreError>;
 
     /// How long a call may wait for another process that is writing.
     ///
@@ -214,6 +280,8 @@ pub fn probe(location: &Location) -> Result<(), StoreError> {
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each message says what its variant means")]
 pub enum StoreError {
+    #[error(transparent)]
+    Account(#[from] AccountError),
     #[error("the key store {} is damaged ({what}): restore it from a backup", path.display())]
     Damaged { path: PathBuf, what: String },
     #[error(
@@ -257,6 +325,10 @@ pub enum StoreError {
         path.display()
     )]
     Replaced { path: PathBuf },
+    #[error(
+        "the account {account} has a public key already, {first}: `scopegate keys show {first}` shows it; where it is to be replaced, revoke it first"
+    )]
+    SecondPublic { account: Box<str>, first: KeyId },
     #[error(transparent)]
     Transition(#[from] TransitionError),
     #[error("no key has the id {0}: `scopegate keys list` shows them all")]

@@ -64,7 +64,8 @@ pub(super) fn run(arguments: &CandoArgs, console: &mut Console) -> Result<Exit, 
 fn remarks(reach: &Reach<'_>) -> String {
     let mut remarks: Vec<String> = match reach.route.access() {
         Access::Anyone => vec!["anyone may".to_owned()],
-        Access::Key | Access::PublicKey => vec!["any key may".to_owned()],
+        Access::Key => vec!["any key may".to_owned()],
+        Access::PublicKey => vec!["any public key may".to_owned()],
         Access::Deny | Access::Scopes => Vec::new(),
     };
     remarks.extend(reach.bound.iter().map(|(parameter, values)| format!("{{{parameter}}} is {}", values.join(" or "))));

@@ -56,6 +56,8 @@ struct Checked {
     tests: Vec<PolicyTest>,
     warnings: Vec<Fault>,
     keys: Option<Keys>,
+    /// The names of the upstream credentials.
+    credentials: Vec<Box<str>>,
     /// What `--keys` found.
     stored: Option<StoredKeys>,
 }
@@ -74,7 +76,7 @@ pub(super) fn run(arguments: &CheckArgs, console: &mut Console) -> Result<Exit, 
     };
     checked.warnings.extend(checked.keys.as_ref().and_then(keys::obstacle));
     if let Some(keys) = checked.keys.as_ref().filter(|_| arguments.keys) {
-        let mut stored = keys::look(keys, &checked.policy)?;
+        let mut stored = keys::look(keys, &checked.policy, &checked.credentials)?;
         checked.warnings.append(&mut stored.warnings);
         checked.stored = Some(stored);
     }
@@ -146,6 +148,7 @@ fn load(arguments: &CheckArgs) -> Result<Checked, Vec<Fault>> {
             tests: loaded.tests,
             warnings: loaded.warnings,
             keys: None,
+            credentials: Vec::new(),
             stored: None,
         });
     }
@@ -159,6 +162,7 @@ fn load(arguments: &CheckArgs) -> Result<Checked, Vec<Fault>> {
         tests: loaded.tests,
         warnings: loaded.warnings,
         keys: Some(loaded.config.keys),
+        credentials: loaded.config.upstream.credentials.into_keys().collect(),
         stored: None,
     })
 }

@@ -1,6 +1,7 @@
 //! `scopegate keys …`: the records in a store, from the command line. None of it ever shows a key but what makes its value,
 //! once.
 
+pub(super) mod accounts;
 pub(super) mod attributes;
 mod create;
 mod issued;
@@ -10,8 +11,10 @@ mod transfer;
 mod usage;
 pub(super) mod view;
 
+use std::collections::HashSet;
+
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::source::{self, IN_ITS_FOLDER};
 use super::{ConfigArgs, Console, Exit, Failure, author};
@@ -123,6 +126,11 @@ impl StoreArgs {
         open(&self.config.store_location(self.store.as_deref())?, OpenMode::Existing, console)
     }
 
+    /// Opens the store, and makes it where there is none.
+    pub(super) fn make(&self, console: &mut Console) -> Result<Box<dyn KeyStore>, Failure> {
+        open(&self.config.store_location(self.store.as_deref())?, OpenMode::Create, console)
+    }
+
     /// Opens the store that is there, with the configuration that says what values look like.
     fn open_configured(&self, console: &mut Console) -> Result<(Config, Box<dyn KeyStore>), Failure> {
         let put = |overrides: &mut Overrides| overrides.store.clone_from(&self.store);
@@ -131,9 +139,14 @@ impl StoreArgs {
         Ok((config, store))
     }
 
+    /// The configuration, where there is one to ask.
+    pub(super) fn configuration(&self) -> Option<Config> {
+        self.config.load().map(|loaded| loaded.config).ok()
+    }
+
     /// When keys ought to be given new values. Where there is no configuration to ask, as if it said nothing of it.
     fn rotate_after(&self) -> RotateAfter {
-        self.config.load().map(|loaded| loaded.config.keys.rotate_after).unwrap_or_default()
+        self.configuration().map(|config| config.keys.rotate_after).unwrap_or_default()
     }
 }
 
@@ -147,18 +160,27 @@ fn open(location: &Location, mode: OpenMode, console: &mut Console) -> Result<Bo
 /// Waits until running gateways have come by, after a change and before it is told: whoever reads of a key then uses it, and
 /// `KEY=$(scopegate keys create …); curl …` must not be refused. They ask the store once in an interval; the second interval
 /// is for what they find.
-fn let_gateways_follow() {
+pub(super) fn let_gateways_follow() {
     std::thread::sleep(2 * INTERVAL);
 }
 
 fn list(arguments: &ListArgs, console: &mut Console) -> Result<Exit, Failure> {
     let mut store = arguments.store.open(console)?;
     let mut records = store.list().map_err(Failure::failed)?;
+    let accounts = store.accounts().map_err(Failure::failed)?;
+    let suspended = accounts::suspended(&accounts);
     let all = records.len();
     records.retain(|record| arguments.deleted || record.state != KeyState::Deleted);
     let ages = (Timestamp::now(), arguments.store.rotate_after());
     if arguments.json {
-        let keys: Vec<_> = records.iter().map(|record| view::to_json_with_age(record, ages)).collect();
+        let to_json = |record: &KeyRecord| {
+            let mut object = view::to_json_with_age(record, ages);
+            if let Value::Object(fields) = &mut object {
+                fields.insert("account_works".to_owned(), (!is_of(&suspended, record)).into());
+            }
+            object
+        };
+        let keys: Vec<_> = records.iter().map(to_json).collect();
         console.print_json(&json!({ "keys": keys, "records_use": store.records_use() }))?;
     } else if all == 0 {
         console.note("The store has no keys. `scopegate keys create` makes one.");
@@ -169,8 +191,24 @@ fn list(arguments: &ListArgs, console: &mut Console) -> Result<Exit, Failure> {
         if !store.records_use() {
             console.note(format_args!("When they were last used is {}.", usage::NOT_RECORDED));
         }
+        let mut stopped: Vec<&str> = records
+            .iter()
+            .filter(|record| is_of(&suspended, record))
+            .filter_map(|record| record.account.as_deref())
+            .collect();
+        stopped.sort_unstable();
+        stopped.dedup();
+        for account in stopped {
+            console.note(format_args!("The account {account} is disabled, or the one above it: its keys do not work."));
+        }
     }
     Ok(Exit::Done)
+}
+
+/// Whether a key, which has not ended, belongs to one of these accounts.
+fn is_of(accounts: &HashSet<&str>, record: &KeyRecord) -> bool {
+    let is_there = matches!(record.state, KeyState::Active | KeyState::Disabled);
+    is_there && record.account.as_deref().is_some_and(|account| accounts.contains(account))
 }
 
 fn show(arguments: &KeyArgs, console: &mut Console) -> Result<Exit, Failure> {
@@ -181,6 +219,10 @@ fn show(arguments: &KeyArgs, console: &mut Console) -> Result<Exit, Failure> {
     let used = usage::find(&mut *store, &record).map_err(Failure::failed)?;
     print_record((&record, used.as_ref()), arguments, console)?;
     report_unknown(&record, &arguments.store, console);
+    let accounts = store.accounts().map_err(Failure::failed)?;
+    if is_of(&accounts::suspended(&accounts), &record) {
+        console.warn("the account of the key is disabled, or the one above it, so the key does not work");
+    }
     Ok(Exit::Done)
 }
 

@@ -11,7 +11,7 @@ use crate::key::visible::escaped;
 use crate::key::{KeyRecord, KeyState};
 use crate::policy::Principal;
 use crate::policy::scope::Vocabulary;
-use crate::store::index::Index;
+use crate::store::index::{Entry, Index};
 use crate::store::{self, Location, OpenMode, Revision};
 
 /// A policy and a store of keys.
@@ -31,6 +31,8 @@ pub(super) struct StoredArgs {
 #[derive(Debug)]
 pub(super) struct StoredKey {
     pub(super) record: KeyRecord,
+    /// Its account stops it.
+    pub(super) is_suspended: bool,
     pub(super) principal: Principal,
 }
 
@@ -58,8 +60,9 @@ pub(super) fn read(location: &Location, vocabulary: Vocabulary) -> Result<Vec<St
     });
     told.map_err(Failure::failed)?;
     let with_principal = |record: KeyRecord| {
-        let principal = index.look_up(&record.value.digest, |entry| entry.map(|entry| entry.principal.clone()))?;
-        Some(StoredKey { record, principal })
+        let look = |entry: &Entry| (entry.principal.clone(), entry.is_suspended());
+        let (principal, is_suspended) = index.look_up(&record.value.digest, |entry| entry.map(look))?;
+        Some(StoredKey { record, is_suspended, principal })
     };
     let there = records.into_iter().filter(|record| record.state != KeyState::Deleted);
     let mut keys: Vec<StoredKey> = there.filter_map(with_principal).collect();

@@ -140,6 +140,7 @@ pub(super) fn is_in_force(key: &StoredKey, now: Timestamp) -> bool {
 pub(super) fn state(key: &StoredKey, now: Timestamp) -> &'static str {
     let begun = key.record.not_before.is_none_or(|start| start <= now);
     match view::state(&key.record, now) {
+        "active" if key.is_suspended => "account disabled",
         "active" if !begun => "not yet valid",
         state => state,
     }

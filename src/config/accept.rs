@@ -4,9 +4,10 @@ use super::keys::Accept;
 use super::read::{Field, Reader};
 use super::text::quoted;
 use super::unit::Complaint;
+use crate::policy::Sought;
 use crate::yaml::{Span, Value};
 
-const FORMS: &str = "write `bearer`, `basic`, `scheme: NAME`, `header: NAME`, `query: NAME` or `cookie: NAME`";
+const FORMS: &str = "write `bearer`, `basic`, `scheme: NAME`, `header: NAME`, `query: NAME`, `cookie: NAME`, or `public_query: NAME` for public keys";
 
 /// Headers that cannot bear a key: they are HTTP's own, or have a form of their own in `accept`.
 const NOT_FOR_KEYS: [&str; 17] = [
@@ -44,6 +45,8 @@ impl Accept {
         places.extend(self.basic.then(|| "as Authorization: Basic base64(KEY:) or base64(ID:SECRET)".to_owned()));
         places.extend(self.query.iter().map(|name| format!("in the query as {name}=KEY")));
         places.extend(self.cookies.iter().map(|name| format!("in the cookie {name}")));
+        let public = self.public_query.iter();
+        places.extend(public.map(|sought| format!("a public key in the query as {}=ID", sought.name())));
         let places = match places.split_last() {
             Some((last, [])) => last.clone(),
             Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
@@ -67,6 +70,14 @@ impl Accept {
                 reader.collision(item.node.span, *first, complaint);
             }
             seen.push((place, item.node.span));
+        }
+        let is_taken = |sought: &&Sought| accept.query.iter().any(|name| **name == *sought.name());
+        if let Some(sought) = accept.public_query.as_ref().filter(is_taken) {
+            let complaint = Complaint::new(
+                format!("`{}` is named as `query` and as `public_query`", sought.name()),
+                "a key is taken out of the query and a public key stays there: use two names",
+            );
+            reader.complain(field, complaint);
         }
         accept
     }
@@ -94,15 +105,7 @@ impl Accept {
             "header" => (reader.parse(&field, header)?, &mut self.headers),
             "query" => (reader.parse(&field, query)?, &mut self.query),
             "cookie" => (reader.parse(&field, cookie)?, &mut self.cookies),
-            "public_query" => {
-                super::section::refuse(
-                    reader,
-                    &fields,
-                    "public_query",
-                    "leave it out: this version has no public keys",
-                );
-                return None;
-            }
+            "public_query" => return self.take_public(reader, &field),
             _ => return None,
         };
         // Cookies and query parameters are told apart by case, header names and schemes are not.
@@ -110,6 +113,22 @@ impl Accept {
             if matches!(&*entry.key, "scheme" | "header") { name.to_ascii_lowercase() } else { name.to_string() };
         list.push(name);
         Some(format!("{}: {shown}", entry.key))
+    }
+
+    /// Takes in where public keys stand.
+    fn take_public(&mut self, reader: &mut Reader<'_>, field: &Field<'_>) -> Option<String> {
+        let name = reader.parse(field, query)?;
+        if let Some(other) = self.public_query.as_ref().filter(|other| *other.name() != *name) {
+            let complaint = Complaint::new(
+                format!("public keys stand in `{}` already", other.name()),
+                "keep the one parameter that the API reads",
+            );
+            reader.complain(field, complaint);
+            return None;
+        }
+        let shown = format!("public_query: {name}");
+        self.public_query = Some(Sought::new(&name));
+        Some(shown)
     }
 }
 

@@ -144,7 +144,8 @@ impl Compile<'_> {
         let parts = self.config(reader, &fields, overridden);
         let names: Option<Vec<&str>> =
             parts.as_ref().map(|parts| parts.upstream.credentials.keys().map(|name| &**name).collect());
-        let surroundings = Surroundings { vocabulary: self.vocabulary, credentials: names.as_deref() };
+        let public_keys = parts.as_ref().map(|parts| parts.keys.accept.public_query.is_some());
+        let surroundings = Surroundings { vocabulary: self.vocabulary, credentials: names.as_deref(), public_keys };
         let policy = self.policy(reader, &fields, (policy, surroundings));
         Outcome { parts, policy }
     }

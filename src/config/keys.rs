@@ -10,6 +10,7 @@ use super::unit::{Complaint, or_none, positive_duration};
 use crate::key::mask::Mask;
 use crate::key::secret::{Secret, is_prefix};
 use crate::key::{KeyKind, KeyRecord, KeyState, Timestamp};
+use crate::policy::Sought;
 
 /// How often the use of keys is written down, unless told otherwise.
 const RECORD_USE: Duration = Duration::from_secs(10);
@@ -65,6 +66,8 @@ pub struct Accept {
     pub query: Vec<Box<str>>,
     /// Names of cookies.
     pub cookies: Vec<Box<str>>,
+    /// The query parameter that public keys stand in. It stays there: the upstream needs it.
+    pub public_query: Option<Sought>,
 }
 
 impl Keys {

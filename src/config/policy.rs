@@ -48,6 +48,8 @@ pub(super) struct Surroundings<'s> {
     pub(super) vocabulary: &'s Vocabulary,
     /// The names of the upstream credentials that there are; `None` where that is not known.
     pub(super) credentials: Option<&'s [&'s str]>,
+    /// Whether public keys stand anywhere; `None` where that is not known.
+    pub(super) public_keys: Option<bool>,
 }
 
 /// Reads and compiles the policy file at `path` alone. Names of upstream credentials are not checked.
@@ -55,7 +57,7 @@ pub(super) struct Surroundings<'s> {
 /// # Errors
 /// All faults at once, each with its place.
 pub fn load(path: &Path, vocabulary: &Vocabulary) -> Result<LoadedPolicy, Vec<Fault>> {
-    let surroundings = Surroundings { vocabulary, credentials: None };
+    let surroundings = Surroundings { vocabulary, credentials: None, public_keys: None };
     load_file(path, surroundings, &Files::default())
 }
 
@@ -116,7 +118,7 @@ pub(super) fn compile(
     declare::parameters(reader, &fields, &mut builder);
     declare::bindings(reader, &fields, &mut builder);
     match fields.find("routes") {
-        Some(routes) => route::routes(reader, &routes, &mut builder, surroundings.credentials),
+        Some(routes) => route::routes(reader, &routes, &mut builder, surroundings),
         None if fields.means("routes") => {}
         None => missing(reader, field, "routes", "write `routes:` and under it `GET /path: scope`, one a line"),
     }

@@ -11,13 +11,13 @@ use ipnet::IpNet;
 use super::digest::{Digest, Hasher};
 use super::secret::{self, Secret};
 use super::visible::{escaped, is_invisible};
-use super::{GrantSpec, KeyId, KeyKind, KeyRecord, KeyState, KeyValue, Timestamp};
+use super::{GrantSpec, KeyId, KeyKind, KeyRecord, KeyState, KeyValue, SiteId, Timestamp};
 use crate::policy::scope::is_scope_name;
 
 pub use self::transition::{Fresh, LONGEST_OVERLAP, Replacement, Transition, TransitionError, clone_key};
 
 /// The longest name and attribute value, in characters.
-const LONGEST_NAME: usize = 128;
+pub(super) const LONGEST_NAME: usize = 128;
 /// The longest note, in characters.
 const LONGEST_NOTE: usize = 1024;
 /// The most scopes, attributes and networks that one key may have, each.
@@ -75,6 +75,8 @@ pub struct Imprint {
     pub prefix: Box<str>,
     /// Its last four characters; empty where they would tell too much of it.
     pub last_four: Box<str>,
+    /// The key itself, where it is no secret: of a public key.
+    pub site: Option<SiteId>,
 }
 
 impl Imprint {
@@ -88,6 +90,7 @@ impl Imprint {
             digest: hasher.digest(bytes),
             prefix: if ours { prefix.into() } else { Box::default() },
             last_four: tail.map(|tail| String::from_utf8_lossy(tail).into()).unwrap_or_default(),
+            site: None,
         }
     }
 }
@@ -137,7 +140,7 @@ pub fn adopt(new: NewKey, id: KeyId, imprint: Imprint, created: Timestamp) -> Ke
 /// As [`create`], but for [`NewKeyError::Expired`].
 pub fn check(new: &NewKey) -> Result<(), NewKeyError> {
     if new.kind == KeyKind::Public {
-        return Err(NewKeyError::Kind(new.kind));
+        check_public(new)?;
     }
     if new.name.trim().is_empty() || !is_line(&new.name, LONGEST_NAME) {
         return Err(NewKeyError::Name(new.name.clone()));
@@ -168,6 +171,25 @@ pub fn check(new: &NewKey) -> Result<(), NewKeyError> {
     }
 }
 
+/// A public key identifies an account, and nothing else is to be said of it but a name and attributes.
+fn check_public(new: &NewKey) -> Result<(), NewKeyError> {
+    let has_no_scopes = new.grant == GrantSpec::Custom(Vec::new());
+    let excess = [
+        (!has_no_scopes, "scopes and no level: it opens the routes for public keys, and no others"),
+        (new.is_tripwire, "alarm: everybody may know it"),
+        (
+            new.not_before.is_some() || new.expires.is_some(),
+            "first and no last day: switch it off by `keys disable`, or end it by `keys revoke`",
+        ),
+        (!new.allow_from.is_empty(), "networks: pages send it from everywhere"),
+    ];
+    match (excess.into_iter().find(|(is_there, _)| *is_there), &new.account) {
+        (Some((_, what)), _) => Err(NewKeyError::Public(what)),
+        (None, None) => Err(NewKeyError::NoAccount),
+        (None, Some(_)) => Ok(()),
+    }
+}
+
 /// Why a key cannot be made as asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "each message says what its variant means")]
@@ -180,8 +202,6 @@ pub enum NewKeyError {
     Attribute(Box<str>),
     #[error("the key would have expired at {0}, which is past: choose a later date")]
     Expired(Timestamp),
-    #[error("keys of kind {0} cannot be made in this version: make one of kind secret or pair")]
-    Kind(KeyKind),
     #[error(
         "the name \"{}\" cannot be: use 1 to {LONGEST_NAME} characters, not all blank, without control or invisible ones",
         escaped(.0)
@@ -189,10 +209,14 @@ pub enum NewKeyError {
     Name(Box<str>),
     #[error("the key would expire at {expires} and begin only at {begin}: choose a later end")]
     NeverValid { begin: Timestamp, expires: Timestamp },
+    #[error("a public key says which account it is: name its account")]
+    NoAccount,
     #[error(
         "the note is too long, or has control or invisible characters: use at most {LONGEST_NOTE} characters, all of them visible"
     )]
     Note,
+    #[error("a public key has no {0}")]
+    Public(&'static str),
     #[error(
         "`{0}` is no scope: use visible ASCII characters without `\"`, `\\`, `,` and `*` (for every scope, use the level full)"
     )]
@@ -204,7 +228,7 @@ pub enum NewKeyError {
 }
 
 /// Text of one line that cannot play tricks on a terminal or a log.
-fn is_line(text: &str, longest: usize) -> bool {
+pub(super) fn is_line(text: &str, longest: usize) -> bool {
     text.chars().count() <= longest && !text.chars().any(is_invisible)
 }
 

@@ -1,8 +1,8 @@
 //! A value of a key: what a caller presents, as far as it is kept.
 
-use super::Timestamp;
 use super::digest::Digest;
 use super::lifecycle::Imprint;
+use super::{SiteId, Timestamp};
 
 /// What is kept of one value of a key. A key has one at first; each rotation gives it another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub struct KeyValue {
     pub prefix: Box<str>,
     /// Its last four characters; empty where they would tell too much of it.
     pub last_four: Box<str>,
+    /// It as it is, where it is no secret: of a public key.
+    pub site: Option<SiteId>,
     /// When the key was given it.
     pub created: Timestamp,
     /// It does not work at this moment or later, since another has taken its place; `None` for the one that a key has now.
@@ -28,6 +30,7 @@ impl KeyValue {
             digest: imprint.digest,
             prefix: imprint.prefix,
             last_four: imprint.last_four,
+            site: imprint.site,
             created,
             until: None,
             last_used: None,

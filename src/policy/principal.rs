@@ -73,6 +73,8 @@ impl<'k> Caller<'k> {
 /// Why a credential is no usable key. Callers see one answer for all of these; logs may tell them apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Invalid {
+    /// The account of the key, or the one above it, is switched off for now.
+    AccountDisabled,
     /// The key is ended for good, and what it might do forgotten.
     Deleted,
     /// The key is switched off for now.

@@ -6,7 +6,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::http1::head::{Field, Kind};
+use crate::key::SiteId;
 use crate::key::secret::LONGEST;
+use crate::policy::{FoundInQuery, Sought};
 use crate::snapshot::Accept;
 
 /// What the accepted places of a request hold. It has no `Debug`: it may hold a key.
@@ -19,6 +21,8 @@ pub(crate) enum Presented<'b> {
     None,
     /// One key, in one place or in several.
     One(Credential<'b>),
+    /// A public key, in the query, and no other.
+    Public(Vec<u8>),
 }
 
 /// What stands in a place where keys are accepted: a secret, or the id of a pair with one.
@@ -52,6 +56,16 @@ impl<'b> Credential<'b> {
 }
 
 impl<'b> Presented<'b> {
+    /// What a query says where nothing else says who calls.
+    fn of_public(sought: &Sought, query: &[u8]) -> Self {
+        match sought.find(query) {
+            FoundInQuery::Ambiguous => Self::Ambiguous,
+            FoundInQuery::Nothing => Self::None,
+            FoundInQuery::Value(value) if SiteId::is_one(&value) => Self::Public(value),
+            FoundInQuery::Value(_) => Self::Malformed,
+        }
+    }
+
     fn add(&mut self, found: Credential<'b>) {
         *self = match (&*self, found.is_usable()) {
             (Self::None, true) => Self::One(found),
@@ -102,7 +116,12 @@ pub(crate) fn take<'b>(accept: &Accept, fields: &[Field<'b>], query: Option<&'b 
             }
         }
     }
-    presented
+    match (&presented, &accept.public_query, query) {
+        // Whoever has a key that is no public one speaks for itself, on whatever route: elsewhere the parameter may well be
+        // another thing, and where public keys are asked for the other kind opens nothing.
+        (Presented::None, Some(sought), Some(query)) => Presented::of_public(sought, query),
+        _ => presented,
+    }
 }
 
 /// True for names that are one to a server which, like CGI, makes one sign of all punctuation.

@@ -22,7 +22,7 @@ refusals! {
         /// The head is larger than `limits.header_bytes`, or has more than `limits.headers` fields.
         HeadersTooLarge(Excess: Excess::Bytes) => 431, "headers_too_large", "Headers too large";
         /// A fault of the gateway itself.
-        Internal => 500, "internal_error", "Internal error";
+        Internal(Inside: Inside::Failed) => 500, "internal_error", "Internal error";
         /// Host or authority is not one of `hosts`.
         MisdirectedRequest => 421, "misdirected_request", "Misdirected request";
         /// Too many connections or pending requests, or no time left for this one.
@@ -38,6 +38,15 @@ refusals! {
         /// No connection to the upstream could be made.
         UpstreamUnreachable(Reach: Reach::Away) => 503, "upstream_unreachable", "Upstream unreachable";
     }
+}
+
+/// What is wrong within the gateway.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Inside {
+    /// It broke off in the middle.
+    Failed,
+    /// The account of the key names an upstream credential that is not configured.
+    NoCredential,
 }
 
 /// What there is no room for.
@@ -137,7 +146,10 @@ impl ProxyError {
                 let most = limits.headers;
                 return format!("The request head has more than {most} fields (`limits.headers`); send fewer.").into();
             }
-            Self::Internal => {
+            Self::Internal(Inside::NoCredential) => {
+                "The account of this key has no credential for the API behind this gateway; whoever runs the gateway has to configure it."
+            }
+            Self::Internal(Inside::Failed) => {
                 "The gateway failed while it handled this request; its log says more under this request id."
             }
             Self::MisdirectedRequest => {
@@ -189,6 +201,7 @@ impl ProxyError {
             self,
             Self::BadRequest(_)
                 | Self::HeadersTooLarge(_)
+                | Self::Internal(Inside::NoCredential)
                 | Self::Overloaded(_)
                 | Self::RequestTimeout(_)
                 | Self::UpstreamFailed(_)
@@ -199,7 +212,7 @@ impl ProxyError {
     /// The error type of the `Proxy-Status` field (RFC 9209 2.3).
     pub(crate) fn proxy_status(self) -> &'static str {
         match self {
-            Self::Internal | Self::Overloaded(_) => "proxy_internal_error",
+            Self::Internal(_) | Self::Overloaded(_) => "proxy_internal_error",
             Self::UpstreamFailed(breach) => breach.proxy_status(),
             Self::UpstreamTimeout(_) => "http_response_timeout",
             Self::UpstreamUnreachable(Reach::Away) => "destination_unavailable",

@@ -3,15 +3,16 @@
 use tracing::field::display;
 
 use crate::http1::head::{AnswerTo, Framing, RequestHead};
+use crate::key::SiteId;
 use crate::key::secret::{self, Checked};
-use crate::policy::{Caller, Decision, Denial, Invalid, Target, Trace};
+use crate::policy::{self, Access, Caller, Decision, Denial, Invalid, Principal, Target, Trace};
 use crate::snapshot::Cors;
 use crate::store::index::Entry;
 use crate::telemetry::label::{Lookup, MethodLabel};
 
 use super::credential::Presented;
 use super::downstream::Protocol;
-use super::error::ProxyError;
+use super::error::{Inside, ProxyError};
 use super::forward::{self, Outgoing};
 use super::holder::Holder;
 use super::reply::{Connection, Reply, Setting, Told};
@@ -39,6 +40,7 @@ impl Scene<'_, '_, '_, '_> {
             Presented::Malformed => return then(&mut self, Caller::Invalid(Invalid::Malformed), None),
             Presented::None => return then(&mut self, Caller::Anonymous, None),
             Presented::One(key) => key,
+            Presented::Public(id) => return self.authenticate_public(id, then),
         };
         let snapshot = &self.view.snapshot;
         let secret = key.secret();
@@ -63,9 +65,7 @@ impl Scene<'_, '_, '_, '_> {
             }
             None => {
                 worker.cells.looked_up(Lookup::Miss);
-                // While the store is away an unknown key may be one that was made meanwhile: never 401.
-                let caller =
-                    if worker.store.is_up() { Caller::Invalid(Invalid::Unknown) } else { Caller::StoreUnavailable };
+                let caller = self.unknown();
                 then(&mut self, caller, None)
             }
         })
@@ -81,14 +81,47 @@ impl Scene<'_, '_, '_, '_> {
         }
     }
 
+    /// The same for a public key. It is looked up by its plain digest, and found as nothing but a public key.
+    fn authenticate_public(
+        mut self,
+        id: &[u8],
+        then: impl FnOnce(&mut Self, Caller<'_>, Option<&Entry>) -> Verdict,
+    ) -> Verdict {
+        let worker = self.worker;
+        let digest = SiteId::hasher().digest(id);
+        worker.keys.look_up(&digest, |entry| match entry.filter(|entry| entry.is_public()) {
+            Some(entry) => {
+                worker.cells.looked_up(Lookup::Hit);
+                self.exchange.ticket.holder = Some(Holder::new(digest, entry));
+                let caller = entry.caller(self.exchange.ticket.wall, self.exchange.ticket.peer);
+                then(&mut self, caller, Some(entry))
+            }
+            None => {
+                worker.cells.looked_up(Lookup::Miss);
+                let caller = self.unknown();
+                then(&mut self, caller, None)
+            }
+        })
+    }
+
+    /// Whose key no record is: while the store is away it may be one that was made meanwhile, so never 401.
+    fn unknown(&self) -> Caller<'static> {
+        if self.worker.store.is_up() { Caller::Invalid(Invalid::Unknown) } else { Caller::StoreUnavailable }
+    }
+
     /// True for a denial that shadow mode records and does not carry out: of a key in force, by a 403, for a path. What has
     /// no path, and TRACE and CONNECT, never pass.
     pub(super) fn may_shadow(&self, target: &Target<'_>, caller: &Caller<'_>, denial: Option<Denial>) -> bool {
         let ordinary =
             !matches!(method_label(self.head), MethodLabel::Connect | MethodLabel::Other | MethodLabel::Trace);
+        // Everybody may know a public key: beyond its own routes it opens nothing, in no mode.
+        let is_privy = |principal: &Principal| {
+            principal.kind != policy::Kind::Public
+                || target.route().is_some_and(|route| route.access() == Access::PublicKey)
+        };
         ordinary
             && target.path().starts_with(b"/")
-            && matches!(caller, Caller::Known(_))
+            && matches!(caller, Caller::Known(principal) if is_privy(principal))
             && denial.is_some_and(|denial| denial.status() == 403)
     }
 
@@ -115,11 +148,15 @@ impl Scene<'_, '_, '_, '_> {
         if !upgrade && upgrade::is_asked(head) {
             self.note_handshake(if offers_tunnel(target) { InVain::Malformed } else { InVain::NotOffered });
         }
+        let Ok(credential) = snapshot.credential(target.route().map(|route| route.id().index()), of_account(entry))
+        else {
+            return self.refuse_without_credential(entry);
+        };
         let outgoing = Outgoing {
             config: &snapshot.config,
             target,
             entry,
-            credential: snapshot.credential(target.route().map(|route| route.id().index())),
+            credential,
             request_id: self.exchange.ticket.id.as_bytes(),
             peer: *self.exchange.peer,
             client: self.exchange.ticket.peer,
@@ -130,6 +167,21 @@ impl Scene<'_, '_, '_, '_> {
         };
         forward::write_head(head, &outgoing, self.exchange.out);
         Verdict::Forward(Plan { expects, upgrade, ..self.plan() })
+    }
+
+    /// Answers a request of an account whose upstream credential is not configured: it is sent on with no other.
+    fn refuse_without_credential(&mut self, entry: Option<&Entry>) -> Verdict {
+        if let Some(others) = self.worker.throttle.pass("no credential") {
+            let account = entry.and_then(|entry| entry.principal.account.as_deref());
+            let credential = of_account(entry);
+            tracing::error!(
+                account,
+                credential,
+                others,
+                "requests of an account are refused: it names an upstream credential that is not configured"
+            );
+        }
+        self.refuse(ProxyError::Internal(Inside::NoCredential))
     }
 
     /// Tells the log of a WebSocket handshake that comes to nothing here.
@@ -225,6 +277,11 @@ impl Scene<'_, '_, '_, '_> {
         self.exchange.ticket.head_bytes = self.head.size;
         Verdict::Reply { close }
     }
+}
+
+/// The name of the upstream credential that the account of a key has.
+fn of_account(entry: Option<&Entry>) -> Option<&str> {
+    entry.and_then(Entry::credential)
 }
 
 /// True on a route whose connections may become tunnels.

@@ -205,6 +205,7 @@ impl Ticket {
 fn why_invalid(denial: Denial) -> Option<&'static str> {
     let Denial::InvalidKey(why) = denial else { return None };
     match why {
+        Invalid::AccountDisabled => Some("The account of the key is disabled."),
         Invalid::Deleted => Some("The key was deleted."),
         Invalid::Disabled => Some("The key is disabled."),
         Invalid::NotYetValid => Some("The key is not in force yet."),

@@ -4,20 +4,27 @@
 //! with a fault is refused as a whole, and what was in force stays. A change is taken up once the file has looked the
 //! same twice, so that one that is just being written is left to be finished.
 
+mod accounts;
 mod read;
 mod value;
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use self::accounts::Accounts;
+use self::read::Content;
 pub use self::read::{FileFault, Form};
 use super::audit::{Entry, Standing};
 use super::uses::{KeyUse, ValueUse};
 use super::warning::{self, Owner};
-use super::{Change, Extent, KeyStore, Loaded, Outcome, Revision, Stamp, StoreError, StoreWarning};
+use super::{AccountOutcome, Change, Extent, KeyStore, Loaded, Outcome, Revision, Stamp, StoreError};
+use super::{StoreWarning, Strangers};
+use crate::key::account::{AccountRecord, AccountTransition, Affiliation, NewAccount};
 use crate::key::digest::{Digest, Hasher};
 use crate::key::lifecycle::{Fresh, Transition};
 use crate::key::{KeyId, KeyRecord, Timestamp};
@@ -90,13 +97,13 @@ impl KeyFile {
         Ok(bytes)
     }
 
-    /// The records of a content, all of them good.
-    fn parse(&self, bytes: Vec<u8>, written: Timestamp) -> Result<Vec<KeyRecord>, StoreError> {
-        read::records(bytes, self.form, written)
+    /// What a content says, all of it good.
+    fn parse(&self, bytes: Vec<u8>, written: Timestamp) -> Result<Content, StoreError> {
+        read::content(bytes, self.form, written)
             .map_err(|faults| StoreError::Faults { path: self.path.clone(), faults })
     }
 
-    fn current(&self) -> Result<Vec<KeyRecord>, StoreError> {
+    fn current(&self) -> Result<Content, StoreError> {
         let written = self.look()?.written();
         self.parse(self.read()?, written)
     }
@@ -153,16 +160,22 @@ impl KeyStore for KeyFile {
         if self.content == content && self.revision == since {
             return Ok(Loaded { revision: since, extent: Extent::Changes });
         }
-        let records = self.parse(bytes, written)?;
+        let Content { records, accounts } = self.parse(bytes, written)?;
         let revision = Revision(self.revision.max(since).0 + 1);
+        let mut known = HashMap::new();
         for record in records {
-            tell(Change { revision, record });
+            let account = accounts.as_ref().zip(record.account.as_ref()).and_then(|(accounts, account)| {
+                let of = || accounts.affiliation(account);
+                let shared = |affiliation: Affiliation| (!affiliation.is_plain()).then(|| Arc::new(affiliation));
+                known.entry(account.clone()).or_insert_with(|| shared(of())).clone()
+            });
+            tell(Change { revision, record, account });
         }
         (self.content, self.revision) = (content, revision);
         Ok(Loaded { revision, extent: Extent::Everything })
     }
 
-    fn create(&mut self, _: &[KeyRecord], _: Stamp<'_>) -> Result<Revision, StoreError> {
+    fn create_among(&mut self, _: &[KeyRecord], _: Strangers, _: Stamp<'_>) -> Result<Revision, StoreError> {
         self.refuse()
     }
 
@@ -175,11 +188,23 @@ impl KeyStore for KeyFile {
     }
 
     fn find(&mut self, id: &KeyId) -> Result<Option<KeyRecord>, StoreError> {
-        Ok(self.current()?.into_iter().find(|record| record.id == *id))
+        Ok(self.current()?.records.into_iter().find(|record| record.id == *id))
     }
 
     fn list(&mut self) -> Result<Vec<KeyRecord>, StoreError> {
-        self.current()
+        Ok(self.current()?.records)
+    }
+
+    fn accounts(&mut self) -> Result<Vec<AccountRecord>, StoreError> {
+        Ok(self.current()?.accounts.map(Accounts::into_list).unwrap_or_default())
+    }
+
+    fn create_account(&mut self, _: NewAccount, _: Stamp<'_>) -> Result<AccountRecord, StoreError> {
+        self.refuse()
+    }
+
+    fn change_account(&mut self, _: &str, _: AccountTransition, _: Stamp<'_>) -> Result<AccountOutcome, StoreError> {
+        self.refuse()
     }
 
     fn audit(&mut self, _: u64, _: &mut dyn FnMut(Entry)) -> Result<Standing, StoreError> {

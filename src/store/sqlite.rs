@@ -7,6 +7,7 @@
 //! A writer that is killed while it waits for the disk leaves a whole transaction in the log that the index of the log does
 //! not name. The next writer writes over it; a first process that opens the file takes it in. Nobody was told that it is done.
 
+mod accounts;
 mod audit;
 mod file;
 mod history;
@@ -20,13 +21,16 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior};
 
+use self::accounts::Affiliations;
 use self::audit::{Deed, log};
 use self::file::Opened;
 use self::history::History;
 use super::audit::{Entry, Standing, of_new, of_transition};
 use super::uses::{KeyUse, ValueUse};
 use super::warning::{self, Owner};
-use super::{Change, Extent, KeyStore, Loaded, OpenMode, Outcome, Revision, Stamp, StoreError, StoreWarning};
+use super::{AccountOutcome, Change, Extent, KeyStore, Loaded, OpenMode, Outcome, Revision, Stamp, StoreError};
+use super::{StoreWarning, Strangers};
+use crate::key::account::{AccountRecord, AccountTransition, NewAccount};
 use crate::key::lifecycle::{self, Fresh, Transition};
 use crate::key::{KeyId, KeyRecord};
 
@@ -134,9 +138,16 @@ impl KeyStore for Sqlite {
             let after = (!is_whole).then_some(course.since.cast_signed());
             let bad = |what: row::BadRow| what.at(path);
             let mut former = is_whole.then(|| values::Former::of_all(&moment)).transpose().map_err(bad)?;
+            let mut accounts =
+                if is_whole { Affiliations::of_all(&moment).map_err(bad)? } else { Affiliations::of_few() };
             let mut rows = query.query(rusqlite::params_from_iter(after)).map_err(fault)?;
             while let Some(row) = rows.next().map_err(fault)? {
                 let mut change = row::change(row).map_err(bad)?;
+                if let Some(account) = &change.record.account {
+                    let (affiliation, since) = accounts.of(&moment, account).map_err(bad)?;
+                    change.revision = change.revision.max(since);
+                    change.account = affiliation;
+                }
                 change.revision = course.revision_of(change.revision);
                 match &mut former {
                     Some(former) => former.give(&mut change.record),
@@ -151,11 +162,18 @@ impl KeyStore for Sqlite {
         Ok(Loaded { revision, extent })
     }
 
-    fn create(&mut self, records: &[KeyRecord], stamp: Stamp<'_>) -> Result<Revision, StoreError> {
+    fn create_among(
+        &mut self,
+        records: &[KeyRecord],
+        strangers: Strangers,
+        stamp: Stamp<'_>,
+    ) -> Result<Revision, StoreError> {
         let path = self.path.clone();
         let fault = |error| fault(&path, "write to", &error);
         let transaction = self.write()?;
+        accounts::admit(&transaction, records, (strangers, stamp)).map_err(|refusal| refusal.at(&path))?;
         for record in records {
+            accounts::refuse_second(&transaction, record).map_err(|refusal| refusal.at(&path))?;
             let detail = of_new(record, None);
             let deed = deed("create", record, &detail);
             let revision = log(&transaction, deed, stamp).map_err(fault)?;
@@ -245,6 +263,32 @@ impl KeyStore for Sqlite {
     fn use_of(&mut self, id: &KeyId) -> Result<KeyUse, StoreError> {
         let moment = self.connection.unchecked_transaction().map_err(self.fault("read"))?;
         uses::of_key(&moment, id).map_err(self.fault("read"))
+    }
+
+    fn accounts(&mut self) -> Result<Vec<AccountRecord>, StoreError> {
+        accounts::list(&self.connection).map_err(|bad| bad.at(&self.path))
+    }
+
+    fn create_account(&mut self, new: NewAccount, stamp: Stamp<'_>) -> Result<AccountRecord, StoreError> {
+        let path = self.path.clone();
+        let transaction = self.write()?;
+        let (account, _) = accounts::create(&transaction, new, stamp).map_err(|refusal| refusal.at(&path))?;
+        transaction.commit().map_err(|error| fault(&path, "write to", &error))?;
+        Ok(account)
+    }
+
+    fn change_account(
+        &mut self,
+        id: &str,
+        transition: AccountTransition,
+        stamp: Stamp<'_>,
+    ) -> Result<AccountOutcome, StoreError> {
+        let path = self.path.clone();
+        let transaction = self.write()?;
+        let changed = accounts::change(&transaction, (id, transition), stamp);
+        let (account, revision) = changed.map_err(|refusal| refusal.at(&path))?;
+        transaction.commit().map_err(|error| fault(&path, "write to", &error))?;
+        Ok(AccountOutcome { account, revision: revision.map(|revision| self.history.lifted(revision.0)) })
     }
 
     fn set_patience(&mut self, patience: Duration) -> Result<(), StoreError> {

@@ -1,7 +1,10 @@
 //! What every store must do. A store joins by implementing [`Fixture`] and a line below [`suite`].
 
+mod accounts;
+
 use std::collections::BTreeMap;
 
+use self::accounts::*;
 use super::uses::Count;
 use super::*;
 use crate::key::digest::Hasher;
@@ -47,10 +50,14 @@ macro_rules! suite {
             a_rotated_key_is_told_with_every_value_that_it_had,
             a_store_that_has_not_come_so_far_tells_everything,
             a_transition_to_the_same_state_takes_no_revision,
+            an_account_has_one_public_key_that_can_work,
+            an_account_is_never_deleted_under_its_keys,
+            an_account_that_changes_tells_its_keys_and_those_below_and_above,
             an_unknown_key_is_named,
             any_sequence_of_changes_reads_back_as_it_was_made,
             every_change_is_written_down_and_bound_to_the_one_before_it,
             every_value_that_a_key_ever_had_is_taken,
+            keys_name_accounts_that_are_there,
             two_rotations_at_once_follow_each_other,
             two_writers_lose_nothing,
             uses_add_up_whoever_counted_them,
@@ -204,7 +211,7 @@ fn a_load_tells_what_changed_since_and_nothing_else(fixture: &dyn Fixture) {
     let outcome = store.change(&one.id, &Transition::Disable, STAMP).unwrap();
     let (loaded, told) = load(store.as_mut(), before);
     assert_eq!(Some(loaded.revision), outcome.revision);
-    assert_eq!(told, [Change { revision: loaded.revision, record: outcome.record }]);
+    assert_eq!(told, [Change::of(loaded.revision, outcome.record)]);
 }
 
 fn a_store_that_has_not_come_so_far_tells_everything(fixture: &dyn Fixture) {
@@ -212,7 +219,7 @@ fn a_store_that_has_not_come_so_far_tells_everything(fixture: &dyn Fixture) {
     fixture.put(std::slice::from_ref(&one));
     let (loaded, told) = load(fixture.open().as_mut(), Revision(7));
     assert_eq!(loaded, Loaded { revision: Revision(8), extent: Extent::AnotherPast });
-    assert_eq!(told, [Change { revision: Revision(8), record: one }]);
+    assert_eq!(told, [Change::of(Revision(8), one)]);
 }
 
 fn a_duplicate_undoes_the_whole_batch(fixture: &dyn Fixture) {
@@ -253,7 +260,7 @@ fn a_rotated_key_is_told_with_every_value_that_it_had(fixture: &dyn Fixture) {
     assert!(made.record.former.iter().all(|value| value.until == Some(minute)));
     for since in [Revision::START, before] {
         let (loaded, told) = load(store.as_mut(), since);
-        assert_eq!(told, [Change { revision: loaded.revision, record: made.record.clone() }]);
+        assert_eq!(told, [Change::of(loaded.revision, made.record.clone())]);
         assert_eq!(Some(loaded.revision), made.revision);
     }
     assert_eq!(store.find(&key.id).unwrap().as_ref(), Some(&made.record));
@@ -275,7 +282,7 @@ fn every_value_that_a_key_ever_had_is_taken(fixture: &dyn Fixture) {
         let error = store.create(&[KeyRecord { value: value.clone(), ..record("again") }], STAMP).unwrap_err();
         assert!(matches!(&error, StoreError::Duplicate { what, .. } if *what == said), "{error}");
         let KeyValue { digest, prefix, last_four, .. } = value.clone();
-        let imprint = Imprint { digest, prefix, last_four };
+        let imprint = Imprint { digest, prefix, last_four, site: None };
         let error = store.clone_key(&key.id, Fresh { imprint: imprint.clone(), ..fresh() }, STAMP).unwrap_err();
         assert!(matches!(error, StoreError::Duplicate { .. }), "{error}");
         let again = Transition::Rotate(Replacement { imprint, overlap: Duration::ZERO });
@@ -315,7 +322,7 @@ fn a_deleted_key_stays_known(fixture: &dyn Fixture) {
     let outcome = store.change(&key.id, &Transition::Delete, STAMP).unwrap();
     assert_eq!(outcome.record, Transition::Delete.apply(key.clone(), STAMP.at).unwrap());
     let (loaded, told) = load(store.as_mut(), before);
-    assert_eq!(told, [Change { revision: loaded.revision, record: outcome.record.clone() }]);
+    assert_eq!(told, [Change::of(loaded.revision, outcome.record.clone())]);
     assert_eq!(store.find(&key.id).unwrap(), Some(outcome.record));
     let error = store.change(&key.id, &Transition::Enable, STAMP).unwrap_err();
     assert!(matches!(error, StoreError::Transition(_)), "{error}");

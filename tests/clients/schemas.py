@@ -50,6 +50,8 @@ GOOD = {
     ],
     "keys": [
         "keys: []",
+        "accounts: [{ id: acme, name: Acme }, { id: shop, parent: acme, credential: sms, disabled: true }]\nkeys: []",
+        "keys: [{ name: a, kind: public, account: acme, key: Ab12Cd }]",
         f"keys: [{{ name: a, scopes: [], sha256: '{DIGEST}' }}]",
         f"keys: [{{ name: a, grant: full, sha256: '{DIGEST}', disabled: true, note: x, id: key_a }}]",
         f"keys: [{{ name: a, grant: read-only, sha256: '{DIGEST}', expires: '2099-01-31', allow_from: [10.0.0.0/8] }}]",
@@ -111,6 +113,10 @@ BAD = {
     ],
     "keys": [
         "",
+        "accounts: [{ name: Acme }]\nkeys: []",
+        "keys: [{ name: a, kind: public, key: Ab12Cd }]",
+        "keys: [{ name: a, kind: public, account: acme, key: Ab12Cd, grant: full }]",
+        "keys: [{ name: a, grant: full, key: Ab12Cd }]",
         "key: []",
         "keys: a",
         "keys: [a]",
@@ -148,6 +154,8 @@ LOOSER = {
         f"keys: [{{ name: a, grant: full, hmac_sha256: '{DIGEST}' }}]": "whether there is a pepper stands in another file",
         f"keys: [{{ name: a, grant: full, sha256: '{DIGEST}' }}, {{ name: b, grant: full, sha256: '{DIGEST}' }}]": "records are compared",
         f"keys: [{{ name: a, grant: full, sha256: '{DIGEST}', expires: soon }}]": "a date is read by code",
+        f"accounts: [{{ id: a }}]\nkeys: [{{ name: a, grant: full, account: b, sha256: '{DIGEST}' }}]": "names are looked up",
+        "accounts: [{ id: a, parent: b }]\nkeys: []": "names are looked up",
         f"keys: [{{ name: a, grant: full, sha256: '{DIGEST}', allow_from: [lan] }}]": "a network is read by code",
     },
 }

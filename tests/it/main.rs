@@ -15,6 +15,7 @@
 
 mod support;
 
+mod accounts; // What becomes of an account becomes of its keys, on every gateway that runs.
 mod adversarial; // Hundreds of raw requests that servers read differently, judged by what the upstream got.
 mod architecture; // Who imports whom, how long a file may be, what a module may not be called.
 mod audit; // Every change of a key with who, when and what, and whether the log of them is whole.
@@ -42,6 +43,7 @@ mod metrics; // The admin listener: liveness, readiness, figures.
 mod mutants; // tests/survivors.txt: what no test of the policy core notices has a reason.
 mod pairs; // A visible id and a secret: good together by HTTP Basic and in no other way.
 mod promises; // SECURITY.md and the codes of README.md: what they name is there, and nothing is missing.
+mod public_keys; // Site ids: whose a request is, the routes for them and nothing else.
 mod reasons; // What explain, whocan and cando say of keys that are bound, switched off or elsewhere.
 mod regression; // One test for each fault that a user or a reviewer met.
 mod reload; // SIGHUP and file changes; a bad change keeps what is in force.

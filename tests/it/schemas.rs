@@ -86,6 +86,11 @@ fn is_valid(root: &Value, schema: &Value, value: &Value) -> bool {
         && schema.get("const").is_none_or(|only| only == value)
         && (list("anyOf").is_empty() || list("anyOf").iter().any(|one| valid(&one)))
         && (list("oneOf").is_empty() || list("oneOf").iter().filter(valid).count() == 1)
+        && schema.get("not").is_none_or(|never| !valid(&never))
+        && schema.get("if").is_none_or(|condition| {
+            let branch = if valid(&condition) { "then" } else { "else" };
+            schema.get(branch).is_none_or(|then| valid(&then))
+        })
         && bounds;
     whole
         && match value {
@@ -274,6 +279,8 @@ fn cases() -> Vec<(&'static str, String, bool)> {
             "sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08, tripwire: true",
             "sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08, tripwire: true, scopes: []",
             "sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08, tripwire: false, grant: full",
+            "kind: public, account: acme, key: Ab12Cd",
+            "kind: public, account: acme, key: Ab12Cd, scopes: []",
         ],
         &[
             "sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
@@ -281,7 +288,20 @@ fn cases() -> Vec<(&'static str, String, bool)> {
             "sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08, tripwire: true, scopes: [x]",
             "sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08, tripwire: true, grant: full",
             "sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08, tripwire: false",
+            "kind: public, key: Ab12Cd",
+            "kind: public, account: acme",
+            "kind: public, account: acme, key: Ab12C",
+            "kind: public, account: acme, key: Ab12Cd, scopes: [x]",
+            "kind: public, account: acme, key: Ab12Cd, expires: 2099-01-31",
+            "grant: full, key: Ab12Cd",
         ],
+    ));
+    let account = |text: &str| format!("{{ accounts: [{{ {text} }}], keys: [] }}");
+    all.extend(of(
+        "keys",
+        account,
+        &["id: acme", "id: acme, name: Acme, credential: sms, disabled: true"],
+        &["name: Acme", "id: acme, colour: red", "id: acme, disabled: maybe"],
     ));
     all
 }
@@ -341,7 +361,8 @@ fn strangers(root: &Value, schema: &Value, wrap: &dyn Fn(Value) -> Value) -> Vec
 /// The fields that a reader says it knows where it met the stranger.
 fn known(told: &str) -> BTreeSet<String> {
     let at = told.find(STRANGER).unwrap_or_else(|| panic!("the stranger was not met: {told}"));
-    let list = ["known here: ", "the fields of a key are ", "the only field of the file is "];
+    let list =
+        ["known here: ", "the fields of a key are ", "the fields of an account are ", "the fields of the file are "];
     let help = list.iter().find_map(|start| told[at..].split_once(start)).expect("the fields that are known").1;
     let help = help.lines().next().unwrap_or_default().split(')').next().unwrap_or_default();
     help.replace(" or ", ", ").split(", ").map(|name| name.trim_matches('`').to_owned()).collect()

@@ -32,6 +32,7 @@ fn keys_are_taken_over_by_value_and_by_digest_from_either_form() {
         {{\"name\": \"two\", \"sha256\": \"{}\", \"grant\": \"full\", \"attrs\": {{\"team\": [\"a\", \"b\"]}}}}\n",
         digest("legacy-two")
     );
+    gateway.run(&["accounts", "create", "acme"]).exits(0);
     import(&gateway, "keys.jsonl", &lines).exits(0).says(&["2 keys imported."]);
     let table = "name,key,scopes,expires\r\n\"three, the last\",legacy-three,profiles:read lists:read,2099-01-31\r\n";
     import(&gateway, "keys.csv", table).exits(0).says(&["1 key imported."]);
@@ -127,6 +128,8 @@ fn what_was_exported_with_digests_is_the_same_elsewhere() {
     assert!(!plain.contains("sha256") && !plain.contains(&digest(&key)), "{plain}");
     import(&to, "plain.jsonl", &plain).exits(1).says(&["plain.jsonl:1: `key` is missing"]);
     let exported = from.run(&["keys", "export", "--digests"]).exits(0).stdout;
+    import(&to, "keys.jsonl", &exported).exits(1).says(&["there is no account `acme`"]);
+    to.run(&["accounts", "create", "acme"]).exits(0);
     import(&to, "keys.jsonl", &exported).exits(0).says(&["2 keys imported."]);
     assert_eq!(to.run(&["keys", "export", "--digests"]).exits(0).stdout, exported);
     works(&to, &key);

@@ -6,8 +6,9 @@ use crate::cli::keys::attributes;
 use crate::cli::{Failure, source};
 use crate::config::Keys;
 use crate::config::fault::{Fault, Severity};
+use crate::key::account::{AccountRecord, AccountState};
 use crate::key::{GrantSpec, KeyRecord, KeyState, Timestamp};
-use crate::policy::Policy;
+use crate::policy::{Policy, nearest};
 use crate::store::{self, Location, OpenMode};
 
 /// What was found of the stored keys.
@@ -30,7 +31,7 @@ pub(super) fn obstacle(keys: &Keys) -> Option<Fault> {
 }
 
 /// Looks at every key that is neither revoked nor deleted.
-pub(super) fn look(keys: &Keys, policy: &Policy) -> Result<StoredKeys, Failure> {
+pub(super) fn look(keys: &Keys, policy: &Policy, credentials: &[Box<str>]) -> Result<StoredKeys, Failure> {
     let location = source::location(keys);
     if let Location::Sqlite(path) = &location
         && !path.exists()
@@ -76,7 +77,25 @@ pub(super) fn look(keys: &Keys, policy: &Policy) -> Result<StoredKeys, Failure> 
         let mend = attributes::unbound(policy, name).unwrap_or_default();
         found.warnings.push(warning(&place, message, &format!("it confines nothing{mend}")));
     }
+    let accounts = store.accounts().map_err(Failure::failed)?;
+    let lacking = accounts.iter().filter_map(|account| Some(warning(&place, lacks(account, credentials)?, IS_REFUSED)));
+    found.warnings.extend(lacking);
     Ok(found)
+}
+
+const IS_REFUSED: &str =
+    "requests of its keys get 500 internal_error; write the credential under `upstream.credentials`";
+
+/// What to say of an account whose upstream credential is not among those that there are.
+fn lacks(account: &AccountRecord, credentials: &[Box<str>]) -> Option<String> {
+    let is_there = |name: &&str| credentials.iter().any(|known| **known == **name);
+    let name = account.credential.as_deref().filter(|name| !is_there(name))?;
+    let near = nearest(name, credentials.iter().map(|name| &**name));
+    let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+    let is_gone = account.state == AccountState::Deleted;
+    let message =
+        format!("the account {} names the upstream credential `{name}`, which is not configured{near}", account.id);
+    (!is_gone).then_some(message)
 }
 
 /// Keys that have something, by its name.

@@ -9,7 +9,7 @@ use crate::cli::keys::not_found;
 use crate::cli::{Failure, source};
 use crate::key::digest::{Digest, Hasher};
 use crate::key::secret::{self, Checked, Secret};
-use crate::key::{GrantSpec, KeyId, Timestamp};
+use crate::key::{GrantSpec, KeyId, SiteId, Timestamp};
 use crate::policy::scope::Vocabulary;
 use crate::policy::{Caller, Denial, Explanation, Grant, Invalid, Kind, Principal, Request, Trace};
 use crate::store::index::Index;
@@ -112,6 +112,14 @@ impl<'g> Callers<'g> {
 
     fn explain_key(&mut self, request: &Request<'_>, key: &Secret) -> Result<Explained, Failure> {
         let keys = self.grounds.keys()?;
+        if let Some(site) = SiteId::parse(key.expose()) {
+            let digest = site.imprint().digest;
+            let is_public =
+                self.keys()?.index.look_up(&digest, |entry| entry.is_some_and(store::index::Entry::is_public));
+            if is_public {
+                return self.decide_for(request, &digest, store::index::Entry::is_public);
+            }
+        }
         if matches!(secret::check(&keys.prefix, key.expose()), Checked::BadChecksum | Checked::Malformed) {
             return Ok(self.decide(request, &Caller::Invalid(Invalid::Malformed)));
         }
@@ -257,6 +265,10 @@ impl fmt::Display for Supposed {
 /// What a key that is not in force is, and how to mend that.
 fn unusable(why: Invalid, id: &str) -> (&'static str, String) {
     match why {
+        Invalid::AccountDisabled => (
+            "of an account that is disabled",
+            "scopegate accounts enable switches it on again, or the one above it.".to_owned(),
+        ),
         Invalid::Deleted => ("deleted", "that is final: make another.".to_owned()),
         Invalid::Disabled => ("disabled", format!("scopegate keys enable {id} switches it on again.")),
         Invalid::Malformed => ("malformed", "check that it is whole.".to_owned()),

@@ -3,13 +3,13 @@
 use clap::{ArgGroup, Args};
 use ipnet::IpNet;
 
-use super::{attributes, issued, view};
+use super::{accounts, attributes, issued, view};
 use crate::cli::source::IN_ITS_FOLDER;
 use crate::cli::{ConfigArgs, Console, Exit, Failure, author};
 use crate::config::Config;
 use crate::key::lifecycle::{self, NewKey};
 use crate::key::secret::Secret;
-use crate::key::{GrantSpec, KeyId, KeyKind, KeyRecord, Timestamp, parse_network};
+use crate::key::{GrantSpec, KeyId, KeyKind, KeyRecord, SiteId, Timestamp, parse_network};
 use crate::policy::Policy;
 use crate::policy::scope::Vocabulary;
 use crate::store::{OpenMode, Stamp};
@@ -20,14 +20,15 @@ use crate::store::{OpenMode, Stamp};
 /// works.
 #[derive(Debug, Args)]
 #[command(
-    group = ArgGroup::new("grant").required(true),
-    override_usage = "scopegate keys create [OPTIONS] --name <NAME> <GRANT>\n\n\
+    group = ArgGroup::new("grant"),
+    override_usage = "scopegate keys create [OPTIONS] --name <NAME> <GRANT>\n       \
+        scopegate keys create [OPTIONS] --kind public --account <ID>\n\n\
         GRANT is --scopes <SCOPES>, --read-only, --full, --no-scopes or --tripwire"
 )]
 pub(in crate::cli) struct CreateArgs {
-    /// What the key is called; need not be unique
+    /// What the key is called; need not be unique [default for a public key: site id]
     #[arg(long)]
-    name: String,
+    name: Option<String>,
     /// Scopes of the key, separated by commas
     #[arg(long, value_name = "SCOPES", value_delimiter = ',', group = "grant")]
     scopes: Option<Vec<String>>,
@@ -43,7 +44,7 @@ pub(in crate::cli) struct CreateArgs {
     /// Make a key to be found, which opens no more than one without scopes: its use is logged as an error, and counted
     #[arg(long, group = "grant")]
     tripwire: bool,
-    /// Account that the key belongs to
+    /// Account that the key belongs to: `scopegate accounts create` makes one
     #[arg(long, value_name = "ID")]
     account: Option<String>,
     /// Attribute of the key, for `bind` in the policy; may be repeated
@@ -52,7 +53,7 @@ pub(in crate::cli) struct CreateArgs {
     /// Network that the key may be used from; may be repeated
     #[arg(long = "from", value_name = "CIDR")]
     networks: Vec<String>,
-    /// Kind of key: secret, or pair for an id and a secret that are sent as HTTP Basic
+    /// Kind of key: secret, pair for an id and a secret that are sent as HTTP Basic, or public for the site id of an account
     #[arg(long, default_value = "secret")]
     kind: String,
     /// When the key begins: a span from now (7d) or a date (2027-01-31) [default: now]
@@ -92,10 +93,13 @@ pub(super) fn run(arguments: CreateArgs, console: &mut Console) -> Result<Exit, 
     if new.kind == KeyKind::Pair && !config.keys.accept.basic {
         console.warn("the configuration accepts no pairs: add `basic` to keys.accept");
     }
+    if new.kind == KeyKind::Public && config.keys.accept.public_query.is_none() {
+        console.warn("the configuration has no place for public keys: add `public_query: NAME` to keys.accept");
+    }
     let (secret, record) = mint(new, &config, now)?;
     let location = crate::cli::source::location(&config.keys);
     let mut store = super::open(&location, OpenMode::Create, console)?;
-    store.create(std::slice::from_ref(&record), Stamp { by: &author::name(), at: now }).map_err(Failure::failed)?;
+    store.create(std::slice::from_ref(&record), Stamp { by: &author::name(), at: now }).map_err(accounts::refusal)?;
     super::let_gateways_follow();
     // From here on the key exists: if it cannot be shown, that must be said.
     console.note(format_args!("Made {} ({}): {}.", record.id, record.name, view::long_grant(&record)));
@@ -110,8 +114,10 @@ pub(super) fn run(arguments: CreateArgs, console: &mut Console) -> Result<Exit, 
 }
 
 fn new_key(arguments: CreateArgs, policy: &Policy, now: Timestamp) -> Result<NewKey, Failure> {
-    let kind = KeyKind::parse(&arguments.kind)
-        .ok_or_else(|| Failure::usage(format_args!("`{}` is no kind of key: write secret or pair", arguments.kind)))?;
+    let kind = KeyKind::parse(&arguments.kind).ok_or_else(|| {
+        Failure::usage(format_args!("`{}` is no kind of key: write secret, pair or public", arguments.kind))
+    })?;
+    let name = name(&arguments, kind)?;
     let attributes: Vec<(Box<str>, Box<str>)> =
         arguments.attributes.iter().map(|text| attributes::parse(text)).collect::<Result<_, _>>()?;
     let allow_from = arguments.networks.iter().map(|text| network(text)).collect::<Result<_, _>>()?;
@@ -124,7 +130,8 @@ fn new_key(arguments: CreateArgs, policy: &Policy, now: Timestamp) -> Result<New
     } else {
         let scopes = arguments.scopes.unwrap_or_default();
         let scopes: Vec<String> = scopes.iter().map(|scope| scope.trim().to_owned()).collect();
-        check_scopes(&scopes, arguments.no_scopes || arguments.tripwire, policy)?;
+        let none_wanted = arguments.no_scopes || arguments.tripwire || kind == KeyKind::Public;
+        check_scopes(&scopes, none_wanted, policy)?;
         GrantSpec::custom(scopes)
     };
     Ok(NewKey {
@@ -136,8 +143,25 @@ fn new_key(arguments: CreateArgs, policy: &Policy, now: Timestamp) -> Result<New
         allow_from,
         note: arguments.note.map(Into::into),
         is_tripwire: arguments.tripwire,
-        ..NewKey::new(arguments.name, grant)
+        ..NewKey::new(name, grant)
     })
+}
+
+/// What the key is called. A public key needs no name and no grant; any other is asked for both.
+fn name(arguments: &CreateArgs, kind: KeyKind) -> Result<String, Failure> {
+    let is_granted = arguments.full
+        || arguments.read_only
+        || arguments.no_scopes
+        || arguments.tripwire
+        || arguments.scopes.is_some();
+    match &arguments.name {
+        _ if kind == KeyKind::Public => Ok(arguments.name.clone().unwrap_or_else(|| "site id".to_owned())),
+        None => Err(Failure::usage("say what the key is called: --name <NAME>")),
+        Some(_) if !is_granted => Err(Failure::usage(
+            "say what the key may do: --scopes <SCOPES>, --read-only, --full, --no-scopes or --tripwire",
+        )),
+        Some(name) => Ok(name.clone()),
+    }
 }
 
 /// A network without bits behind its prefix: whoever writes `10.0.0.1/8` may mean one address, or 16 million.
@@ -186,7 +210,13 @@ fn check_scopes(scopes: &[String], none_wanted: bool, policy: &Policy) -> Result
 
 fn mint(new: NewKey, config: &Config, now: Timestamp) -> Result<(Secret, KeyRecord), Failure> {
     let id = KeyId::mint(new.kind).map_err(Failure::failed)?;
-    let (secret, imprint) = issued::mint(&config.keys)?;
+    let (secret, imprint) = match new.kind {
+        KeyKind::Public => {
+            let site = SiteId::mint().map_err(Failure::failed)?;
+            (Secret::new(site.as_str()), site.imprint())
+        }
+        KeyKind::Pair | KeyKind::Secret => issued::mint(&config.keys)?,
+    };
     let record = lifecycle::create(new, id, imprint, now).map_err(Failure::usage)?;
     Ok((secret, record))
 }

@@ -26,7 +26,12 @@ pub(super) fn print(
 ) -> Result<(), Failure> {
     let is_pair = record.kind == KeyKind::Pair;
     let what = if is_pair { "secret" } else { "key" };
-    console.note(format_args!("The {what} is shown this once; only its digest is stored."));
+    match record.kind {
+        KeyKind::Public => console.note("It is no secret: `scopegate keys show` shows it again."),
+        KeyKind::Pair | KeyKind::Secret => {
+            console.note(format_args!("The {what} is shown this once; only its digest is stored."));
+        }
+    }
     let Some(rotate_after) = json else {
         if is_pair {
             console.print_bytes(record.id.as_str().as_bytes())?;
@@ -39,7 +44,9 @@ pub(super) fn print(
     if let Value::Object(fields) = &mut object {
         let shown = String::from_utf8_lossy(secret.expose()).into_owned();
         // Right behind `id` and `name`, where a reader looks.
-        fields.shift_insert(2, what.to_owned(), Value::String(shown));
+        if record.kind != KeyKind::Public {
+            fields.shift_insert(2, what.to_owned(), Value::String(shown));
+        }
     }
     console.print_json(&object)
 }

@@ -13,14 +13,14 @@ use serde_json::{Map, Value, json};
 
 use self::record::Ground;
 use self::row::Row;
-use super::StoreArgs;
+use super::{StoreArgs, accounts};
 use crate::cli::source::{self, IN_ITS_FOLDER};
 use crate::cli::{ConfigArgs, Console, Exit, Failure, author};
 use crate::config::{Config, Overrides};
 use crate::key::digest::Hasher;
 use crate::key::{GrantSpec, KeyRecord, KeyState, Timestamp};
 use crate::policy::scope::Vocabulary;
-use crate::store::{KeyStore, Location, OpenMode, Revision, Stamp};
+use crate::store::{KeyStore, Location, OpenMode, Revision, Stamp, Strangers};
 
 /// So many faults are told; the rest are counted.
 const MOST_FAULTS: usize = 50;
@@ -49,6 +49,9 @@ pub(super) struct ImportArgs {
     /// Look at every line and change nothing
     #[arg(long)]
     dry_run: bool,
+    /// Make the accounts that keys name and that are not there
+    #[arg(long)]
+    create_accounts: bool,
     #[command(flatten)]
     config: ConfigArgs,
     /// Key store, as in sqlite:scopegate.db [default: as configured]
@@ -62,7 +65,7 @@ pub(super) struct ImportArgs {
     json: bool,
 }
 
-/// Print every key but itself, as JSON Lines
+/// Print every key but itself, as JSON Lines; of a public key itself, too
 ///
 /// A line has the fields that `keys import` reads. Deleted keys are left out.
 #[derive(Debug, Args)]
@@ -88,10 +91,12 @@ pub(super) fn import(arguments: &ImportArgs, console: &mut Console) -> Result<Ex
     if is_there || !arguments.dry_run {
         let mode = if arguments.dry_run { OpenMode::Existing } else { OpenMode::Create };
         let mut store = super::open(&location, mode, console)?;
-        refuse(arguments, known(&records, &mut *store)?)?;
+        refuse(arguments, known(arguments, &records, &mut *store)?)?;
         let all: Vec<KeyRecord> = records.iter().map(|(_, record)| record.clone()).collect();
         if !arguments.dry_run && !all.is_empty() {
-            store.create(&all, Stamp { by: &author::name(), at: now }).map_err(Failure::failed)?;
+            store
+                .create_among(&all, strangers(arguments), Stamp { by: &author::name(), at: now })
+                .map_err(accounts::refusal)?;
             super::let_gateways_follow();
         }
     }
@@ -155,15 +160,29 @@ fn rows(arguments: &ImportArgs, console: &mut Console) -> Result<Vec<Row>, Failu
     }
 }
 
-/// What the store has already of the records.
-fn known(records: &[(usize, KeyRecord)], store: &mut dyn KeyStore) -> Result<Vec<(usize, String)>, Failure> {
+const fn strangers(arguments: &ImportArgs) -> Strangers {
+    if arguments.create_accounts { Strangers::Made } else { Strangers::Refused }
+}
+
+/// What the store has already of the records, and what it lacks of their accounts.
+fn known(
+    arguments: &ImportArgs,
+    records: &[(usize, KeyRecord)],
+    store: &mut dyn KeyStore,
+) -> Result<Vec<(usize, String)>, Failure> {
     let (mut ids, mut digests) = (HashSet::new(), HashSet::new());
+    let there = store.accounts().map_err(Failure::failed)?;
+    let mut roll = accounts::Roll::new(&there, strangers(arguments));
     let told = store.load(Revision::START, &mut |change| {
         digests.extend(change.record.values().map(|value| value.digest));
+        roll.note(&change.record);
         ids.insert(change.record.id);
     });
     told.map_err(Failure::failed)?;
-    let of_one = |(line, record): &(usize, KeyRecord)| {
+    let mut of_one = |(line, record): &(usize, KeyRecord)| {
+        if let Some(what) = roll.objection(record) {
+            return Some((*line, what));
+        }
         let what = if digests.contains(&record.value.digest) {
             "a key of the store has, or had, the same value"
         } else if ids.contains(&record.id) {
@@ -173,7 +192,7 @@ fn known(records: &[(usize, KeyRecord)], store: &mut dyn KeyStore) -> Result<Vec
         };
         Some((*line, what.to_owned()))
     };
-    Ok(records.iter().filter_map(of_one).collect())
+    Ok(records.iter().filter_map(&mut of_one).collect())
 }
 
 /// Names every line that is wrong, if there is one.
@@ -240,9 +259,10 @@ fn line(record: &KeyRecord, digest: Option<&str>) -> Value {
     put("not_before", record.not_before.map(date));
     put("expires", record.expires.map(date));
     put("note", record.note.as_deref().map(Value::from));
+    put("key", record.value.site.as_ref().map(|site| site.as_str().into()));
     put("prefix", text(&record.value.prefix).filter(|_| !record.value.prefix.is_empty()));
     put("last_four", text(&record.value.last_four).filter(|_| !record.value.last_four.is_empty()));
-    if let Some(name) = digest {
+    if let Some(name) = digest.filter(|_| record.value.site.is_none()) {
         put(name, Some(record.value.digest.to_hex().into()));
     }
     Value::Object(fields)

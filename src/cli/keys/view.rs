@@ -6,19 +6,19 @@ use super::usage;
 use crate::cli::Console;
 use crate::config::RotateAfter;
 use crate::key::visible::escaped;
-use crate::key::{GrantSpec, KeyRecord, KeyState, KeyValue, Timestamp};
+use crate::key::{GrantSpec, KeyKind, KeyRecord, KeyState, KeyValue, Timestamp};
 use crate::store::uses::{Count, KeyUse};
 
 /// Scopes that a line names before it counts the rest.
 const SCOPES_IN_A_ROW: usize = 3;
 
-/// The record as JSON. It has no digest, and there is no key in it to show.
+/// The record as JSON. It has no digest, and there is no key in it to show but a public one.
 pub(in crate::cli) fn to_json(record: &KeyRecord, now: Timestamp) -> Value {
     let (grant, scopes) = grant(record);
     let attributes: Vec<Value> =
         record.attributes.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
     let allow_from: Vec<String> = record.allow_from.iter().map(ToString::to_string).collect();
-    json!({
+    let mut object = json!({
         "id": record.id.as_str(),
         "name": record.name,
         "kind": record.kind.as_str(),
@@ -37,7 +37,11 @@ pub(in crate::cli) fn to_json(record: &KeyRecord, now: Timestamp) -> Value {
         "allow_from": allow_from,
         "note": record.note,
         "values": record.values().map(|value| value_to_json(record, value, now)).collect::<Vec<_>>(),
-    })
+    });
+    if let (Value::Object(fields), Some(site)) = (&mut object, &record.value.site) {
+        fields.shift_insert(2, "key".to_owned(), site.as_str().into());
+    }
+    object
 }
 
 /// The same, with whether it is time for a new value.
@@ -142,6 +146,7 @@ pub(super) fn lines(
 /// The whole grant in words.
 pub(in crate::cli) fn long_grant(record: &KeyRecord) -> String {
     match grant(record) {
+        ("custom", []) if record.kind == KeyKind::Public => "public routes".to_owned(),
         ("custom", []) if record.is_tripwire => "tripwire".to_owned(),
         ("custom", []) => "no scopes".to_owned(),
         ("custom", scopes) => scopes.join(", "),
@@ -176,8 +181,11 @@ pub(in crate::cli) fn state(record: &KeyRecord, now: Timestamp) -> &'static str 
     }
 }
 
-/// What is left to recognise a value by: prefix and last four characters.
+/// What is left to recognise a value by: prefix and last four characters, or all of a public one.
 pub(in crate::cli) fn shape(value: &KeyValue) -> String {
+    if let Some(site) = &value.site {
+        return site.to_string();
+    }
     match (&*value.prefix, &*value.last_four) {
         ("", "") => "-".to_owned(),
         ("", last_four) => format!("…{last_four}"),
@@ -208,10 +216,10 @@ pub(super) fn day(date: Option<Timestamp>, none: &str) -> String {
 mod tests {
     use super::*;
     use crate::cli::keys::table::render;
+    use crate::key::KeyId;
     use crate::key::digest::Hasher;
     use crate::key::lifecycle::{Imprint, NewKey, create};
     use crate::key::secret::Secret;
-    use crate::key::{KeyId, KeyKind};
 
     const NOW: Timestamp = Timestamp::from_millis(1_795_300_000_000);
     const AGES: (Timestamp, RotateAfter) = (NOW, RotateAfter { pair: None, secret: None });

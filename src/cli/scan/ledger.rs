@@ -137,12 +137,17 @@ impl Ledger {
         let mut store = store::open(location, OpenMode::Existing).map_err(Failure::failed)?;
         let (mut known, now) = (HashMap::new(), Timestamp::now());
         let told = store.load(Revision::START, &mut |change| {
-            let record = change.record;
+            let (record, account) = (change.record, change.account);
+            let is_suspended = account.is_some_and(|account| account.is_suspended);
             for value in record.values() {
                 if arguments.prefixes.is_empty() && !value.prefix.is_empty() && !self.prefixes.contains(&value.prefix) {
                     self.prefixes.insert(value.prefix.clone());
                 }
-                known.insert(value.digest, Known::of(&record, value, now));
+                let mut entry = Known::of(&record, value, now);
+                if is_suspended && entry.standing.works() {
+                    entry.standing = Standing::Disabled;
+                }
+                known.insert(value.digest, entry);
             }
         });
         told.map_err(Failure::failed)?;

@@ -1,7 +1,7 @@
 //! `routes`: a method and a path template each, and who may call it.
 
 use super::declare::member_rules;
-use super::{is_blank, place, words};
+use super::{Surroundings, is_blank, place, words};
 use crate::config::read::{Field, Fields, Reader, list_of};
 use crate::config::text::quoted;
 use crate::config::unit::{self, Complaint};
@@ -15,14 +15,22 @@ const KNOWN: [&str; 9] =
     ["scopes", "any_of", "auth", "query", "credential", "encoded_slash", "upgrade", "unbound", "timeouts"];
 
 /// Reads all routes.
-pub(super) fn routes(reader: &mut Reader<'_>, field: &Field<'_>, builder: &mut Builder, credentials: Option<&[&str]>) {
+pub(super) fn routes(
+    reader: &mut Reader<'_>,
+    field: &Field<'_>,
+    builder: &mut Builder,
+    surroundings: Surroundings<'_>,
+) {
     let Some(routes) = reader.map(field) else { return };
     if routes.entries().is_empty() {
         reader.complain(field, Complaint::new("opens nothing", "write `GET /path: scope`, one a line"));
     }
     for entry in routes.entries() {
         let Some(spec) = route(reader, entry, &routes.field(entry)) else { continue };
-        check_credential(reader, &routes.field(entry), &spec, credentials);
+        check_credential(reader, &routes.field(entry), &spec, surroundings.credentials);
+        if matches!(spec.access, AccessSpec::PublicKey) && surroundings.public_keys == Some(false) {
+            warn_of_closed(reader, entry, &routes.field(entry));
+        }
         for error in builder.route(spec).err().into_iter().flatten() {
             place::note_in_route(reader, entry, error);
         }
@@ -114,19 +122,22 @@ fn access(reader: &mut Reader<'_>, entry: &Entry, fields: &Fields<'_>) -> Option
         reader.fault(auth.node.span, message, "keep the scopes, or `auth`");
         return None;
     }
-    if word == "public-key" {
-        reader.warning(
-            auth.node.span,
-            format!("{} is closed to everybody: no key of this version opens `auth: public-key`", quoted(&entry.key)),
-            "write `auth: key`, or leave it closed until public keys are there",
-        );
-    }
     Some(match word {
         "anyone" => AccessSpec::Anyone,
         "deny" => AccessSpec::Deny,
         "key" => AccessSpec::Key,
         _ => AccessSpec::PublicKey,
     })
+}
+
+/// Warns of a route for public keys where none can be presented.
+fn warn_of_closed(reader: &mut Reader<'_>, entry: &Entry, field: &Field<'_>) {
+    let span = field.node.entry("auth").map_or(field.node.span, |entry| entry.value.span);
+    reader.warning(
+        span,
+        format!("{} is closed to everybody: `keys.accept` names no place for public keys", quoted(&entry.key)),
+        "write `public_query: NAME` there, with the query parameter that they stand in",
+    );
 }
 
 fn auth_word(known: &[&'static str], text: &str) -> Result<&'static str, Complaint> {

@@ -89,7 +89,7 @@ diagnose!(
     what_this_version_lacks_is_refused_and_never_ignored,
     with(
         "admin: { public_url: 'http://x' }\n\
-         keys: { store: 'postgres://u:geheim@db/x', snapshot: s.bin, max_stale: 1h, accept: [public_query: company_id] }\n\
+         keys: { store: 'postgres://u:geheim@db/x', snapshot: s.bin, max_stale: 1h }\n\
          log: { output: 'tcp://x' }\n"
     )
 );
@@ -321,13 +321,13 @@ fn one_mistake_is_told_once() {
 }
 
 #[test]
-fn a_route_for_public_keys_is_warned_of_since_nobody_holds_one() {
+fn a_route_for_public_keys_is_warned_of_where_none_can_be_presented() {
     let case = Case::new()
         .file("scopegate.yaml", &with(""))
         .file("policy.yaml", "version: 1\nroutes:\n  GET /a: { auth: public-key }\n");
     let warnings = case.load().unwrap().warnings;
     let text = warnings.iter().map(|warning| warning.to_string()).collect::<String>();
-    assert!(text.contains("no key of this version opens `auth: public-key`"), "{text}");
+    assert!(text.contains("`keys.accept` names no place for public keys"), "{text}");
 }
 
 #[test]

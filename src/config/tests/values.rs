@@ -7,6 +7,7 @@ use crate::config::{
     Accept, Address, Ca, Drain, ErrorFormat, HostRule, Limits, Log, LogFormat, LogLevel, LogOutput, Mode, Retries,
     StoreLocation, Timeouts, TrustedProxies, Underscores, UpstreamAddress, UpstreamCredential,
 };
+use crate::policy::Sought;
 
 fn listens(config: &Config) -> Vec<String> {
     config.listen.iter().map(|listen| listen.address.to_string()).collect()
@@ -109,7 +110,7 @@ fn every_field_may_be_changed() {
 #[test]
 fn a_key_may_be_accepted_in_every_place_that_there_is() {
     let config = compiled(
-        "keys: { accept: [bearer, basic, {scheme: Klaviyo-API-Key}, {header: X-Key}, {query: api_key}, {cookie: sg_key}] }\n",
+        "keys: { accept: [bearer, basic, {scheme: Klaviyo-API-Key}, {header: X-Key}, {query: api_key}, {cookie: sg_key}, {public_query: company_id}] }\n",
     );
     let accept = Accept {
         bearer: true,
@@ -118,6 +119,7 @@ fn a_key_may_be_accepted_in_every_place_that_there_is() {
         headers: vec!["X-Key".into()],
         query: vec!["api_key".into()],
         cookies: vec!["sg_key".into()],
+        public_query: Some(Sought::new("company_id")),
     };
     assert_eq!(config.keys.accept, accept);
 }

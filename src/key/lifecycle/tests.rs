@@ -47,7 +47,6 @@ fn what_cannot_be_is_refused_with_its_name() {
         (NewKey { note: Some("two\nlines".into()), ..base() }, "the note is too long"),
         (NewKey { expires: Some(day(100)), ..base() }, "the key would have expired at 1970-04-11T00:00:00Z"),
         (NewKey { expires: Some(day(120)), not_before: Some(day(120)), ..base() }, "the key would expire at"),
-        (NewKey { kind: KeyKind::Public, ..base() }, "keys of kind public cannot be made in this version"),
         (NewKey { allow_from: vec!["10.0.0.0/8".parse().unwrap(); 1025], ..base() }, "too many networks for one key"),
         (NewKey { is_tripwire: true, ..base() }, "a tripwire opens nothing"),
         (NewKey { is_tripwire: true, grant: GrantSpec::custom(["a:read"]), ..base() }, "a tripwire opens nothing"),
@@ -77,6 +76,30 @@ fn text_with_characters_that_nobody_sees_is_refused() {
     }
     for visible in ["Zahlungen \u{e4}\u{f6}", "\u{5e9}\u{5dc}\u{5d5}\u{5dd}", "\u{8acb}\u{6c42}", "\u{1f4b6}"] {
         assert!(make(NewKey { name: visible.into(), ..base() }).is_ok(), "{visible}");
+    }
+}
+
+#[test]
+fn a_public_key_has_an_account_and_opens_nothing_by_itself() {
+    let base = || NewKey {
+        kind: KeyKind::Public,
+        account: Some("acme".into()),
+        ..NewKey::new("site", GrantSpec::Custom(vec![]))
+    };
+    let record = create(base(), KeyId::parse("key_site").unwrap(), SiteId::parse(b"Ab12Cd").unwrap().imprint(), day(1));
+    assert_eq!(record.unwrap().value.site.unwrap().as_str(), "Ab12Cd");
+    assert!(make(NewKey { attributes: vec![("shop".into(), "blue".into())], ..base() }).is_ok());
+    for (new, expected) in [
+        (NewKey { account: None, ..base() }, "a public key says which account it is"),
+        (NewKey { grant: GrantSpec::Full, ..base() }, "a public key has no scopes"),
+        (NewKey { grant: GrantSpec::custom(["a:read"]), ..base() }, "a public key has no scopes"),
+        (NewKey { expires: Some(day(200)), ..base() }, "a public key has no first and no last day"),
+        (NewKey { not_before: Some(day(200)), ..base() }, "a public key has no first and no last day"),
+        (NewKey { allow_from: vec!["10.0.0.0/8".parse().unwrap()], ..base() }, "a public key has no networks"),
+        (NewKey { is_tripwire: true, ..base() }, "a public key has no alarm"),
+    ] {
+        let error = make(new).unwrap_err().to_string();
+        assert!(error.starts_with(expected), "{error}");
     }
 }
 

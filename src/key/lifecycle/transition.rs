@@ -198,7 +198,9 @@ pub enum TransitionError {
     NoPair { id: KeyId, kind: KeyKind },
     #[error("an old value works beside the new one for 90 days at most: choose a shorter overlap")]
     Overlap,
-    #[error("key {id} cannot be {wanted}: it is public, and an account has one such key; delete it and create another")]
+    #[error(
+        "key {id} cannot be {wanted}: it is public, and an account has one such key; to replace it, revoke it and create another"
+    )]
     Public { id: KeyId, wanted: &'static str },
     #[error("key {id} cannot be {wanted}: it was revoked at {since}, and a revoke is final; create another key")]
     Revoked { id: KeyId, since: Timestamp, wanted: &'static str },

@@ -8,6 +8,7 @@ fn accept() -> Accept {
         basic: true,
         query: vec!["api_key".into()],
         cookies: vec!["sg_key".into()],
+        public_query: Some(Sought::new("company_id")),
     }
 }
 
@@ -26,11 +27,29 @@ fn said(fields: &[(&str, &str)], query: &str) -> String {
         Presented::Ambiguous => "ambiguous".into(),
         Presented::Malformed => "malformed".into(),
         Presented::None => "none".into(),
+        Presented::Public(id) => format!("public {}", String::from_utf8_lossy(&id)),
         Presented::One(key) => {
             let id = key.id().map(|id| format!("{} with ", String::from_utf8_lossy(id)));
             format!("{}{}", id.unwrap_or_default(), String::from_utf8_lossy(key.secret()))
         }
     }
+}
+
+#[test]
+fn a_public_key_is_looked_for_where_no_other_key_is() {
+    assert_eq!(said(&[], "company_id=Ab12Cd"), "public Ab12Cd");
+    assert_eq!(said(&[("Authorization", "Digest abc")], "a=1&company%5fid=%41b12Cd"), "public Ab12Cd");
+    assert_eq!(said(&[("X-Api-Key", "abc")], "company_id=Ab12Cd"), "abc");
+    assert_eq!(said(&[], "company_id=Ab12Cd&api_key=abc"), "abc");
+    assert_eq!(said(&[("X-Api-Key", "a b")], "company_id=Ab12Cd"), "malformed");
+    assert_eq!(said(&[], "company_id=Ab12Cd&company_id=Other1"), "ambiguous");
+    assert_eq!(said(&[], "company_id[]=Ab12Cd"), "none");
+    for query in ["company_id=", "company_id=Ab12C", "company_id=sg_0123456789", "company_id=Ab%2012Cd"] {
+        assert_eq!(said(&[], query), "malformed", "{query}");
+    }
+    let mut out = Vec::new();
+    write_target(&accept(), b"/a?company_id=Ab12Cd&api_key=abc", &mut out);
+    assert_eq!(out, b"/a?company_id=Ab12Cd", "it stays there");
 }
 
 #[test]

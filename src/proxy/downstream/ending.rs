@@ -5,6 +5,7 @@ use std::task::{Context, ready};
 use crate::policy::Denial;
 
 use super::*;
+use crate::proxy::error::Inside;
 
 impl Connection {
     /// Writes an error answer; true when the connection ends after it.
@@ -86,10 +87,10 @@ impl Connection {
         let request_id = String::from_utf8_lossy(self.ticket.id.as_bytes()).into_owned();
         tracing::error!(request_id, "a request panicked; its connection is closed");
         if self.ticket.open && !self.ticket.begun {
-            self.answer_error(&view, ProxyError::Internal, None).await;
+            self.answer_error(&view, ProxyError::Internal(Inside::Failed), None).await;
         }
         if self.ticket.open {
-            self.ticket.code = Code::named(ProxyError::Internal.code());
+            self.ticket.code = Code::named(ProxyError::Internal(Inside::Failed).code());
             self.ticket.close(&self.worker, &view, self.worker.clocks().0);
         }
         if !self.ticket.begun || self.ticket.status == 500 {

@@ -3,17 +3,18 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use super::accounts::Accounts;
 use super::value::{self, Read, Wrong};
 use crate::key::digest::Digest;
 use crate::key::lifecycle::{self, Imprint, NewKey, NewKeyError};
-use crate::key::{GrantSpec, KeyId, KeyKind, KeyRecord, KeyState, Timestamp};
+use crate::key::{GrantSpec, KeyId, KeyKind, KeyRecord, KeyState, SiteId, Timestamp};
 use crate::yaml::{self, Entry, Hidden, Node, Span, Trick, Value};
 
 /// After so many faults the rest of the file is not told of.
 const MOST_FAULTS: usize = 50;
 
 /// The fields of a key.
-const FIELDS: [&str; 15] = [
+const FIELDS: [&str; 16] = [
     "account",
     "allow_from",
     "attrs",
@@ -22,6 +23,7 @@ const FIELDS: [&str; 15] = [
     "grant",
     "hmac_sha256",
     "id",
+    "key",
     "kind",
     "name",
     "not_before",
@@ -67,11 +69,27 @@ struct Draft {
     help: String,
 }
 
-/// The records of a file that was last written at `written`, or all that is wrong with it.
-pub(super) fn records(bytes: Vec<u8>, form: Form, written: Timestamp) -> Result<Vec<KeyRecord>, Vec<FileFault>> {
+/// What a file says.
+#[derive(Debug)]
+pub(super) struct Content {
+    pub(super) records: Vec<KeyRecord>,
+    /// The accounts, where it lists any. Otherwise keys name accounts as they like.
+    pub(super) accounts: Option<Accounts>,
+}
+
+/// The content of a file that was last written at `written`, or all that is wrong with it.
+pub(super) fn content(bytes: Vec<u8>, form: Form, written: Timestamp) -> Result<Content, Vec<FileFault>> {
     let text = String::from_utf8(bytes).map_err(|error| vec![not_text(&error)])?;
     let parsed = yaml::parse(&text, yaml::KEYS_LIMIT);
-    let mut reader = Reader { form, written, drafts: Vec::new(), ids: HashMap::new(), digests: HashMap::new() };
+    let mut reader = Reader {
+        form,
+        written,
+        drafts: Vec::new(),
+        ids: HashMap::new(),
+        digests: HashMap::new(),
+        sites: HashMap::new(),
+        accounts: None,
+    };
     for error in parsed.errors {
         reader.note(error.span, error.message, error.help.unwrap_or_default());
     }
@@ -84,7 +102,8 @@ pub(super) fn records(bytes: Vec<u8>, form: Form, written: Timestamp) -> Result<
         None => Vec::new(),
     };
     reader.refuse_hidden(&text, parsed.root.as_ref());
-    if reader.drafts.is_empty() { Ok(records) } else { Err(place(reader.drafts, &text)) }
+    let accounts = reader.accounts;
+    if reader.drafts.is_empty() { Ok(Content { records, accounts }) } else { Err(place(reader.drafts, &text)) }
 }
 
 /// What shows nothing in the comments of a file: it does no harm, and nobody who sees it can tell that it is there.
@@ -108,17 +127,25 @@ fn draft(hidden: &Hidden) -> Draft {
     Draft { span: hidden.span, message: hidden.message(), help: hidden.help().to_owned() }
 }
 
-struct Reader {
+pub(super) struct Reader {
     form: Form,
     written: Timestamp,
     drafts: Vec<Draft>,
     /// Where each id and each digest was first seen.
     ids: HashMap<KeyId, Span>,
     digests: HashMap<Digest, Span>,
+    /// Where the public key of each account was first seen.
+    sites: HashMap<Box<str>, Span>,
+    accounts: Option<Accounts>,
 }
 
 impl Reader {
-    fn note(&mut self, span: Span, message: impl Into<String>, help: impl Into<String>) {
+    /// When the file was last written.
+    pub(super) const fn written(&self) -> Timestamp {
+        self.written
+    }
+
+    pub(super) fn note(&mut self, span: Span, message: impl Into<String>, help: impl Into<String>) {
         self.drafts.push(Draft { span, message: message.into(), help: help.into() });
     }
 
@@ -139,8 +166,15 @@ impl Reader {
             self.note(root.span, format!("the file holds {}, not a map", root.kind()), "begin with `keys:`");
             return records;
         };
-        for entry in entries.iter().filter(|entry| &*entry.key != "keys") {
-            self.note(entry.key_span, format!("unknown field `{}`", entry.key), "the only field of the file is `keys`");
+        for entry in entries.iter().filter(|entry| !["accounts", "keys"].contains(&&*entry.key)) {
+            self.note(
+                entry.key_span,
+                format!("unknown field `{}`", entry.key),
+                "the fields of the file are accounts, keys",
+            );
+        }
+        if let Some(list) = root.entry("accounts") {
+            self.accounts = Some(Accounts::read(self, &list.value, text));
         }
         let Some(keys) = root.entry("keys") else {
             self.note(root.span, "`keys` is missing", "write `keys: []` where there are no keys");
@@ -174,12 +208,12 @@ impl Reader {
         let fields = Fields { item, entries };
         self.demand(&fields, "name", "say what this key is called");
         let name = self.optional(&fields, "name", value::string);
-        let digest = self.digest(&fields);
+        let kind = self.optional(&fields, "kind", value::kind).unwrap_or(KeyKind::Secret);
+        let imprint = if kind == KeyKind::Public { self.site(&fields) } else { self.digest(&fields) };
         let is_tripwire = self.optional(&fields, "tripwire", value::boolean).unwrap_or(false);
-        let grant = if is_tripwire { self.bait(&fields) } else { self.grant(&fields) };
+        let grant = if is_tripwire { self.bait(&fields) } else { self.grant(&fields, kind) };
         let id = self.optional(&fields, "id", value::id);
         let disabled = self.optional(&fields, "disabled", value::boolean);
-        let kind = self.optional(&fields, "kind", value::kind).unwrap_or(KeyKind::Secret);
         if kind == KeyKind::Pair {
             self.demand(&fields, "id", "a pair has its visible id there");
         }
@@ -198,18 +232,51 @@ impl Reader {
             let at = field_of(&error).and_then(|name| fields.find(name)).map_or(item.span, |entry| entry.value.span);
             self.note(at, error.to_string(), "");
         }
-        let digest = digest?;
-        let id = id.unwrap_or_else(|| KeyId::derive(&digest));
-        self.refuse_twins(&fields, (&id, &digest), text);
+        self.look_at_account(&fields, &new, text);
+        let imprint = imprint?;
+        let id = id.unwrap_or_else(|| KeyId::derive(&imprint.digest));
+        self.refuse_twins(&fields, (&id, &imprint.digest), text);
         if self.drafts.len() > before {
             return None;
         }
-        let imprint = Imprint { digest, prefix: Box::default(), last_four: Box::default() };
         let state = if disabled == Some(true) { KeyState::Disabled } else { KeyState::Active };
         Some(KeyRecord { state, ..lifecycle::adopt(new, id, imprint, self.written) })
     }
 
-    fn digest(&mut self, fields: &Fields<'_>) -> Option<Digest> {
+    /// The value of a public key, which is no secret.
+    fn site(&mut self, fields: &Fields<'_>) -> Option<Imprint> {
+        for name in ["hmac_sha256", "sha256"] {
+            if let Some(entry) = fields.find(name) {
+                let message = format!("`{name}` has no use for a public key");
+                self.note(entry.key_span, message, "give the key itself as `key`: it is no secret");
+            }
+        }
+        self.demand(fields, "key", "a public key is no secret, and stands there itself");
+        self.optional(fields, "key", value::site).map(SiteId::imprint)
+    }
+
+    /// Sees that the account is one that the file lists, where it lists any, and has no other public key.
+    fn look_at_account(&mut self, fields: &Fields<'_>, new: &NewKey, text: &str) {
+        let Some(account) = &new.account else { return };
+        let at = fields.find("account").map_or(fields.item.span, |entry| entry.value.span);
+        if let Some((message, help)) = self.accounts.as_ref().and_then(|accounts| accounts.objection(account)) {
+            self.note(at, message, help);
+        }
+        if new.kind == KeyKind::Public
+            && let Some(first) = self.sites.insert(account.clone(), at)
+        {
+            let line = yaml::line_and_column(text, first.start).0;
+            let message = format!("the key on line {line} is the public key of this account");
+            self.note(at, message, "an account has one public key");
+        }
+    }
+
+    fn digest(&mut self, fields: &Fields<'_>) -> Option<Imprint> {
+        if let Some(entry) = fields.find("key") {
+            let help =
+                "give its digest: only a public key stands here itself; if others could read the file, revoke the key";
+            self.note(entry.key_span, "`key` is the key itself, which must not stand here", help);
+        }
         let (ours, other, why) = match self.form {
             Form::HmacSha256 => {
                 ("hmac_sha256", "sha256", "`keys.pepper` is set: give the HMAC-SHA-256 of the key under it")
@@ -221,16 +288,18 @@ impl Reader {
             return None;
         }
         self.demand(fields, ours, why);
-        self.optional(fields, ours, value::digest)
+        let digest = self.optional(fields, ours, value::digest)?;
+        Some(Imprint { digest, prefix: Box::default(), last_four: Box::default(), site: None })
     }
 
-    fn grant(&mut self, fields: &Fields<'_>) -> Option<GrantSpec> {
+    fn grant(&mut self, fields: &Fields<'_>, kind: KeyKind) -> Option<GrantSpec> {
         match (fields.find("scopes"), fields.find("grant")) {
             (Some(_), Some(level)) => {
                 self.note(level.key_span, "a key has `scopes` or a `grant`, not both", "leave one of them out");
                 None
             }
             (Some(_), None) => self.optional(fields, "scopes", value::scopes),
+            (None, None) if kind == KeyKind::Public => Some(GrantSpec::Custom(Vec::new())),
             (None, _) => {
                 self.demand(fields, "grant", "give `scopes: […]`, or `grant: full` or `grant: read-only`");
                 self.optional(fields, "grant", value::level)
@@ -253,11 +322,15 @@ impl Reader {
 
     fn refuse_twins(&mut self, fields: &Fields<'_>, (id, digest): (&KeyId, &Digest), text: &str) {
         let at = |name: &str| fields.find(name).map_or(fields.item.span, |entry| entry.value.span);
-        let digest_at = if self.form == Form::Sha256 { at("sha256") } else { at("hmac_sha256") };
+        let digest_at = ["key", "sha256", "hmac_sha256"]
+            .into_iter()
+            .find(|name| fields.find(name).is_some())
+            .map_or(fields.item.span, at);
         let id_at = at("id");
         let line = |span: Span| yaml::line_and_column(text, span.start).0;
         if let Some(first) = self.digests.insert(*digest, digest_at) {
-            let message = format!("the key on line {} has the same digest", line(first));
+            let what = if fields.find("key").is_some() { "value" } else { "digest" };
+            let message = format!("the key on line {} has the same {what}", line(first));
             self.note(digest_at, message, "each key is listed once");
         } else if let Some(first) = self.ids.insert(id.clone(), id_at) {
             let message = format!("the key on line {} has the same id", line(first));
@@ -265,13 +338,18 @@ impl Reader {
         }
     }
 
-    fn demand(&mut self, fields: &Fields<'_>, name: &str, help: &str) {
+    pub(super) fn demand(&mut self, fields: &Fields<'_>, name: &str, help: &str) {
         if fields.find(name).is_none() {
             self.note(fields.item.span, format!("`{name}` is missing"), help);
         }
     }
 
-    fn optional<T>(&mut self, fields: &Fields<'_>, name: &str, read: impl FnOnce(&Node) -> Read<T>) -> Option<T> {
+    pub(super) fn optional<T>(
+        &mut self,
+        fields: &Fields<'_>,
+        name: &str,
+        read: impl FnOnce(&Node) -> Read<T>,
+    ) -> Option<T> {
         let entry = fields.find(name)?;
         match read(&entry.value) {
             Ok(value) => Some(value),
@@ -283,14 +361,14 @@ impl Reader {
     }
 }
 
-/// One key of the file.
-struct Fields<'n> {
-    item: &'n Node,
-    entries: &'n [Entry],
+/// One key, or one account, of the file.
+pub(super) struct Fields<'n> {
+    pub(super) item: &'n Node,
+    pub(super) entries: &'n [Entry],
 }
 
 impl<'n> Fields<'n> {
-    fn find(&self, name: &str) -> Option<&'n Entry> {
+    pub(super) fn find(&self, name: &str) -> Option<&'n Entry> {
         self.entries.iter().find(|entry| &*entry.key == name)
     }
 }
@@ -301,7 +379,7 @@ fn field_of(error: &NewKeyError) -> Option<&'static str> {
         NewKeyError::Account(_) => Some("account"),
         NewKeyError::Attribute(_) => Some("attrs"),
         NewKeyError::Expired(_) | NewKeyError::NeverValid { .. } => Some("expires"),
-        NewKeyError::Kind(_) => Some("kind"),
+        NewKeyError::NoAccount | NewKeyError::Public(_) => Some("kind"),
         NewKeyError::Name(_) => Some("name"),
         NewKeyError::Note => Some("note"),
         NewKeyError::Scope(_) => Some("scopes"),

@@ -125,7 +125,7 @@ fn each_fault_of_a_file_is_told_with_its_place() {
     hmac_sha256: {a}
     scopes: ['*']
     disabled: no
-    kind: public
+    kind: privat
     id: a b
   - billing
 ",
@@ -140,12 +140,12 @@ fn each_fault_of_a_file_is_told_with_its_place() {
         "9:12: `grant` is \"everything\" (write full or read-only, or give `scopes` instead)",
         "10:14: `expires` is neither a day nor a time (write 2027-01-31 or 2027-01-31T12:00:00Z; a span such as 90d would begin anew with every load)",
         "11:17: `allow_from` is an empty list (name a network, or leave the field out to allow any)",
-        "12:5: unknown field `colour` (the fields of a key are account, allow_from, attrs, disabled, expires, grant, hmac_sha256, id, kind, name, not_before, note, scopes, sha256, tripwire)",
+        "12:5: unknown field `colour` (the fields of a key are account, allow_from, attrs, disabled, expires, grant, hmac_sha256, id, key, kind, name, not_before, note, scopes, sha256, tripwire)",
         "13:11: `name` is null, not a text (give a text, or leave the field out)",
         "14:5: `hmac_sha256` cannot be used here (`keys.pepper` is not set: give the SHA-256 of the key as `sha256`)",
         "15:13: `*` is no scope: use visible ASCII characters without `\"`, `\\`, `,` and `*` (for every scope, use the level full)",
         "16:15: `disabled` is neither true nor false (write true or false)",
-        "17:11: `kind` public is not available in this version (leave it out for a secret key)",
+        "17:11: `kind` is none of secret, pair, public (leave it out for a secret key)",
         "18:9: `id` cannot be an id (use 1 to 64 ASCII letters, digits, `_`, `-` or `.`)",
         "19:5: a key is a value, not a map (begin each key with `- name: …`)",
     ];
@@ -158,7 +158,7 @@ fn a_file_of_the_wrong_shape_is_told() {
         ("", "1:1: the file is empty (write `keys: []` where there are no keys)"),
         ("[]", "1:1: the file holds a list, not a map (begin with `keys:`)"),
         ("keys: 5", "1:7: `keys` is a value, not a list (begin each key with `- name: …`)"),
-        ("version: 1\nkeys: []", "1:1: unknown field `version` (the only field of the file is `keys`)"),
+        ("version: 1\nkeys: []", "1:1: unknown field `version` (the fields of the file are accounts, keys)"),
     ];
     for (text, expected) in cases {
         assert_eq!(Place::with(text).faults(), [expected], "{text}");
@@ -175,6 +175,61 @@ fn duplicate_fields_and_ids_are_refused() {
     let key = |name: &str| format!("  - {{name: {name}, id: same, grant: full, sha256: {}}}\n", hex(name));
     let twins = Place::with(&format!("keys:\n{}{}", key("a"), key("b"))).faults();
     assert_eq!(twins, ["3:19: the key on line 2 has the same id (give each key an id of its own, or none)"]);
+}
+
+#[test]
+fn a_public_key_stands_in_the_file_itself_and_no_other_key_does() {
+    let site = |rest: &str| format!("keys:\n  - {{name: a, kind: public, account: acme{rest}}}\n");
+    let [key] = Place::with(&site(", key: Ab12Cd")).store().list().unwrap().try_into().unwrap();
+    assert_eq!((key.kind, key.value.site.map(|site| site.to_string())), (KeyKind::Public, Some("Ab12Cd".to_owned())));
+    let twice = format!("{}  - {{name: b, kind: public, account: acme, key: Ef34Gh}}\n", site(", key: Ab12Cd"));
+    let digest = hex("a");
+    for (text, expected) in [
+        (site(""), "2:5: `key` is missing (a public key is no secret, and stands there itself)".to_owned()),
+        (site(", key: no id"), "2:49: `key` is no public key (a public key is 6 to 12 letters and digits; any other is given by its digest)".to_owned()),
+        (site(", key: Ab12Cd, grant: full"), "2:21: a public key has no scopes".to_owned()),
+        (site(&format!(", key: Ab12Cd, sha256: {digest}")), "2:57: `sha256` has no use for a public key".to_owned()),
+        (twice, "3:38: the key on line 2 is the public key of this account".to_owned()),
+        (format!("keys:\n  - {{name: a, grant: full, key: Ab12Cd, sha256: {digest}}}\n"), "2:28: `key` is the key itself, which must not stand here".to_owned()),
+    ] {
+        let faults = Place::with(&text).faults();
+        assert!(faults.len() == 1 && faults[0].starts_with(&expected), "{text}: {faults:?}");
+    }
+}
+
+#[test]
+fn accounts_that_are_listed_are_the_ones_that_keys_may_name() {
+    let key =
+        |account: &str| format!("keys:\n  - {{name: a, grant: full, account: {account}, sha256: {}}}\n", hex("a"));
+    let listed = "accounts: [{id: shop, parent: acme, credential: sms}, {id: acme, name: Acme}]\n";
+    let place = Place::with(&format!("{listed}{}", key("shop")));
+    let mut store = place.store();
+    let accounts = store.accounts().unwrap();
+    assert_eq!(accounts.iter().map(|account| &*account.id).collect::<Vec<_>>(), ["acme", "shop"]);
+    let mut told = None;
+    store.load(Revision::START, &mut |change| told = change.account).unwrap();
+    assert_eq!(told.unwrap().credential.as_deref(), Some("sms"));
+    let free = Place::with(&key("anything"));
+    assert_eq!(free.store().accounts().unwrap(), []);
+    for (text, expected) in [
+        (
+            format!("{listed}{}", key("shopp")),
+            "3:37: `shopp` is none of the accounts of the file (did you mean `shop`?",
+        ),
+        ("accounts: [{id: a}, {id: a}]\nkeys: []\n".to_owned(), "1:26: the account on line 1 has the same id"),
+        ("accounts: [{name: a}]\nkeys: []\n".to_owned(), "1:12: `id` is missing"),
+        ("accounts: [{id: a b}]\nkeys: []\n".to_owned(), "1:17: `a b` is no account id"),
+        ("accounts: [{id: a, colour: red}]\nkeys: []\n".to_owned(), "1:20: unknown field `colour`"),
+        ("accounts: [{id: a, parent: b}]\nkeys: []\n".to_owned(), "1:28: `b` is none of the accounts of the file"),
+        (
+            "accounts: [{id: a, parent: b}, {id: b, parent: c}, {id: c}]\nkeys: []\n".to_owned(),
+            "1:28: a cannot be a sub-account of b",
+        ),
+        ("accounts: acme\nkeys: []\n".to_owned(), "1:11: `accounts` is a value, not a list"),
+    ] {
+        let faults = Place::with(&text).faults();
+        assert!(faults.len() == 1 && faults[0].starts_with(expected), "{text}: {faults:?}");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 
 use crate::key::digest::Digest;
-use crate::key::{GrantSpec, KeyId, KeyKind, Timestamp, parse_network};
+use crate::key::{GrantSpec, KeyId, KeyKind, SiteId, Timestamp, parse_network};
 use crate::yaml::{self, Node, Value};
 
 /// What reading a value gives. A fault says nothing of the field's name and place: the reader of the key knows them.
@@ -36,10 +36,18 @@ pub(super) fn id(node: &Node) -> Read<KeyId> {
 
 pub(super) fn kind(node: &Node) -> Read<KeyKind> {
     match KeyKind::parse(&string(node)?) {
-        Some(KeyKind::Public) => wrong("public is not available in this version", "leave it out for a secret key"),
         Some(kind) => Ok(kind),
         None => wrong("is none of secret, pair, public", "leave it out for a secret key"),
     }
+}
+
+pub(super) fn site(node: &Node) -> Read<SiteId> {
+    // It may be another sort of key that was pasted by mistake, so it is not repeated.
+    let found = SiteId::parse(string(node)?.as_bytes());
+    found.map_or_else(
+        || wrong("is no public key", "a public key is 6 to 12 letters and digits; any other is given by its digest"),
+        Ok,
+    )
 }
 
 pub(super) fn digest(node: &Node) -> Read<Digest> {

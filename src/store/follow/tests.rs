@@ -3,13 +3,14 @@ use std::sync::mpsc::channel;
 use std::time::Instant;
 
 use super::*;
+use crate::key::account::{AccountRecord, AccountTransition, NewAccount};
 use crate::key::lifecycle::{Fresh, Transition};
 use crate::key::{KeyId, KeyRecord, KeyState};
 use crate::policy::scope::Vocabulary;
 use crate::store::sqlite::tests::Place;
 use crate::store::tests::{Fixture as _, STAMP, record};
 use crate::store::uses::{Count, KeyUse, ValueUse};
-use crate::store::{Change, Loaded, Outcome, Stamp, StoreWarning, audit};
+use crate::store::{AccountOutcome, Change, Loaded, Outcome, Stamp, StoreWarning, Strangers, audit};
 
 /// Longer than anything here takes on the slowest machine.
 const LONG: Duration = Duration::from_secs(30);
@@ -159,14 +160,14 @@ impl KeyStore for Scripted {
             Some(Answer::Fault(fault)) => return Err(fault()),
             Some(Answer::Told(revision, transition)) => {
                 let record = transition.apply(self.key.clone(), STAMP.at).unwrap();
-                tell(Change { revision: Revision(revision), record });
+                tell(Change::of(Revision(revision), record));
                 Revision(revision)
             }
         };
         Ok(Loaded { revision, extent: Extent::Changes })
     }
 
-    fn create(&mut self, _: &[KeyRecord], _: Stamp<'_>) -> Result<Revision, StoreError> {
+    fn create_among(&mut self, _: &[KeyRecord], _: Strangers, _: Stamp<'_>) -> Result<Revision, StoreError> {
         unreachable!("a follower writes nothing")
     }
 
@@ -200,6 +201,18 @@ impl KeyStore for Scripted {
 
     fn use_of(&mut self, _: &KeyId) -> Result<KeyUse, StoreError> {
         unreachable!("a follower asks for no single key")
+    }
+
+    fn accounts(&mut self) -> Result<Vec<AccountRecord>, StoreError> {
+        unreachable!("a follower does not list")
+    }
+
+    fn create_account(&mut self, _: NewAccount, _: Stamp<'_>) -> Result<AccountRecord, StoreError> {
+        unreachable!("a follower writes nothing")
+    }
+
+    fn change_account(&mut self, _: &str, _: AccountTransition, _: Stamp<'_>) -> Result<AccountOutcome, StoreError> {
+        unreachable!("a follower writes nothing")
     }
 
     fn set_patience(&mut self, _: Duration) -> Result<(), StoreError> {

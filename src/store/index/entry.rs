@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use subtle::ConstantTimeEq as _;
 
+use crate::key::account::Affiliation;
 use crate::key::{GrantSpec, KeyKind, KeyRecord, KeyState, KeyValue, Timestamp};
 use crate::policy::scope::{Grant, Vocabulary};
 use crate::policy::{Caller, Invalid, Kind, Principal};
@@ -35,6 +36,8 @@ pub struct Entry {
     minted: u32,
     /// Tells what the key opens apart from what it opened before: a digest of its kind, account, scopes and attributes.
     pub standing: u64,
+    /// What the key has of its account; `None` where that is no more than the name.
+    account: Option<Arc<Affiliation>>,
     /// The lines about account and scopes, which many keys have in common.
     lines: Arc<[u8]>,
 }
@@ -49,7 +52,7 @@ impl Entry {
         let record = &change.record;
         let lines = render_lines(record);
         Self {
-            principal: principal(record, vocabulary),
+            principal: principal(change, vocabulary),
             state: record.state,
             not_before: record.not_before.unwrap_or(Timestamp::MIN),
             expires: record.end_of(value).unwrap_or(Timestamp::MAX),
@@ -57,7 +60,8 @@ impl Entry {
             revision: change.revision,
             is_tripwire: record.is_tripwire,
             minted: minted(value),
-            standing: standing(record, &lines),
+            standing: standing(change, &lines),
+            account: change.account.clone(),
             lines: share(lines.as_bytes()),
         }
     }
@@ -65,12 +69,13 @@ impl Entry {
     /// Who is calling, when this key is presented at `now` from the address `from` (`None` where there is no address,
     /// as on a Unix socket: a key that names networks is then misplaced).
     ///
-    /// The first that holds: deleted, revoked or disabled, not yet valid, expired, misplaced, known.
+    /// The first that holds: deleted, revoked or disabled, of a disabled account, not yet valid, expired, misplaced, known.
     pub fn caller(&self, now: Timestamp, from: Option<IpAddr>) -> Caller<'_> {
         match self.state {
             KeyState::Deleted => Caller::Invalid(Invalid::Deleted),
             KeyState::Revoked => Caller::Invalid(Invalid::Revoked),
             KeyState::Disabled => Caller::Invalid(Invalid::Disabled),
+            KeyState::Active if self.is_suspended() => Caller::Invalid(Invalid::AccountDisabled),
             KeyState::Active if now < self.not_before => Caller::Invalid(Invalid::NotYetValid),
             KeyState::Active if now >= self.expires => Caller::Expired(&self.principal),
             KeyState::Active if !self.is_allowed_from(from) => Caller::Misplaced(&self.principal),
@@ -88,17 +93,34 @@ impl Entry {
 
     /// Since when a key that works has this value; `None` of a key that does not, and of a value that it had before.
     pub(super) fn minted(&self, now: Timestamp) -> Option<Timestamp> {
-        let counts = self.state == KeyState::Active && now < self.expires && self.minted != u32::MAX;
+        let works = self.state == KeyState::Active && !self.is_suspended() && now < self.expires;
+        let counts = works && self.minted != u32::MAX;
         counts.then(|| Timestamp::from_millis(i64::from(self.minted) * 1000))
     }
 
-    /// Whether the key may be presented with that id: a pair is, with its own; every other key comes alone.
+    /// The name of the upstream credential that requests of this key are sent on with, where its account has one.
+    pub fn credential(&self) -> Option<&str> {
+        self.account.as_ref()?.credential.as_deref()
+    }
+
+    /// Whether the account stops it.
+    pub fn is_suspended(&self) -> bool {
+        self.account.as_ref().is_some_and(|account| account.is_suspended)
+    }
+
+    /// Whether it is a public key, which stands in the place for these and in no other.
+    pub fn is_public(&self) -> bool {
+        self.principal.kind == Kind::Public
+    }
+
+    /// Whether the key may be presented with that id as one that is no public key: a pair is, with its own; every other key
+    /// comes alone.
     pub fn is_named(&self, id: Option<&[u8]>) -> bool {
         match (self.principal.kind, id) {
             // Whoever has the secret may learn nothing of the id by trying, nor by how long it takes.
             (Kind::Pair, Some(id)) => self.principal.key_id.as_bytes().ct_eq(id).into(),
-            (Kind::Pair, None) | (Kind::Public | Kind::Secret, Some(_)) => false,
-            (Kind::Public | Kind::Secret, None) => true,
+            (Kind::Pair, None) | (Kind::Public, _) | (Kind::Secret, Some(_)) => false,
+            (Kind::Secret, None) => true,
         }
     }
 
@@ -127,7 +149,8 @@ fn minted(value: &KeyValue) -> u32 {
     current.map_or(u32::MAX, |seconds| u32::try_from(seconds).unwrap_or(u32::MAX - 1).min(u32::MAX - 1))
 }
 
-fn principal(record: &KeyRecord, vocabulary: &Vocabulary) -> Principal {
+fn principal(change: &Change, vocabulary: &Vocabulary) -> Principal {
+    let record = &change.record;
     Principal {
         key_id: record.id.as_str().into(),
         name: record.name.clone(),
@@ -142,14 +165,23 @@ fn principal(record: &KeyRecord, vocabulary: &Vocabulary) -> Principal {
             GrantSpec::Full => Grant::Full,
             GrantSpec::ReadOnly => Grant::ReadOnly,
         },
-        attributes: record.attributes.as_slice().into(),
+        attributes: attributes(change),
     }
 }
 
-/// `lines` say the account and the scopes.
-fn standing(record: &KeyRecord, lines: &str) -> u64 {
+/// Those of the record, and the sub-accounts of its account as further values of `account`.
+fn attributes(change: &Change) -> Box<[(Box<str>, Box<str>)]> {
+    let children = change.account.iter().flat_map(|account| &account.children);
+    let children = children.map(|child| ("account".into(), child.clone()));
+    change.record.attributes.iter().cloned().chain(children).collect()
+}
+
+/// `lines` say the account and the scopes. Sub-accounts are left out: a new one must not end what goes on under the others.
+fn standing(change: &Change, lines: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (record.kind, &record.attributes, lines).hash(&mut hasher);
+    let record = &change.record;
+    let credential = change.account.as_ref().and_then(|account| account.credential.as_deref());
+    (record.kind, &record.attributes, lines, credential).hash(&mut hasher);
     hasher.finish()
 }
 

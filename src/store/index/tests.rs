@@ -3,6 +3,7 @@ use std::sync::Barrier;
 use std::time::Duration;
 
 use super::*;
+use crate::key::account::Affiliation;
 use crate::key::digest::Hasher;
 use crate::key::lifecycle::{Imprint, Replacement, Transition};
 use crate::key::secret::Secret;
@@ -17,7 +18,7 @@ fn index() -> Index {
 }
 
 fn put(index: &Index, revision: u64, record: &KeyRecord) {
-    index.apply(&Change { revision: Revision(revision), record: record.clone() });
+    index.apply(&Change::of(Revision(revision), record.clone()));
 }
 
 fn state(index: &Index, record: &KeyRecord) -> Option<KeyState> {
@@ -299,7 +300,7 @@ fn a_revoked_key_is_not_resurrected_by_a_slow_load() {
         .load(Revision::START, &mut |stale| {
             assert_eq!(stale.record.state, KeyState::Active);
             let outcome = writer.change(&key.id, &Transition::Revoke, STAMP).unwrap();
-            index.apply(&Change { revision: outcome.revision.unwrap(), record: outcome.record });
+            index.apply(&Change::of(outcome.revision.unwrap(), outcome.record));
             index.apply(&stale);
         })
         .unwrap();
@@ -319,7 +320,7 @@ fn no_interleaving_of_loads_and_revokes_resurrects_a_key() {
             start.wait();
             for key in &keys {
                 let outcome = writer.change(&key.id, &Transition::Revoke, STAMP).unwrap();
-                index.apply(&Change { revision: outcome.revision.unwrap(), record: outcome.record });
+                index.apply(&Change::of(outcome.revision.unwrap(), outcome.record));
                 assert_eq!(state(&index, key), Some(KeyState::Revoked));
             }
         });
@@ -354,5 +355,46 @@ fn readers_never_see_a_key_go_back() {
             assert_eq!(state == KeyState::Disabled, revision.0 % 2 == 1);
             last = revision;
         }
+    });
+}
+
+/// What a key of the account `acme` is, with what it has of that account.
+fn of_account(key: &KeyRecord, affiliation: Affiliation, look: impl FnOnce(&Entry)) {
+    let index = index();
+    let account = Some(Arc::new(affiliation));
+    index.apply(&Change { revision: Revision(1), record: key.clone(), account });
+    index.look_up(&key.value.digest, |entry| look(entry.unwrap()));
+}
+
+#[test]
+fn a_disabled_account_stops_its_keys_and_says_nothing_of_those_that_have_ended() {
+    let key = KeyRecord { account: Some("acme".into()), ..record("key") };
+    let stopped = || Affiliation { is_suspended: true, ..Affiliation::default() };
+    of_account(&key, stopped(), |entry| {
+        let caller = entry.caller(STAMP.at, None);
+        assert!(matches!(caller, Caller::Invalid(Invalid::AccountDisabled)), "{caller:?}");
+        assert_eq!(entry.minted(STAMP.at), None);
+    });
+    for (end, why) in [(Transition::Revoke, Invalid::Revoked), (Transition::Disable, Invalid::Disabled)] {
+        of_account(&after(&key, &end), stopped(), |entry| {
+            assert!(matches!(entry.caller(STAMP.at, None), Caller::Invalid(found) if found == why));
+        });
+    }
+}
+
+#[test]
+fn a_key_is_bound_to_its_account_and_to_those_below_it() {
+    let key = KeyRecord { account: Some("acme".into()), ..record("key") };
+    let children = Box::from(["shop".into(), "till".into()]);
+    of_account(&key, Affiliation { children, ..Affiliation::default() }, |entry| {
+        assert_eq!(entry.principal.values("account").collect::<Vec<_>>(), ["acme", "shop", "till"]);
+        let index = index();
+        put(&index, 1, &key);
+        let alone = index.look_up(&key.value.digest, |entry| entry.unwrap().standing);
+        assert_eq!(entry.standing, alone, "a new sub-account ends nothing that goes on");
+    });
+    let credential = Some("real".into());
+    of_account(&key, Affiliation { credential, ..Affiliation::default() }, |entry| {
+        assert_eq!(entry.credential(), Some("real"));
     });
 }

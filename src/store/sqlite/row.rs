@@ -6,7 +6,9 @@ use ipnet::IpNet;
 use rusqlite::{Row, Transaction, ffi, params};
 
 use crate::key::digest::Digest;
-use crate::key::{GrantSpec, KeyId, KeyKind, KeyRecord, KeyState, KeyValue, Timestamp, lifecycle, parse_network};
+use crate::key::{
+    GrantSpec, KeyId, KeyKind, KeyRecord, KeyState, KeyValue, SiteId, Timestamp, lifecycle, parse_network,
+};
 use crate::policy::scope::is_scope_name;
 use crate::store::{Change, Revision, StoreError};
 
@@ -18,7 +20,7 @@ macro_rules! select {
             "k.not_before, k.expires, k.attributes, k.networks, k.note, k.prefix, k.last_four, k.digest, k.minted, ",
             "k.deleted, ",
             $last,
-            ", k.tripwire FROM keys k ",
+            ", k.tripwire, k.site FROM keys k ",
             $rest
         )
     };
@@ -26,9 +28,16 @@ macro_rules! select {
 
 /// Everything, in no order, without the last use: for an index.
 pub(super) const SELECT_ALL: &str = select!("NULL, NULL", "");
-/// What changed after a revision, without the last use: for an index.
-pub(super) const SELECT_SINCE: &str =
-    select!("NULL, NULL", "WHERE k.id IN (SELECT key FROM changes WHERE revision > ?1 AND key IS NOT NULL)");
+/// What changed after a revision, without the last use: for an index. A key changes with its account, the one above it and
+/// those below it.
+pub(super) const SELECT_SINCE: &str = select!(
+    "NULL, NULL",
+    "WHERE k.id IN (SELECT key FROM changes WHERE revision > ?1 AND key IS NOT NULL \
+        UNION SELECT id FROM keys WHERE account IN (WITH changed AS ( \
+            SELECT account AS id FROM changes WHERE revision > ?1 AND account IS NOT NULL) \
+        SELECT id FROM changed UNION SELECT id FROM accounts WHERE parent IN changed \
+        UNION SELECT parent FROM accounts WHERE id IN changed AND parent IS NOT NULL))"
+);
 /// Everything, the oldest first.
 pub(super) const SELECT_LIST: &str = select!(
     "u.last, v.last",
@@ -42,8 +51,8 @@ pub(super) const SELECT_ONE: &str = select!(
 );
 
 const INSERT: &str = "INSERT INTO keys (id, revision, kind, state, level, scopes, name, account, created, changed, \
-    not_before, expires, attributes, networks, note, prefix, last_four, digest, tripwire) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)";
+    not_before, expires, attributes, networks, note, prefix, last_four, digest, tripwire, site) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)";
 
 /// What a transition may change of a row; the trigger `a_grant_never_changes` holds the rest.
 const UPDATE: &str = "UPDATE keys SET revision = ?2, state = ?3, changed = ?4, digest = ?5, prefix = ?6, last_four = ?7, \
@@ -97,6 +106,7 @@ pub(super) fn change(row: &Row<'_>) -> Result<Change, BadRow> {
         value: KeyValue {
             prefix: row.get(15)?,
             last_four: row.get(16)?,
+            site: site(text(row, 23)?).ok_or_else(|| bad("a value"))?,
             digest: Digest::from_bytes(row.get(17)?),
             created: moment(18)?.map_or_else(|| row.get(8).map(Timestamp::from_millis), Ok)?,
             until: None,
@@ -109,7 +119,7 @@ pub(super) fn change(row: &Row<'_>) -> Result<Change, BadRow> {
     if record.account.as_ref().is_some_and(|account| !lifecycle::is_account(account)) {
         return Err(bad("an account"));
     }
-    Ok(Change { revision: Revision(row.get::<_, i64>(1)?.cast_unsigned()), record })
+    Ok(Change::of(Revision(row.get::<_, i64>(1)?.cast_unsigned()), record))
 }
 
 /// Adds the record of a key that had no other value yet.
@@ -141,6 +151,7 @@ pub(super) fn insert(transaction: &Transaction<'_>, revision: Revision, record: 
         record.value.last_four,
         record.value.digest.as_bytes(),
         record.is_tripwire,
+        record.value.site.as_ref().map(SiteId::as_str),
     ])?;
     Ok(())
 }
@@ -182,6 +193,10 @@ pub(super) fn duplicate(error: &rusqlite::Error) -> Option<&'static str> {
 
 fn text<'r>(row: &'r Row<'_>, column: usize) -> Result<Option<&'r str>, BadRow> {
     row.get_ref(column)?.as_str_or_null().map_err(|error| BadRow(error.to_string()))
+}
+
+fn site(text: Option<&str>) -> Option<Option<SiteId>> {
+    text.map_or(Some(None), |text| SiteId::parse(text.as_bytes()).map(Some))
 }
 
 fn state(word: &str, deleted: Option<Timestamp>) -> Option<KeyState> {

@@ -14,6 +14,7 @@ const STEPS: &[Step] = &[
     Step { sql: include_str!("migrations/3.sql"), then: None },
     Step { sql: include_str!("migrations/4.sql"), then: Some(audit::link_all) },
     Step { sql: include_str!("migrations/5.sql"), then: None },
+    Step { sql: include_str!("migrations/6.sql"), then: None },
 ];
 /// `SGKS`: what `PRAGMA application_id` says of our stores, so that another program's database is not taken for one.
 const APPLICATION: i64 = 0x5347_4B53;

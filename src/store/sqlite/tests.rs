@@ -47,7 +47,7 @@ impl Fixture for Place {
     }
 
     fn put(&self, records: &[KeyRecord]) {
-        self.store().create(records, STAMP).unwrap();
+        self.store().create_among(records, Strangers::Made, STAMP).unwrap();
     }
 }
 
@@ -197,6 +197,10 @@ fn a_store_of_the_first_version_keeps_all_its_keys() {
     assert_eq!((&*active.value.last_four, active.value.until, active.former.len()), ("aTr7", None, 0));
     let count = Count { allowed: 7, denied: 0, last: Timestamp::from_millis(1500) };
     assert_eq!(store.use_of(&active.id).unwrap(), KeyUse { whole: Some(count), ..KeyUse::default() });
+    // Whatever account its keys name is there, and they work as they did.
+    let accounts = store.accounts().unwrap();
+    assert_eq!(accounts.iter().map(|account| Some(&account.id)).collect::<Vec<_>>(), [active.account.as_ref()]);
+    store.load(Revision::START, &mut |change| assert_eq!(change.account, None)).unwrap();
     assert_eq!(
         store.load(Revision(3), &mut |change| assert_eq!(change.record, listed[2])).unwrap().revision,
         Revision(5)
@@ -221,7 +225,7 @@ fn a_tripwire_is_kept_as_one_and_its_clone_and_its_tombstone_are_ones() {
     assert_eq!(listed.iter().map(|record| record.is_tripwire).collect::<Vec<_>>(), [true, false, true]);
     assert_eq!(listed[2], clone);
     let told = store.connection.execute_batch("INSERT INTO keys SELECT 'x', 9, kind, state, 'full', NULL, name, account, created, \
-        changed, not_before, expires, attributes, networks, note, prefix, last_four, randomblob(32), minted, NULL, 1 FROM keys LIMIT 1");
+        changed, not_before, expires, attributes, networks, note, prefix, last_four, randomblob(32), minted, NULL, 1, NULL FROM keys LIMIT 1");
     assert!(told.unwrap_err().to_string().contains("CHECK constraint failed"), "no tripwire opens anything");
 }
 

@@ -81,6 +81,7 @@ fn value(row: &Row<'_>) -> Result<KeyValue, BadRow> {
         digest: Digest::from_bytes(row.get(0)?),
         prefix: row.get(1)?,
         last_four: row.get(2)?,
+        site: None,
         created: Timestamp::from_millis(row.get(3)?),
         until: Some(Timestamp::from_millis(row.get(4)?)),
         last_used: row.get::<_, Option<i64>>(5)?.map(Timestamp::from_millis),

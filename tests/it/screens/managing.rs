@@ -12,6 +12,7 @@ fn a_key_is_made() {
     let folder = Folder::new();
     insta::assert_snapshot!(folder.screens([
         "keys create --name reader --scopes profiles:read,lists:read",
+        "accounts create acme --name Acme",
         "keys create --name everything --full --expires 2099-01-31 --account acme --note 'For the shop' --attr team=blue --attr team=red --from 10.0.0.0/8",
         "keys create --name watcher --read-only --json",
         "keys create --name nothing --no-scopes",
@@ -64,6 +65,7 @@ fn the_life_of_a_key() {
     let folder = Folder::new();
     let make = |more: &str| id(&folder.run(&format!("keys create {more} --json")).exits(0).json());
     let missing = folder.screen("keys list");
+    folder.run("accounts create acme").exits(0);
     let first = make(
         "--name first --scopes profiles:read --account acme --note 'For the shop' --attr team=blue --from 10.0.0.0/8 --expires 2099-01-31",
     );
@@ -95,6 +97,7 @@ fn the_life_of_a_key() {
 fn a_key_gets_new_values_and_a_clone() {
     let folder = Folder::new();
     let make = |more: &str| id(&folder.run(&format!("keys create {more} --json")).exits(0).json());
+    folder.run("accounts create acme").exits(0);
     let first = make("--name first --scopes profiles:read --account acme --note 'For the shop'");
     let ending = make("--name ending --full --expires 2099-01-31");
     let off = make("--name off --full");

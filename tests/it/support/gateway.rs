@@ -317,6 +317,10 @@ impl Gateway {
 
     /// Makes a key without waiting for anything.
     pub fn create_key(&self, grant: &[&str]) -> String {
+        if let Some([_, account]) = grant.windows(2).find(|pair| pair[0] == "--account") {
+            // It may be there already.
+            self.run(&["accounts", "create", account]);
+        }
         let output = self.run(&[&["keys", "create", "--name", "test"], grant].concat()).exits(0);
         output.stdout.trim_end().to_owned()
     }

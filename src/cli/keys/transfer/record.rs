@@ -5,7 +5,7 @@ use crate::config::{Config, Keys};
 use crate::key::digest::{Digest, Hasher};
 use crate::key::lifecycle::{self, Imprint, NewKey};
 use crate::key::secret::{self, Checked, Secret};
-use crate::key::{GrantSpec, KeyId, KeyKind, KeyRecord, KeyState, Timestamp, parse_network};
+use crate::key::{GrantSpec, KeyId, KeyKind, KeyRecord, KeyState, SiteId, Timestamp, parse_network};
 
 /// The fields of a line: those of a key file, the key itself, and what `keys export` tells besides.
 const FIELDS: [&str; 20] = [
@@ -52,10 +52,11 @@ pub(super) fn read(row: Row, ground: &Ground<'_>) -> Result<KeyRecord, Vec<Strin
     let mut reader = Reader { fields: row.fields.map_err(|fault| vec![fault])?, faults: Vec::new() };
     reader.refuse_unknown();
     let kind = reader.parsed("kind", kind).unwrap_or(KeyKind::Secret);
-    let imprint = reader.imprint(ground);
+    let imprint = if kind == KeyKind::Public { reader.site() } else { reader.imprint(ground) };
     let id = reader.id(kind, imprint.as_ref());
     let is_tripwire = reader.flag("tripwire");
-    let grant = reader.grant(ground.config, is_tripwire);
+    let opens_nothing = kind == KeyKind::Public || is_tripwire == Some(true);
+    let grant = reader.grant(ground.config, opens_nothing);
     let state = reader.state();
     let created = reader.parsed("created", moment);
     let name = reader.text("name");
@@ -158,7 +159,8 @@ impl Reader {
             }
             (None, None) => None,
             (None, Some(digest)) => {
-                Some(Imprint { digest, prefix: prefix.unwrap_or_default(), last_four: last_four.unwrap_or_default() })
+                let (prefix, last_four) = (prefix.unwrap_or_default(), last_four.unwrap_or_default());
+                Some(Imprint { digest, prefix, last_four, site: None })
             }
             (Some(key), None) => {
                 let key = Secret::new(key.into_bytes());
@@ -166,6 +168,20 @@ impl Reader {
                 Some(Imprint::of(&key, &keys.prefix, &ground.hasher))
             }
         }
+    }
+
+    /// The imprint of a public key, which is no secret: all of it.
+    fn site(&mut self) -> Option<Imprint> {
+        if ["hmac_sha256", "sha256"].into_iter().any(|name| self.take(name).is_some()) {
+            return self.noted(Err("a public key has no digest: give the key itself as `key`".to_owned()));
+        }
+        let Some(key) = self.text("key") else {
+            return self.noted(Err("`key` is missing: give the public key".to_owned()));
+        };
+        // It may be another sort of key in the wrong line, so it is not repeated.
+        let site = SiteId::parse(key.as_bytes());
+        self.noted(site.ok_or_else(|| "`key` is no public key: use 6 to 12 letters and digits".to_owned()))
+            .map(SiteId::imprint)
     }
 
     fn id(&mut self, kind: KeyKind, imprint: Option<&Imprint>) -> Option<KeyId> {
@@ -178,7 +194,7 @@ impl Reader {
         }
     }
 
-    fn grant(&mut self, config: &Config, is_tripwire: Option<bool>) -> Option<GrantSpec> {
+    fn grant(&mut self, config: &Config, opens_nothing: bool) -> Option<GrantSpec> {
         let level = self.parsed("grant", |text| match text {
             "full" => Ok(Some(GrantSpec::Full)),
             "read-only" => Ok(Some(GrantSpec::ReadOnly)),
@@ -201,7 +217,7 @@ impl Reader {
                 Some(GrantSpec::custom(scopes))
             }
             None if is_silent => None,
-            None if is_tripwire == Some(true) => Some(GrantSpec::Custom(Vec::new())),
+            None if opens_nothing => Some(GrantSpec::Custom(Vec::new())),
             None => self.noted(Err("`scopes` is missing: give some, or `grant` full or read-only".to_owned())),
         }
     }
@@ -240,9 +256,8 @@ fn judge(keys: &Keys, key: &Secret) -> Result<(), String> {
 
 fn kind(text: &str) -> Result<KeyKind, String> {
     match KeyKind::parse(text) {
-        Some(KeyKind::Public) => Err("public is not available in this version".to_owned()),
         Some(kind) => Ok(kind),
-        None => Err("is no kind of key: write secret or pair".to_owned()),
+        None => Err("is no kind of key: write secret, pair or public".to_owned()),
     }
 }
 

@@ -133,7 +133,11 @@ fn what_has_ended_and_what_is_public_gets_no_new_value_and_no_clone() {
         (revoked, 110, "it was revoked at 1970-04-16T00:00:00Z, and a revoke is final; create another key"),
         (deleted, 110, "it was deleted at 1970-04-16T00:00:00Z, and that is final; create another key"),
         (key(), 150, "it expired at 1970-05-31T00:00:00Z; create another key"),
-        (of_kind(KeyKind::Public), 110, "it is public, and an account has one such key; delete it and create another"),
+        (
+            of_kind(KeyKind::Public),
+            110,
+            "it is public, and an account has one such key; to replace it, revoke it and create another",
+        ),
     ] {
         let rotated = refusal(record.clone(), &rotate("second", 0), at);
         assert_eq!(rotated, format!("key key_0000000000000000 cannot be rotated: {why}"));

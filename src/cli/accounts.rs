@@ -1,0 +1,200 @@
+//! `scopegate accounts …`: whom keys belong to.
+
+mod view;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::keys::{StoreArgs, let_gateways_follow};
+use super::{Console, Exit, Failure, author};
+use crate::key::Timestamp;
+use crate::key::account::{AccountError, AccountRecord, AccountState, AccountTransition, NewAccount};
+use crate::policy::nearest;
+use crate::store::{Stamp, StoreError};
+use view::Ledger;
+
+/// Make, list and stop the accounts that keys belong to
+#[derive(Debug, Args)]
+#[command(arg_required_else_help = true, subcommand_required = true)]
+pub(super) struct AccountsArgs {
+    #[command(subcommand)]
+    command: AccountsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum AccountsCommand {
+    Create(CreateArgs),
+    List(ListArgs),
+    /// Show an account with its keys and its sub-accounts
+    Show(AccountArgs),
+    /// Stop the keys of an account and of its sub-accounts, until it is enabled again
+    Disable(AccountArgs),
+    /// Let the keys of an account work again, each as it was
+    Enable(AccountArgs),
+    /// End an account that has neither keys that may work nor sub-accounts
+    ///
+    /// Its id, name and dates are kept, and the id is not given again.
+    Delete(AccountArgs),
+}
+
+/// Make an account
+#[derive(Debug, Args)]
+struct CreateArgs {
+    /// Id of the account, which keys name it by: 1 to 128 visible ASCII characters
+    id: String,
+    /// What people call it [default: the id]
+    #[arg(long)]
+    name: Option<String>,
+    /// Account that it is a sub-account of; accounts nest one level
+    #[arg(long, value_name = "ID")]
+    parent: Option<String>,
+    /// Upstream credential that requests of its keys are sent on with, by its name in upstream.credentials
+    ///
+    /// Without one a sub-account has that of its parent, and any other account those of the routes. An account that has one
+    /// is never sent on with another.
+    #[arg(long, value_name = "NAME")]
+    credential: Option<String>,
+    #[command(flatten)]
+    store: StoreArgs,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// List every account, with how many keys it has
+#[derive(Debug, Args)]
+struct ListArgs {
+    /// List deleted accounts, too
+    #[arg(long)]
+    deleted: bool,
+    #[command(flatten)]
+    store: StoreArgs,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct AccountArgs {
+    /// Id of the account
+    id: String,
+    #[command(flatten)]
+    store: StoreArgs,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: AccountsArgs, console: &mut Console) -> Result<Exit, Failure> {
+    match arguments.command {
+        AccountsCommand::Create(arguments) => create(arguments, console),
+        AccountsCommand::List(arguments) => list(&arguments, console),
+        AccountsCommand::Show(arguments) => show(&arguments, console),
+        AccountsCommand::Disable(arguments) => change(&arguments, AccountTransition::Disable, console),
+        AccountsCommand::Enable(arguments) => change(&arguments, AccountTransition::Enable, console),
+        AccountsCommand::Delete(arguments) => change(&arguments, AccountTransition::Delete, console),
+    }
+}
+
+fn create(arguments: CreateArgs, console: &mut Console) -> Result<Exit, Failure> {
+    let stamp = Stamp { by: &author::name(), at: Timestamp::now() };
+    let mut store = arguments.store.make(console)?;
+    let new = NewAccount {
+        id: arguments.id.into(),
+        name: arguments.name.map(Into::into),
+        parent: arguments.parent.map(Into::into),
+        credential: arguments.credential.map(Into::into),
+    };
+    let account = store.create_account(new, stamp).map_err(refusal)?;
+    let_gateways_follow();
+    if let Some(credential) = &account.credential {
+        warn_of_missing(credential, &arguments.store, console);
+    }
+    if arguments.json {
+        console.print_json(&view::to_json(&account))?;
+    }
+    let below = account.parent.as_ref().map(|parent| format!(", a sub-account of {parent}"));
+    console.note(format_args!("Made the account {}{}.", account.id, below.unwrap_or_default()));
+    Ok(Exit::Done)
+}
+
+fn list(arguments: &ListArgs, console: &mut Console) -> Result<Exit, Failure> {
+    let ledger = Ledger::read(&mut *arguments.store.open(console)?)?;
+    let there = |account: &&AccountRecord| arguments.deleted || account.state != AccountState::Deleted;
+    let accounts: Vec<&AccountRecord> = ledger.accounts().iter().filter(there).collect();
+    if arguments.json {
+        let accounts: Vec<_> = accounts.iter().map(|account| ledger.to_json(account)).collect();
+        console.print_json(&json!({ "accounts": accounts }))?;
+    } else if accounts.is_empty() {
+        console.note("The store has no accounts. `scopegate accounts create` makes one.");
+    } else {
+        console.print(ledger.table(&accounts, console.width()))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn show(arguments: &AccountArgs, console: &mut Console) -> Result<Exit, Failure> {
+    let ledger = Ledger::read(&mut *arguments.store.open(console)?)?;
+    let Some(account) = ledger.accounts().iter().find(|account| *account.id == *arguments.id) else {
+        let there = ledger.accounts().iter().filter(|account| account.state != AccountState::Deleted);
+        let near = nearest(&arguments.id, there.map(|account| &*account.id)).map(Into::into);
+        return Err(Failure::failed(AccountError::Unknown { id: arguments.id.as_str().into(), near }));
+    };
+    if arguments.json {
+        console.print_json(&ledger.to_long_json(account))?;
+    } else {
+        for (name, value) in ledger.lines(account) {
+            console.print(format_args!("{name:<13}{value}"))?;
+        }
+        if let Some(keys) = ledger.keys_table(account, console.width()) {
+            console.print("")?;
+            console.print(keys)?;
+        }
+    }
+    if let Some(credential) = &account.credential {
+        warn_of_missing(credential, &arguments.store, console);
+    }
+    Ok(Exit::Done)
+}
+
+fn change(arguments: &AccountArgs, transition: AccountTransition, console: &mut Console) -> Result<Exit, Failure> {
+    let stamp = Stamp { by: &author::name(), at: Timestamp::now() };
+    let mut store = arguments.store.open(console)?;
+    let outcome = store.change_account(&arguments.id, transition, stamp).map_err(Failure::failed)?;
+    if outcome.revision.is_some() {
+        let_gateways_follow();
+    }
+    let account = outcome.account;
+    if arguments.json {
+        console.print_json(&view::to_json(&account))?;
+    }
+    let (id, state) = (&account.id, account.state.as_str());
+    match outcome.revision {
+        Some(_) => console.note(format_args!("The account {id} is {state} now. Running gateways know within 200 ms.")),
+        None => console.note(format_args!("The account {id} was {state} already.")),
+    }
+    Ok(Exit::Done)
+}
+
+/// What cannot be is the fault of whoever asked; all else is the store's.
+fn refusal(error: StoreError) -> Failure {
+    match error {
+        StoreError::Account(error @ (AccountError::Deleted { .. } | AccountError::Exists(_))) => Failure::failed(error),
+        StoreError::Account(error) => Failure::usage(error),
+        other => Failure::failed(other),
+    }
+}
+
+/// Says that the configuration lacks the credential that an account names. Where there is none to ask, nothing is said.
+fn warn_of_missing(credential: &str, store: &StoreArgs, console: &mut Console) {
+    let Some(config) = store.configuration() else { return };
+    let known = &config.upstream.credentials;
+    if known.contains_key(credential) {
+        return;
+    }
+    let near = nearest(credential, known.keys().map(|name| &**name));
+    let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+    console.warn(format_args!(
+        "upstream.credentials has no `{credential}`{near} Until it does, requests of this account are refused"
+    ));
+}
