@@ -2,8 +2,9 @@
 
     http2.py SCOPEGATE      the binary; the Python that runs this has grpcio, httpx[http2] and h2 installed
 
-    grpcio, httpx, curl, h2load, frames made by hand → gateway → a gRPC server (HTTP/2), or a server of HTTP/1.1
+    grpcio, httpx, curl, nghttp, h2load, frames made by hand → gateway → a gRPC server (HTTP/2), or a server of HTTP/1.1
 
+The gateway listens in cleartext, where callers know that it speaks HTTP/2, and over TLS, where they agree on it (ALPN).
 Each check prints a line. Exit 0 when all of them hold.
 """
 
@@ -11,8 +12,7 @@ import http.client
 import http.server
 import os
 import re
-import shutil
-import subprocess
+import ssl
 import sys
 import tempfile
 import threading
@@ -20,6 +20,7 @@ import time
 from concurrent import futures
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import grpc
 import httpx
@@ -28,7 +29,9 @@ from hyperframe.frame import ContinuationFrame, HeadersFrame, RstStreamFrame, Wi
 
 from http2_frames import Frames
 from http2_servers import Plain, Service
+from http2_tools import curl, h2load, nghttp
 from run import PATIENCE, Process, create_key, free_address
+from tls import certificate
 
 POLICY = """version: 1
 routes:
@@ -43,12 +46,13 @@ METHODS = ("Unary", "Collect", "Count", "Chat", "Sleep", "Abort", "Large")
 
 @contextmanager
 def gateway(binary, upstream, protocol, more=""):
-    """A gateway in front of `upstream`; gives its address, its admin address and a maker of keys."""
+    """A gateway in front of `upstream`; gives its addresses, the certificate that it shows over TLS, and keys."""
     with tempfile.TemporaryDirectory() as folder:
-        listen, admin = free_address(), free_address()
+        listen, secure, admin = free_address(), free_address(), free_address()
+        certificate(folder)
         config = Path(folder, "scopegate.yaml")
         config.write_text(
-            f'listen: {listen}\nupstream: {{ url: "http://{upstream}", protocol: {protocol} }}\npolicy: policy.yaml\n'
+            f'listen: [{{ address: "{listen}", tls: false }}, "{secure}"]\ntls: {{ cert: cert.pem, key: key.pem }}\nupstream: {{ url: "http://{upstream}", protocol: {protocol} }}\npolicy: policy.yaml\n'
             f'keys: {{ store: "sqlite:keys.db" }}\nadmin: {{ listen: "{admin}" }}\nworkers: 1\n{more}')
         Path(folder, "policy.yaml").write_text(POLICY)
         environment = {"PATH": os.environ["PATH"], "HOME": folder, "TMPDIR": folder}
@@ -59,7 +63,7 @@ def gateway(binary, upstream, protocol, more=""):
         keys = {"CALL": key("call", "--scopes", "echo:call"), "NONE": key("none", "--no-scopes")}
         with Process(binary, ["serve", "-c", str(config)], folder, environment) as process:
             process.until("the gateway to be ready", lambda: figure(admin, "scopegate_store_up") is not None)
-            yield listen, admin, keys
+            yield SimpleNamespace(listen=listen, secure=secure, admin=admin, keys=keys, certificate=Path(folder, "cert.pem"))
             for name, value in keys.items():
                 assert value not in process.said, f"the key {name} is in the log"
 
@@ -97,8 +101,8 @@ def code_of(call):
     raise AssertionError("the call did not fail")
 
 
-def calls_of_grpc(address, keys, service):
-    channel = grpc.insecure_channel(address, options=[("grpc.enable_retries", 0)])
+def calls_of_grpc(carrier, channel, keys, service):
+    service.cancelled = threading.Semaphore(0)
     path = "/echo.Echo/"
     with_key = {"metadata": (("authorization", f"Bearer {keys['CALL']}"), ("x-own", "kept")), "timeout": PATIENCE}
 
@@ -111,7 +115,7 @@ def calls_of_grpc(address, keys, service):
     assert channel.stream_unary(path + "Collect")(iter([b"a", b"b", b"c"]), **with_key) == b"a,b,c"
     assert list(channel.unary_stream(path + "Count")(b"1000", **with_key)) == [b"%d" % n for n in range(1000)]
     assert sum(map(len, channel.unary_stream(path + "Large")(b"200", **with_key))) == 200 * 64 * 1024
-    print("ok    grpcio: unary, client streaming, server streaming, metadata both ways", flush=True)
+    print(f"ok    grpcio over {carrier}: unary, client streaming, server streaming, metadata both ways", flush=True)
 
     turn = threading.Semaphore(0)
 
@@ -125,7 +129,7 @@ def calls_of_grpc(address, keys, service):
         answers.append(message)
         turn.release()
     assert len(answers) == 20 and answers[3] == b"3 egassem"
-    print("ok    grpcio: both ways at once, message by message", flush=True)
+    print(f"ok    grpcio over {carrier}: both ways at once, message by message", flush=True)
 
     assert service.cancelled.acquire(timeout=PATIENCE)
     assert code_of(lambda: channel.unary_unary(path + "Abort")(b"", **with_key)) == grpc.StatusCode.FAILED_PRECONDITION
@@ -139,7 +143,7 @@ def calls_of_grpc(address, keys, service):
     call.cancel()
     held.set()
     assert code_of(lambda: list(call)) == grpc.StatusCode.CANCELLED
-    print("ok    grpcio: statuses of the server, deadlines, cancellation", flush=True)
+    print(f"ok    grpcio over {carrier}: statuses of the server, deadlines, cancellation", flush=True)
 
     def status(key, method="/echo.Echo/Unary"):
         metadata = (("authorization", f"Bearer {key}"),) if key else ()
@@ -153,17 +157,19 @@ def calls_of_grpc(address, keys, service):
         channel.stream_stream(path + "Chat")(iter([b"a"] * 1000), timeout=PATIENCE).next()
     except grpc.RpcError as error:
         assert error.code() == grpc.StatusCode.UNAUTHENTICATED and "key" in error.details(), error
-    print("ok    grpcio: denials are UNAUTHENTICATED and PERMISSION_DENIED, in the middle of a stream, too", flush=True)
+    print(f"ok    grpcio over {carrier}: denials are UNAUTHENTICATED and PERMISSION_DENIED, in the middle of a stream, too", flush=True)
 
     with futures.ThreadPoolExecutor(40) as many:
         results = list(many.map(lambda n: unary(b"n%d" % n, **with_key), range(400)))
     assert results == [b"N%d" % n for n in range(400)]
-    print("ok    grpcio: 400 calls, 40 at once, each with its own answer", flush=True)
+    print(f"ok    grpcio over {carrier}: 400 calls, 40 at once, each with its own answer", flush=True)
     channel.close()
 
 
-def requests_of_httpx(address, keys):
-    with httpx.Client(http1=False, http2=True, base_url=f"http://{address}", timeout=PATIENCE) as client:
+def requests_of_httpx(base, keys, roots):
+    begun = len(Plain.seen)
+    scheme = base.partition(":")[0]
+    with httpx.Client(http1=False, http2=True, base_url=base, verify=roots, timeout=PATIENCE) as client:
         answer = client.get("/open/a%20b?x=%41&x=2")
         assert answer.http_version == "HTTP/2" and answer.json()["line"] == "GET /open/a%20b?x=%41&x=2 HTTP/1.1"
         assert client.post("/open/a", content=bytes(300_000)).json()["length"] == 300_000
@@ -172,10 +178,20 @@ def requests_of_httpx(address, keys):
         assert client.get("/whoami", headers={"Authorization": f"Bearer {keys['CALL']}"}).status_code == 200
         head = client.head("/open/a")
         assert head.status_code == 200 and head.content == b""
-    line, fields, _ = Plain.seen[0]
+    line, fields, _ = Plain.seen[begun]
     names = [name.lower() for name, _ in fields]
     assert "via" in names and dict(fields)["via"].startswith("2.0") and names.count("host") == 1, fields
-    print("ok    httpx: bodies by length and in pieces, denials, HEAD", flush=True)
+    assert dict(fields)["x-forwarded-proto"] == scheme, fields
+    print(f"ok    httpx, {scheme}: bodies by length and in pieces, denials, HEAD", flush=True)
+
+
+def versions_of_httpx(base, roots):
+    """What is agreed on over TLS is the best that the caller names."""
+    for http1, http2, version in ((True, True, "HTTP/2"), (True, False, "HTTP/1.1")):
+        with httpx.Client(http1=http1, http2=http2, base_url=base, verify=roots, timeout=PATIENCE) as client:
+            answer = client.get("/open/a")
+            assert (answer.status_code, answer.http_version) == (200, version), answer
+    print("ok    httpx: HTTP/2 over TLS where it names both, HTTP/1.1 where it names no other", flush=True)
 
 
 def malformed_requests(address, key):
@@ -276,20 +292,12 @@ def floods(address, admin):
     assert Frames(address).outcome(Frames(address).fields()) == 200
 
 
-def tools(address):
-    if shutil.which("curl") and "HTTP2" in subprocess.run(["curl", "--version"], capture_output=True, text=True).stdout:
-        said = subprocess.run(["curl", "-sS", "--http2-prior-knowledge", "-w", "%{http_version} %{http_code}", "-o", os.devnull,
-                               f"http://{address}/open/a"], capture_output=True, text=True)
-        assert said.stdout == "2 200", said
-        print("ok    curl: HTTP/2 by prior knowledge", flush=True)
-    else:
-        print("SKIPPED curl: it is not installed, or was built without HTTP/2", flush=True)
-    if shutil.which("h2load"):
-        said = subprocess.run(["h2load", "-n", "3000", "-c", "4", "-m", "32", f"http://{address}/open/a"], capture_output=True, text=True)
-        assert "3000 succeeded, 0 failed" in said.stdout, said.stdout + said.stderr
-        print("ok    h2load: 3000 requests on 4 connections", flush=True)
-    else:
-        print("SKIPPED h2load: it is not installed (on Debian: apt-get install nghttp2-client)", flush=True)
+def channels(at):
+    """A channel of grpcio over cleartext, and one over TLS, each with what it is called."""
+    options = [("grpc.enable_retries", 0)]
+    roots = grpc.ssl_channel_credentials(at.certificate.read_bytes())
+    yield "cleartext", grpc.insecure_channel(at.listen, options=options)
+    yield "TLS", grpc.secure_channel(at.secure, roots, options=options)
 
 
 def main(binary):
@@ -298,22 +306,28 @@ def main(binary):
     server.add_generic_rpc_handlers((service,))
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
-    with gateway(binary, f"127.0.0.1:{port}", "h2c") as (listen, admin, keys):
-        calls_of_grpc(listen, keys, service)
-        assert figure(admin, "scopegate_connections", 'side="upstream"') == 1, "one connection carried all of it"
-        until("the channel to be gone", lambda: figure(admin, "scopegate_connections", 'side="downstream"') == 0)
+    with gateway(binary, f"127.0.0.1:{port}", "h2c") as at:
+        for carrier, channel in channels(at):
+            calls_of_grpc(carrier, channel, at.keys, service)
+            assert figure(at.admin, "scopegate_connections", 'side="upstream"') == 1, "one connection carried all of it"
+            until("the channel to be gone", lambda: figure(at.admin, "scopegate_connections", 'side="downstream"') == 0)
     server.stop(None)
     # Its queue of five would turn connections away. That callers break off is what it is there for.
     http.server.ThreadingHTTPServer.request_queue_size = 256
     http.server.ThreadingHTTPServer.handle_error = lambda *fault: None
     plain = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Plain)
     threading.Thread(target=plain.serve_forever, daemon=True).start()
-    with gateway(binary, "127.0.0.1:%d" % plain.server_port, "h1", "log: { level: trace }\n") as (listen, admin, keys):
-        requests_of_httpx(listen, keys)
-        malformed_requests(listen, keys["CALL"])
-        floods(listen, admin)
-        tools(listen)
-        until("all connections to be gone", lambda: figure(admin, "scopegate_connections", 'side="downstream"') == 0)
+    with gateway(binary, "127.0.0.1:%d" % plain.server_port, "h1", "log: { level: trace }\n") as at:
+        roots = ssl.create_default_context(cafile=at.certificate)
+        for base in (f"http://{at.listen}", f"https://{at.secure}"):
+            requests_of_httpx(base, at.keys, roots)
+        versions_of_httpx(f"https://{at.secure}", roots)
+        malformed_requests(at.listen, at.keys["CALL"])
+        floods(at.listen, at.admin)
+        curl(at.listen, at.secure, at.certificate)
+        nghttp(at.listen, at.secure)
+        h2load(at.listen, at.secure)
+        until("all connections to be gone", lambda: figure(at.admin, "scopegate_connections", 'side="downstream"') == 0)
 
 
 if __name__ == "__main__":

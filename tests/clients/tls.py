@@ -26,7 +26,7 @@ def free_port():
 def certificate(folder):
     """Self-signed, for 90 days: what is judged is what the gateway does with it."""
     command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -sha256 -days 90 -subj /CN=localhost"
-    names = ["-addext", "subjectAltName=DNS:localhost", "-keyout", "key.pem", "-out", "cert.pem"]
+    names = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", "key.pem", "-out", "cert.pem"]
     subprocess.run(command.split() + names, cwd=folder, check=True, capture_output=True)
 
 
