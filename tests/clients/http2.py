@@ -8,10 +8,8 @@ The gateway listens in cleartext, where callers know that it speaks HTTP/2, and 
 Each check prints a line. Exit 0 when all of them hold.
 """
 
-import http.client
 import http.server
 import os
-import re
 import ssl
 import sys
 import tempfile
@@ -30,7 +28,7 @@ from hyperframe.frame import ContinuationFrame, HeadersFrame, RstStreamFrame, Wi
 from http2_frames import Frames
 from http2_servers import Plain, Service
 from http2_tools import curl, h2load, nghttp
-from run import PATIENCE, Process, create_key, free_address
+from run import PATIENCE, Process, create_key, figure, free_address
 from tls import certificate
 
 POLICY = """version: 1
@@ -66,21 +64,6 @@ def gateway(binary, upstream, protocol, more=""):
             yield SimpleNamespace(listen=listen, secure=secure, admin=admin, keys=keys, certificate=Path(folder, "cert.pem"))
             for name, value in keys.items():
                 assert value not in process.said, f"the key {name} is in the log"
-
-
-def figure(admin, name, label=""):
-    """The value of a metric, or None where the gateway does not answer yet."""
-    host, port = admin.split(":")
-    connection = http.client.HTTPConnection(host, int(port), timeout=PATIENCE)
-    try:
-        connection.request("GET", "/metrics")
-        text = connection.getresponse().read().decode()
-    except OSError:
-        return None
-    finally:
-        connection.close()
-    found = re.search(rf"^{name}(?:{{[^}}]*{label}[^}}]*}})? ([0-9.e+]+)$", text, re.M)
-    return float(found[1]) if found else None
 
 
 def until(what, found):

@@ -103,6 +103,21 @@ def status(address, method, path, headers, body=None):
         connection.close()
 
 
+def figure(admin, name, label=""):
+    """The value of a metric, or None where the gateway does not answer yet."""
+    host, port = admin.split(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=PATIENCE)
+    try:
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read().decode()
+    except OSError:
+        return None
+    finally:
+        connection.close()
+    found = re.search(rf"^{name}(?:{{[^}}]*{label}[^}}]*}})? ([0-9.e+]+)$", text, re.M)
+    return float(found[1]) if found else None
+
+
 def demo_keys(demo):
     """The address of the demo's gateway and its three keys, from the lines that it prints to be copied."""
     keys = sorted(set(re.findall(r"\bsg_[0-9A-Za-z]{36}\b", demo.said)))
