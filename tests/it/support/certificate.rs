@@ -3,15 +3,18 @@
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
 use rustls::{
-    ClientConfig, ClientConnection, ConnectionCommon, RootCertStore, ServerConfig, ServerConnection, SideData,
-    StreamOwned,
+    ClientConfig, ClientConnection, ConfigBuilder, ConnectionCommon, RootCertStore, ServerConfig, ServerConnection,
+    SideData, StreamOwned, WantsVerifier,
 };
 
 use super::wire::Socket;
@@ -61,20 +64,56 @@ impl Authority {
 
     /// What a server called `name` needs.
     pub fn server(&self, name: &str) -> Arc<ServerConfig> {
+        Arc::new(server().with_no_client_auth().with_cert_resolver(Arc::new(self.named(name))))
+    }
+
+    /// What a server called `name` needs that serves nobody but whom this authority has signed a certificate for, and the names
+    /// that it was asked for.
+    pub fn exacting_server(&self, name: &str) -> (Arc<ServerConfig>, Arc<Named>) {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.issuer.der().clone()).expect("an authority");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+        let (verifier, named) = (verifier.expect("a verifier"), Arc::new(self.named(name)));
+        let resolver = Arc::<Named>::clone(&named);
+        (Arc::new(server().with_client_cert_verifier(verifier).with_cert_resolver(resolver)), named)
+    }
+
+    fn named(&self, name: &str) -> Named {
         let key = KeyPair::generate().expect("a key pair");
         let params = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
         let certificate = params.signed_by(&key, &self.issuer).expect("a signed certificate");
         let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a PKCS #8 key");
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("TLS 1.2 and 1.3");
-        Arc::new(
-            config
-                .with_no_client_auth()
-                .with_single_cert(vec![certificate.der().clone()], key)
-                .expect("a server configuration"),
-        )
+        let key = any_supported_type(&key).expect("a key that signs");
+        let shown = Arc::new(CertifiedKey::new(vec![certificate.der().clone()], key));
+        Named { shown, asked: Mutex::default() }
+    }
+}
+
+fn server() -> ConfigBuilder<ServerConfig, WantsVerifier> {
+    ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("TLS 1.2 and 1.3")
+}
+
+/// Shows the same certificate to everybody, and keeps the names that it was asked for (SNI, RFC 6066).
+#[derive(Debug)]
+pub struct Named {
+    shown: Arc<CertifiedKey>,
+    asked: Mutex<Vec<Option<String>>>,
+}
+
+impl Named {
+    /// The name that each caller asked for, in their order; `None` where one named nobody.
+    pub fn asked(&self) -> Vec<Option<String>> {
+        self.asked.lock().expect("the names").clone()
+    }
+}
+
+impl ResolvesServerCert for Named {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.asked.lock().expect("the names").push(hello.server_name().map(str::to_owned));
+        Some(Arc::clone(&self.shown))
     }
 }
 

@@ -10,6 +10,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use rustls::ServerConfig;
+
 use super::PATIENCE;
 use super::certificate::{Authority, TlsSocket};
 use super::wire::{Extent, Message, Socket, Wire};
@@ -86,9 +88,16 @@ impl Upstream {
 
     /// As `start`, with TLS and a certificate for `localhost` that `authority` has signed.
     pub fn start_tls(authority: &Authority, script: impl Fn(&mut Connection) + Send + Sync + 'static) -> Upstream {
+        Upstream::start_tls_with(authority.server("localhost"), script)
+    }
+
+    /// As `start`, with TLS as `config` has it.
+    pub fn start_tls_with(
+        config: Arc<ServerConfig>,
+        script: impl Fn(&mut Connection) + Send + Sync + 'static,
+    ) -> Upstream {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port for the upstream");
         let address = listener.local_addr().expect("its address");
-        let config = authority.server("localhost");
         let accept = move || listener.accept().map(|(stream, _)| TlsSocket::accept(&config, without_delay(stream)));
         Upstream::serve(Place::Tls(address), accept, script)
     }

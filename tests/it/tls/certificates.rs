@@ -95,7 +95,8 @@ fn a_pair_that_does_not_fit_keeps_the_gateway_from_starting() {
 #[test]
 fn the_upstream_asks_for_a_certificate_and_gets_it() {
     let authority = Authority::new();
-    let upstream = Upstream::start_tls(&authority, |connection| connection.answer_all(OK.as_bytes()));
+    let (config, named) = authority.exacting_server("localhost");
+    let upstream = Upstream::start_tls_with(config, |connection| connection.answer_all(OK.as_bytes()));
     let setup = Setup::new(&upstream).upstream("  tls: { ca: ca.pem, client_cert: own.pem, client_key: own.key }");
     fs::write(setup.folder().join("ca.pem"), authority.pem()).expect("the authority");
     let (certificate, key) = authority.issue("gateway", 2100);
@@ -104,6 +105,8 @@ fn the_upstream_asks_for_a_certificate_and_gets_it() {
     let gateway = setup.start();
     let key = gateway.key(&["--full"]);
     assert_eq!(gateway.get("/api/profiles", &key).status(), 200);
+    let asked = named.asked();
+    assert!(!asked.is_empty() && asked.iter().all(|name| name.as_deref() == Some("localhost")), "{asked:?}");
     assert_eq!(
         gateway.metric("scopegate_certificate_expiry_timestamp_seconds", &["upstream_client"]),
         4_133_894_400.0,
@@ -115,4 +118,63 @@ fn the_upstream_asks_for_a_certificate_and_gets_it() {
     let answer = gateway.get("/api/profiles", &key);
     assert!(answer.text().contains("proxy-status: scopegate; error=tls_certificate_error;"), "{}", answer.text());
     gateway.process.wait_for("the reason", |said| said.contains("no authority of `upstream.tls.ca`").then_some(()));
+}
+
+#[test]
+fn without_a_certificate_that_the_upstream_trusts_nothing_is_answered() {
+    let authority = Authority::new();
+    let (config, _) = authority.exacting_server("localhost");
+    let upstream = Upstream::start_tls_with(config, |connection| connection.answer_all(OK.as_bytes()));
+    for (lines, shown) in [
+        ("  tls: { ca: ca.pem }", &authority),
+        ("  tls: { ca: ca.pem, client_cert: own.pem, client_key: own.key }", &Authority::new()),
+    ] {
+        let setup = Setup::new(&upstream).upstream(lines).routes("  GET /open: { auth: anyone }\n");
+        let (certificate, key) = shown.issue("gateway", 2100);
+        for (name, text) in [("ca.pem", authority.pem()), ("own.pem", certificate), ("own.key", key)] {
+            fs::write(setup.folder().join(name), text).expect("a file");
+        }
+        let answer = setup.start().answer(&Call::get("/api/open"));
+        assert_eq!((answer.status(), answer.code().as_str()), (502, "upstream_failed"), "{lines}: {}", answer.text());
+    }
+    assert!(upstream.requests().is_empty());
+}
+
+#[test]
+fn the_name_that_the_upstream_is_asked_for_is_the_one_that_its_certificate_must_bear() {
+    let authority = Authority::new();
+    let (certificate, key) = authority.issue("gateway", 2100);
+    for (host, more, status, asked) in [
+        ("localhost", "", 200, Some("localhost")),
+        ("127.0.0.1", "", 503, None),
+        ("127.0.0.1", ", server_name: localhost", 200, Some("localhost")),
+        ("localhost", ", server_name: api.test", 503, Some("api.test")),
+    ] {
+        let (config, named) = authority.exacting_server("localhost");
+        let upstream = Upstream::start_tls_with(config, |connection| connection.answer_all(OK.as_bytes()));
+        let lines = format!("  tls: {{ ca: ca.pem, client_cert: own.pem, client_key: own.key{more} }}");
+        let setup = Setup::for_url(&format!("https://{host}:{}", upstream.address().port())).upstream(&lines);
+        let setup = setup.routes("  GET /open: { auth: anyone }\n");
+        for (name, text) in [("ca.pem", &authority.pem()), ("own.pem", &certificate), ("own.key", &key)] {
+            fs::write(setup.folder().join(name), text).expect("a file");
+        }
+        assert_eq!(setup.start().answer(&Call::get("/api/open")).status(), status, "{host}{more}");
+        let names = named.asked();
+        assert!(!names.is_empty() && names.iter().all(|name| name.as_deref() == asked), "{host}{more}: {names:?}");
+    }
+}
+
+#[test]
+fn the_upstream_is_vouched_for_by_the_roots_of_the_system_where_nobody_else_is_named() {
+    let authority = Authority::new();
+    let upstream = Upstream::start_tls(&authority, |connection| connection.answer_all(OK.as_bytes()));
+    for (lines, trusted, status) in
+        [("  tls: { ca: system }", &authority, 200), ("", &authority, 200), ("", &Authority::new(), 503)]
+    {
+        let setup = Setup::new(&upstream).upstream(lines).routes("  GET /open: { auth: anyone }\n");
+        let roots = setup.folder().join("roots.pem");
+        fs::write(&roots, trusted.pem()).expect("the roots");
+        let gateway = setup.environment("SSL_CERT_FILE", &roots.display().to_string()).start();
+        assert_eq!(gateway.answer(&Call::get("/api/open")).status(), status, "{lines}");
+    }
 }
