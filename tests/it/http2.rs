@@ -9,6 +9,8 @@ mod stalls; // Callers that take or send slowly, or not at all.
 mod upstreams; // Upstreams of HTTP/2, and what they are told.
 mod websockets; // WebSockets over HTTP/2, on either side or both.
 
+pub use websockets::agreement;
+
 use std::time::Instant;
 
 use crate::support::PATIENCE;

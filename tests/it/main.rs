@@ -69,3 +69,4 @@ mod tripwires; // Keys that are there to be found: what the log, the figures and
 mod tunnels; // WebSocket: what is a handshake, what is not, and when a tunnel ends.
 mod upstreams; // Upstreams that refuse, reset, stall, break off, lie; pools; TLS; Unix sockets.
 mod uses; // How often and when keys are used, by value and by scope: what is written down, merged, kept, lost.
+mod withdrawn; // What is open when its key ends: closed within a second, whatever it is and however the key ends.

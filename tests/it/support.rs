@@ -49,6 +49,15 @@ pub fn lasted(took: Duration, least: Duration) -> bool {
     took + Duration::from_millis(2) >= least
 }
 
+/// Asserts that something which is promised within a second took no longer, given how long it took three times. A machine with
+/// neighbours may be late once.
+#[track_caller]
+pub fn assert_prompt(what: &str, mut times: Vec<Duration>) {
+    times.sort();
+    println!("{what}: {times:?}");
+    assert!(times.len() == 3 && times[1] <= Duration::from_secs(1), "{what}: {times:?}");
+}
+
 /// For `until`: whether `count` has begun and then stood still for a second. That nothing moves is announced by nobody. A
 /// machine that pauses for a second ends this early, which makes a test weaker and does not make it fail.
 pub fn stands_still(count: impl Fn() -> usize) -> impl FnMut() -> Option<usize> {

@@ -12,8 +12,9 @@ use h2::Reason;
 use socket2::{Domain, Socket, Type};
 
 use super::eventually;
+use crate::keys::id_of;
 use crate::support::http2::{Caller, drain, read, run};
-use crate::support::{Call, Client, PATIENCE, Setup, Upstream, activated};
+use crate::support::{Call, Client, PATIENCE, Setup, Upstream, activated, assert_prompt};
 
 const OPEN: &str = "  GET|POST /x: { auth: anyone }\n";
 
@@ -143,26 +144,28 @@ fn a_stream_ends_with_its_key_though_its_caller_takes_nothing() {
         }
     });
     let gateway = Setup::new(&upstream).config("limits: { write_stall: 1h }").start();
-    let key = gateway.key(&["--scopes", "profiles:read"]);
-    run(async {
-        let mut caller = Caller::connect(gateway.address()).await;
-        let head = caller.head("GET", "/api/profiles", &key).body(()).expect("a request");
-        let response = caller.requests.send_request(head, true).expect("a stream").0;
-        let mut body = response.await.expect("an answer").into_body();
-        // The window is full once this much has come of it, and nobody says that there is room again.
-        let mut came = 0;
-        while came < 65_535 {
-            came += body.data().await.expect("data").expect("data").len();
-        }
-        let list = gateway.run(&["keys", "list", "--json"]).exits(0).json();
-        let id = list["keys"][0]["id"].as_str().expect("an id").to_owned();
-        gateway.run(&["keys", "revoke", &id]).exits(0);
-        let revoked = Instant::now();
-        let error = body.data().await.expect("more than an end").expect_err("a reset");
-        assert_eq!(error.reason(), Some(Reason::INTERNAL_ERROR));
-        assert!(revoked.elapsed() < Duration::from_secs(10), "a second is promised on a machine that is not busy");
-        eventually("the upstream to be rid of it", || upstream.noted("gone") == 1).await;
-    });
+    let mut times = Vec::new();
+    for round in 1..=3 {
+        let key = gateway.key(&["--scopes", "profiles:read"]);
+        run(async {
+            let mut caller = Caller::connect(gateway.address()).await;
+            let head = caller.head("GET", "/api/profiles", &key).body(()).expect("a request");
+            let response = caller.requests.send_request(head, true).expect("a stream").0;
+            let mut body = response.await.expect("an answer").into_body();
+            // The window is full once this much has come of it, and nobody says that there is room again.
+            let mut came = 0;
+            while came < 65_535 {
+                came += body.data().await.expect("data").expect("data").len();
+            }
+            gateway.run(&["keys", "revoke", &id_of(&gateway, &key)]).exits(0);
+            let revoked = Instant::now();
+            let error = body.data().await.expect("more than an end").expect_err("a reset");
+            assert_eq!(error.reason(), Some(Reason::INTERNAL_ERROR));
+            times.push(revoked.elapsed());
+            eventually("the upstream to be rid of it", || upstream.noted("gone") == round).await;
+        });
+    }
+    assert_prompt("a stream that nobody reads", times);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 mod ending; // By either side, by its key, by its idle time.
 mod upstreams; // Before an upstream of HTTP/2.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use base64::Engine as _;
@@ -14,7 +14,6 @@ use h2::ext::Protocol;
 use serde_json::Value;
 
 use super::eventually;
-use crate::keys::{expiry_of, id_of};
 use crate::support::http2::{Caller, Live, Upstream2, drain, run};
 use crate::support::upstream::Connection;
 use crate::support::wire::Message;
@@ -30,7 +29,7 @@ const INVALID_KEY: &[u8] = b"\x88\x0d\x03\xf0invalid_key";
 const IDLE: &[u8] = b"\x88\x06\x03\xe9idle";
 
 /// What an upstream answers that agrees to this handshake.
-fn agreement(request: &Message) -> String {
+pub fn agreement(request: &Message) -> String {
     let nonce = request.field("sec-websocket-key").expect("a nonce");
     assert_eq!(STANDARD.decode(nonce).expect("base64").len(), 16, "{nonce}");
     let proof = [nonce.as_bytes(), b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"].concat();
