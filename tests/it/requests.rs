@@ -1,5 +1,7 @@
 //! One request and its answer: who gets through, and what exactly a refusal says.
 
+mod timing; // When a head must be whole, and how long a connection may rest before one.
+
 use crate::support::{Call, Gateway, Message, Setup, Upstream, strings};
 
 /// What every answer that the gateway makes itself has in common.
