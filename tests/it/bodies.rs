@@ -159,12 +159,24 @@ fn early_hints_pass_and_come_before_the_answer() {
 }
 
 #[test]
-fn a_delete_may_have_a_body() {
+fn a_get_and_a_delete_may_have_a_body() {
     let upstream = Upstream::ok();
     let gateway = Gateway::in_front_of(&upstream);
     let key = gateway.key(&["--full"]);
-    assert_eq!(gateway.answer(&Call::new("DELETE", "/api/profiles/1").key(&key).body("{\"data\":[]}")).status(), 200);
-    assert_eq!(upstream.requests().pop().expect("a request").body_text(), "{\"data\":[]}");
+    let mut client = gateway.connect();
+    for method in ["GET", "DELETE"] {
+        let call = Call::new(method, "/api/profiles/1").key(&key);
+        for (call, framing) in [
+            (call.clone().body("{\"data\":[]}"), (Some("11"), None)),
+            (call.chunks(&["{\"data\"", ":[]}"]), (None, Some("chunked"))),
+        ] {
+            // Had it been left unread, what follows it on the same connection would be lost.
+            assert_eq!(client.send(call.bytes()).read().status(), 200, "{method} with {framing:?}");
+            let request = upstream.requests().pop().expect("a request");
+            assert_eq!((request.method(), request.body_text().as_str()), (method, "{\"data\":[]}"));
+            assert_eq!((request.field("content-length"), request.field("transfer-encoding")), framing, "{method}");
+        }
+    }
 }
 
 #[test]

@@ -92,6 +92,8 @@ const REFUSED: &[(&str, &str)] = &[
     ("DEL in a value", "GET /api/profiles HTTP/1.1\r\nHost: a\r\nKEY\r\nX: a\x7fb\r\n\r\n"),
     ("no host", "GET /api/profiles HTTP/1.1\r\nKEY\r\n\r\n"),
     ("two hosts", "GET /api/profiles HTTP/1.1\r\nHost: a\r\nHost: a\r\nKEY\r\n\r\n"),
+    ("a host that is not the authority", "GET http://b/api/profiles HTTP/1.1\r\nHost: a\r\nKEY\r\n\r\n"),
+    ("a host without the port of the authority", "GET http://a:81/api/profiles HTTP/1.1\r\nHost: a\r\nKEY\r\n\r\n"),
     ("an empty host", "GET /api/profiles HTTP/1.1\r\nHost:\r\nKEY\r\n\r\n"),
     ("a space in the host", "GET /api/profiles HTTP/1.1\r\nHost: a b\r\nKEY\r\n\r\n"),
     ("two hosts in one", "GET /api/profiles HTTP/1.1\r\nHost: a, b\r\nKEY\r\n\r\n"),

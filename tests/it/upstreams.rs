@@ -105,6 +105,12 @@ fn an_upstream_that_breaks_the_protocol_has_failed() {
             grammar("A field name is empty, has bytes that no token has, or a space before its colon"),
         ),
         ("HTTP/1.1 200 OK\r\nX: a\0b\r\nContent-Length: 0\r\n\r\n", grammar("A field value has a control byte")),
+        (
+            "HTTP/1.1 200 OK\r\nX: 1\r\n 2\r\nContent-Length: 0\r\n\r\n",
+            grammar("A line of the head is folded or starts with a space"),
+        ),
+        ("HTTP/1.1 200 OK\r\nX: 1\rY: 2\r\nContent-Length: 0\r\n\r\n", grammar("A field value has a control byte")),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\n", grammar("A line of the head does not end in CR LF")),
         ("HTTP/1.1 200 OK\nContent-Length: 0\n\n", grammar("A line of the head does not end in CR LF")),
         ("HTTP/1.1 20 OK\r\nContent-Length: 0\r\n\r\n", grammar("The status line is not a code and a reason")),
         ("HTTP/1.1 999999 OK\r\nContent-Length: 0\r\n\r\n", grammar("The status line is not a code and a reason")),
@@ -196,22 +202,51 @@ fn a_trickling_head_does_not_extend_the_deadline() {
     assert_fault(&gateway.get("/api/profiles", &key), 504, "upstream_timeout");
 }
 
+/// Answers in two parts: what is good, and with what it breaks off.
+const BROKEN: &[(&str, &str)] = &[
+    ("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", ""),
+    ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n", ""),
+    ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\nhalf", ""),
+    ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n", "0\r\n"),
+    ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n", "nonsense\r\n\r\n"),
+    ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n", "0x1\r\n!\r\n0\r\n\r\n"),
+    ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n", "0\r\nX: 1\r\n 2\r\n\r\n"),
+];
+
+#[test]
+fn an_answer_that_breaks_off_is_cut_where_its_head_has_gone_on() {
+    for (good, bad) in BROKEN {
+        for reset in [false, true] {
+            let (upstream, gateway, key) = start(move |connection| {
+                connection.request();
+                connection.send(good);
+                connection.wait_for("half has arrived");
+                connection.send(bad);
+                if reset {
+                    connection.reset();
+                }
+            });
+            let mut client = gateway.connect();
+            client.send(Call::get("/api/profiles").key(&key).bytes());
+            assert_eq!(client.read_head().status(), 200);
+            client.read_until("half");
+            upstream.allow("half has arrived");
+            let (rest, _) = client.read_to_end();
+            // What was read is within a chunk, or within the length: whatever follows, no end of the answer does.
+            assert!([&b""[..], b"\r\n"].contains(&rest.as_slice()), "{good:?} {bad:?}: {:?}", rest.escape_ascii());
+        }
+    }
+}
+
 #[test]
 fn an_answer_that_breaks_off_never_ends_cleanly() {
-    let broken = [
-        "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf",
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\nhalf",
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n0\r\n",
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\nnonsense\r\n\r\n",
-    ];
-    for bytes in broken {
+    for (good, bad) in BROKEN {
         for reset in [false, true] {
             let (_upstream, gateway, key) = start(move |connection| {
                 connection.request();
-                connection.send(bytes);
+                connection.send(format!("{good}{bad}"));
                 if reset {
-                    // A RST may overtake the bytes before it; what matters is that no end is made up.
+                    // A RST may overtake the bytes before it.
                     connection.reset();
                 }
             });
@@ -219,10 +254,11 @@ fn an_answer_that_breaks_off_never_ends_cleanly() {
             client.send(Call::get("/api/profiles").key(&key).bytes());
             let (got, _) = client.read_to_end();
             let got = String::from_utf8_lossy(&got).into_owned();
-            let ended = got.ends_with("\r\n0\r\n\r\n");
-            let refused = got.starts_with("HTTP/1.1 502");
-            assert!(refused || !ended, "reset {reset}, {bytes:?}: {got}");
-            assert!(refused || got.is_empty() || got.starts_with("HTTP/1.1 200 OK\r\n"), "{got}");
+            // Its beginning was good and has gone on; no last chunk does, and no end of the length. Where the upstream resets,
+            // the gateway may never have seen that.
+            let cut = got.starts_with("HTTP/1.1 200 OK\r\n") && got.trim_ascii_end().ends_with("\r\nhalf");
+            let refused = reset && got.starts_with("HTTP/1.1 502 ");
+            assert!(cut || refused, "reset {reset}, {good:?} {bad:?}: {got}");
         }
     }
 }
