@@ -27,8 +27,10 @@ pub(crate) fn write_head(head: &ResponseHead<'_>, body: &Body, frame: &Frame<'_>
     write::status_line(out, head.status, head.reason);
     write_dated_fields(head, &frame.date, out);
     match (body.outgoing(), head.content_length) {
-        // What a GET would have got (RFC 9110 8.6). A 204 has no length at all.
-        (Outgoing::None, Some(length)) if frame.answer_to == AnswerTo::Head || head.status == 304 => {
+        // What a GET would have got (RFC 9110 8.6). A 204 has no length at all, whatever was asked.
+        (Outgoing::None, Some(length))
+            if head.status == 304 || frame.answer_to == AnswerTo::Head && head.status != 204 =>
+        {
             write::number_field(out, b"content-length", length);
         }
         (outgoing, _) => write::framing(out, outgoing),

@@ -60,6 +60,22 @@ fn answers_that_have_no_body_are_not_waited_for() {
 }
 
 #[test]
+fn a_204_says_no_length_and_a_304_says_that_of_another_answer() {
+    let (_upstream, gateway, key) = start(|connection| {
+        while let Some(request) = connection.request() {
+            let status = request.target().rsplit('/').next().unwrap_or_default().to_owned();
+            connection.send(format!("HTTP/1.1 {status} Whatever\r\nContent-Length: 3\r\n\r\n"));
+        }
+    });
+    for method in ["GET", "HEAD"] {
+        for (status, length) in [(204, None), (304, Some("3"))] {
+            let answer = gateway.answer(&Call::new(method, &format!("/api/profiles/{status}")).key(&key));
+            assert_eq!((answer.status(), answer.field("content-length")), (status, length), "{method}");
+        }
+    }
+}
+
+#[test]
 fn each_piece_of_an_answer_is_passed_on_when_it_comes() {
     let (upstream, gateway, key) = start(|connection| {
         connection.request();
