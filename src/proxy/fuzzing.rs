@@ -1,13 +1,15 @@
-//! Heads that are forwarded and heads that came by HTTP/2, for fuzz targets, which see this crate from outside. No other
-//! build has it.
+//! Heads that are forwarded, heads that came by HTTP/2 and answers, for fuzz targets, which see this crate from outside. No
+//! other build has it.
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use crate::http1::head::{self, Limits};
+use crate::http1::body::{Body, Outgoing as OutgoingBody};
+use crate::http1::head::{self, AnswerTo, Limits, ResponseFraming, Version};
 use crate::key::secret::Secret;
 use crate::policy::{Caller, Request};
 use crate::snapshot::{Carrier, Config, CredentialLine};
 
+use super::answer::{self, Frame};
 use super::downstream::{Peer, Protocol};
 use super::forward::{self, Outgoing};
 use super::h2::head::{Rest, handshake, write_request};
@@ -60,4 +62,65 @@ pub fn forwarded(config: &Config, bytes: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     forward::write_head(&head, &outgoing, &mut out);
     Some(out)
+}
+
+/// When every answer of [`answered`] came.
+pub const DATE: [u8; 29] = *b"Thu, 01 Jan 1970 00:00:00 GMT";
+
+/// How an answer fits into the caller's connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Seat<'a> {
+    /// What was asked.
+    pub to: AnswerTo,
+    /// What the caller speaks.
+    pub caller: Version,
+    /// The origin of the page that called, where it may read the answer; otherwise empty.
+    pub origin: &'a [u8],
+    /// A page of another origin would have got another answer.
+    pub varies: bool,
+    /// The connection is to end after this answer, whatever its body.
+    pub close: bool,
+}
+
+/// What a caller got.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// Head and body, as far as the body came.
+    pub wire: Vec<u8>,
+    /// How much of the upstream's bytes belongs to the answer.
+    pub consumed: usize,
+    /// The body came to its end.
+    pub whole: bool,
+}
+
+/// What the caller gets for the answer at the start of `bytes`, after which the upstream closes; of an interim one the head alone.
+/// Nothing where it is refused, or switches protocols. The request id is `id-1`.
+pub fn answered(bytes: &[u8], seat: &Seat<'_>) -> Option<Written> {
+    let head = head::response(bytes, &Limits::default(), seat.to).ok()??;
+    let mut wire = Vec::new();
+    if head.status < 200 {
+        answer::write_interim(&head, &mut wire);
+        return Some(Written { wire, consumed: head.size, whole: true }).filter(|_| head.status != 101);
+    }
+    let mut body = Body::of_response(head.framing, seat.caller);
+    let close = seat.close || body.outgoing() == OutgoingBody::UntilClose;
+    let frame = Frame {
+        version: seat.caller,
+        answer_to: seat.to,
+        request_id: b"id-1",
+        date: DATE,
+        origin: seat.origin,
+        varies: seat.varies,
+        close,
+    };
+    answer::write_head(&head, &body, &frame, &mut wire);
+    let mut written = Written { wire, consumed: head.size, whole: body.is_done() };
+    if !written.whole
+        && let Ok(passed) = body.pass(bytes.get(head.size..)?, &mut written.wire)
+    {
+        written.consumed += passed.consumed;
+        written.whole =
+            passed.done || head.framing == ResponseFraming::UntilClose && body.finish(&mut written.wire).is_ok();
+    }
+    Some(written)
 }

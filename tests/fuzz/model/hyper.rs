@@ -15,7 +15,7 @@ use tokio::io::{AsyncWriteExt, duplex};
 use tokio::runtime::{Builder, Runtime};
 
 thread_local! {
-    static RUNTIME: Runtime = Builder::new_current_thread().build().expect("a runtime");
+    pub(crate) static RUNTIME: Runtime = Builder::new_current_thread().build().expect("a runtime");
 }
 
 /// Names in small letters and values, by name; values of one name in their order.
@@ -101,7 +101,8 @@ pub fn assert_reads_alike(wire: &[u8], head: &RequestHead<'_>) {
     }
 }
 
-fn sorted(mut fields: Fields) -> Fields {
+/// By name; values of one name stay in their order.
+pub fn sorted(mut fields: Fields) -> Fields {
     fields.sort_by(|one, other| one.0.cmp(&other.0));
     fields
 }

@@ -1,9 +1,12 @@
-//! Chunked bodies: any split of the input is relayed alike, and what is relayed ends only where it is canonical.
+//! Chunked bodies: any split of the input is relayed alike, what is relayed ends only where it is canonical, and hyper's client finds
+//! the same data in it as in the input.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use scopegate::http1::head::{Framing, ResponseFraming, Version};
 use scopegate::http1::{Body, BodyFault};
+use scopegate_fuzz::answers::chunks;
+use scopegate_fuzz::client;
 
 /// What was relayed, how much of the input it took, and whether the body ended.
 type Relayed = Result<(Vec<u8>, usize, bool), BodyFault>;
@@ -24,6 +27,7 @@ fuzz_target!(|input: (u8, bool, &[u8])| {
     if let Ok((out, taken, true)) = whole {
         assert!(taken <= bytes.len());
         assert_eq!(relay(body(), [&out[..]].into_iter()), Ok((out.clone(), out.len(), true)), "not canonical");
+        assert_read_alike(&bytes[..taken], &out);
     }
 });
 
@@ -41,22 +45,23 @@ fn relay<'b>(mut body: Body, pieces: impl Iterator<Item = &'b [u8]>) -> Relayed 
 }
 
 /// The data of canonical chunks, and what follows the last: read as plainly as can be.
-fn content(mut wire: &[u8], done: bool) -> (Vec<u8>, Vec<u8>) {
-    let mut data = Vec::new();
-    while let Some(end) = wire.windows(2).position(|pair| pair == b"\r\n") {
-        let digits = std::str::from_utf8(&wire[..end]).expect("hex digits");
-        assert!(!digits.starts_with(['+', '-']) && (digits == "0" || !digits.starts_with('0')), "{digits:?}");
-        let size = usize::from_str_radix(digits, 16).expect("hex digits alone");
-        wire = &wire[end + 2..];
-        if size == 0 {
-            assert!(done, "a last chunk, and the body goes on");
-            assert!(wire.ends_with(b"\r\n"), "the end of the trailers is missing");
-            return (data, wire.to_vec());
-        }
-        data.extend_from_slice(&wire[..size]);
-        assert_eq!(&wire[size..size + 2], b"\r\n");
-        wire = &wire[size + 2..];
-    }
-    assert!(wire.is_empty() && !done, "the body ended without a last chunk");
-    (data, Vec::new())
+fn content(wire: &[u8], done: bool) -> (Vec<u8>, Vec<u8>) {
+    let (data, end) = chunks(wire);
+    assert_eq!(end.is_some(), done, "a last chunk where the body goes on, or none where it ends");
+    let end = end.unwrap_or_default();
+    assert!(!done || end.ends_with(b"\r\n"), "the end of the trailers is missing");
+    (data, end.to_vec())
+}
+
+/// hyper's client finds the same data in what came and in what went on.
+fn assert_read_alike(came: &[u8], went_on: &[u8]) {
+    let read = |body: &[u8]| {
+        let wire = [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", body].concat();
+        let body = client::read(&wire, false).expect("a head").body;
+        body.unwrap_or_else(|| panic!("hyper refuses {}", wire.escape_ascii()))
+    };
+    let ((data, trailers), (sent, kept)) = (read(came), read(went_on));
+    assert_eq!(sent, data, "other data");
+    assert_eq!(sent, chunks(went_on).0, "other data");
+    assert!(kept.iter().all(|trailer| trailers.contains(trailer)), "a trailer that nobody sent");
 }
