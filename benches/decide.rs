@@ -2,14 +2,15 @@
 //! It prints; nothing asserts.
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use scopegate::key::Timestamp;
 use scopegate::key::digest::Hasher;
 use scopegate::policy::{
-    AccessSpec, Caller, Grant, Kind, List, MemberSpec, Options, ParameterSpec, Policy, Principal, Request, RouteSpec,
-    RuleSpec, Vocabulary,
+    AccessSpec, Caller, Grant, Kind, List, MemberSpec, Options, ParameterSpec, Policy, Principal, Request, Rights,
+    RouteSpec, RuleSpec, Vocabulary,
 };
 use scopegate::store::uses::Recorder;
 use scopegate::store::{self, Location, OpenMode};
@@ -64,14 +65,8 @@ fn requests(routes: usize, query: &str) -> Vec<(&'static str, String)> {
 
 fn key(vocabulary: &Vocabulary) -> Principal {
     let scopes: Vec<String> = (0..SCOPES).map(scope).collect();
-    Principal {
-        key_id: "key_0123456789abcdef".into(),
-        name: "bench".into(),
-        account: None,
-        kind: Kind::Secret,
-        grant: Grant::Custom(vocabulary.intern_all(scopes.iter().map(String::as_str))),
-        attributes: Box::default(),
-    }
+    let grant = Grant::Custom(vocabulary.intern_all(scopes.iter().map(String::as_str)));
+    Principal::new(None, Arc::new(Rights::new(Kind::Secret, (grant, scopes.join(" ")), Box::default())))
 }
 
 fn judge_and_decide(criterion: &mut Criterion) {

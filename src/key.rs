@@ -40,6 +40,9 @@ pub use self::value::KeyValue;
 pub struct KeyId(Box<str>);
 
 impl KeyId {
+    /// How many characters an id may have.
+    pub const MOST: usize = 64;
+
     /// Draws a new id of the form that keys of a kind have: 95 random bits, or 128 for the visible id of a pair.
     ///
     /// # Errors
@@ -65,10 +68,10 @@ impl KeyId {
         Self::from_characters(mixed.as_bytes().iter().take(16).map(|byte| secret::base62(u32::from(*byte))))
     }
 
-    /// Reads an id: 1 to 64 ASCII letters, digits, `_`, `-` or `.`; `None` for anything else.
+    /// Reads an id: 1 to [`MOST`](Self::MOST) ASCII letters, digits, `_`, `-` or `.`; `None` for anything else.
     pub fn parse(text: &str) -> Option<Self> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
-        ((1..=64).contains(&text.len()) && text.bytes().all(allowed)).then(|| Self(text.into()))
+        ((1..=Self::MOST).contains(&text.len()) && text.bytes().all(allowed)).then(|| Self(text.into()))
     }
 
     /// The id as text. It is safe in a header, a log line and a shell.

@@ -58,7 +58,7 @@ pub use method::Method;
 pub use nearest::{Guesses, nearest};
 pub use parameter::List;
 pub use path::PathFault;
-pub use principal::{Caller, Invalid, Kind, Principal};
+pub use principal::{Account, Caller, Invalid, Kind, Principal, Rights};
 pub use query::{FoundInQuery, Sought};
 pub use reach::Reach;
 pub use route::{Access, Requirement, Route, RouteId, Upgrade};

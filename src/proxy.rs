@@ -116,7 +116,7 @@ pub(crate) fn handle(worker: &Worker, view: &View, exchange: &mut Incoming<'_>) 
     scene.authenticate(&presented, |scene, caller, entry| {
         let decision = config.policy.decide(&caller, &target);
         let shadowed = config.mode == Mode::Shadow && scene.may_shadow(&target, &caller, decision.denial());
-        scene.exchange.ticket.decide(&decision, entry.map(|entry| &entry.principal), shadowed);
+        scene.exchange.ticket.decide(&decision, entry, shadowed);
         scene.count_use(&caller, &decision);
         match decision.denial() {
             Some(denial) if !shadowed => scene.deny(denial, Some(decision.trace())),

@@ -138,6 +138,15 @@ pub trait KeyStore: Send {
     /// The store is away or broken. What was told until then is true all the same.
     fn load(&mut self, since: Revision, tell: &mut dyn FnMut(Change)) -> Result<Loaded, StoreError>;
 
+    /// About how many values of keys a load of everything tells, for whoever makes room for them all at once; 0 where that
+    /// cannot be told at once, or need not be as there are few.
+    ///
+    /// # Errors
+    /// The store is away or broken.
+    fn estimate(&mut self) -> Result<usize, StoreError> {
+        Ok(0)
+    }
+
     /// Adds records of keys that had no other value yet, all or none. They are on disk when this returns.
     ///
     /// # Errors

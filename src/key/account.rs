@@ -75,7 +75,7 @@ pub struct Holdings {
 }
 
 /// What a key has of its account, beside the name.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Affiliation {
     /// The account, or the one above it, is disabled or gone.
     pub is_suspended: bool,

@@ -163,7 +163,7 @@ const fn known<'k>(caller: Caller<'k>) -> Result<&'k Principal, Denial> {
 }
 
 fn check_kind(route: &Route, principal: &Principal) -> Result<(), Denial> {
-    let is_public = principal.kind == Kind::Public;
+    let is_public = principal.kind() == Kind::Public;
     let wants_public = route.access == Access::PublicKey;
     if is_public == wants_public { Ok(()) } else { Err(Denial::KeyKindNotAllowed) }
 }

@@ -101,7 +101,7 @@ impl Known {
 
     /// What `principal` holds; nothing where there is none.
     pub(super) fn held_by<'a>(&'a self, principal: Option<&'a Principal>) -> Held<'a> {
-        Held { scopes: principal.map(|principal| self.expand(&principal.grant)), known: self }
+        Held { scopes: principal.map(|principal| self.expand(principal.grant())), known: self }
     }
 
     /// The other scopes that imply `scope`.

@@ -1,36 +1,144 @@
 //! Who is asking, as far as the gateway could tell before the policy is asked.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
 use super::scope::Grant;
 
-/// An authenticated caller: the part of a key record that decisions need.
+/// An authenticated caller: the part of a key record that decisions need. Small, and a clone shares what it holds: a million
+/// keys have few different rights.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
-    /// Id of the key record (`key_…`); never the key.
-    pub key_id: Box<str>,
-    /// The name that the key's maker gave it.
-    pub name: Box<str>,
-    /// Whom the key belongs to.
-    pub account: Option<Box<str>>,
-    /// Which routes the key may be used on at all.
-    pub kind: Kind,
-    /// What the key holds.
-    pub grant: Grant,
-    /// Name and value of what the key is bound to. A name may stand more than once: each value is as good as another.
-    /// The account need not be repeated here; its children stand here under the name `account`.
-    pub attributes: Box<[(Box<str>, Box<str>)]>,
+    account: Option<Arc<Account>>,
+    rights: Arc<Rights>,
+}
+
+/// Whom keys belong to: one copy for all of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    mark: u64,
+    name: Box<str>,
+}
+
+/// What keys may do, whosever they are: one copy for all that may do the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rights {
+    mark: u64,
+    kind: Kind,
+    grant: Grant,
+    words: Box<str>,
+    attributes: Box<[(Box<str>, Box<str>)]>,
 }
 
 impl Principal {
+    /// A key with these rights, of an account or of none.
+    pub const fn new(account: Option<Arc<Account>>, rights: Arc<Rights>) -> Self {
+        Self { account, rights }
+    }
+
+    /// Whom the key belongs to.
+    #[must_use]
+    pub fn account(&self) -> Option<&str> {
+        self.account.as_deref().map(Account::name)
+    }
+
+    /// What the key may do, whosever it is.
+    #[must_use]
+    pub fn rights(&self) -> &Rights {
+        &self.rights
+    }
+
+    /// Which routes the key may be used on at all.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.rights.kind
+    }
+
+    /// What the key holds.
+    #[must_use]
+    pub fn grant(&self) -> &Grant {
+        &self.rights.grant
+    }
+
     /// Every value that the key has of `attribute`. `account` has the key's own account first, then its children.
     pub fn values<'p>(&'p self, attribute: &'p str) -> impl Iterator<Item = &'p str> {
-        let account = self.account.as_deref().filter(|_| attribute == "account");
-        let others = self.attributes.iter().filter(move |(name, _)| &**name == attribute);
+        let account = self.account().filter(|_| attribute == "account");
+        let others = self.rights.attributes.iter().filter(move |(name, _)| &**name == attribute);
         account.into_iter().chain(others.map(|(_, value)| &**value))
+    }
+
+    /// A number that another caller has who may do something else, or for someone else.
+    #[must_use]
+    pub fn mark(&self) -> u64 {
+        let account = self.account.as_ref().map_or(0, |account| account.mark);
+        self.rights.mark ^ account.rotate_left(1)
+    }
+}
+
+impl Account {
+    /// The account of that name.
+    pub fn new(name: impl Into<Box<str>>) -> Self {
+        let name = name.into();
+        Self { mark: mark(&name), name }
+    }
+
+    /// Its name, as keys have it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Rights {
+    /// The rights that a grant gives to keys of a kind. `words` are the grant as the upstream is told it. `attributes` are name
+    /// and value of what such a key is bound to; a name may stand more than once: each value is as good as another. The account
+    /// need not be repeated there; its children stand there under the name `account`.
+    #[must_use]
+    pub fn new(
+        kind: Kind,
+        (grant, words): (Grant, impl Into<Box<str>>),
+        attributes: Box<[(Box<str>, Box<str>)]>,
+    ) -> Self {
+        let words = words.into();
+        // A new child must not end what goes on under the others.
+        let own: Vec<_> = attributes.iter().filter(|(name, _)| &**name != "account").collect();
+        Self { mark: mark(&(kind, &words, own)), kind, grant, words, attributes }
+    }
+
+    /// The grant as the upstream is told it: `lists:read profiles:read`, `*`, `*:read`.
+    #[must_use]
+    pub fn words(&self) -> &str {
+        &self.words
+    }
+
+    /// Name and value of what the key is bound to.
+    #[must_use]
+    pub fn attributes(&self) -> &[(Box<str>, Box<str>)] {
+        &self.attributes
+    }
+}
+
+/// Equal values have one number, and different ones have different numbers as far as 64 bits can tell them apart.
+fn mark(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+impl Hash for Account {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.mark);
+    }
+}
+
+impl Hash for Rights {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.mark);
     }
 }
 
 /// The kind of a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// A visible id with a secret, sent as HTTP Basic. Good wherever a secret key is.
     Pair,

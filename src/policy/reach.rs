@@ -28,8 +28,8 @@ impl Policy {
         let (bound, members) = match route.access {
             Access::Anyone => (Vec::new(), Vec::new()),
             Access::Deny => return None,
-            Access::PublicKey if principal.kind != Kind::Public => return None,
-            Access::Key | Access::Scopes if principal.kind == Kind::Public => return None,
+            Access::PublicKey if principal.kind() != Kind::Public => return None,
+            Access::Key | Access::Scopes if principal.kind() == Kind::Public => return None,
             Access::Key | Access::PublicKey | Access::Scopes => {
                 let held = self.known.held_by(Some(principal));
                 let requirement = &route.requirement;

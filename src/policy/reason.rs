@@ -140,7 +140,7 @@ fn near_member(decision: &Decision<'_>, fault: &QueryFault, route: &Route) -> Op
 }
 
 fn of_kind(decision: &Decision<'_>, route: &Route) -> String {
-    let is_public = decision.caller.principal().is_some_and(|principal| principal.kind == Kind::Public);
+    let is_public = decision.caller.principal().is_some_and(|principal| principal.kind() == Kind::Public);
     match is_public {
         true => format!("{} does not take public keys; use a secret key.", route.label()),
         false => format!("{} takes public keys alone; use a public key.", route.label()),

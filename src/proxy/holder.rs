@@ -21,7 +21,7 @@ pub(crate) struct Holder {
 
 impl Holder {
     pub(crate) fn new(digest: Digest, entry: &Entry) -> Self {
-        Self { digest, standing: entry.standing }
+        Self { digest, standing: entry.mark() }
     }
 
     /// The value of the key that was presented.
@@ -48,8 +48,8 @@ pub(crate) fn ask(worker: &Worker, ticket: &Ticket) -> Result<Timestamp, Denial>
         let Some(entry) = entry else { return Err(Denial::InvalidKey(Invalid::Unknown)) };
         match entry.caller(now, ticket.peer) {
             // What it opens has changed: whoever presents it anew is judged by what it opens now.
-            Caller::Known(_) if entry.standing != holder.standing => Err(Denial::InvalidKey(Invalid::Unknown)),
-            Caller::Known(_) => Ok(entry.expires),
+            Caller::Known(_) if entry.mark() != holder.standing => Err(Denial::InvalidKey(Invalid::Unknown)),
+            Caller::Known(_) => Ok(entry.expires()),
             Caller::Expired(_) => Err(Denial::ExpiredKey),
             Caller::Invalid(why) => Err(Denial::InvalidKey(why)),
             Caller::Misplaced(_) => Err(Denial::AddressNotAllowed),

@@ -58,8 +58,8 @@ impl Scene<'_, '_, '_, '_> {
                 self.exchange.ticket.holder = Some(Holder::new(digest, entry));
                 let caller = entry.caller(self.exchange.ticket.wall, self.exchange.ticket.peer);
                 // Here and not where it is denied: a route for any key lets it in, and shadow mode does.
-                if entry.is_tripwire && matches!(caller, Caller::Known(_) | Caller::Misplaced(_)) {
-                    worker.cells.tripwires().spring(&entry.principal.key_id, self.exchange.ticket.peer);
+                if entry.is_tripwire() && matches!(caller, Caller::Known(_) | Caller::Misplaced(_)) {
+                    worker.cells.tripwires().spring(entry.id().as_str(), self.exchange.ticket.peer);
                 }
                 then(&mut self, caller, Some(entry))
             }
@@ -116,7 +116,7 @@ impl Scene<'_, '_, '_, '_> {
             !matches!(method_label(self.head), MethodLabel::Connect | MethodLabel::Other | MethodLabel::Trace);
         // Everybody may know a public key: beyond its own routes it opens nothing, in no mode.
         let is_privy = |principal: &Principal| {
-            principal.kind != policy::Kind::Public
+            principal.kind() != policy::Kind::Public
                 || target.route().is_some_and(|route| route.access() == Access::PublicKey)
         };
         ordinary
@@ -172,7 +172,7 @@ impl Scene<'_, '_, '_, '_> {
     /// Answers a request of an account whose upstream credential is not configured: it is sent on with no other.
     fn refuse_without_credential(&mut self, entry: Option<&Entry>) -> Verdict {
         if let Some(others) = self.worker.throttle.pass("no credential") {
-            let account = entry.and_then(|entry| entry.principal.account.as_deref());
+            let account = entry.and_then(|entry| entry.principal.account());
             let credential = of_account(entry);
             tracing::error!(
                 account,

@@ -6,8 +6,9 @@ use std::time::Instant;
 
 use crate::http1::head::{self, RequestHead};
 use crate::key::Timestamp;
-use crate::policy::{Decision, Denial, Invalid, Principal};
+use crate::policy::{Decision, Denial, Invalid};
 use crate::snapshot::Config;
+use crate::store::index::Entry;
 use crate::telemetry::label::{Code, DecisionLabel, MethodLabel};
 use crate::telemetry::metrics::Outcome;
 
@@ -143,15 +144,15 @@ impl Ticket {
     }
 
     /// Takes down whose key it is, in force or not, and what was decided.
-    pub(crate) fn decide(&mut self, decision: &Decision<'_>, whose: Option<&Principal>, shadowed: bool) {
+    pub(crate) fn decide(&mut self, decision: &Decision<'_>, whose: Option<&Entry>, shadowed: bool) {
         self.route = decision.route().map(|route| route.id().index());
         self.decision = super::decision_label(decision.is_allow(), shadowed);
         if let (true, Some(denial)) = (shadowed, decision.denial()) {
             self.code = Code::named(denial.code());
         }
-        if let Some(principal) = whose {
-            self.key_id.push_str(&principal.key_id);
-            self.account.push_str(principal.account.as_deref().unwrap_or_default());
+        if let Some(entry) = whose {
+            self.key_id.push_str(entry.id().as_str());
+            self.account.push_str(entry.principal.account().unwrap_or_default());
         }
     }
 

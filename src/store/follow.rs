@@ -88,6 +88,7 @@ impl Follower {
         store.refresh()?;
         store.set_patience(PATIENCE)?;
         let mut pursuit = Pursuit { store, index, revision: Revision::START };
+        pursuit.index.reserve(pursuit.store.estimate()?);
         pursuit.load()?;
         let status = Arc::new(Status { up: AtomicBool::new(true), trouble: Mutex::new(None) });
         let (stop, stopped) = mpsc::channel();

@@ -5,22 +5,23 @@
 //! for every value that it ever had, and a change of it replaces them all: the entry of a value that was rotated out stays,
 //! with its end, and a revoke reaches it as it reaches the others.
 
+mod end;
 mod entry;
+mod name;
+mod shared;
 
-use std::collections::HashSet;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use self::entry::Entry;
+use self::entry::{Mould, Pool};
+pub use self::name::IdText;
 use super::{Change, Revision};
 use crate::key::digest::Digest;
 use crate::key::{KeyKind, Timestamp};
 use crate::policy::scope::Vocabulary;
-
-/// How many different identity lines are shared before sharing starts anew.
-const SHARED_LINES: usize = 4096;
 
 /// Every key of a store, by digest.
 pub struct Index {
@@ -35,8 +36,7 @@ pub struct Index {
 struct Writer {
     /// What is older than this is known to be gone.
     floor: Revision,
-    /// Identity lines that several keys have in common.
-    lines: HashSet<Arc<[u8]>>,
+    pool: Pool,
 }
 
 impl Index {
@@ -44,7 +44,7 @@ impl Index {
     pub fn new(vocabulary: Vocabulary) -> Self {
         Self {
             entries: papaya::HashMap::with_hasher(AsItIs),
-            writer: Mutex::new(Writer { floor: Revision::START, lines: HashSet::new() }),
+            writer: Mutex::new(Writer { floor: Revision::START, pool: Pool::default() }),
             changes: AtomicU64::new(0),
             vocabulary,
         }
@@ -56,6 +56,12 @@ impl Index {
         look(self.entries.pin().get(digest))
     }
 
+    /// Makes room for so many values more, so that they come in without the table growing time and again: each growth leaves a
+    /// table behind.
+    pub fn reserve(&self, values: usize) {
+        self.entries.pin().reserve(values);
+    }
+
     /// Takes a change in, for every value of its record, unless a later one of the same key, or of all, is in force.
     pub fn apply(&self, change: &Change) {
         let mut writer = self.lock();
@@ -63,12 +69,12 @@ impl Index {
             return;
         }
         let entries = self.entries.pin();
+        let mould = Mould::new(change, &self.vocabulary, &mut writer.pool);
         let mut is_news = false;
         // The value that a key has now comes first: at no moment does a reader find a rotated key without one that works.
         for value in change.record.values() {
-            if entries.get(&value.digest).is_none_or(|known| known.revision < change.revision) {
-                let entry = Entry::new(change, value, (&self.vocabulary, |line: &[u8]| writer.share(line)));
-                entries.insert(value.digest, entry);
+            if entries.get(&value.digest).is_none_or(|known| known.revision() < change.revision) {
+                entries.insert(value.digest, mould.cast(value));
                 is_news = true;
             }
         }
@@ -88,7 +94,7 @@ impl Index {
     pub fn forget_before(&self, revision: Revision) {
         let mut writer = self.lock();
         writer.floor = writer.floor.max(revision);
-        self.entries.pin().retain(|_, entry| entry.revision >= revision);
+        self.entries.pin().retain(|_, entry| entry.revision() >= revision);
         self.changes.fetch_add(1, Ordering::Release);
     }
 
@@ -121,22 +127,6 @@ impl Index {
 impl fmt::Debug for Index {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "Index({} keys)", self.len())
-    }
-}
-
-impl Writer {
-    /// One copy of a line for all keys that have it. The set is bounded: when it is full, those who share keep sharing
-    /// and newcomers start a new set.
-    fn share(&mut self, line: &[u8]) -> Arc<[u8]> {
-        if let Some(known) = self.lines.get(line) {
-            return Arc::clone(known);
-        }
-        if self.lines.len() >= SHARED_LINES {
-            self.lines.clear();
-        }
-        let line: Arc<[u8]> = line.into();
-        self.lines.insert(Arc::clone(&line));
-        line
     }
 }
 

@@ -36,6 +36,12 @@ use crate::key::{KeyId, KeyRecord};
 
 /// How long a call waits for another process that is writing, unless told otherwise.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How much of the file a connection keeps in memory while it adds many keys, in KiB a thousand of them, and at most: each goes to
+/// another place of every index, and what does not fit in is written and read again and again.
+const CACHE_PER_THOUSAND: usize = 512;
+const MOST_CACHE: usize = 256 << 10;
+/// What SQLite keeps of its own accord.
+const USUAL_CACHE: usize = 2000;
 /// A data version that SQLite never gives.
 const UNSEEN: i64 = -1;
 
@@ -95,6 +101,16 @@ impl Sqlite {
         // No commit of this file was seen yet: the next refresh says so, whatever happens before it.
         self.data_version = UNSEEN;
         Ok(())
+    }
+
+    /// Keeps as much of the file in memory as adding so many keys needs.
+    fn make_room_for(&self, keys: usize) -> Result<(), StoreError> {
+        let kibibytes = (keys * CACHE_PER_THOUSAND / 1000).min(MOST_CACHE);
+        if kibibytes <= USUAL_CACHE {
+            return Ok(());
+        }
+        let set = self.connection.execute_batch(&format!("PRAGMA cache_size = -{kibibytes}"));
+        set.map_err(self.fault("write to"))
     }
 
     fn write(&mut self) -> Result<Transaction<'_>, StoreError> {
@@ -162,12 +178,20 @@ impl KeyStore for Sqlite {
         Ok(Loaded { revision, extent })
     }
 
+    fn estimate(&mut self) -> Result<usize, StoreError> {
+        let fault = self.fault("read");
+        let rows: i64 = self.connection.query_row(row::COUNT, (), |row| row.get(0)).map_err(&fault)?;
+        // A file that was edited may say anything; what it has no room for it has not.
+        Ok(usize::try_from(rows).unwrap_or(0).min(self.file.size() / row::LEAST_BYTES))
+    }
+
     fn create_among(
         &mut self,
         records: &[KeyRecord],
         strangers: Strangers,
         stamp: Stamp<'_>,
     ) -> Result<Revision, StoreError> {
+        self.make_room_for(records.len())?;
         let path = self.path.clone();
         let fault = |error| fault(&path, "write to", &error);
         let transaction = self.write()?;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::Grounds;
 use crate::cli::keys::not_found;
@@ -11,7 +12,7 @@ use crate::key::digest::{Digest, Hasher};
 use crate::key::secret::{self, Checked, Secret};
 use crate::key::{GrantSpec, KeyId, SiteId, Timestamp};
 use crate::policy::scope::Vocabulary;
-use crate::policy::{Caller, Denial, Explanation, Grant, Invalid, Kind, Principal, Request, Trace};
+use crate::policy::{Account, Caller, Denial, Explanation, Grant, Invalid, Kind, Principal, Request, Rights, Trace};
 use crate::store::index::Index;
 use crate::store::{self, OpenMode, Revision};
 
@@ -81,7 +82,8 @@ pub(super) struct Callers<'g> {
 /// The keys of a store in memory.
 struct Keys {
     index: Index,
-    digests: HashMap<KeyId, Digest>,
+    /// The digest of each, and its place among the names.
+    digests: HashMap<KeyId, (Digest, usize)>,
     /// What each key is called.
     names: Vec<(KeyId, Box<str>)>,
 }
@@ -94,16 +96,16 @@ impl<'g> Callers<'g> {
     /// Decides as the gateway would: the target first, whoever calls.
     pub(super) fn explain(&mut self, request: &Request<'_>, claim: &Claim) -> Result<Explained, Failure> {
         match claim {
-            Claim::Anonymous => Ok(self.decide(request, &Caller::Anonymous)),
+            Claim::Anonymous => Ok(self.decide(request, &Caller::Anonymous, "")),
             Claim::Supposed(supposed) => {
                 let principal = self.principal(supposed);
-                let explained = self.decide(request, &Caller::Known(&principal));
+                let explained = self.decide(request, &Caller::Known(&principal), "");
                 Ok(Explained { caller: supposed.to_string(), ..explained })
             }
             Claim::Id(id) => {
                 let keys = self.keys()?;
                 let named = || not_found(id, keys.names.iter().map(|(id, name)| (id.as_str(), &**name)));
-                let digest = keys.digests.get(id).copied().ok_or_else(named)?;
+                let digest = keys.digests.get(id).map(|(digest, _)| *digest).ok_or_else(named)?;
                 self.decide_for(request, &digest, |_| true)
             }
             Claim::Key(key) => self.explain_key(request, key),
@@ -121,7 +123,7 @@ impl<'g> Callers<'g> {
             }
         }
         if matches!(secret::check(&keys.prefix, key.expose()), Checked::BadChecksum | Checked::Malformed) {
-            return Ok(self.decide(request, &Caller::Invalid(Invalid::Malformed)));
+            return Ok(self.decide(request, &Caller::Invalid(Invalid::Malformed), ""));
         }
         let hasher = Hasher::new(keys.pepper.as_ref());
         let whole = hasher.digest(key.expose());
@@ -145,11 +147,11 @@ impl<'g> Callers<'g> {
         let from = self.from;
         self.keys()?;
         let caller = |entry: Option<&store::index::Entry>| match entry {
-            None => self.decide(request, &Caller::Invalid(Invalid::Unknown)),
-            Some(entry) if !is_right(entry) => self.decide_for_unusable(request, &entry.principal, Invalid::Mismatched),
+            None => self.decide(request, &Caller::Invalid(Invalid::Unknown), ""),
+            Some(entry) if !is_right(entry) => self.decide_for_unusable(request, entry, Invalid::Mismatched),
             Some(entry) => match entry.caller(Timestamp::now(), from) {
-                Caller::Invalid(why) => self.decide_for_unusable(request, &entry.principal, why),
-                caller => self.decide(request, &caller),
+                Caller::Invalid(why) => self.decide_for_unusable(request, entry, why),
+                caller => self.decide(request, &caller, &self.who(entry)),
             },
         };
         let keys = self.keys.as_ref();
@@ -158,22 +160,31 @@ impl<'g> Callers<'g> {
 
     /// The decision about a key that is not in force, with the steps that it would have led to if it were: what it holds
     /// is known.
-    fn decide_for_unusable(&self, request: &Request<'_>, principal: &Principal, why: Invalid) -> Explained {
-        let decided = self.decide(request, &Caller::Invalid(why));
-        let (state, mend) = unusable(why, &principal.key_id);
-        let caller = format!("{} ({}), {state}", principal.key_id, principal.name);
+    fn decide_for_unusable(&self, request: &Request<'_>, entry: &store::index::Entry, why: Invalid) -> Explained {
+        let decided = self.decide(request, &Caller::Invalid(why), "");
+        let (state, mend) = unusable(why, entry.id().as_str());
+        let caller = format!("{}, {state}", self.who(entry));
         if decided.trace.code != Some(Denial::InvalidKey(why).code()) {
             return Explained { caller, ..decided };
         }
-        let supposed = self.decide(request, &Caller::Known(principal));
+        let supposed = self.decide(request, &Caller::Known(&entry.principal), "");
         let Trace { decision, status, code, .. } = decided.trace;
         let reason = format!("The key is {state}; {mend}");
         let trace = Trace { decision, status, code, reason, parameter: None, member: None, ..supposed.trace };
         Explained { trace, caller, ..supposed }
     }
 
-    fn decide(&self, request: &Request<'_>, caller: &Caller<'_>) -> Explained {
-        let caller_in_words = in_words(caller, self.from);
+    /// The id and the name of a key.
+    fn who(&self, entry: &store::index::Entry) -> String {
+        let id = entry.id();
+        let place = |keys: &Keys| keys.digests.get(&KeyId::parse(id.as_str())?).map(|(_, place)| *place);
+        let named = self.keys.as_ref().and_then(|keys| keys.names.get(place(keys)?));
+        format!("{} ({})", id.as_str(), named.map_or("", |(_, name)| name))
+    }
+
+    /// The decision, and the caller in words; `who` is the key, where there is one.
+    fn decide(&self, request: &Request<'_>, caller: &Caller<'_>, who: &str) -> Explained {
+        let caller_in_words = in_words(caller, who, self.from);
         let file = self.grounds.policy_file.clone();
         let target = match self.grounds.policy.judge(request) {
             Ok(target) => target,
@@ -187,20 +198,15 @@ impl<'g> Callers<'g> {
 
     fn principal(&self, supposed: &Supposed) -> Principal {
         let attributes = supposed.attributes.iter();
-        Principal {
-            key_id: "key_explain".into(),
-            name: "explain".into(),
-            account: supposed.account.as_deref().map(Into::into),
-            kind: Kind::Secret,
-            grant: match &supposed.grant {
-                GrantSpec::Custom(scopes) => {
-                    Grant::Custom(self.vocabulary.intern_all(scopes.iter().map(String::as_str)))
-                }
-                GrantSpec::Full => Grant::Full,
-                GrantSpec::ReadOnly => Grant::ReadOnly,
-            },
-            attributes: attributes.map(|(name, value)| (name.as_str().into(), value.as_str().into())).collect(),
-        }
+        let attributes = attributes.map(|(name, value)| (name.as_str().into(), value.as_str().into())).collect();
+        let grant = match &supposed.grant {
+            GrantSpec::Custom(scopes) => Grant::Custom(self.vocabulary.intern_all(scopes.iter().map(String::as_str))),
+            GrantSpec::Full => Grant::Full,
+            GrantSpec::ReadOnly => Grant::ReadOnly,
+        };
+        let rights = Rights::new(Kind::Secret, (grant, supposed.grant.to_header()), attributes);
+        let account = supposed.account.as_deref().map(|account| Arc::new(Account::new(account)));
+        Principal::new(account, Arc::new(rights))
     }
 
     fn keys(&mut self) -> Result<&Keys, Failure> {
@@ -218,7 +224,7 @@ impl<'g> Callers<'g> {
         let (mut digests, mut names) = (HashMap::new(), Vec::new());
         store
             .load(Revision::START, &mut |change| {
-                digests.insert(change.record.id.clone(), change.record.value.digest);
+                digests.insert(change.record.id.clone(), (change.record.value.digest, names.len()));
                 names.push((change.record.id.clone(), change.record.name.clone()));
                 index.apply(&change);
             })
@@ -282,22 +288,19 @@ fn unusable(why: Invalid, id: &str) -> (&'static str, String) {
     }
 }
 
-fn in_words(caller: &Caller<'_>, from: Option<IpAddr>) -> String {
-    let key = |principal: &Principal| format!("{} ({})", principal.key_id, principal.name);
+fn in_words(caller: &Caller<'_>, who: &str, from: Option<IpAddr>) -> String {
     match caller {
         Caller::Ambiguous => "different keys in more than one place".to_owned(),
         Caller::Anonymous => "without a key".to_owned(),
-        Caller::Expired(principal) => format!("{}, which has expired", key(principal)),
+        Caller::Expired(_) => format!("{who}, which has expired"),
         Caller::Invalid(Invalid::Malformed) => "something that is no key: its form or its checksum is wrong".to_owned(),
         Caller::Invalid(Invalid::Unknown) => "a key that the store does not know".to_owned(),
         Caller::Invalid(why) => format!("a key that is {}", unusable(*why, "").0),
-        Caller::Known(principal) => key(principal),
-        Caller::Misplaced(principal) if from.is_none() => {
-            format!("{}, which is bound to networks: say with --from where the request comes from", key(principal))
+        Caller::Known(_) => who.to_owned(),
+        Caller::Misplaced(_) if from.is_none() => {
+            format!("{who}, which is bound to networks: say with --from where the request comes from")
         }
-        Caller::Misplaced(principal) => {
-            format!("{}, from an address that it does not allow", key(principal))
-        }
+        Caller::Misplaced(_) => format!("{who}, from an address that it does not allow"),
         Caller::StoreUnavailable => "a key, while the store is away".to_owned(),
     }
 }

@@ -108,7 +108,7 @@ impl PolicyTest {
 
     /// The names of the attributes of the caller, each once.
     pub(super) fn attributes(&self) -> impl Iterator<Item = &str> {
-        let attributes = self.principal.as_ref().map_or(&[][..], |principal| &principal.attributes);
+        let attributes = self.principal.as_ref().map_or(&[][..], |principal| principal.rights().attributes());
         let names = attributes.iter().enumerate();
         names
             .filter_map(|(at, (name, _))| attributes.iter().take(at).all(|(other, _)| other != name).then_some(&**name))

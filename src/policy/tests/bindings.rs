@@ -13,8 +13,7 @@ fn gate() -> Gate {
 }
 
 fn bound(account: Option<&str>, attributes: &[(&str, &str)]) -> Principal {
-    let attributes = attributes.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-    Principal { account: account.map(Into::into), attributes, ..key_with(Grant::Full) }
+    key_bound_to(Grant::Full, account, attributes)
 }
 
 #[test]

@@ -60,7 +60,7 @@ fn answers_before_the_key_is_known_say_nothing_of_routes() {
 #[test]
 fn kinds_of_keys_open_their_own_routes() {
     let gate = gate();
-    let kind = |kind| Principal { kind, ..gate.key(&[]) };
+    let kind = |kind| gate.key(&[]).of_kind(kind);
     let (secret, pair, public) = (kind(Kind::Secret), kind(Kind::Pair), kind(Kind::Public));
     for key in [&secret, &pair] {
         assert_eq!(gate.ask_as("GET /any", &Caller::Known(key)), "allow");
@@ -74,9 +74,9 @@ fn kinds_of_keys_open_their_own_routes() {
 #[test]
 fn the_first_fault_wins_in_the_order_of_the_contract() {
     let gate = gate();
-    let public = Principal { kind: Kind::Public, ..gate.key(&[]) };
+    let public = gate.key(&[]).of_kind(Kind::Public);
     let secret = gate.key(&[]);
-    let of_account = Principal { account: Some("1".into()), ..gate.key(&[]) };
+    let of_account = gate.key(&[]).of_account("1");
     let ladder = [
         ("GET /none?Include=x", &public, "route_not_allowed"),
         ("GET /a/1?Include=x", &public, "key_kind_not_allowed"),

@@ -71,7 +71,7 @@ fn what_was_asked_for_before_a_denied_member_is_told_too() {
 fn a_key_of_the_wrong_kind_is_told_which_kind_is_right() {
     let gate = Draft::new().route("GET /a", &[]).open("POST /client", AccessSpec::PublicKey).finish();
     let reason = |request: &str, kind| {
-        let key = Principal { kind, ..gate.key(&[]) };
+        let key = gate.key(&[]).of_kind(kind);
         let target = gate.policy.judge(&parsed(request)).unwrap();
         gate.policy.decide(&Caller::Known(&key), &target).trace().reason
     };

@@ -79,7 +79,7 @@ fn with_another(change: impl Fn(&mut RouteSpec)) -> &'static str {
     change(&mut near);
     let draft = Draft::new().bind("account", "tenant").bind("team", "team").parameter("include", (List::Comma, false));
     let gate = draft.spec(own).spec(near).route("GET /teams/{tenant}/{team}/x", &[]).finish();
-    let key = Principal { account: Some("acme".into()), ..key_with(Grant::Full) };
+    let key = key_with(Grant::Full).of_account("acme");
     gate.ask_as("GET /acme/Me?include=lists", &Caller::Known(&key))
 }
 

@@ -39,7 +39,7 @@ fn a_key_reaches_the_routes_that_its_scopes_open() {
 #[test]
 fn a_public_key_reaches_the_routes_for_public_keys_and_no_other_key_does() {
     let gate = doors();
-    let of_kind = |kind| told(&gate, &Principal { kind, ..key_with(Grant::Full) });
+    let of_kind = |kind| told(&gate, &key_with(Grant::Full).of_kind(kind));
     assert_eq!(of_kind(Kind::Public), ["GET /open", "POST /client"]);
     assert_eq!(of_kind(Kind::Secret), ["GET /open", "GET /any", "GET /read", "DELETE /x"]);
     assert_eq!(of_kind(Kind::Pair), of_kind(Kind::Secret));
@@ -57,8 +57,7 @@ fn a_bound_key_reaches_what_it_is_bound_to() {
         .open("GET /open", AccessSpec::Anyone)
         .finish();
     let told = |account: Option<&str>, attributes: &[(&str, &str)]| {
-        let attributes = attributes.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        told(&gate, &Principal { account: account.map(Into::into), attributes, ..key_with(Grant::Full) })
+        told(&gate, &key_bound_to(Grant::Full, account, attributes))
     };
     assert_eq!(told(None, &[]), ["GET /orders", "GET /ping", "GET /open"], "it lacks what the paths are compared with");
     assert_eq!(

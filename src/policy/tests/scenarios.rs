@@ -116,9 +116,8 @@ impl Who {
             Level::Full => Grant::Full,
             Level::ReadOnly => Grant::ReadOnly,
         };
-        let attributes = self.accounts.iter().skip(1).map(|account| ("account".into(), (*account).into())).collect();
-        let account = self.accounts.first().map(|account| (*account).into());
-        Principal { kind: self.kind, account, attributes, ..key_with(grant) }
+        let attributes: Vec<_> = self.accounts.iter().skip(1).map(|account| ("account", *account)).collect();
+        key_bound_to(grant, self.accounts.first().copied(), &attributes).of_kind(self.kind)
     }
 }
 

@@ -41,8 +41,8 @@ fn said(gate: &Gate, request: &str, caller: &Caller<'_>) -> String {
 fn the_sentences_of_decisions() {
     let gate = gate();
     let key = |scopes| gate.key(scopes);
-    let of_account = Principal { account: Some("acme".into()), ..key(&["profiles:read"]) };
-    let public = Principal { kind: Kind::Public, ..key(&[]) };
+    let of_account = key(&["profiles:read"]).of_account("acme");
+    let public = key(&[]).of_kind(Kind::Public);
     let (nothing, profiles, both) = (key(&[]), key(&["profiles:read"]), key(&["profiles:read", "lists:read"]));
     let asked = [
         ("GET /health", Caller::Anonymous),

@@ -1,5 +1,7 @@
 //! Policies and requests in few words.
 
+use std::sync::Arc;
+
 use super::super::*;
 
 /// A policy that is written like the file: `GET /profiles` and `profiles:read`.
@@ -89,7 +91,7 @@ impl Gate {
     }
 
     pub(super) fn ask_full(&self, request: &str) -> &'static str {
-        let key = Principal { grant: Grant::Full, ..self.key(&[]) };
+        let key = key_with(Grant::Full);
         self.ask_as(request, &Caller::Known(&key))
     }
 
@@ -124,13 +126,25 @@ impl Gate {
 }
 
 pub(super) fn key_with(grant: Grant) -> Principal {
-    Principal {
-        key_id: "key_0123456789abcdef".into(),
-        name: "test".into(),
-        account: None,
-        kind: Kind::Secret,
-        grant,
-        attributes: Box::default(),
+    key_bound_to(grant, None, &[])
+}
+
+pub(super) fn key_bound_to(grant: Grant, account: Option<&str>, attributes: &[(&str, &str)]) -> Principal {
+    let attributes = attributes.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    let rights = Rights::new(Kind::Secret, (grant, ""), attributes);
+    Principal::new(account.map(|name| Arc::new(Account::new(name))), Arc::new(rights))
+}
+
+impl Principal {
+    /// The same of another kind.
+    pub(super) fn of_kind(&self, kind: Kind) -> Self {
+        let rights = Rights::new(kind, (self.grant().clone(), ""), self.rights().attributes().into());
+        Self::new(self.account().map(|name| Arc::new(Account::new(name))), Arc::new(rights))
+    }
+
+    /// The same of another account.
+    pub(super) fn of_account(&self, account: &str) -> Self {
+        Self::new(Some(Arc::new(Account::new(account))), Arc::new(self.rights().clone()))
     }
 }
 

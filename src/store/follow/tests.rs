@@ -53,7 +53,7 @@ impl Followed {
     }
 
     fn state(&self, key: &KeyRecord) -> Option<KeyState> {
-        self.index.look_up(&key.value.digest, |entry| entry.map(|entry| entry.state))
+        self.index.look_up(&key.value.digest, |entry| entry.map(|entry| entry.state()))
     }
 }
 

@@ -76,6 +76,11 @@ impl Opened {
         Ok(Self { file, look: Look::of(&look) })
     }
 
+    /// How many bytes it had when it was opened.
+    pub(super) fn size(&self) -> usize {
+        usize::try_from(self.look.size).unwrap_or(usize::MAX)
+    }
+
     /// Whether it is what stands at `path`, and nothing was written to it since.
     pub(super) fn is_as_it_was(&self, path: &Path) -> Result<bool, StoreError> {
         Ok(Look::at(path)? == self.look)

@@ -50,6 +50,12 @@ pub(super) const SELECT_ONE: &str = select!(
     "LEFT JOIN uses u ON u.key = k.id AND u.scope = '' LEFT JOIN value_uses v ON v.digest = k.digest WHERE k.id = ?1"
 );
 
+/// How many values of keys there are: none is ever removed, so the last number says it, without a look at each.
+pub(super) const COUNT: &str = "SELECT ifnull((SELECT max(rowid) FROM keys), 0) + \
+    ifnull((SELECT max(age) FROM former_values), 0)";
+/// A value takes at least so many bytes of the file: its digest and the id of its key, each in the row and in an index.
+pub(super) const LEAST_BYTES: usize = 2 * (Digest::LENGTH + 1);
+
 const INSERT: &str = "INSERT INTO keys (id, revision, kind, state, level, scopes, name, account, created, changed, \
     not_before, expires, attributes, networks, note, prefix, last_four, digest, tripwire, site) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)";

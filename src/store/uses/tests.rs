@@ -10,7 +10,7 @@ use super::tally::{MOST, Table};
 use super::*;
 use crate::key::KeyRecord;
 use crate::policy::{
-    AccessSpec, Caller, Decision, Grant, Kind, Options, Policy, Principal, Request, RouteSpec, Vocabulary,
+    AccessSpec, Caller, Decision, Grant, Kind, Options, Policy, Principal, Request, Rights, RouteSpec, Vocabulary,
 };
 use crate::store::sqlite::tests::Place;
 use crate::store::tests::{Fixture as _, record};
@@ -48,14 +48,9 @@ impl Gate {
 
     /// Shows `look` the decision on `GET path` by a key with `scopes`.
     fn decide<T>(&self, path: &str, scopes: &[&str], look: impl FnOnce(&Decision<'_>) -> T) -> T {
-        let principal = Principal {
-            key_id: "key_0123456789abcdef".into(),
-            name: "test".into(),
-            account: None,
-            kind: Kind::Secret,
-            grant: Grant::Custom(self.vocabulary.intern_all(scopes.iter().copied())),
-            attributes: Box::default(),
-        };
+        let grant = Grant::Custom(self.vocabulary.intern_all(scopes.iter().copied()));
+        let principal =
+            Principal::new(None, Rights::new(Kind::Secret, (grant, scopes.join(" ")), Box::default()).into());
         let request = Request { method: b"GET", target: path.as_bytes(), override_header: false };
         let target = self.policy.judge(&request).unwrap();
         look(&self.policy.decide(&Caller::Known(&principal), &target))

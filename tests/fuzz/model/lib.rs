@@ -7,22 +7,16 @@ pub mod paths;
 pub mod queries;
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
-use scopegate::policy::{Grant, Kind, Principal};
+use scopegate::policy::{Grant, Kind, Principal, Rights};
 
 /// Targets that every policy is asked about, beside its own templates.
 pub const REQUESTS: [&str; 6] = ["/", "/a", "/a/b/", "/a?include=b", "http://host/a?x", "/a/%2e%2e/b"];
 
 /// A secret key with this grant.
 pub fn principal(grant: Grant) -> Principal {
-    Principal {
-        key_id: "key_0123456789abcdef".into(),
-        name: "fuzz".into(),
-        account: None,
-        kind: Kind::Secret,
-        grant,
-        attributes: Box::default(),
-    }
+    Principal::new(None, Arc::new(Rights::new(Kind::Secret, (grant, ""), Box::default())))
 }
 
 /// Asserts that `verdict` turns from `None` to one answer, and keeps it for every longer prefix of `bytes`.

@@ -1,12 +1,14 @@
 //! Reads the `tests` of a policy file.
 
+use std::sync::Arc;
+
 use super::{Expected, PolicyTest};
 use crate::config::policy::words;
 use crate::config::read::{Field, Fields, Reader};
 use crate::config::text::quoted;
 use crate::config::unit::Complaint;
 use crate::policy::nearest;
-use crate::policy::{Denial, Grant, Kind, Policy, Principal, Vocabulary};
+use crate::policy::{Account, Denial, Grant, Kind, Policy, Principal, Rights, Vocabulary};
 use crate::yaml::Value;
 
 /// The policy, where it is sound, and where its scopes have their numbers.
@@ -80,14 +82,11 @@ fn principal(
     };
     let account = fields.find("account").map(|account| reader.string(&account));
     let attributes = fields.find("attributes").map(|attributes| attribute_values(reader, &attributes));
-    Some(Some(Principal {
-        key_id: "test".into(),
-        name: "test".into(),
-        account: account.map_or(Some(None), |account| account.map(Some))?.map(|account| account.value.into()),
-        kind: Kind::Secret,
-        grant,
-        attributes: attributes.unwrap_or_default().into(),
-    }))
+    let account = account.map_or(Some(None), |account| account.map(Some))?;
+    let account = account.map(|account| Arc::new(Account::new(account.value)));
+    // No upstream is told of the key of a test.
+    let rights = Rights::new(Kind::Secret, (grant, ""), attributes.unwrap_or_default().into());
+    Some(Some(Principal::new(account, rights.into())))
 }
 
 /// The scopes of a test's key; none at all is a key that holds nothing.
