@@ -170,7 +170,8 @@ struct Deadlines {
     hold: Moment,
     total: Moment,
     upload: Moment,
-    /// The upload has moved: from the end of this turn on it has so much time to move again.
+    /// The upload has moved, or may begin to: from the end of this turn on it has so much time to move again. Kept as long as
+    /// it is held.
     moved: Option<Duration>,
     write: Moment,
 }
@@ -208,11 +209,12 @@ impl Relay {
             if let Poll::Ready(complete) = self.poll_bodies(ends, lease, cx) {
                 return Poll::Ready(complete);
             }
-            if let Some(most) = self.deadlines.moved.take() {
+            // While the body is held nobody is to move: its time begins when it is let go.
+            let held = self.upload.is_held();
+            if let Some(most) = self.deadlines.moved.take_if(|_| !held) {
                 self.deadlines.upload = self.mark(ends).after(most);
             }
             // After all that has come by now: a process that was stopped for a while has what came in time.
-            let held = self.upload.is_held();
             self.check_deadlines(ends)?;
             if held == self.upload.is_held() {
                 break;

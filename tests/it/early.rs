@@ -43,6 +43,26 @@ fn a_body_that_the_upstream_does_not_ask_for_is_asked_for_after_a_second_and_onc
     assert_eq!((answer.status(), answer.interim.len()), (200, 0));
 }
 
+/// The time of the body began with the request, so that where it was shorter than the wait for the upstream it was always over.
+#[test]
+fn the_time_for_a_body_begins_when_it_is_asked_for() {
+    let (_upstream, gateway, key) = start_with("limits: { body_stall: 700ms }", |connection| {
+        let Some(mut request) = connection.request_head() else { return };
+        connection.rest(&mut request);
+        connection.send(OK);
+    });
+    let asked = || {
+        let mut client = gateway.connect();
+        client.send(expecting(&key));
+        assert_eq!(client.read_head().status(), 100);
+        client
+    };
+    assert_eq!(asked().send_more("hello").read().status(), 200);
+    let (mut silent, begun) = (asked(), Instant::now());
+    assert_eq!(silent.read().code(), "request_timeout");
+    assert!(begun.elapsed() >= Duration::from_millis(600), "{:?}", begun.elapsed());
+}
+
 #[test]
 fn a_body_that_came_with_its_head_is_not_asked_for() {
     let (upstream, gateway, key) = start(|connection| connection.answer_all(OK.as_bytes()));
