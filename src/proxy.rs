@@ -155,7 +155,7 @@ impl Incoming<'_> {
             request_id: self.ticket.id.as_bytes(),
             date: worker.watch.date(),
             origin: b"",
-            head: false,
+            head: self.ticket.method == MethodLabel::Head,
             connection: Connection::Close,
             grpc: call == Call::Grpc,
         };

@@ -14,9 +14,9 @@ use std::time::Duration;
 
 use tokio::io::AsyncWrite;
 
-use crate::http1::head::{self, AnswerTo, Excess, Framing, Version, is_due};
+use crate::http1::head::{self, Excess, Framing, Version, is_due};
 use crate::snapshot::{Carrier, Limits};
-use crate::telemetry::label::{Code, Side};
+use crate::telemetry::label::{Code, MethodLabel, Side};
 
 use super::buffer::Buffer;
 use super::caught::{Panicked, caught};

@@ -163,6 +163,26 @@ fn head_follows_get_and_its_answers_have_no_body() {
 }
 
 #[test]
+fn so_have_answers_to_a_head_that_is_refused_before_it_is_read() {
+    let upstream = Upstream::ok();
+    let gateway = Setup::new(&upstream).config("limits: { header_timeout: 300ms }").start();
+    for (head, status) in [
+        ("HEAD /api/health HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n".to_owned(), 400),
+        ("\r\nHEAD /api/health HTTP/1.1\r\n\r\n".to_owned(), 400),
+        ("HEAD /api/health HTTP/1.1\r\nHost: a".to_owned(), 408),
+        (format!("HEAD /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(9000)), 414),
+        ("HEAD /api/health HTTP/1.1\r\nHost: a\r\nExpect: x\r\n\r\n".to_owned(), 417),
+        (format!("HEAD /api/health HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "a".repeat(40_000)), 431),
+    ] {
+        let (answer, _) = gateway.connect().send(head).read_to_end();
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{status}: {answer}");
+        assert_eq!(answer.find("\r\n\r\n"), Some(answer.len() - 4), "{answer}");
+        assert!(answer.contains("\r\ncontent-length: ") && !answer.contains("\r\ncontent-length: 0\r\n"), "{answer}");
+    }
+}
+
+#[test]
 fn a_connection_serves_allowed_and_denied_requests_one_after_another() {
     let upstream = Upstream::ok();
     let gateway = Gateway::in_front_of(&upstream);

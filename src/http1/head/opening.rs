@@ -1,10 +1,12 @@
-//! What the first line of a request says where the rest of its head is refused: for the log alone, never for a decision.
+//! What the first line of a request says where the rest of its head is refused: for the log and the form of the answer, never
+//! for a decision.
 
 use super::is_token_byte;
 
 /// The method and the target up to its query, as far as the request line in `bytes` is sound; the target is `None` where it is
-/// not, or has not come to its end yet.
+/// not, or has not come to its end yet. One empty line before it is skipped.
 pub fn opening(bytes: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
+    let bytes = bytes.strip_prefix(b"\r\n").unwrap_or(bytes);
     let end = memchr::memchr(b' ', bytes)?;
     let (method, rest) = bytes.split_at_checked(end)?;
     if method.is_empty() || !method.iter().all(|byte| is_token_byte(*byte)) {
@@ -34,6 +36,8 @@ mod tests {
         };
         assert_eq!(read("GET /health HTTP/1.0\r\n\r\n"), Some(("GET", Some("/health"))));
         assert_eq!(read("PATCH /a?b=c HT"), Some(("PATCH", Some("/a"))));
+        assert_eq!(read("\r\nHEAD /a HTTP/1.1\r\n"), Some(("HEAD", Some("/a"))));
+        assert_eq!(read("\r\n\r\nHEAD /a HTTP/1.1\r\n"), None);
         assert_eq!(read("GET /a"), Some(("GET", None)), "more of it may come");
         assert_eq!(read("GET /a\r\nHost: a\r\n\r\n"), Some(("GET", None)));
         assert_eq!(read("GET /a b HTTP/1.1\r\n"), Some(("GET", None)));

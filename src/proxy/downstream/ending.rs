@@ -48,7 +48,8 @@ impl Connection {
             request_id: self.ticket.id.as_bytes(),
             date: self.worker.watch.date(),
             origin: &self.ticket.origin,
-            head: plan.is_some_and(|plan| plan.answer_to == AnswerTo::Head),
+            // Of a request that was not read, as its first line says.
+            head: self.ticket.method == MethodLabel::Head,
             connection: reply::Connection::of(plan.map_or(Version::Http11, |plan| plan.version), close),
             grpc: plan.map_or(self.call == Call::Grpc, |plan| plan.grpc),
         };

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::policy::Vocabulary;
-use crate::proxy::exchange::tests::{script, snapshot, stage};
+use crate::proxy::exchange::tests::{Stage, script, snapshot, stage};
 use crate::proxy::stream::scripted::{Script, Scripted};
 use crate::snapshot::Carrier;
 
@@ -68,4 +68,29 @@ fn a_request_that_is_cut_after_a_reload_counts_for_the_route_that_it_was_judged_
     let text = stage.metrics.render().unwrap();
     assert!(text.contains("scopegate_requests_total{route=\"POST /a\""), "{text}");
     assert!(!text.contains("scopegate_requests_total{route=\"GET /b\""), "{text}");
+}
+
+/// A gateway with one route, which is open to anyone and reads.
+fn reading() -> Stage {
+    let stage = stage();
+    stage.worker.handle.swap(snapshot((2, "GET /a"), &Vocabulary::new(), &stage.metrics));
+    stage
+}
+
+/// What a caller is answered who sends `bytes` in one go to a gateway that cannot dial: that panics.
+fn answered(stage: &Stage, bytes: &str) -> String {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let whole = Script { ends: true, ..script(bytes.as_bytes(), &[bytes.len()], (1000, 0)) };
+    let (stream, written) = Scripted::new(whole);
+    let peer = Peer { address: None, carrier: Carrier::Cleartext };
+    runtime.block_on(serve(Rc::clone(&stage.worker), Stream::Scripted(stream), peer));
+    let written = written.borrow().clone();
+    String::from_utf8(written).unwrap()
+}
+
+#[test]
+fn a_head_request_that_panics_is_answered_without_a_body() {
+    let answer = answered(&reading(), "HEAD /a HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 500 ") && !answer.contains("content-length: 0\r\n"), "{answer}");
+    assert_eq!(answer.find("\r\n\r\n"), Some(answer.len() - 4), "{answer}");
 }
