@@ -20,8 +20,9 @@ use super::Plan;
 use super::buffer::Buffer;
 use super::error::{Breach, Lateness, Overload, ProxyError, Slowness};
 use super::stream::Stream;
-use super::ticket::Ticket;
-use super::upstream::{Lease, Pending, Pool};
+use super::ticket::{SWITCHED, Ticket};
+use super::upstream::fleet::Server;
+use super::upstream::{Lease, Pending};
 use super::watch::{Moment, Slot};
 use super::worker::{View, Worker};
 use super::{holder, tunnel};
@@ -36,8 +37,8 @@ const HOLD: Duration = Duration::from_secs(1);
 pub(crate) struct Ends<'c> {
     pub(crate) worker: &'c Worker,
     pub(crate) view: &'c View,
-    /// Where the connection goes back to.
-    pub(crate) pool: &'c Pool,
+    /// Who is asked, and where the connection goes back to.
+    pub(crate) server: &'c Server,
     pub(crate) plan: &'c Plan,
     pub(crate) slot: &'c Slot,
     pub(crate) down: &'c mut Stream,
@@ -126,6 +127,8 @@ pub(crate) async fn run(mut ends: Ends<'_>, mut lease: Lease) -> (End, Instant) 
         let received = relay.download.take_rest();
         relay.download.give_back(ends.worker);
         // Apart, so that an ordinary request has no room for it.
+        // That was its answer: however the tunnel ends, it says nothing of the server.
+        ends.view.fleet.note_answer(ends.server, SWITCHED);
         let end = Box::pin(tunnel::run(&mut ends, lease, received)).await;
         ends.slot.settle();
         return (end, Instant::now());
@@ -143,9 +146,9 @@ pub(crate) async fn run(mut ends: Ends<'_>, mut lease: Lease) -> (End, Instant) 
     }
     if matches!(end, End::Complete { .. }) && relay.upload.is_sent() && relay.download.is_reusable() {
         if relay.download.bodyless {
-            ends.pool.put_to_rest(lease);
+            ends.server.pool.put_to_rest(lease);
         } else {
-            ends.pool.put(lease);
+            ends.server.pool.put(lease);
         }
     }
     relay.download.give_back(ends.worker);

@@ -2,6 +2,7 @@
 
 mod closing; // What the API is told when the gateway ends a tunnel.
 mod handshake; // What is a handshake and what is not.
+mod standing; // What a tunnel says of the server behind it.
 
 use std::time::{Duration, Instant};
 

@@ -107,7 +107,7 @@ impl Connection {
             let ends = Ends {
                 worker: &self.worker,
                 view,
-                pool: &server.pool,
+                server,
                 plan,
                 slot: &self.slot,
                 down: &mut self.stream,
@@ -147,6 +147,8 @@ impl Connection {
         use Lateness::{Silent, Untaken};
         use ProxyError::{UpstreamFailed, UpstreamTimeout};
         match end {
+            // It was noted when the tunnel began.
+            _ if self.ticket.status == SWITCHED => {}
             End::Complete { .. } => view.fleet.note_answer(server, self.ticket.status),
             // It answered, if not in a way that a CONNECT can be told: no caller can make a server look ill.
             End::Failed(UpstreamFailed(Breach::NotSwitched)) => {}

@@ -113,11 +113,11 @@ pub(in crate::proxy) fn run_plan(stage: &Stage, plan: &Plan, (mut down, up): (Sc
     let (mut down, slot) = (Stream::Scripted(down), worker.watch.enter());
     let (now, wall) = (Instant::now(), Timestamp::now());
     let mut ticket = Ticket::new(now, wall, Some(IpAddr::from([127, 0, 0, 1])));
-    let pool = &view.fleet.choose().unwrap().pool;
+    let server = view.fleet.choose().unwrap();
     let ends = Ends {
         worker,
         view: &view,
-        pool,
+        server,
         plan,
         slot: &slot,
         down: &mut down,
@@ -129,14 +129,14 @@ pub(in crate::proxy) fn run_plan(stage: &Stage, plan: &Plan, (mut down, up): (Sc
         until: Moment::NEVER,
         again: &mut None,
     };
-    let before = pool.idle();
+    let before = server.pool.idle();
     let lease = Lease::of_test(Stream::Scripted(up), false, &worker.cells);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     // An exchange that miscounts waits for bytes that never come.
     let patient = async { tokio::time::timeout(Duration::from_secs(20), run(ends, lease)).await };
     let (end, _) = runtime.block_on(patient).expect("an exchange that ends");
     let (up, down) = (to_upstream.borrow().clone(), to_caller.borrow().clone());
-    Seen { end, up, down, kept: pool.idle() - before, counted: (ticket.bytes_in, ticket.bytes_out) }
+    Seen { end, up, down, kept: server.pool.idle() - before, counted: (ticket.bytes_in, ticket.bytes_out) }
 }
 
 /// Cuts bytes into pieces of the lengths given, over and over.
