@@ -4,6 +4,7 @@
 //! answer began is told apart from what goes wrong later: the first can be answered, the second can only be cut off,
 //! because a short body must never look like a complete one.
 
+mod caller;
 mod download;
 mod upload;
 
@@ -126,9 +127,9 @@ pub(crate) async fn run(mut ends: Ends<'_>, mut lease: Lease) -> (End, Instant) 
     if end.is_ok() && relay.download.is_tunnel() {
         let received = relay.download.take_rest();
         relay.download.give_back(ends.worker);
-        // Apart, so that an ordinary request has no room for it.
         // That was its answer: however the tunnel ends, it says nothing of the server.
         ends.view.fleet.note_answer(ends.server, SWITCHED);
+        // Apart, so that an ordinary request has no room for it.
         let end = Box::pin(tunnel::run(&mut ends, lease, received)).await;
         ends.slot.settle();
         return (end, Instant::now());
@@ -138,6 +139,10 @@ pub(crate) async fn run(mut ends: Ends<'_>, mut lease: Lease) -> (End, Instant) 
         Err(end) => end,
     };
     ends.slot.settle();
+    if end == End::CallerGone && relay.upload.is_stuck() {
+        // An end in order would wait behind what the upstream does not take.
+        lease.stream.reset_on_close();
+    }
     // Whatever begins to wait now has its whole time.
     let now = relay.now();
     ends.worker.watch.set(now);
@@ -177,6 +182,8 @@ struct Deadlines {
     /// it is held.
     moved: Option<Duration>,
     write: Moment,
+    /// When the caller is to be looked at again, where nobody is woken when it goes.
+    look: Moment,
 }
 
 impl Deadlines {
@@ -191,6 +198,7 @@ impl Deadlines {
             upload: Moment::NEVER,
             moved: Some(if has_body { config.limits.body_stall } else { ends.timeouts.response }),
             write: Moment::NEVER,
+            look: Moment::NEVER,
         }
     }
 
@@ -198,7 +206,7 @@ impl Deadlines {
     /// an upstream that cannot write need not read.
     fn earliest(&self, stuck: bool) -> Moment {
         let upload = if stuck { Moment::NEVER } else { self.upload };
-        self.answer.min(self.hold).min(self.total).min(upload).min(self.write)
+        self.answer.min(self.hold).min(self.total).min(upload).min(self.write).min(self.look)
     }
 }
 
@@ -257,22 +265,8 @@ impl Relay {
                 break;
             }
         }
-        if self.upload.is_over() {
-            self.poll_caller(ends, cx)?;
-        }
+        self.poll_caller(ends, cx)?;
         Poll::Pending
-    }
-
-    /// Watches for a caller that goes away while it waits. Bytes of the next request are kept for later.
-    fn poll_caller(&self, ends: &mut Ends<'_>, cx: &mut Context<'_>) -> Result<(), End> {
-        while ends.input.has_room() {
-            match ends.worker.buffers.poll_fill(ends.down, ends.input, cx) {
-                Poll::Pending => return Ok(()),
-                Poll::Ready(Ok(1..)) => {}
-                Poll::Ready(Ok(0) | Err(_)) => return Err(End::CallerGone),
-            }
-        }
-        Ok(())
     }
 
     fn check_deadlines(&mut self, ends: &Ends<'_>) -> Result<(), End> {

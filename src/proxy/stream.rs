@@ -1,6 +1,7 @@
 //! A byte stream to a caller or to the upstream: TCP, a Unix socket, TLS over TCP, or one stream of HTTP/2.
 
 pub(crate) mod pipe;
+mod presence;
 #[cfg(test)]
 pub(crate) mod scripted;
 
@@ -16,6 +17,7 @@ use tokio_rustls::TlsStream;
 use super::exchange::Fate;
 
 use pipe::Pipe;
+pub(crate) use presence::Presence;
 
 /// One connection, whatever carries it.
 #[derive(Debug)]

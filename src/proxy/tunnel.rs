@@ -24,7 +24,7 @@ use super::downstream::LINGER;
 use super::error::{Breach, ProxyError};
 use super::exchange::{End, Ends};
 use super::holder;
-use super::stream::Stream;
+use super::stream::{Presence, Stream};
 use super::upstream::Lease;
 use super::watch::{Moment, Slot, TICK};
 
@@ -154,8 +154,22 @@ impl Tunnel {
         if let Some(reason) = self.overdue(ends.slot.now()) {
             return Poll::Ready(reason);
         }
-        ends.slot.arm(self.idle.min(self.to_caller.stalls).min(self.to_upstream.stalls), cx);
+        let mut next = self.idle.min(self.to_caller.stalls).min(self.to_upstream.stalls);
+        if self.is_deaf(ends) {
+            if ends.down.poll_presence(cx) == Presence::Gone {
+                return Poll::Ready(Reason::CallerGone);
+            }
+            // At the next sweep: where something waits to be read, nobody is woken by what comes after it.
+            next = ends.slot.now();
+        }
+        ends.slot.arm(next, cx);
         Poll::Pending
+    }
+
+    /// Nothing is read of the caller, and so its end is not either. One that was told that all is said may close its side in
+    /// order.
+    fn is_deaf(&self, ends: &Ends<'_>) -> bool {
+        !self.to_caller.over && (self.to_upstream.over || !ends.input.is_empty())
     }
 
     /// Why the tunnel has to end at `now`, if nothing else has moved.

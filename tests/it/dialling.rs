@@ -47,8 +47,11 @@ fn assert_free(upstream: &Upstream, gateway: &Gateway) {
 #[test]
 fn a_caller_that_leaves_ends_the_dial() {
     let half = "POST /api/x HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\nhalf";
+    // More than is read before the request has a connection.
+    let long = format!("POST /api/x HTTP/1.1\r\nHost: a\r\nContent-Length: 90000\r\n\r\n{}", "a".repeat(40_000));
+    let get = "GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n";
     let leave: [fn(Client); 2] = [drop, Client::reset];
-    for (bytes, leave) in [("GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n", leave[0]), (half, leave[1])] {
+    for (bytes, leave) in [(get, leave[0]), (half, leave[1]), (&long, leave[0]), (&long, leave[1])] {
         let upstream = mute();
         let gateway = patient(&upstream);
         let mut client = gateway.connect();

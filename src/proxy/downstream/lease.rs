@@ -9,6 +9,7 @@ use tokio::task::coop::unconstrained;
 
 use crate::proxy::error::{Breach, Lateness, Overload, ProxyError, Reach};
 use crate::proxy::exchange::End;
+use crate::proxy::stream::Presence;
 use crate::proxy::upstream::fleet::Server;
 use crate::proxy::upstream::{DialFault, Lease};
 use crate::proxy::watch::Moment;
@@ -97,6 +98,14 @@ impl Connection {
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(End::CallerGone),
             }
         }
+        let until = if self.input.has_room() {
+            until
+        } else if self.stream.poll_presence(cx) == Presence::Here {
+            // At the next sweep: where something waits to be read, nobody is woken by what comes after it.
+            self.slot.now()
+        } else {
+            return Poll::Ready(End::CallerGone);
+        };
         self.slot.arm(until, cx);
         Poll::Pending
     }

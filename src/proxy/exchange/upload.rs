@@ -126,6 +126,11 @@ impl Upload {
         self.state == State::Sending && !self.has_output() && !self.held && !self.body.is_done()
     }
 
+    /// It is the upstream who keeps the upload from going on.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.state == State::Sending && self.has_output()
+    }
+
     fn has_output(&self) -> bool {
         self.head_left > 0 || !self.is_unframed()
     }
