@@ -21,7 +21,7 @@ pub(in crate::http1) use connection::is_token_byte;
 pub use connection::{Connection, named_by_connection};
 pub use framing::{Framing, ResponseFraming};
 pub use kind::Kind;
-pub use lines::is_due;
+pub use lines::{has_begun, is_due};
 pub use opening::opening;
 pub use request::{RequestHead, request};
 pub use response::{AnswerTo, ResponseHead, response};

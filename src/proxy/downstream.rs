@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tokio::io::AsyncWrite;
 
-use crate::http1::head::{self, Excess, Framing, Version, is_due};
+use crate::http1::head::{self, Excess, Framing, Version, has_begun, is_due};
 use crate::snapshot::{Carrier, Limits};
 use crate::telemetry::label::{Code, MethodLabel, Side};
 
@@ -225,7 +225,7 @@ impl Connection {
         let mut judged = 0;
         let mut begun = false;
         loop {
-            if !self.input.is_empty() {
+            if has_begun(self.input.filled()) {
                 if !begun {
                     begun = true;
                     let (now, wall) = self.worker.clocks();
@@ -351,7 +351,7 @@ impl Connection {
             }
             // A connection that was accepted just before the drain may have its first request on the way.
             let graced = self.fresh && self.slot.now() < self.accepted.after(TICK);
-            let ends = self.worker.is_draining() && self.input.is_empty() && !graced;
+            let ends = self.worker.is_draining() && !has_begun(self.input.filled()) && !graced;
             // The runtime may not have seen yet what the kernel has: a request that came in time is not thrown away.
             let idles = ends && (self.stream.is_virtual() || self.stream.is_silent());
             if idles || self.worker.is_over() {

@@ -53,10 +53,15 @@ fn an_idle_gateway_with_open_connections_ends_at_once() {
     let mut idle = gateway.connect();
     assert_eq!(idle.send(Call::get("/api/profiles").key(&key).bytes()).read().status(), 200);
     let mut silent = gateway.connect();
+    // An empty line behind a body is not the beginning of the next request.
+    let mut blank = gateway.connect();
+    let post = [Call::post("/api/profiles").key(&key).body("{}").bytes(), b"\r\n".to_vec()].concat();
+    assert_eq!(blank.send(post).read().status(), 200);
     let begun = Instant::now();
     gateway.process.signal("TERM");
     assert_eq!(gateway.process.exit_code(), 0);
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    blank.assert_closed();
     idle.assert_closed();
     silent.assert_closed();
 }

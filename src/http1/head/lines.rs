@@ -29,6 +29,12 @@ pub fn is_due(buf: &[u8], judged: usize, limits: &Limits) -> bool {
     judged == 0 || new.len() >= 1024 || buf.len() > limits.header_bytes || memchr::memchr(b'\n', new).is_some()
 }
 
+/// Whether any byte of a request has come. The empty line before one (RFC 9112, 2.2) is none: old callers send it behind a body,
+/// whether another request follows or not.
+pub fn has_begun(buf: &[u8]) -> bool {
+    !matches!(buf, [] | [b'\r'] | [b'\r', b'\n'])
+}
+
 /// The bytes that a head may take up.
 pub(super) fn within<'b>(buf: &'b [u8], limits: &Limits) -> &'b [u8] {
     buf.get(..limits.header_bytes).unwrap_or(buf)

@@ -45,3 +45,23 @@ fn a_connection_may_rest_for_longer_than_a_head_may_take() {
         assert_eq!(client.send(Call::get("/api/health").bytes()).read().status(), 200);
     }
 }
+
+/// It was the beginning of a request, which never came to its end: 408, counted as a denial.
+#[test]
+fn an_empty_line_behind_a_body_is_no_request() {
+    let upstream = Upstream::ok();
+    let gateway = Setup::new(&upstream).config("limits: { header_timeout: 300ms, idle: 2s }").start();
+    let key = gateway.key(&["--full"]);
+    let post = String::from_utf8(Call::post("/api/profiles").key(&key).body("{}").bytes()).expect("text");
+    for line in ["\r\n", "\r"] {
+        let (mut client, begun) = (gateway.connect(), Instant::now());
+        assert_eq!(client.send(format!("{post}{line}")).read().status(), 200);
+        client.assert_closed();
+        assert!(begun.elapsed() > Duration::from_secs(1), "it is idle: {:?}", begun.elapsed());
+        let mut client = gateway.connect();
+        assert_eq!(client.send(format!("{post}{line}")).read().status(), 200);
+        let rest = &"\r\n"[line.len()..];
+        assert_eq!(client.send(format!("{rest}{post}")).read().status(), 200, "one may be there before a request");
+    }
+    assert_eq!(gateway.metric("scopegate_denials_total", &["code=\"request_timeout\""]), 0.0);
+}
