@@ -93,6 +93,8 @@ struct Connection {
     accepted: Moment,
     /// Nothing was read yet.
     fresh: bool,
+    /// The runtime had its turn since the last request. Without it, it has seen nothing of what came to any socket meanwhile.
+    looked: bool,
     /// What is spoken is not known yet.
     opening: bool,
     /// Requests that were read.
@@ -173,6 +175,7 @@ impl Connection {
             ticket: Ticket::new(now, wall, peer.address),
             accepted: worker.watch.now(),
             fresh: true,
+            looked: true,
             opening: !stream.is_virtual(),
             requests: 0,
             _open: (!stream.is_virtual()).then(|| Open::new(&worker.cells, Side::Downstream)),
@@ -213,6 +216,7 @@ impl Connection {
             }
         };
         self.worker.return_output(out);
+        self.looked = false;
         next
     }
 
@@ -360,6 +364,7 @@ impl Connection {
             let deadline = if ends { self.slot.now().after(TICK) } else { deadline };
             let deadline = if graced { deadline.min(self.accepted.after(TICK)) } else { deadline };
             self.slot.arm(deadline, cx);
+            self.looked = true;
             Poll::Pending
         })
         .await

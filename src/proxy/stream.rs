@@ -42,7 +42,7 @@ impl Stream {
         let socket = match self {
             Self::Pipe(_) => return false,
             #[cfg(test)]
-            Self::Scripted(_) => return true,
+            Self::Scripted(stream) => return stream.is_silent(),
             Self::Tcp(stream) => SockRef::from(stream),
             Self::Tls(stream) => SockRef::from(stream.get_ref().0),
             Self::Unix(stream) => SockRef::from(stream),

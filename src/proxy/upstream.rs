@@ -1,8 +1,11 @@
 //! Connections to the upstream: dialled, kept for later, taken last in first out.
 //!
 //! INVARIANT: a connection is put back only when its last answer was complete, the request before it was sent whole,
-//! no byte was left over and both sides agreed to keep it; it is taken only while it is silent. Any doubt drops it.
-//! Otherwise one caller could be given another's answer.
+//! no byte was left over and both sides agreed to keep it; it is taken only while nothing is known to have come on it. Any
+//! doubt drops it. Otherwise one caller could be given another's answer.
+//!
+//! What is known is what the runtime has seen, and for some requests what the kernel says: see [`Pool::take`]. An answer that
+//! nobody asked for and that comes later than that is the next caller's: HTTP/1.1 has nothing to tell it by.
 
 mod dial;
 pub(crate) mod fleet;
@@ -136,9 +139,9 @@ impl Pool {
         self.idle.borrow().len()
     }
 
-    /// The connection that was put back last, if it is still silent. One that is to carry a request which cannot be
-    /// sent twice is asked for by the kernel, too.
-    pub(crate) fn take(&self, replayable: bool, cx: &mut Context<'_>) -> Option<Lease> {
+    /// The connection that was put back last, if it is still silent as far as the runtime has `seen`. Where that is not enough,
+    /// the kernel is asked: for a request that cannot be sent twice, and where the runtime had no turn since the last answer.
+    pub(crate) fn take(&self, seen: bool, cx: &mut Context<'_>) -> Option<Lease> {
         loop {
             let Idle { lease, rest, .. } = {
                 let mut idle = self.idle.borrow_mut();
@@ -146,7 +149,7 @@ impl Pool {
                 let last = idle.iter().rposition(rested)?;
                 idle.remove(last)
             };
-            if !lease.stream.has_news(cx) && ((replayable && rest == Rest::None) || lease.stream.is_silent()) {
+            if !lease.stream.has_news(cx) && ((seen && rest == Rest::None) || lease.stream.is_silent()) {
                 return Some(lease);
             }
         }

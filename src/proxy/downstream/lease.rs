@@ -37,7 +37,7 @@ impl Connection {
     ) -> Result<Lease, Miss> {
         let Server { pool, origin, .. } = server;
         // Unconstrained: a task that has used up its turn would be told that every connection is silent.
-        let take = unconstrained(poll_fn(|cx| Poll::Ready(pool.take(plan.replayable, cx))));
+        let take = unconstrained(poll_fn(|cx| Poll::Ready(pool.take(plan.replayable && self.looked, cx))));
         if !tried && let Some(lease) = take.await {
             return Ok(lease);
         }

@@ -4,6 +4,7 @@ use super::*;
 use crate::policy::Vocabulary;
 use crate::proxy::exchange::tests::{Stage, script, snapshot, stage};
 use crate::proxy::stream::scripted::{Script, Scripted};
+use crate::proxy::upstream::Lease;
 use crate::snapshot::Carrier;
 
 #[test]
@@ -93,4 +94,19 @@ fn a_head_request_that_panics_is_answered_without_a_body() {
     let answer = answered(&reading(), "HEAD /a HTTP/1.1\r\nHost: a\r\n\r\n");
     assert!(answer.starts_with("HTTP/1.1 500 ") && !answer.contains("content-length: 0\r\n"), "{answer}");
     assert_eq!(answer.find("\r\n\r\n"), Some(answer.len() - 4), "{answer}");
+}
+
+/// The runtime has seen nothing of what came since the answer before, so that it takes the kernel to tell.
+#[test]
+fn a_request_that_came_with_the_one_before_gets_no_connection_on_which_something_came_meanwhile() {
+    let stage = reading();
+    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    let (up, asked) = Scripted::new(script(&answer.repeat(2), &[answer.len()], (1000, 0)));
+    let view = stage.worker.view();
+    view.fleet.choose().unwrap().pool.put(Lease::of_test(Stream::Scripted(up), false, &stage.worker.cells));
+    let get = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
+    let answers = answered(&stage, &get.repeat(2));
+    assert!(answers.starts_with("HTTP/1.1 200 OK\r\n"), "{answers}");
+    assert!(answers.contains("HTTP/1.1 500 "), "the second needed a connection of its own: {answers}");
+    assert_eq!(asked.borrow().windows(7).filter(|part| part == b"GET /a ").count(), 1);
 }

@@ -38,6 +38,11 @@ impl Scripted {
         let written = Rc::default();
         (Self { script, stalled: (0, 0), written: Rc::clone(&written) }, written)
     }
+
+    /// It has nothing to give, as the kernel would say whatever the runtime has seen.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.script.gives.is_empty() && !self.script.ends
+    }
 }
 
 fn has(bytes: &[u8], part: &[u8]) -> bool {
