@@ -84,6 +84,8 @@ pub(crate) enum Fate {
     Refused,
     /// The upstream gave its stream up for another reason; it may have carried it out.
     Reset,
+    /// The upstream fell silent on the connection, which the gateway closed then; it may have carried it out.
+    Silent,
     /// The upstream may have carried it out.
     Unknown,
     /// The upstream never had it: it had closed the connection before, or says that it ends below this stream.
@@ -96,6 +98,7 @@ impl Fate {
         match self {
             Self::Refused => Breach::StreamRefused,
             Self::Reset => Breach::StreamReset,
+            Self::Silent => Breach::Silent,
             Self::Unknown | Self::Unread => Breach::Unanswered,
         }
     }

@@ -11,6 +11,7 @@ mod dial;
 pub(crate) mod fleet;
 mod gate;
 pub(crate) mod health;
+mod motion;
 mod names;
 mod sessions;
 mod sockets;

@@ -22,6 +22,8 @@ pub enum Breach {
     NoWebSockets,
     /// It answered a CONNECT with another success than a tunnel.
     NotSwitched,
+    /// It answered no PING, so that the gateway closed the connection (RFC 9113 6.7).
+    Silent,
     /// It refused the stream of the request (RFC 9113 8.7).
     StreamRefused,
     /// It gave the stream of the request up before the answer was there.
@@ -57,6 +59,9 @@ impl Breach {
                 "The API takes no WebSockets over HTTP/2 (RFC 8441), by which it is spoken to.".into()
             }
             Self::NotSwitched => "The API did not switch protocols.".into(),
+            Self::Silent => {
+                "The API fell silent, and did not answer the PING of this gateway, which closed the connection.".into()
+            }
             Self::StreamRefused => "The API refused the stream of the request (REFUSED_STREAM).".into(),
             Self::StreamReset => "The API reset the stream of the request before it had answered.".into(),
             Self::TooManyInterim => "The API sent more interim answers than this gateway takes.".into(),
@@ -74,6 +79,7 @@ impl Breach {
             Self::BrokenOff => "http_response_incomplete",
             Self::MalformedHead(HeadFault::HeadersTooLarge(_)) => "http_response_header_section_size",
             Self::MalformedBody(_) | Self::MalformedHead(_) | Self::TooManyInterim => "http_protocol_error",
+            Self::Silent => "connection_read_timeout",
             Self::StreamRefused | Self::StreamReset | Self::Unanswered => "connection_terminated",
         }
     }
@@ -83,7 +89,7 @@ impl Breach {
 mod tests {
     use super::*;
 
-    const ALL: [Breach; 18] = [
+    const ALL: [Breach; 19] = [
         Breach::AnotherNonce,
         Breach::AnotherProtocol,
         Breach::BrokenOff,
@@ -97,6 +103,7 @@ mod tests {
         Breach::MalformedHead(HeadFault::TargetTooLong),
         Breach::NoWebSockets,
         Breach::NotSwitched,
+        Breach::Silent,
         Breach::StreamRefused,
         Breach::StreamReset,
         Breach::TooManyInterim,

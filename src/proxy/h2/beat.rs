@@ -7,10 +7,18 @@ use h2::{Ping, PingPong};
 
 use crate::proxy::watch::Moment;
 
-/// How often a connection is asked.
-const EVERY: Duration = Duration::from_secs(30);
-/// How long the answer may take.
-const ANSWER: Duration = Duration::from_secs(20);
+/// How often a connection is asked, and how long the answer may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    pub(crate) every: Duration,
+    pub(crate) answer: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { every: Duration::from_secs(30), answer: Duration::from_secs(20) }
+    }
+}
 
 /// Why there is nobody on the other side any more.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -23,6 +31,7 @@ pub(crate) enum Dead {
 
 pub(crate) struct Beat {
     pings: Option<PingPong>,
+    pace: Pace,
     /// When the next PING goes out, or by when the answer to the last one must be there.
     due: Moment,
     waiting: bool,
@@ -30,7 +39,11 @@ pub(crate) struct Beat {
 
 impl Beat {
     pub(crate) fn new(pings: Option<PingPong>, now: Moment) -> Self {
-        Self { pings, due: now.after(EVERY), waiting: false }
+        Self::paced(pings, now, Pace::default())
+    }
+
+    pub(crate) fn paced(pings: Option<PingPong>, now: Moment, pace: Pace) -> Self {
+        Self { pings, pace, due: now.after(pace.every), waiting: false }
     }
 
     /// When this is to be asked again at the latest.
@@ -41,7 +54,7 @@ impl Beat {
     /// Something has passed at this moment: whoever takes bytes slowly is there, and comes to the PING behind them.
     pub(crate) fn note(&mut self, moved: Moment) {
         if self.waiting {
-            self.due = self.due.max(moved.after(ANSWER));
+            self.due = self.due.max(moved.after(self.pace.answer));
         }
     }
 
@@ -50,7 +63,7 @@ impl Beat {
         let Some(pings) = &mut self.pings else { return Poll::Pending };
         if self.waiting {
             match pings.poll_pong(cx) {
-                Poll::Ready(Ok(_)) => (self.waiting, self.due) = (false, now.after(EVERY)),
+                Poll::Ready(Ok(_)) => (self.waiting, self.due) = (false, now.after(self.pace.every)),
                 Poll::Ready(Err(_)) => return Poll::Ready(Dead::Gone),
                 Poll::Pending if self.due <= now => return Poll::Ready(Dead::Silent),
                 Poll::Pending => {}
@@ -59,10 +72,10 @@ impl Beat {
             if pings.send_ping(Ping::opaque()).is_err() {
                 return Poll::Ready(Dead::Gone);
             }
-            (self.waiting, self.due) = (true, now.after(ANSWER));
+            (self.waiting, self.due) = (true, now.after(self.pace.answer));
             // Asked at once, so that the answer wakes this task.
             if pings.poll_pong(cx).is_ready() {
-                (self.waiting, self.due) = (false, now.after(EVERY));
+                (self.waiting, self.due) = (false, now.after(self.pace.every));
             }
         }
         Poll::Pending
@@ -87,10 +100,11 @@ mod tests {
         let mut beat = Beat::new(connection.ping_pong(), start);
         let mut ask = |now| beat.poll_dead(now, &mut Context::from_waker(Waker::noop()));
         assert_eq!(ask(start), Poll::Pending);
-        let asked = start.after(EVERY);
+        let Pace { every, answer } = Pace::default();
+        let asked = start.after(every);
         assert_eq!(ask(asked), Poll::Pending);
-        assert_eq!(ask(asked.after(ANSWER / 2)), Poll::Pending);
-        assert_eq!(ask(asked.after(ANSWER)), Poll::Ready(Dead::Silent));
+        assert_eq!(ask(asked.after(answer / 2)), Poll::Pending);
+        assert_eq!(ask(asked.after(answer)), Poll::Ready(Dead::Silent));
         drop((connection, caller));
         assert_eq!(ask(asked), Poll::Ready(Dead::Gone));
     }

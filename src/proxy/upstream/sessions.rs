@@ -4,6 +4,8 @@
 //! request. While one connection is being dialled, everybody who needs one waits for it, as long as he has time, and shares the
 //! outcome.
 
+mod dialling;
+
 use std::cell::{Cell, RefCell};
 use std::future::{Future as _, poll_fn};
 use std::net::SocketAddr;
@@ -20,14 +22,17 @@ use tokio::task::spawn_local;
 use tokio::time::timeout;
 
 use crate::proxy::error::Reach;
-use crate::proxy::h2::beat::Beat;
+use crate::proxy::exchange::Fate;
+use crate::proxy::h2::beat::{Beat, Dead, Pace};
 use crate::proxy::h2::outbound::{self, Opener};
 use crate::proxy::stream::Stream;
 use crate::proxy::stream::pipe::Pipe;
 use crate::proxy::watch::Moment;
 use crate::snapshot::Timeouts;
 
+use super::motion::{Motion, Noted};
 use super::{DialFault, Lease, Open, Origin, Pool, Socket};
+use dialling::Dialling;
 
 /// Requests at once on one connection, however many more the upstream would take.
 const STREAMS: usize = 100;
@@ -50,25 +55,6 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// What becomes of a request whose connection ends before it carries anything.
 const AWAY: DialFault = DialFault::Unreachable(Reach::Away);
 
-/// A connection that is being dialled.
-#[derive(Clone)]
-struct Dialling {
-    /// How long it may take.
-    patience: Duration,
-    /// What comes of it: nothing yet, or whether it is there.
-    outcome: watch::Receiver<Option<Result<(), DialFault>>>,
-}
-
-impl Dialling {
-    /// What comes of it within `patience`; `None` where it takes longer.
-    async fn wait(&mut self, patience: Duration) -> Option<Result<(), DialFault>> {
-        // Who waits as long as it may take waits for all of its addresses.
-        let patience = if patience < self.patience { patience } else { Duration::MAX };
-        let outcome = timeout(patience, self.outcome.wait_for(Option::is_some)).await.ok()?;
-        Some(outcome.ok().and_then(|outcome| *outcome).unwrap_or(Err(AWAY)))
-    }
-}
-
 /// What counts a connection for as long as it is there.
 type Counts = (Option<Open>, Option<Socket>);
 
@@ -79,6 +65,8 @@ pub(super) struct Sessions {
     dialling: RefCell<Option<Dialling>>,
     /// The log was told that the upstream does not keep to HTTP/2.
     garbled: Cell<bool>,
+    /// How the connections are asked whether they are there.
+    pace: Cell<Pace>,
 }
 
 /// One connection.
@@ -92,6 +80,9 @@ struct Session {
     used: Cell<bool>,
     /// The upstream answered on it.
     answered: Cell<bool>,
+    /// It answered no PING: it is the gateway that ends it.
+    silent: Cell<bool>,
+    motion: Rc<Motion>,
     /// Where it leads to.
     peer: Option<SocketAddr>,
     /// The upstream's settings have come, or never will.
@@ -270,6 +261,9 @@ impl Pool {
             };
             let opener = Opener { sender, scheme: &session.scheme, watch: &counted.pool.watch };
             outbound::carry(&far, opener, answered).await;
+            if session.silent.get() {
+                far.explain(Fate::Silent);
+            }
         });
         Lease { stream: Stream::Pipe(near), reused, peer: None, _open: None, socket: None }
     }
@@ -292,7 +286,7 @@ impl Pool {
                     pool.sessions.open.borrow_mut().push(Rc::clone(&session));
                     // Nobody may wait any more.
                     let _ = tell.send(Some(Ok(())));
-                    pool.drive(&session, connection, timeouts.idle).await;
+                    pool.drive(&session, connection, (&origin, timeouts.idle)).await;
                     drop(counts);
                 }
                 Err(fault) => drop(tell.send(Some(Err(fault)))),
@@ -306,7 +300,7 @@ impl Pool {
         origin: &Origin,
         timeouts: &Timeouts,
         retries: u32,
-    ) -> Result<(Rc<Session>, Connection<Stream, Bytes>, Counts), DialFault> {
+    ) -> Result<(Rc<Session>, Connection<Noted, Bytes>, Counts), DialFault> {
         let Lease { stream, peer, _open: open, socket, .. } = self.dial(origin, timeouts, retries).await?;
         let mut builder = Builder::new();
         builder
@@ -317,7 +311,9 @@ impl Pool {
             .max_header_list_size(HEADER_LIST)
             .max_send_buffer_size(SEND_BUFFER)
             .data_frame_budget(PIECES);
-        let (sender, connection) = builder.handshake(stream).await.map_err(|_| AWAY)?;
+        let motion = Motion::new(&self.watch);
+        let noted = Noted { stream, motion: Rc::clone(&motion), full: false };
+        let (sender, connection) = builder.handshake(noted).await.map_err(|_| AWAY)?;
         let session = Rc::new(Session {
             sender: RefCell::new(Some(sender)),
             scheme: if origin.server.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP },
@@ -325,6 +321,8 @@ impl Pool {
             quiet_since: Cell::new(self.watch.now()),
             used: Cell::new(false),
             answered: Cell::new(false),
+            silent: Cell::new(false),
+            motion,
             peer,
             settled: watch::Sender::new(false),
         });
@@ -332,9 +330,14 @@ impl Pool {
     }
 
     /// Serves a connection to its end: it is closed when it was quiet for `idle`, and dropped when the upstream is gone.
-    async fn drive(self: &Rc<Self>, session: &Rc<Session>, mut connection: Connection<Stream, Bytes>, idle: Duration) {
+    async fn drive(
+        self: &Rc<Self>,
+        session: &Rc<Session>,
+        mut connection: Connection<Noted, Bytes>,
+        (origin, idle): (&Origin, Duration),
+    ) {
         let slot = self.watch.enter();
-        let mut beat = Beat::new(connection.ping_pong(), slot.now());
+        let mut beat = Beat::paced(connection.ping_pong(), slot.now(), self.sessions.pace.get());
         let mut connection = pin!(connection);
         let ended = poll_fn(|cx| {
             if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
@@ -351,7 +354,10 @@ impl Pool {
                 // No stream begins on it from now on.
                 self.sessions.remove(session);
             }
-            if until.after(FAREWELL) <= now || beat.poll_dead(now, cx).is_ready() {
+            beat.note(session.motion.last());
+            let dead = beat.poll_dead(now, cx);
+            session.silent.set(dead == Poll::Ready(Dead::Silent));
+            if until.after(FAREWELL) <= now || dead.is_ready() {
                 return Poll::Ready(None);
             }
             let next = if until <= now { until.after(FAREWELL) } else { until };
@@ -361,6 +367,14 @@ impl Pool {
         let ended = ended.await;
         self.sessions.remove(session);
         session.settle();
+        if session.silent.get() && session.streams.get() > 0 {
+            let (server, requests) = (&*origin.server.name(), session.streams.get());
+            tracing::warn!(
+                server,
+                requests,
+                "the upstream has not answered a PING in time; its connection is closed, and the requests on it have failed"
+            );
+        }
         let goodbye = |error: &h2::Error| error.is_go_away() && error.is_remote();
         if let Some(error) = ended.filter(|error| !session.answered.get() && !goodbye(error))
             && !self.sessions.garbled.replace(true)
@@ -369,3 +383,6 @@ impl Pool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
