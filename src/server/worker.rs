@@ -38,6 +38,8 @@ const RELIEF: Duration = Duration::from_millis(250);
 
 /// How long accepting rests when the system has no descriptors left.
 const REST: Duration = Duration::from_millis(100);
+/// How often it rests at the most before a listener is closed all the same.
+const LAST_TRIES: u32 = 5;
 
 /// Whether a worker has told already that the drain takes too long.
 static LATE: AtomicBool = AtomicBool::new(false);
@@ -176,24 +178,45 @@ impl Accepting {
 
     /// Stops to listen, with what the kernel has accepted already, whether the runtime has seen it or not: all that is in the
     /// queue of a socket is reset when it is closed.
-    fn close(self, mut take: impl FnMut(Arrival)) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// What keeps the rest of the queue from being taken.
+    async fn close(self, mut take: impl FnMut(Arrival)) -> io::Result<()> {
         match self {
             Self::Tcp(listener, unsent) => {
                 let listener = listener.into_std()?;
-                while let Ok((stream, address)) = listener.accept() {
+                while let Some((stream, address)) = next_in_queue(|| listener.accept()).await? {
                     stream.set_nonblocking(true)?;
                     take(arrived(TcpStream::from_std(stream)?, address, unsent)?);
                 }
             }
             Self::Unix(listener) => {
                 let listener = listener.into_std()?;
-                while let Ok((stream, _)) = listener.accept() {
+                while let Some((stream, _)) = next_in_queue(|| listener.accept()).await? {
                     stream.set_nonblocking(true)?;
                     take(Arrival::Unix(UnixStream::from_std(stream)?));
                 }
             }
         }
         Ok(())
+    }
+}
+
+/// What `accept` gives next; `None` where the queue is empty. One that was gone before is passed over, and a shortage of
+/// descriptors may pass.
+async fn next_in_queue<T>(accept: impl Fn() -> io::Result<T>) -> io::Result<Option<T>> {
+    let mut left = LAST_TRIES;
+    loop {
+        match accept() {
+            Ok(arrival) => return Ok(Some(arrival)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            Err(error) if is_transient(&error) => {}
+            Err(error) if left == 0 => return Err(error),
+            Err(_) => {
+                left -= 1;
+                sleep(REST).await;
+            }
+        }
     }
 }
 
@@ -215,18 +238,21 @@ async fn accept(hall: Rc<Hall>, listener: Listener, (open, drain): (Rc<Cell<usiz
         never = keep_up("a task that accepts connections", || accept_all(&listener, start)) => match never {},
         () = drain.accepting_ended() => {}
     }
-    if let Err(error) = listener.close(start) {
+    if let Err(error) = listener.close(start).await {
         tracing::debug!(%error, "a connection that came last is lost");
     }
 }
 
 async fn accept_all(listener: &Accepting, start: impl Fn(Arrival)) -> Infallible {
+    let throttle = Throttle::default();
     loop {
         match listener.accept().await {
             Ok(arrival) => start(arrival),
             Err(error) if is_transient(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, "no connection can be accepted; trying again");
+                if let Some(others) = throttle.pass("no connection can be accepted") {
+                    tracing::warn!(%error, others, "no connection can be accepted; trying again");
+                }
                 sleep(REST).await;
             }
         }
@@ -235,7 +261,8 @@ async fn accept_all(listener: &Accepting, start: impl Fn(Arrival)) -> Infallible
 
 /// True for a connection that was gone before it was accepted: the next one is as good as ever.
 fn is_transient(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset)
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
 }
 
 fn start_connection(hall: &Rc<Hall>, door: &Arc<Door>, arrival: Arrival, open: &Rc<Cell<usize>>) {
@@ -271,5 +298,18 @@ mod tests {
             heard = third => heard.unwrap(),
         }
         assert_eq!(begun.get(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_queue_is_empty_when_the_kernel_says_so_and_not_before() {
+        use io::ErrorKind::{ConnectionAborted, OutOfMemory, WouldBlock};
+        let queue = |kinds: &'static [io::ErrorKind]| {
+            let place = Cell::new(0);
+            move || kinds.get(place.replace(place.get() + 1)).map_or(Ok(()), |kind| Err((*kind).into()))
+        };
+        assert_eq!(next_in_queue(queue(&[])).await.unwrap(), Some(()));
+        assert_eq!(next_in_queue(queue(&[WouldBlock])).await.unwrap(), None);
+        assert_eq!(next_in_queue(queue(&[ConnectionAborted, OutOfMemory, ConnectionAborted])).await.unwrap(), Some(()));
+        assert_eq!(next_in_queue(queue(&[OutOfMemory; 6])).await.unwrap_err().kind(), OutOfMemory);
     }
 }
