@@ -14,7 +14,7 @@ use crate::key::{KeyId, KeyKind, KeyRecord, Timestamp, lifecycle};
 use crate::policy::nearest;
 use crate::store::{Revision, Stamp, StoreError, Strangers};
 
-/// The columns of a row, in the order that [`account`] reads them.
+/// The columns of a row, in the order that [`account()`] reads them.
 macro_rules! select {
     ($rest:literal) => {
         concat!(
