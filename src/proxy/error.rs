@@ -60,6 +60,8 @@ pub enum Overload {
     Draining,
     /// More requests wait for the upstream than `upstream.max_pending`.
     Pending,
+    /// The upstream refused the stream of the request (RFC 9113 8.7): it did nothing of it.
+    Refused,
     /// More sockets to the upstream than there may be.
     Sockets,
 }
@@ -78,6 +80,9 @@ impl Overload {
             }
             Self::Pending => {
                 "As many requests wait for the API behind this gateway as may (`upstream.max_pending`); try again in a second."
+            }
+            Self::Refused => {
+                "The API behind this gateway takes no more requests now, and has done nothing of this one (REFUSED_STREAM); try again in a second."
             }
             Self::Sockets => {
                 "The gateway has as many connections to the API behind it as it may have; try again in a second."

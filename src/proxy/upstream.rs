@@ -13,6 +13,7 @@ mod gate;
 pub(crate) mod health;
 mod motion;
 mod names;
+mod session;
 mod sessions;
 mod sockets;
 

@@ -65,6 +65,8 @@ impl Connection {
             End::Overdue { begun: false } => OVERDUE,
             End::KeyEnded(denial) => return self.end_with_key(view, denial, plan).await,
             End::Failed(error) => error,
+            // It may be sent again, which callers do with a 503 and not with a 502.
+            End::Unanswered { fate: Fate::Refused, .. } => ProxyError::Overloaded(Overload::Refused),
             End::Unanswered { fate, .. } => ProxyError::UpstreamFailed(fate.breach()),
         };
         let close = self.answer_error(view, error, Some(plan)).await;

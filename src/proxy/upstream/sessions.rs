@@ -11,33 +11,27 @@ use std::future::{Future as _, poll_fn};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use h2::client::{Builder, Connection, SendRequest};
+use h2::client::{Builder, Connection};
 use http::uri::Scheme;
 use tokio::sync::watch;
 use tokio::task::spawn_local;
-use tokio::time::timeout;
 
-use crate::proxy::error::Reach;
 use crate::proxy::exchange::Fate;
 use crate::proxy::h2::beat::{Beat, Dead, Pace};
 use crate::proxy::h2::outbound::{self, Opener};
 use crate::proxy::stream::Stream;
 use crate::proxy::stream::pipe::Pipe;
-use crate::proxy::watch::Moment;
 use crate::snapshot::Timeouts;
 
 use super::motion::{Motion, Noted};
+use super::session::{AWAY, Counted, STREAMS, Session, Settings, UNSAID};
 use super::{DialFault, Lease, Open, Origin, Pool, Socket};
 use dialling::Dialling;
 
-/// Requests at once on one connection, however many more the upstream would take.
-const STREAMS: usize = 100;
-/// What an upstream is taken to say of its streams before it has said anything: a number by which that is told.
-const UNSAID: usize = 0x5C09_E6A7;
 /// Bytes of an answer that may be on their way on one stream. A connection has room for that on all of its streams, so that
 /// callers who take nothing of their answers keep nobody else waiting.
 const STREAM_WINDOW: u32 = 128 << 10;
@@ -51,9 +45,6 @@ const SEND_BUFFER: usize = 64 << 10;
 const HEADER_LIST: u32 = 80 << 10;
 /// How long the upstream has to see that its connection ends.
 const FAREWELL: Duration = Duration::from_secs(1);
-
-/// What becomes of a request whose connection ends before it carries anything.
-const AWAY: DialFault = DialFault::Unreachable(Reach::Away);
 
 /// What counts a connection for as long as it is there.
 type Counts = (Option<Open>, Option<Socket>);
@@ -69,74 +60,6 @@ pub(super) struct Sessions {
     pace: Cell<Pace>,
 }
 
-/// One connection.
-struct Session {
-    /// Opens streams; `None` once no further one is to begin. Without it the connection ends with its last stream.
-    sender: RefCell<Option<SendRequest<Bytes>>>,
-    scheme: Scheme,
-    streams: Cell<usize>,
-    quiet_since: Cell<Moment>,
-    /// It carried a stream before.
-    used: Cell<bool>,
-    /// The upstream answered on it.
-    answered: Cell<bool>,
-    /// It answered no PING: it is the gateway that ends it.
-    silent: Cell<bool>,
-    motion: Rc<Motion>,
-    /// Where it leads to.
-    peer: Option<SocketAddr>,
-    /// The upstream's settings have come, or never will.
-    settled: watch::Sender<bool>,
-}
-
-impl Session {
-    /// The upstream takes another stream.
-    fn has_room(&self) -> bool {
-        let sender = self.sender.borrow();
-        sender.as_ref().is_some_and(|sender| self.streams.get() < sender.current_max_send_streams().clamp(1, STREAMS))
-    }
-
-    /// Tells those who wait for the upstream's settings that they are there.
-    fn settle(&self) {
-        let is_said = |sender: &SendRequest<Bytes>| sender.current_max_send_streams() != UNSAID;
-        if !*self.settled.borrow() && self.sender.borrow().as_ref().is_none_or(is_said) {
-            self.settled.send_replace(true);
-        }
-    }
-
-    /// Whether the upstream takes WebSockets on it (RFC 8441 3); `None` where it takes nothing more.
-    fn takes_websockets(&self) -> Option<bool> {
-        self.sender.borrow().as_ref().map(SendRequest::is_extended_connect_protocol_enabled)
-    }
-
-    /// The upstream may still be asked on it: it did not say goodbye.
-    fn is_usable(&self) -> bool {
-        let cx = &mut Context::from_waker(Waker::noop());
-        let mut sender = self.sender.borrow_mut();
-        sender.as_mut().is_some_and(|sender| !matches!(sender.poll_ready(cx), Poll::Ready(Err(_))))
-    }
-}
-
-/// Counts a stream of a connection until it is dropped.
-struct Counted {
-    session: Rc<Session>,
-    pool: Rc<Pool>,
-}
-
-impl Counted {
-    fn new(session: Rc<Session>, pool: Rc<Pool>) -> Self {
-        session.streams.set(session.streams.get() + 1);
-        Self { session, pool }
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.session.streams.set(self.session.streams.get().saturating_sub(1));
-        self.session.quiet_since.set(self.pool.watch.now());
-    }
-}
-
 /// A connection is being dialled until this is dropped, however the dialling ends.
 struct UnderWay<'s>(&'s Sessions);
 
@@ -147,11 +70,13 @@ impl Drop for UnderWay<'_> {
 }
 
 impl Sessions {
-    /// A connection with room for a stream. Those that the upstream has given up are left out from now on.
+    /// A connection with room for a stream, or one of which that is not known yet. Those that the upstream has given up are
+    /// left out from now on.
     fn find(&self) -> Option<Rc<Session>> {
         let mut open = self.open.borrow_mut();
         open.retain(|session| session.is_usable());
-        open.iter().find(|session| session.has_room()).cloned()
+        let with_room = open.iter().find(|session| session.has_room());
+        with_room.or_else(|| open.iter().find(|session| session.is_awaited())).cloned()
     }
 
     /// Opens no further stream on any of them: each ends with its last one.
@@ -197,7 +122,7 @@ impl Pool {
         timeouts: &Timeouts,
         retries: u32,
     ) -> Result<Lease, DialFault> {
-        self.session(origin, timeouts, retries).await.map(|session| self.start(session))
+        self.place(origin, timeouts, retries).await.map(|place| self.start(place))
     }
 
     /// As [`Self::stream`], for a WebSocket.
@@ -210,27 +135,27 @@ impl Pool {
         timeouts: &Timeouts,
         retries: u32,
     ) -> Result<Lease, DialFault> {
-        let session = self.session(origin, timeouts, retries).await?;
+        let place = self.place(origin, timeouts, retries).await?;
         // One that says nothing of it in this time takes none.
-        let mut settled = session.settled.subscribe();
-        let _ = timeout(timeouts.connect, settled.wait_for(|settled| *settled)).await;
-        match session.takes_websockets() {
-            Some(true) => Ok(self.start(session)),
+        let _ = place.session.settled(timeouts.connect).await;
+        match place.session.takes_websockets() {
+            Some(true) => Ok(self.start(place)),
             Some(false) => Err(DialFault::NoWebSockets),
             None => Err(AWAY),
         }
     }
 
-    /// A connection with room for a stream: one that is there or a new one.
-    async fn session(
-        self: &Rc<Self>,
-        origin: &Origin,
-        timeouts: &Timeouts,
-        retries: u32,
-    ) -> Result<Rc<Session>, DialFault> {
+    /// The place of a stream on a connection that has room for it: one that is there or a new one. How much room there is
+    /// the upstream says first of all; until it has, everybody but one waits for that.
+    async fn place(self: &Rc<Self>, origin: &Origin, timeouts: &Timeouts, retries: u32) -> Result<Counted, DialFault> {
         loop {
-            if let Some(session) = self.sessions.find() {
-                return Ok(session);
+            match self.sessions.find() {
+                Some(session) if session.has_room() => return Ok(Counted::new(session, Rc::clone(self))),
+                Some(session) => {
+                    session.settled(timeouts.connect).await?;
+                    continue;
+                }
+                None => {}
             }
             let dialling = self.sessions.dialling.borrow().clone();
             let mut dialling = match dialling {
@@ -248,11 +173,10 @@ impl Pool {
     }
 
     /// Lets a task of its own carry a stream, from the pipe whose other end is the lease.
-    fn start(self: &Rc<Self>, session: Rc<Session>) -> Lease {
+    fn start(&self, counted: Counted) -> Lease {
         let (near, far) = Pipe::pair();
-        let reused = session.used.replace(true);
-        let sender = session.sender.borrow().clone();
-        let counted = Counted::new(session, Rc::clone(self));
+        let reused = counted.session.used.replace(true);
+        let sender = counted.session.sender.borrow().clone();
         spawn_local(async move {
             let (session, Some(sender)) = (&counted.session, sender) else { return };
             let answered = || {
@@ -324,7 +248,7 @@ impl Pool {
             silent: Cell::new(false),
             motion,
             peer,
-            settled: watch::Sender::new(false),
+            settings: watch::Sender::new(Settings::Awaited),
         });
         Ok((session, connection, (open, socket)))
     }
@@ -365,8 +289,8 @@ impl Pool {
             Poll::Pending
         });
         let ended = ended.await;
+        session.end();
         self.sessions.remove(session);
-        session.settle();
         if session.silent.get() && session.streams.get() > 0 {
             let (server, requests) = (&*origin.server.name(), session.streams.get());
             tracing::warn!(

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::thread;
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::client::SendRequest;
@@ -20,6 +21,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 
 use super::PATIENCE;
+
+/// How long the settings of an upstream are on their way that is far off.
+const LATE: Duration = Duration::from_millis(300);
 
 /// Runs a test's own side to its end.
 pub fn run<T>(test: impl Future<Output = T>) -> T {
@@ -282,8 +286,30 @@ impl Upstream2 {
         Upstream2::start_by(builder, None, script)
     }
 
+    /// Over cleartext, by `builder`: its settings come when callers have had the time to send a lot.
+    pub fn start_late<F>(
+        builder: &h2::server::Builder,
+        script: impl Fn(Shared, Request<RecvStream>, SendResponse<Bytes>) -> F + Send + 'static,
+    ) -> Upstream2
+    where
+        F: Future<Output = ()> + 'static,
+    {
+        Upstream2::start_as((builder.clone(), LATE), None, script)
+    }
+
     fn start_by<F>(
         builder: h2::server::Builder,
+        tls: Option<Arc<ServerConfig>>,
+        script: impl Fn(Shared, Request<RecvStream>, SendResponse<Bytes>) -> F + Send + 'static,
+    ) -> Upstream2
+    where
+        F: Future<Output = ()> + 'static,
+    {
+        Upstream2::start_as((builder, Duration::ZERO), tls, script)
+    }
+
+    fn start_as<F>(
+        (builder, after): (h2::server::Builder, Duration),
         tls: Option<Arc<ServerConfig>>,
         script: impl Fn(Shared, Request<RecvStream>, SendResponse<Bytes>) -> F + Send + 'static,
     ) -> Upstream2
@@ -297,7 +323,8 @@ impl Upstream2 {
         let of_thread = shared.clone();
         thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            LocalSet::new().block_on(&runtime, accept(listener, (builder, tls), of_thread, std::rc::Rc::new(script)));
+            LocalSet::new()
+                .block_on(&runtime, accept(listener, (builder, tls, after), of_thread, std::rc::Rc::new(script)));
         });
         Upstream2 { address, shared }
     }
@@ -342,7 +369,7 @@ pub fn answer_ok(respond: &mut SendResponse<Bytes>) {
 
 async fn accept<F>(
     listener: std::net::TcpListener,
-    (builder, tls): (h2::server::Builder, Option<Arc<ServerConfig>>),
+    (builder, tls, after): (h2::server::Builder, Option<Arc<ServerConfig>>, Duration),
     shared: Shared,
     script: std::rc::Rc<impl Fn(Shared, Request<RecvStream>, SendResponse<Bytes>) -> F + 'static>,
 ) where
@@ -354,6 +381,7 @@ async fn accept<F>(
         let (shared, script, tls) = (shared.clone(), std::rc::Rc::clone(&script), tls.clone());
         let builder = builder.clone();
         spawn_local(async move {
+            tokio::time::sleep(after).await;
             match tls {
                 None => serve(builder, stream, shared, script).await,
                 Some(tls) => {

@@ -3,6 +3,7 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::LocalSet;
+use tokio::time::timeout;
 
 use super::*;
 use crate::proxy::exchange::Fate;

@@ -47,11 +47,14 @@ fn what_the_upstream_says_that_it_did_nothing_of_is_sent_once_more_body_and_all(
     assert_eq!(gateway.answer(&post("/api/x").chunks(&["abc", "de"])).status(), 200);
     assert_eq!(upstream.seen().pop().expect("a request").body, b"abcde");
     let refused = gateway.answer(&post("/api/x?never").body("x"));
-    assert_eq!((refused.status(), refused.code().as_str()), (502, "upstream_failed"));
-    assert_eq!(refused.json()["detail"], "The API refused the stream of the request (REFUSED_STREAM).");
+    assert_eq!(
+        (refused.status(), refused.code().as_str(), refused.field("retry-after")),
+        (503, "overloaded", Some("1"))
+    );
+    assert!(refused.text().contains("has done nothing of this one (REFUSED_STREAM)"), "{}", refused.text());
     assert_eq!(upstream.notes().len(), 4, "once more, and not again");
     let large = "a".repeat(1 << 20);
-    assert_eq!(gateway.answer(&post("/api/x?never").body(&large)).status(), 502);
+    assert_eq!(gateway.answer(&post("/api/x?never").body(&large)).status(), 503);
     assert_eq!(upstream.notes().len(), 5, "a body that is not kept whole is not sent again");
 }
 
@@ -91,4 +94,29 @@ fn what_an_upstream_may_have_carried_out_before_it_went_away_is_not_sent_again()
     let answer = gateway.answer(&Call::post("/api/x").key(&key).body("hello"));
     assert_eq!((answer.status(), answer.code().as_str()), (502, "upstream_failed"), "{}", answer.text());
     assert_eq!(upstream.connections(), 1);
+}
+
+#[test]
+fn no_more_is_asked_of_an_upstream_at_once_than_it_takes_though_it_says_so_late() {
+    let upstream = Upstream2::start_late(
+        h2::server::Builder::new().max_concurrent_streams(5),
+        |shared, request, mut respond| async move {
+            if shared.whole(request).await.is_some() {
+                answer_ok(&mut respond);
+            }
+        },
+    );
+    let lines = "  protocol: h2c\n  retries: { budget: 0% }";
+    let gateway = Setup::for_url(&upstream.url()).upstream(lines).routes(ROUTES).config("workers: 1").start();
+    let key = gateway.create_key(&["--no-scopes"]);
+    until("the key", || (gateway.get("/api/none", &key).status() == 403).then_some(()));
+    let mut clients: Vec<_> = (0..30).map(|_| gateway.connect()).collect();
+    for client in &mut clients {
+        client.send(Call::post("/api/x").key(&key).body("hello").bytes());
+    }
+    for client in &mut clients {
+        let answer = client.read();
+        assert_eq!(answer.status(), 200, "{}", answer.text());
+    }
+    assert_eq!(upstream.seen().len(), 30);
 }
