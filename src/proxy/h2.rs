@@ -21,7 +21,7 @@ pub(super) mod head;
 mod inbound;
 pub(super) mod outbound;
 mod send;
-mod traffic;
+pub(super) mod traffic;
 mod trailers;
 mod websocket;
 pub(crate) mod wire;
@@ -80,7 +80,7 @@ pub(super) async fn serve(
     (peer, slot): (Peer, &Slot),
 ) {
     let limits = worker.view().snapshot.config.limits.clone();
-    let traffic = Traffic::new(&worker.watch, PREFACE.len());
+    let traffic = Traffic::of_caller(&worker.watch, PREFACE.len());
     let wire = Wire { read, stream, traffic: Rc::clone(&traffic) };
     let handshake = builder(&limits).handshake::<_, Bytes>(wire);
     let mut handshake = std::pin::pin!(handshake);
@@ -191,6 +191,9 @@ impl Drop for Counted {
     }
 }
 
+/// The socket of a connection.
+type OfCaller<'c> = Wire<&'c mut Buffer, &'c mut Stream>;
+
 /// One connection of a caller, apart from its socket.
 struct Session<'s> {
     worker: &'s Rc<Worker>,
@@ -218,7 +221,7 @@ enum State {
 
 impl Session<'_> {
     /// Ready when the connection is over.
-    fn poll(&mut self, connection: &mut Connection<Wire<'_>, Bytes>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(&mut self, connection: &mut Connection<OfCaller<'_>, Bytes>, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             match connection.poll_accept(cx) {
                 Poll::Ready(Some(Ok((_, respond)))) if self.is_closed() => self.refuse(respond),
@@ -278,7 +281,7 @@ impl Session<'_> {
     }
 
     /// Says that the connection ends, where it is to: true when there is something to send.
-    fn close_if_due(&mut self, connection: &mut Connection<Wire<'_>, Bytes>) -> bool {
+    fn close_if_due(&mut self, connection: &mut Connection<OfCaller<'_>, Bytes>) -> bool {
         let now = self.slot.now();
         let excess = if self.traffic.is_spent() {
             Some(Cut::Flood)

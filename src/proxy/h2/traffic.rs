@@ -1,10 +1,13 @@
-//! What passes over a connection of a caller: whether anything does, and whether frames that carry nothing (PING, SETTINGS,
+//! What passes over a connection, mostly one of a caller: whether anything does, and whether frames that carry nothing (PING, SETTINGS,
 //! PRIORITY, WINDOW_UPDATE, RST_STREAM, empty DATA) are in proportion to those that carry something.
 //!
 //! Each frame that carries nothing costs one credit. There are [`CREDIT`] to begin with, and they come back at a rate that
 //! is above any keepalive; beyond that a caller earns them by requests and by data, in either direction, so that whoever
 //! downloads may say as often that there is room again. A caller without credit is in the way of others and is told so.
 //! CONTINUATION costs nothing here: the `h2` crate bounds the frames of one head.
+//!
+//! An upstream is held to the same: what it says without use takes the time of its worker, and so of all others. Towards it, the
+//! streams count that the gateway gives up.
 //!
 //! The `h2` crate refuses some streams itself and tells nobody: that is seen here too, by the frames that it does so with.
 
@@ -16,6 +19,8 @@ use h2::Reason;
 
 use crate::proxy::watch::{Moment, Watch};
 use crate::telemetry::label::StreamRefusal;
+
+use super::wire::PREFACE;
 
 /// Frames without use that are free, and that come back in a second.
 const CREDIT: u64 = 1000;
@@ -56,8 +61,15 @@ enum Use {
     Neither,
 }
 
+/// Who is at the other end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Other {
+    Caller,
+    Upstream,
+}
+
 impl Head {
-    fn of_caller(self) -> Use {
+    fn of_theirs(self) -> Use {
         let padding = self.flags & PADDED != 0 && self.length <= PADDING;
         match self.kind {
             HEADERS => Use::Earns,
@@ -81,8 +93,10 @@ impl Head {
         }
     }
 
-    fn of_ours(self) -> Use {
-        if self.kind == DATA && self.length > 0 { Use::Earns } else { Use::Neither }
+    /// To a caller, only what is more than the answer to what has earned already.
+    fn of_ours(self, other: Other) -> Use {
+        let asks = self.kind == HEADERS && other == Other::Upstream;
+        if asks || (self.kind == DATA && self.length > 0) { Use::Earns } else { Use::Neither }
     }
 }
 
@@ -134,13 +148,14 @@ impl Frames {
 /// What is known of the traffic of one connection.
 pub(crate) struct Traffic {
     watch: Rc<Watch>,
-    from_caller: RefCell<Frames>,
-    to_caller: RefCell<Frames>,
+    other: Other,
+    theirs: RefCell<Frames>,
+    ours: RefCell<Frames>,
     credit: Cell<u64>,
     /// Until when credit has come back.
     credited: Cell<Moment>,
     spent: Cell<bool>,
-    /// Streams that the caller gave up.
+    /// Streams that were given up: by the caller, or towards an upstream by us.
     resets: Cell<usize>,
     /// Streams that were refused, since somebody asked.
     refused: Cell<[u64; StreamRefusal::ALL.len()]>,
@@ -154,12 +169,23 @@ pub(crate) struct Traffic {
 
 impl Traffic {
     /// Of a connection whose caller sends `before` bytes that belong to no frame.
-    pub(super) fn new(watch: &Rc<Watch>, before: usize) -> Rc<Self> {
-        let from_caller = Frames { skip: before, ..Frames::default() };
-        Rc::new(Self {
+    pub(super) fn of_caller(watch: &Rc<Watch>, before: usize) -> Rc<Self> {
+        let (theirs, ours) = (Frames { skip: before, ..Frames::default() }, Frames::default());
+        Rc::new(Self::new(watch, Other::Caller, (theirs, ours)))
+    }
+
+    /// Of a connection to the upstream, on which it is the gateway that sends the preface.
+    pub(crate) fn of_upstream(watch: &Rc<Watch>) -> Rc<Self> {
+        let (theirs, ours) = (Frames::default(), Frames { skip: PREFACE.len(), ..Frames::default() });
+        Rc::new(Self::new(watch, Other::Upstream, (theirs, ours)))
+    }
+
+    fn new(watch: &Rc<Watch>, other: Other, (theirs, ours): (Frames, Frames)) -> Self {
+        Self {
             watch: Rc::clone(watch),
-            from_caller: RefCell::new(from_caller),
-            to_caller: RefCell::default(),
+            other,
+            theirs: RefCell::new(theirs),
+            ours: RefCell::new(ours),
             credit: Cell::new(CREDIT),
             credited: Cell::new(watch.now()),
             spent: Cell::new(false),
@@ -169,15 +195,15 @@ impl Traffic {
             answered: Cell::new(0),
             moved: Cell::new(watch.now()),
             congested: Cell::new(false),
-        })
+        }
     }
 
     /// These bytes came.
     pub(super) fn came(&self, bytes: &[u8]) {
         self.moved.set(self.watch.now());
-        self.from_caller.borrow_mut().feed(bytes, |head| {
-            self.resets.set(self.resets.get() + usize::from(head.kind == RST_STREAM));
-            self.count(head.of_caller());
+        self.theirs.borrow_mut().feed(bytes, |head| {
+            self.note_reset(head, Other::Caller);
+            self.count(head.of_theirs());
         });
     }
 
@@ -185,8 +211,12 @@ impl Traffic {
     pub(super) fn went(&self, bytes: &[u8]) {
         self.moved.set(self.watch.now());
         self.congested.set(false);
-        self.to_caller.borrow_mut().feed(bytes, |head| {
-            self.count(head.of_ours());
+        self.ours.borrow_mut().feed(bytes, |head| {
+            self.note_reset(head, Other::Upstream);
+            self.count(head.of_ours(self.other));
+            if self.other == Other::Upstream {
+                return;
+            }
             if head.kind == HEADERS && head.stream > self.served.get() {
                 self.answered.set(head.stream);
                 self.refuse(StreamRefusal::HeadTooLarge);
@@ -194,6 +224,11 @@ impl Traffic {
                 self.refuse(reason);
             }
         });
+    }
+
+    /// Counts a stream that is given up, where it is the callers' side of a connection to `whom` that does so.
+    fn note_reset(&self, head: Head, whom: Other) {
+        self.resets.set(self.resets.get() + usize::from(head.kind == RST_STREAM && self.other == whom));
     }
 
     /// The gateway serves that stream itself.
@@ -244,13 +279,13 @@ impl Traffic {
         }
     }
 
-    /// The caller has sent more frames that carry nothing than it may.
-    pub(super) fn is_spent(&self) -> bool {
+    /// The other side has sent more frames that carry nothing than it may.
+    pub(crate) fn is_spent(&self) -> bool {
         self.spent.get()
     }
 
-    /// How many streams the caller has given up, those included that were not served yet.
-    pub(super) fn resets(&self) -> usize {
+    /// How many streams were given up by the caller, those included that were not served yet; or by us towards an upstream.
+    pub(crate) fn resets(&self) -> usize {
         self.resets.get()
     }
 
@@ -267,99 +302,4 @@ impl Traffic {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-    const PING: (u8, u8, usize) = (6, 0, 8);
-
-    fn frame((kind, flags, length): (u8, u8, usize)) -> Vec<u8> {
-        let [_, first, second, third] = u32::try_from(length).unwrap().to_be_bytes();
-        let mut bytes = vec![first, second, third, kind, flags, 0, 0, 0, 1];
-        bytes.resize(HEAD + length, 7);
-        bytes
-    }
-
-    fn traffic() -> Rc<Traffic> {
-        Traffic::new(&Watch::new(), PREFACE.len())
-    }
-
-    #[test]
-    fn heads_are_found_in_whatever_pieces_they_come() {
-        let sent = [(0, 1, 300), (4, 0, 0), (3, 0, 4), (6, 0, 8), (3, 0, 5), (1, 4, 1), (3, 0, 4), (9, 0, 0)];
-        let bytes: Vec<u8> = sent.iter().flat_map(|sent| frame(*sent)).collect();
-        for size in [1, 2, 8, 9, 10, 17, 1000] {
-            let (mut frames, mut seen) = (Frames::default(), Vec::new());
-            for piece in bytes.chunks(size) {
-                frames.feed(piece, |head| seen.push((head.kind, head.flags, head.length as usize)));
-            }
-            assert_eq!(seen, sent, "in pieces of {size}");
-        }
-    }
-
-    #[test]
-    fn frames_without_use_end_the_credit() {
-        for useless in [PING, (6, 1, 8), (4, 0, 0), (2, 0, 5), (8, 0, 4), (3, 0, 4), (0, 0, 0), (0, 8, 256), (77, 0, 3)]
-        {
-            let traffic = traffic();
-            traffic.came(PREFACE);
-            traffic.came(&frame(useless).repeat(CREDIT as usize));
-            assert!(!traffic.is_spent(), "{useless:?}");
-            traffic.came(&frame(useless));
-            assert!(traffic.is_spent(), "{useless:?}");
-        }
-    }
-
-    #[test]
-    fn requests_and_data_earn_it_in_either_direction() {
-        for (earns, ours) in [((1, 5, 20), false), ((0, 0, 1), false), ((0, 8, 257), false), ((0, 0, 1), true)] {
-            let traffic = traffic();
-            traffic.came(PREFACE);
-            for _ in 0..3 * CREDIT {
-                if ours {
-                    traffic.went(&frame(earns))
-                } else {
-                    traffic.came(&frame(earns))
-                }
-                traffic.came(&frame(PING).repeat(EARNED as usize));
-            }
-            assert!(!traffic.is_spent(), "{earns:?}");
-        }
-        let traffic = traffic();
-        traffic.came(PREFACE);
-        traffic.went(&frame(PING).repeat(1000));
-        traffic.came(&frame((0, END_STREAM, 0)).repeat(1000));
-        traffic.came(&frame(PING).repeat(CREDIT as usize + 1));
-        assert!(traffic.is_spent(), "our own PONGs earn nothing");
-    }
-
-    #[test]
-    fn streams_that_the_library_refuses_are_counted_and_those_that_the_gateway_serves_are_not() {
-        let traffic = traffic();
-        let answer = |stream: u8| [0, 0, 0, HEADERS, END_STREAM, 0, 0, 0, stream];
-        traffic.serves(1);
-        traffic.went(&answer(1));
-        // It may be reset as well, where its body is still to come.
-        traffic.went(&[&answer(3)[..], &[0, 0, 4, RST_STREAM, 0, 0, 0, 0, 3, 0, 0, 0, 1]].concat());
-        assert_eq!(traffic.take_refused().collect::<Vec<_>>(), [(StreamRefusal::HeadTooLarge, 1)]);
-        let reset = |code: u8| [&[0, 0, 4, RST_STREAM, 0, 0, 0, 0, 1, 0, 0, 0][..], &[code]].concat();
-        let sent: Vec<u8> = [0, 1, 2, 3, 5, 7, 7, 8].into_iter().flat_map(reset).collect();
-        traffic.came(&[PREFACE, &sent].concat());
-        assert_eq!(traffic.take_refused().count(), 0, "a caller refuses nothing");
-        sent.chunks(5).for_each(|piece| traffic.went(piece));
-        let refused: Vec<_> = traffic.take_refused().collect();
-        assert_eq!(refused, [(StreamRefusal::Malformed, 1), (StreamRefusal::Other, 2), (StreamRefusal::Refused, 2)]);
-        assert_eq!(traffic.take_refused().count(), 0);
-    }
-
-    #[test]
-    fn a_stream_waits_for_a_connection_that_moves_and_not_for_one_that_has_room() {
-        let traffic = traffic();
-        let (late, stall) = (traffic.moved(), Duration::from_secs(1));
-        assert_eq!(traffic.worth_until(late, stall), late);
-        traffic.stalled();
-        assert_eq!(traffic.worth_until(late, stall), late.after(stall));
-        traffic.went(b"");
-        assert_eq!(traffic.worth_until(late, stall), late);
-    }
-}
+mod tests;

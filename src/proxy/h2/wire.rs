@@ -1,5 +1,6 @@
 //! The start of HTTP/2 on a connection, told from HTTP/1.1 before a byte of it is judged.
 
+use std::borrow::BorrowMut;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -8,7 +9,6 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::proxy::buffer::Buffer;
-use crate::proxy::stream::Stream;
 
 use super::traffic::Traffic;
 
@@ -43,34 +43,34 @@ impl Opening {
 }
 
 /// A connection of which some bytes were read before its protocol was known: they are read again first, untouched.
-pub(crate) struct Wire<'c> {
-    pub(crate) read: &'c mut Buffer,
-    pub(crate) stream: &'c mut Stream,
-    /// What passes is noted here. A caller without credit is not read from any more.
+pub(crate) struct Wire<B, S> {
+    pub(crate) read: B,
+    pub(crate) stream: S,
+    /// What passes is noted here. Who has no credit is not read from any more.
     pub(crate) traffic: Rc<Traffic>,
 }
 
-impl AsyncRead for Wire<'_> {
+impl<B: BorrowMut<Buffer> + Unpin, S: AsyncRead + Unpin> AsyncRead for Wire<B, S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.traffic.is_spent() {
             // Whoever polls this looks at the credit next: nobody has to be woken.
             return Poll::Pending;
         }
-        let before = buf.filled().len();
-        if this.read.is_empty() {
-            ready!(Pin::new(&mut *this.stream).poll_read(cx, buf))?;
+        let (before, read) = (buf.filled().len(), this.read.borrow_mut());
+        if read.is_empty() {
+            ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
         } else {
-            let count = this.read.len().min(buf.remaining());
-            buf.put_slice(this.read.filled().get(..count).unwrap_or_default());
-            this.read.consume(count);
+            let count = read.len().min(buf.remaining());
+            buf.put_slice(read.filled().get(..count).unwrap_or_default());
+            read.consume(count);
         }
         this.traffic.came(buf.filled().get(before..).unwrap_or_default());
         Poll::Ready(Ok(()))
     }
 }
 
-impl AsyncWrite for Wire<'_> {
+impl<B: Unpin, S: AsyncWrite + Unpin> AsyncWrite for Wire<B, S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.poll_write_vectored(cx, &[io::IoSlice::new(buf)])
     }
@@ -81,7 +81,7 @@ impl AsyncWrite for Wire<'_> {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let Poll::Ready(wrote) = Pin::new(&mut *this.stream).poll_write_vectored(cx, bufs) else {
+        let Poll::Ready(wrote) = Pin::new(&mut this.stream).poll_write_vectored(cx, bufs) else {
             this.traffic.stalled();
             return Poll::Pending;
         };
@@ -99,11 +99,11 @@ impl AsyncWrite for Wire<'_> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.get_mut().stream).poll_flush(cx)
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.get_mut().stream).poll_shutdown(cx)
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
     }
 }
 

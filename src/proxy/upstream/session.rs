@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::proxy::error::Reach;
+use crate::proxy::h2::traffic::Traffic;
 use crate::proxy::watch::Moment;
 
 use super::motion::Motion;
@@ -23,6 +24,10 @@ pub(super) const STREAMS: usize = 100;
 /// What the library takes an upstream to say of its streams before it has said anything. No upstream says it: the numbers of
 /// SETTINGS have 32 bits (RFC 9113 6.5.1).
 pub(super) const UNSAID: usize = usize::MAX - 1;
+/// Streams that may be given up in a time before the connection carries no further one: an upstream may hold as much for an
+/// attack, and end the connection with all that is on it (Node by default from 1000 on).
+const RESETS: usize = 100;
+const RESETS_WITHIN: Duration = Duration::from_secs(30);
 /// What becomes of a request whose connection ends before it carries anything.
 pub(super) const AWAY: DialFault = DialFault::Unreachable(Reach::Away);
 
@@ -43,6 +48,9 @@ pub(super) struct Session {
     /// Where it leads to.
     pub(super) peer: Option<SocketAddr>,
     pub(super) settings: watch::Sender<Settings>,
+    pub(super) traffic: Rc<Traffic>,
+    /// How many streams had been given up at this moment.
+    pub(super) resets: Cell<(usize, Moment)>,
 }
 
 /// Whether the upstream has sent its settings, which come first (RFC 9113 3.4).
@@ -97,6 +105,15 @@ impl Session {
             Ok(_) => Err(AWAY),
             Err(_) => Err(DialFault::TooSlow),
         }
+    }
+
+    /// So many streams were given up on it that the upstream may mind.
+    pub(super) fn is_worn(&self, now: Moment) -> bool {
+        let (all, (before, since)) = (self.traffic.resets(), self.resets.get());
+        if since.after(RESETS_WITHIN) <= now {
+            self.resets.set((all, now));
+        }
+        all.saturating_sub(before) > RESETS
     }
 
     /// Whether the upstream takes WebSockets on it (RFC 8441 3); `None` where it takes nothing more.

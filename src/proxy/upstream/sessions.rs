@@ -20,12 +20,16 @@ use http::uri::Scheme;
 use tokio::sync::watch;
 use tokio::task::spawn_local;
 
+use crate::proxy::buffer::Buffer;
 use crate::proxy::exchange::Fate;
 use crate::proxy::h2::beat::{Beat, Dead, Pace};
 use crate::proxy::h2::outbound::{self, Opener};
+use crate::proxy::h2::traffic::Traffic;
+use crate::proxy::h2::wire::Wire;
 use crate::proxy::stream::Stream;
 use crate::proxy::stream::pipe::Pipe;
 use crate::snapshot::Timeouts;
+use crate::telemetry::throttle::Throttle;
 
 use super::motion::{Motion, Noted};
 use super::session::{AWAY, Counted, STREAMS, Session, Settings, UNSAID};
@@ -46,6 +50,9 @@ const HEADER_LIST: u32 = 80 << 10;
 /// How long the upstream has to see that its connection ends.
 const FAREWELL: Duration = Duration::from_secs(1);
 
+/// The socket of a connection.
+type OfUpstream = Wire<Buffer, Noted>;
+
 /// What counts a connection for as long as it is there.
 type Counts = (Option<Open>, Option<Socket>);
 
@@ -58,6 +65,7 @@ pub(super) struct Sessions {
     garbled: Cell<bool>,
     /// How the connections are asked whether they are there.
     pace: Cell<Pace>,
+    throttle: Throttle,
 }
 
 /// A connection is being dialled until this is dropped, however the dialling ends.
@@ -106,6 +114,12 @@ impl Sessions {
             }
             stays
         });
+    }
+
+    fn tell_flood(&self) {
+        if let Some(others) = self.throttle.pass("flood") {
+            tracing::warn!(others, "connection of HTTP/2 cut: the upstream sends frames of no use");
+        }
     }
 
     fn remove(&self, session: &Rc<Session>) {
@@ -224,7 +238,7 @@ impl Pool {
         origin: &Origin,
         timeouts: &Timeouts,
         retries: u32,
-    ) -> Result<(Rc<Session>, Connection<Noted, Bytes>, Counts), DialFault> {
+    ) -> Result<(Rc<Session>, Connection<OfUpstream, Bytes>, Counts), DialFault> {
         let Lease { stream, peer, _open: open, socket, .. } = self.dial(origin, timeouts, retries).await?;
         let mut builder = Builder::new();
         builder
@@ -237,7 +251,9 @@ impl Pool {
             .data_frame_budget(PIECES);
         let motion = Motion::new(&self.watch);
         let noted = Noted { stream, motion: Rc::clone(&motion), full: false };
-        let (sender, connection) = builder.handshake(noted).await.map_err(|_| AWAY)?;
+        let traffic = Traffic::of_upstream(&self.watch);
+        let wire = Wire { read: Buffer::default(), stream: noted, traffic: Rc::clone(&traffic) };
+        let (sender, connection) = builder.handshake(wire).await.map_err(|_| AWAY)?;
         let session = Rc::new(Session {
             sender: RefCell::new(Some(sender)),
             scheme: if origin.server.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP },
@@ -249,6 +265,8 @@ impl Pool {
             motion,
             peer,
             settings: watch::Sender::new(Settings::Awaited),
+            traffic,
+            resets: Cell::new((0, self.watch.now())),
         });
         Ok((session, connection, (open, socket)))
     }
@@ -257,7 +275,7 @@ impl Pool {
     async fn drive(
         self: &Rc<Self>,
         session: &Rc<Session>,
-        mut connection: Connection<Noted, Bytes>,
+        mut connection: Connection<OfUpstream, Bytes>,
         (origin, idle): (&Origin, Duration),
     ) {
         let slot = self.watch.enter();
@@ -271,6 +289,14 @@ impl Pool {
             let now = slot.now();
             if self.retired.get() {
                 self.sessions.retire();
+            }
+            if session.is_worn(now) {
+                // What is open on it is finished.
+                self.sessions.remove(session);
+            }
+            if session.traffic.is_spent() {
+                self.sessions.tell_flood();
+                return Poll::Ready(None);
             }
             let quiet_since = if session.streams.get() == 0 { session.quiet_since.get() } else { now };
             let until = quiet_since.after(idle);

@@ -1,6 +1,7 @@
 //! Upstreams of HTTP/2, and what they are told.
 
 mod again; // What is sent a second time.
+mod worn; // Connections that are not used any further.
 
 use std::sync::Arc;
 

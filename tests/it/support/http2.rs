@@ -213,6 +213,10 @@ impl Shared {
         self.notes.lock().expect("the notes").push(note.to_owned());
     }
 
+    pub fn has(&self, note: &str) -> bool {
+        self.notes.lock().expect("the notes").iter().any(|said| said == note)
+    }
+
     /// Notes it, and says whether it is the first time.
     pub fn notes_first(&self, note: &str) -> bool {
         let mut notes = self.notes.lock().expect("the notes");
