@@ -121,6 +121,7 @@ pub(crate) async fn run(mut ends: Ends<'_>, mut lease: Lease) -> (End, Instant) 
         upload,
         download: Download::new(),
         reading: Cell::new(None),
+        denied: None,
     };
     // Whatever length is announced: how long it takes to send it is up to the caller.
     if ends.plan.framing != Framing::None && holder::is_held(ends.ticket, ends.view) {
@@ -173,6 +174,8 @@ struct Relay {
     deadlines: Deadlines,
     /// The monotonic clock, read at most once for each wake-up.
     reading: Cell<Option<Instant>>,
+    /// The key does not hold any more: no answer begins that may last.
+    denied: Option<Denial>,
 }
 
 /// By when each part must have moved.
@@ -217,7 +220,14 @@ impl Relay {
     fn poll(&mut self, ends: &mut Ends<'_>, lease: &mut Lease, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         self.reading.set(None);
         if ends.slot.is_due() {
-            ends.slot.hold_until(holder::ask(ends.worker, ends.ticket).map_err(End::KeyEnded)?);
+            match holder::ask(ends.worker, ends.ticket) {
+                Ok(expires) => {
+                    ends.slot.hold_until(expires);
+                    self.denied = None;
+                }
+                Err(denial) if self.awaits_outcome(ends) => self.denied = Some(denial),
+                Err(denial) => return Poll::Ready(Err(End::KeyEnded(denial))),
+            }
         }
         loop {
             if let Poll::Ready(complete) = self.poll_bodies(ends, lease, cx) {
@@ -238,6 +248,12 @@ impl Relay {
         Poll::Pending
     }
 
+    /// The upstream has the whole of a request that it may have carried out: its caller is told what came of it, whatever became
+    /// of the key.
+    fn awaits_outcome(&self, ends: &Ends<'_>) -> bool {
+        self.upload.is_over() && !self.download.has_head() && !ends.plan.replayable
+    }
+
     /// Moves what can be moved; ready when the answer is written whole.
     fn poll_bodies(&mut self, ends: &mut Ends<'_>, lease: &mut Lease, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         loop {
@@ -247,10 +263,14 @@ impl Relay {
             {
                 sent?;
                 (self.deadlines.upload, self.deadlines.moved) = (Moment::NEVER, None);
-                if !self.download.lasts {
+                if self.download.has_head() && !self.download.lasts {
                     ends.slot.settle();
                 }
                 if !self.download.has_head() {
+                    // What comes may be a stream, and until it does nobody knows how long it takes.
+                    if holder::is_held(ends.ticket, ends.view) {
+                        ends.slot.outlast();
+                    }
                     // From now on it is the upstream that is waited for.
                     ends.pending.get_or_insert_with(|| ends.worker.gate.count());
                     self.deadlines.answer = self.mark(ends).after(ends.timeouts.response);

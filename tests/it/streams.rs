@@ -157,3 +157,53 @@ fn an_answer_whose_length_is_known_is_finished_after_its_key() {
     client.read_body(&mut head);
     assert_eq!((head.body_text().as_str(), head.whole), ("halfdone", true));
 }
+
+/// A gateway whose upstream may take its time, and a key.
+fn patient(script: impl Fn(&mut Connection) + Send + Sync + 'static) -> (Upstream, Gateway, String) {
+    let upstream = Upstream::start(script);
+    let gateway = Setup::new(&upstream).upstream("  timeouts: { response: 1h }").start();
+    let key = key(&gateway);
+    (upstream, gateway, key)
+}
+
+#[test]
+fn a_request_that_waits_for_its_answer_ends_with_its_key_where_it_may_be_sent_again() {
+    let (upstream, gateway, key) = patient(|connection| {
+        connection.request();
+        connection.note("waiting");
+        connection.wait_for_close();
+    });
+    let mut client = gateway.connect();
+    client.send(Call::get("/api/profiles").key(&key).bytes());
+    upstream.wait_for("waiting");
+    gateway.run(&["keys", "revoke", &id_of(&gateway, &key)]).exits(0);
+    let answer = client.read();
+    assert_eq!((answer.status(), answer.code().as_str()), (401, "invalid_key"));
+    upstream.wait_for("gone");
+}
+
+#[test]
+fn what_may_have_been_carried_out_is_told_after_its_key_but_never_as_a_stream() {
+    for (answer, status, text) in
+        [(OK, 200, "ok"), ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nsecret\r\n", 401, "invalid_key")]
+    {
+        let (upstream, gateway, key) = patient(move |connection| {
+            connection.request();
+            connection.note("waiting");
+            connection.wait_for("go");
+            connection.send(answer);
+            connection.wait_for_close();
+        });
+        let mut client = gateway.connect();
+        client.send(Call::post("/api/profiles").key(&key).body("{}").bytes());
+        upstream.wait_for("waiting");
+        gateway.run(&["keys", "revoke", &id_of(&gateway, &key)]).exits(0);
+        until("the revoke", || (gateway.get("/api/no-such-route", &key).status() == 401).then_some(()));
+        // Longer than the gateway takes to ask.
+        std::thread::park_timeout(Duration::from_millis(700));
+        upstream.allow("go");
+        let answer = client.read();
+        assert_eq!(answer.status(), status);
+        assert!(answer.body_text().contains(text) && !answer.body_text().contains("secret"), "{}", answer.text());
+    }
+}

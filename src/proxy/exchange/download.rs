@@ -60,6 +60,11 @@ pub(super) struct Download {
     pub(super) stuck: bool,
 }
 
+/// Nobody says how long the answer is that begins so.
+fn lasts(head: &ResponseHead<'_>) -> bool {
+    head.status >= 200 && matches!(head.framing, ResponseFraming::Chunked | ResponseFraming::UntilClose)
+}
+
 enum Phase {
     Body(Body),
     Head,
@@ -214,19 +219,28 @@ impl Relay {
     /// Reads one head off the input, interim or final. False when it is not complete.
     fn read_head(&mut self, ends: &mut Ends<'_>) -> Result<bool, End> {
         let input = std::mem::take(&mut self.download.input);
-        let read = match head::response(input.filled(), &LIMITS, ends.plan.answer_to) {
-            Ok(None) => Ok(0),
-            Ok(Some(head)) if head.status == 101 => self.switch(&head, ends).map(|()| head.size),
-            Ok(Some(head)) if head.status < 200 => self.interim(&head, ends).map(|()| head.size),
-            // To a CONNECT it would say that there is a tunnel.
-            Ok(Some(head)) if head.status < 300 && ends.plan.connect.is_some() => Err(Breach::NotSwitched),
-            Ok(Some(head)) => {
-                self.begin(&head, ends);
-                Ok(head.size)
-            }
-            Err(fault) => Err(Breach::MalformedHead(fault)),
+        let (read, denied) = {
+            let answer = head::response(input.filled(), &LIMITS, ends.plan.answer_to);
+            let denied = self.denied.filter(|_| matches!(&answer, Ok(Some(head)) if head.status == 101 || lasts(head)));
+            let read = match answer {
+                _ if denied.is_some() => Ok(0),
+                Ok(None) => Ok(0),
+                Ok(Some(head)) if head.status == 101 => self.switch(&head, ends).map(|()| head.size),
+                Ok(Some(head)) if head.status < 200 => self.interim(&head, ends).map(|()| head.size),
+                // To a CONNECT it would say that there is a tunnel.
+                Ok(Some(head)) if head.status < 300 && ends.plan.connect.is_some() => Err(Breach::NotSwitched),
+                Ok(Some(head)) => {
+                    self.begin(&head, ends);
+                    Ok(head.size)
+                }
+                Err(fault) => Err(Breach::MalformedHead(fault)),
+            };
+            (read, denied)
         };
         self.download.input = input;
+        if let Some(denial) = denied {
+            return Err(End::KeyEnded(denial));
+        }
         let size = read.map_err(|breach| self.break_off(breach))?;
         self.download.input.consume(size);
         if self.download.has_head() && !self.download.input.is_empty() {
@@ -312,9 +326,11 @@ impl Relay {
         let announces = head.content_length.is_some_and(|length| length > 0)
             || head.fields.iter().any(|field| field.kind == Kind::TransferEncoding);
         self.download.keeps = head.keep_alive && !(head.status == 204 && announces);
-        self.download.lasts = matches!(head.framing, ResponseFraming::Chunked | ResponseFraming::UntilClose);
+        self.download.lasts = lasts(head);
         if self.download.lasts && holder::is_held(ends.ticket, ends.view) {
             ends.slot.outlast();
+        } else if self.upload.is_over() {
+            ends.slot.settle();
         }
         self.download.phase = Phase::Body(body);
         self.download.bodyless = head.status == 204 || head.status == 304 || ends.plan.answer_to == AnswerTo::Head;
