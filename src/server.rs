@@ -22,7 +22,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::admin::{AdminState, Readiness};
 use crate::config::{Address, Loaded, Source, StoreLocation};
@@ -47,6 +47,9 @@ use listener::{Bound, SocketFile};
 use signal::Signals;
 use supervisor::Beats;
 use worker::Floor;
+
+/// For how long a signal is the same one again: where a whole process group is told, whoever passes signals on in it tells us twice.
+const ECHO: Duration = Duration::from_secs(1);
 
 /// How long the access log may take to write out what is left at the end.
 const LOG_FINISH: Duration = Duration::from_secs(1);
@@ -281,7 +284,7 @@ impl Running {
             connections = crowd::connections(),
             delay_ms = u64::try_from(drain.delay.as_millis()).unwrap_or(u64::MAX),
             timeout_ms = u64::try_from(drain.timeout.as_millis()).unwrap_or(u64::MAX),
-            "draining; a second signal ends it at once"
+            "draining; another signal, a second from now or later, ends it at once"
         );
         hasten_by_signal(self.signals, self.drain.clone());
         for thread in self.threads {
@@ -304,10 +307,14 @@ impl Running {
     }
 }
 
-/// Whoever signals twice does not want to wait. The thread ends with the process.
+/// Whoever signals anew does not want to wait. The thread ends with the process.
 fn hasten_by_signal(mut signals: Signals, drain: Drain) {
+    let since = Instant::now();
     let begun = thread::Builder::new().name("second-signal".to_owned()).spawn(move || {
         signals.wait_for_stop(|| {});
+        while since.elapsed() < ECHO {
+            signals.wait_for_stop(|| {});
+        }
         drain.hasten();
     });
     if let Err(error) = begun {

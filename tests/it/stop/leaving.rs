@@ -5,7 +5,7 @@ use std::thread;
 
 use crate::http2::eventually;
 use crate::support::http2::{Caller, run};
-use crate::support::{Call, Client, Gateway, Setup, Upstream, until};
+use crate::support::{Call, Client, Gateway, OK, Setup, Upstream, until};
 
 fn open(target: &str) -> Vec<u8> {
     Call::get(target).bytes()
@@ -145,8 +145,34 @@ fn a_second_signal_ends_the_drain_at_once() {
     client.send(open("/api/open"));
     upstream.wait_for("in flight");
     wait_until_it_leaves(&gateway);
-    gateway.process.signal("TERM");
+    // Those of the first second count for nothing.
+    let ended = || {
+        gateway.process.signal("TERM");
+        gateway.process.exited()
+    };
+    until("the end", ended);
     assert_eq!(client.read().field("connection"), Some("close"));
+}
+
+#[test]
+fn a_signal_that_comes_twice_at_once_cuts_nothing_off() {
+    let upstream = Upstream::start(|connection| {
+        while connection.request().is_some() {
+            connection.note("in flight");
+            connection.wait_for("go");
+            connection.send(OK);
+        }
+    });
+    let gateway = Setup::new(&upstream).routes("  GET /open: { auth: anyone }\n").start();
+    let mut client = gateway.connect();
+    client.send(open("/api/open"));
+    upstream.wait_for("in flight");
+    for signal in ["TERM", "TERM", "INT"] {
+        gateway.process.signal(signal);
+    }
+    until("it to be unready", || (!gateway.is_ready()).then_some(()));
+    upstream.allow("go");
+    assert_eq!(client.read().status(), 200);
     assert_eq!(gateway.process.exit_code(), 0);
 }
 
