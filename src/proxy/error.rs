@@ -100,6 +100,8 @@ pub enum Lateness {
     Draining,
     /// `timeouts.response`: the time that the upstream has for an answer.
     Silent,
+    /// The same for more of an answer that has begun and whose length is known.
+    Stalled,
     /// `limits.body_stall`: the time in which the upstream has to take some of the body.
     Untaken,
     /// `timeouts.request`: the time for the whole, whoever took it.
@@ -183,6 +185,9 @@ impl ProxyError {
             }
             Self::UpstreamTimeout(Lateness::Silent) => {
                 "The API behind this gateway did not answer in time (`timeouts.response`); try again later."
+            }
+            Self::UpstreamTimeout(Lateness::Stalled) => {
+                "The API behind this gateway sent nothing more of its answer in time (`timeouts.response`)."
             }
             Self::UpstreamTimeout(Lateness::Untaken) => {
                 "The API behind this gateway took nothing more of the request body for too long (`limits.body_stall`); try again later."

@@ -330,6 +330,9 @@ impl Relay {
         if upload_is_late && ends.plan.framing != Framing::None {
             return Err(self.failure(ProxyError::UpstreamTimeout(Lateness::Untaken)));
         }
+        if late.answer <= now && self.download.has_head() {
+            return Err(End::Cut(ProxyError::UpstreamTimeout(Lateness::Stalled)));
+        }
         if upload_is_late || late.answer <= now {
             return Err(self.failure(ProxyError::UpstreamTimeout(Lateness::Silent)));
         }

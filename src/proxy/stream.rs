@@ -1,5 +1,6 @@
 //! A byte stream to a caller or to the upstream: TCP, a Unix socket, TLS over TCP, or one stream of HTTP/2.
 
+pub(crate) mod alive;
 pub(crate) mod pipe;
 mod presence;
 #[cfg(test)]

@@ -44,6 +44,8 @@ pub(crate) struct Origin {
     pub(crate) protocol: Protocol,
     /// `upstream.timeouts.connect`. That somebody who waits less had no connection says nothing about the server.
     pub(crate) patience: Duration,
+    /// The longest that it may take nothing of what is sent: `limits.body_stall`, or `limits.write_stall` of a tunnel.
+    pub(crate) stall: Duration,
 }
 
 /// One worker's idle connections to one server of the upstream.

@@ -16,6 +16,7 @@ use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::proxy::caught::{Panicked, caught};
+use crate::proxy::stream::alive;
 use crate::proxy::upstream::health;
 use crate::proxy::watch::TICK;
 use crate::proxy::worker::{Share, Worker};
@@ -157,6 +158,8 @@ impl Accepting {
         match socket {
             Listening::Tcp(listener) => {
                 let unsent = Unsent::of(&listener);
+                // Who was in the queue of one that somebody else bound before this goes without.
+                alive::watch(&listener);
                 TcpListener::from_std(listener).map(|listener| Self::Tcp(listener, unsent))
             }
             Listening::Unix(listener) => UnixListener::from_std(listener).map(Self::Unix),
@@ -267,6 +270,9 @@ fn is_transient(error: &io::Error) -> bool {
 
 fn start_connection(hall: &Rc<Hall>, door: &Arc<Door>, arrival: Arrival, open: &Rc<Cell<usize>>) {
     let counted = Counted::new(open);
+    if let Arrival::Tcp(stream, _) = &arrival {
+        alive::let_rest(stream, hall.worker.view().snapshot.config.limits.write_stall);
+    }
     let (hall, door) = (Rc::clone(hall), Arc::clone(door));
     spawn_local(async move {
         hall.admit(&door, arrival, &counted).await;

@@ -5,12 +5,13 @@
 //! | the upstream refuses | 503 at once, nothing left | `upstream::a_server_that_refuses_costs_no_permit_and_no_time` |
 //! | … resets, closes or half-closes before the head | 502 at once | `upstream::each_fault_of_the_upstream_has_its_answer_in_time_and_leaves_nothing_behind` |
 //! | … dies, resets or half-closes within the body | a broken answer, never a whole one | the same; `upstreams::an_answer_that_breaks_off_never_ends_cleanly` |
-//! | … stalls before the head, within it, within the body | 504 in its time, or a broken answer by `timeouts.request` | the same; `timeouts` |
+//! | … stalls before the head, within it, within the body | 504 in its time, or a broken answer by `timeouts.response`, by `timeouts.request` where its length is not known | the same; `timeouts` |
 //! | … sends garbage, switches protocols unasked | 502 | the same; `upstreams::an_upstream_that_breaks_the_protocol_has_failed` |
 //! | … sends too much: behind its answer, in its head | the answer alone; 502 | the same; `upstreams::reuse::bytes_after_an_answer_are_nobodys_answer` |
 //! | … sends 10,000 interim heads | eight at most, then 502 | the same; `upstreams::interim_heads_without_end_are_a_failure` |
 //! | … closes a connection that rests | nobody sees it | `upstreams::reuse::a_connection_that_went_stale_is_never_seen_by_a_caller` |
 //! | … is several servers, of which some fail | nobody sees it | `servers` |
+//! | either host goes away without a word | the kernel finds out | `silence` |
 //! | the caller is gone, mid-upload, mid-download or while it waits | the upstream sees its connection end | `callers` |
 //! | no descriptors are left | accepting pauses, and goes on | `load::a_gateway_that_has_no_descriptors_left_serves_again_when_it_has` |
 //! | the store's file is deleted | known keys pass, unknown ones are 503 | `store::a_store_that_is_deleted_takes_no_key_with_it` |
@@ -38,6 +39,7 @@ mod clock; // A wall clock that jumps by days.
 mod disk; // Real disks that are full, or mounted read-only.
 mod load; // Reloads, restarts and shortages under load.
 mod log; // A log that nobody reads, or that has no room.
+mod silence; // Hosts that go away without a word.
 mod store; // A key store that is gone, held, overwritten, on a full disk or a bad one, or worked on by many.
 mod system; // A clock and a disk that do what a test says, for a process that is started so.
 mod upstream; // What an upstream can do wrong, one after the other to one gateway.

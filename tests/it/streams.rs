@@ -131,7 +131,7 @@ fn an_upload_ends_with_its_key_whatever_it_announced_and_is_told_so() {
 
 #[test]
 fn an_answer_whose_length_is_known_is_finished_after_its_key() {
-    let (upstream, gateway, key) = start(|connection| {
+    let (upstream, gateway, key) = patient(|connection| {
         let Some(request) = connection.request() else { return };
         if request.target().ends_with("witness") {
             connection.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");

@@ -157,6 +157,32 @@ fn an_answer_that_came_in_time_is_one_however_late_the_gateway_gets_to_read_it()
 }
 
 #[test]
+fn an_answer_of_known_length_must_go_on_in_time_and_may_take_as_long_as_it_does() {
+    let upstream = Upstream::start(|connection| {
+        while let Some(request) = connection.request() {
+            connection.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n");
+            for byte in ["a", "b", "c"] {
+                connection.send(byte);
+                park_timeout(SHORT);
+            }
+            if request.target().ends_with("own") {
+                connection.stall();
+            }
+            connection.send("d");
+        }
+    });
+    let gateway = start(&upstream.url(), "response: 900ms", "response: 900ms");
+    let slow = late(&gateway, "/api/usual", 3 * SHORT);
+    assert_eq!((slow.body_text().as_str(), slow.whole), ("abcd", true));
+    let cut = late(&gateway, "/api/own", 3 * SHORT);
+    assert_eq!((cut.body_text().as_str(), cut.whole), ("abc", false));
+    gateway.process.wait_for("its line", |said| {
+        let why = "sent nothing more of its answer in time (`timeouts.response`)";
+        said.lines().any(|line| line.contains("\"code\":\"upstream_timeout\"") && line.contains(why)).then_some(())
+    });
+}
+
+#[test]
 fn whoever_is_late_is_told_which_time_ran_out_and_so_is_the_log() {
     let upstream = Upstream::start(|connection| {
         // Neither read to its end nor answered.

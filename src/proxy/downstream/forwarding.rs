@@ -146,7 +146,7 @@ impl Connection {
 
     /// Lets the fleet know how `server` did, as far as an exchange that ended so can tell.
     fn note(&self, (view, server): (&View, &Server), end: &End) {
-        use Lateness::{Silent, Untaken};
+        use Lateness::{Silent, Stalled, Untaken};
         use ProxyError::{UpstreamFailed, UpstreamTimeout};
         match end {
             // It was noted when the tunnel began.
@@ -155,11 +155,11 @@ impl Connection {
             // It answered, if not in a way that a CONNECT can be told: no caller can make a server look ill.
             End::Failed(UpstreamFailed(Breach::NotSwitched)) => {}
             // It is a route that waits less than others.
-            End::Failed(UpstreamTimeout(Silent)) if self.is_hasty(view) => {}
+            End::Failed(UpstreamTimeout(Silent)) | End::Cut(UpstreamTimeout(Stalled)) if self.is_hasty(view) => {}
             End::Unanswered { reused: false, fate } => {
                 view.fleet.note_failure(server, || fate.breach().detail().into_owned());
             }
-            End::Cut(error @ (UpstreamFailed(_) | UpstreamTimeout(Silent | Untaken)))
+            End::Cut(error @ (UpstreamFailed(_) | UpstreamTimeout(Silent | Stalled | Untaken)))
             | End::Failed(error @ (UpstreamFailed(_) | UpstreamTimeout(Silent | Untaken))) => {
                 view.fleet.note_failure(server, || error.detail(&view.snapshot.config.limits).into_owned());
             }

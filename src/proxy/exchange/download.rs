@@ -209,7 +209,11 @@ impl Relay {
                 return Poll::Ready(Err(self.break_off(TOO_LARGE)));
             }
             let read = ends.worker.buffers.poll_fill(&mut lease.stream, &mut self.download.input, cx);
+            if read.is_pending() && self.download.has_head() && !self.download.lasts {
+                self.await_rest(ends);
+            }
             match ready!(read) {
+                Ok(1..) if self.download.has_head() => self.deadlines.answer = Moment::NEVER,
                 Ok(1..) => {}
                 ended => self.end_of_stream(&ended, ends, lease)?,
             }

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use tokio_rustls::{TlsConnector, TlsStream};
 
 use crate::proxy::error::Reach;
-use crate::proxy::stream::Stream;
+use crate::proxy::stream::{Stream, alive};
 use crate::snapshot::tls::fault::{CERTIFICATE_REFUSED, HANDSHAKE_FAILED, NO_H2, Other, in_words};
 use crate::snapshot::{Protocol, Server, Timeouts, UpstreamAddress};
 use crate::telemetry::label::Side;
@@ -126,6 +126,8 @@ async fn connect(origin: &Origin, peer: Option<SocketAddr>) -> io::Result<Stream
             let peer = peer.ok_or(io::ErrorKind::HostUnreachable)?;
             let stream = TcpStream::connect(peer).await?;
             stream.set_nodelay(true)?;
+            alive::watch(&stream);
+            alive::let_rest(&stream, origin.stall);
             match &origin.server.tls {
                 None => Ok(Stream::Tcp(stream)),
                 Some((settings, name)) => {

@@ -72,9 +72,11 @@ pub(crate) struct Means<'w> {
 impl Fleet {
     /// The servers of `snapshot`. Connections to those that `before` had are kept.
     pub(crate) fn of(snapshot: &Snapshot, before: Option<&Self>, means: &Means<'_>) -> Self {
+        let limits = &snapshot.config.limits;
+        let stall = limits.body_stall.max(limits.write_stall);
         let (protocol, patience) = (snapshot.config.upstream.protocol, snapshot.config.upstream.timeouts.connect);
         // Over HTTP/1.1 each caller may need one, whichever worker has it.
-        means.sockets.allow(snapshot.config.limits.connections);
+        means.sockets.allow(limits.connections);
         let servers: Vec<_> = snapshot
             .servers
             .iter()
@@ -84,7 +86,7 @@ impl Fleet {
                 let pool = known.map_or_else(new, |known| Rc::clone(&known.pool));
                 // What is under way stays under way across a reload.
                 let active = known.map_or_else(Rc::default, |known| Rc::clone(&known.active));
-                Rc::new(Server { origin: Origin { server: server.clone(), protocol, patience }, pool, active })
+                Rc::new(Server { origin: Origin { server: server.clone(), protocol, patience, stall }, pool, active })
             })
             .collect();
         for gone in before.iter().flat_map(|before| &before.servers) {

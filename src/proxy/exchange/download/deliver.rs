@@ -46,6 +46,13 @@ impl Relay {
         }
     }
 
+    /// From now on more of an answer whose length is known must come in time.
+    pub(super) fn await_rest(&mut self, ends: &Ends<'_>) {
+        if self.deadlines.answer == Moment::NEVER {
+            self.deadlines.answer = self.mark(ends).after(ends.timeouts.response);
+        }
+    }
+
     /// From now on the caller must take something in time. A stream of HTTP/2 sees to that where it knows its connection: it
     /// may have to wait for its turn.
     fn await_caller(&mut self, ends: &Ends<'_>) {
