@@ -20,20 +20,21 @@ mod gather;
 pub(super) mod head;
 mod inbound;
 pub(super) mod outbound;
+mod parting;
 mod send;
+mod tally;
 pub(super) mod traffic;
 mod trailers;
 mod websocket;
 pub(crate) mod wire;
 
-use std::cell::Cell;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use h2::server::{Builder, Connection, SendResponse};
+use h2::server::{Builder, Connection, Handshake, SendResponse};
 use h2::{Reason, RecvStream};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request};
@@ -53,6 +54,7 @@ use super::worker::Worker;
 
 use beat::{Beat, Dead};
 use inbound::Inbound;
+use tally::{Counted, Tally};
 use traffic::Traffic;
 use trailers::Filter;
 use wire::{PREFACE, Wire};
@@ -81,29 +83,45 @@ pub(super) async fn serve(
 ) {
     let limits = worker.view().snapshot.config.limits.clone();
     let traffic = Traffic::of_caller(&worker.watch, PREFACE.len());
-    let wire = Wire { read, stream, traffic: Rc::clone(&traffic) };
-    let handshake = builder(&limits).handshake::<_, Bytes>(wire);
+    let wire = Wire { read, stream: &mut *stream, traffic: Rc::clone(&traffic), held: Vec::new() };
+    let Some(mut connection) = shake_hands(builder(&limits).handshake(wire), (limits.header_timeout, slot)).await
+    else {
+        return;
+    };
+    let mut session = Session {
+        beat: Beat::new(connection.ping_pong(), slot.now()),
+        peer,
+        tally: Rc::new(Tally::new(slot.now())),
+        state: State::Open,
+        due: None,
+        traffic,
+        worker,
+        slot,
+    };
+    poll_fn(|cx| session.poll(&mut connection, cx)).await;
+    let parted = matches!(session.state, State::Parted(_));
+    drop(connection);
+    if parted {
+        parting::linger(stream, slot).await;
+    }
+}
+
+/// The beginning of a connection, as far as it comes in time.
+async fn shake_hands<'c>(
+    handshake: Handshake<OfCaller<'c>, Bytes>,
+    (most, slot): (Duration, &Slot),
+) -> Option<Connection<OfCaller<'c>, Bytes>> {
     let mut handshake = std::pin::pin!(handshake);
-    let deadline = slot.now().after(limits.header_timeout);
-    let connection = poll_fn(|cx| {
+    let deadline = slot.now().after(most);
+    poll_fn(|cx| {
         slot.arm(deadline, cx);
         match handshake.as_mut().poll(cx) {
             Poll::Pending if slot.now() >= deadline => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
             Poll::Ready(connection) => Poll::Ready(connection.ok()),
         }
-    });
-    let Some(mut connection) = connection.await else { return };
-    let mut session = Session {
-        beat: Beat::new(connection.ping_pong(), slot.now()),
-        peer,
-        tally: Rc::new(Tally::new(slot.now())),
-        state: State::Open,
-        traffic,
-        worker,
-        slot,
-    };
-    poll_fn(|cx| session.poll(&mut connection, cx)).await;
+    })
+    .await
 }
 
 fn builder(limits: &Limits) -> Builder {
@@ -125,72 +143,6 @@ fn builder(limits: &Limits) -> Builder {
     builder
 }
 
-/// What is counted over the streams of one connection.
-struct Tally {
-    streams: Cell<usize>,
-    /// Streams that were begun, and since when there may have been any.
-    begun: Cell<u64>,
-    since: Moment,
-    /// When the last stream ended.
-    quiet_since: Cell<Moment>,
-    /// Streams that were given up since this moment.
-    resets: Cell<(usize, Moment)>,
-}
-
-impl Tally {
-    fn new(now: Moment) -> Self {
-        Self {
-            streams: Cell::new(0),
-            begun: Cell::new(0),
-            since: now,
-            quiet_since: Cell::new(now),
-            resets: Cell::new((0, now)),
-        }
-    }
-
-    /// Counts a stream that its caller gave up.
-    fn note_reset(&self, worker: &Worker) {
-        let (now, (count, since)) = (worker.watch.now(), self.resets.get());
-        let fresh = since.after(worker.view().snapshot.config.limits.h2_resets.within) <= now;
-        self.resets.set(if fresh { (1, now) } else { (count.saturating_add(1), since) });
-    }
-
-    /// The moment from which the connection takes no further stream: its age, or now where it had as many as it may.
-    fn last_call(&self, worker: &Worker) -> Moment {
-        let view = worker.view();
-        let limits = &view.snapshot.config.limits;
-        let spent = limits.requests_per_connection.is_some_and(|most| self.begun.get() >= most);
-        let aged = limits.connection_age.map_or(Moment::NEVER, |age| self.since.after(age));
-        if spent { self.since } else { aged }
-    }
-
-    /// More streams were given up than `limits.h2_resets` has it.
-    fn is_excessive(&self, worker: &Worker) -> bool {
-        self.resets.get().0 > worker.view().snapshot.config.limits.h2_resets.count
-    }
-}
-
-/// Counts a stream as open until it is dropped.
-struct Counted {
-    tally: Rc<Tally>,
-    worker: Rc<Worker>,
-}
-
-impl Counted {
-    fn new(tally: &Rc<Tally>, worker: &Rc<Worker>) -> Self {
-        tally.streams.set(tally.streams.get() + 1);
-        tally.begun.set(tally.begun.get() + 1);
-        Self { tally: Rc::clone(tally), worker: Rc::clone(worker) }
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.tally.streams.set(self.tally.streams.get().saturating_sub(1));
-        self.tally.quiet_since.set(self.worker.watch.now());
-    }
-}
-
 /// The socket of a connection.
 type OfCaller<'c> = Wire<&'c mut Buffer, &'c mut Stream>;
 
@@ -202,6 +154,8 @@ struct Session<'s> {
     tally: Rc<Tally>,
     beat: Beat,
     state: State,
+    /// Since when it is to end.
+    due: Option<Moment>,
     traffic: Rc<Traffic>,
 }
 
@@ -217,11 +171,14 @@ enum State {
     /// A GOAWAY with a reason was sent: what is open ends at this moment at the latest.
     Condemned(Moment),
     Open,
+    /// A GOAWAY with the last stream was sent when that had ended: there is nothing more to come, by this moment at the latest.
+    Parted(Moment),
 }
 
 impl Session<'_> {
     /// Ready when the connection is over.
     fn poll(&mut self, connection: &mut Connection<OfCaller<'_>, Bytes>, cx: &mut Context<'_>) -> Poll<()> {
+        self.traffic.cork(self.is_parting());
         loop {
             match connection.poll_accept(cx) {
                 Poll::Ready(Some(Ok((_, respond)))) if self.is_closed() => self.refuse(respond),
@@ -233,7 +190,8 @@ impl Session<'_> {
                     }
                     return Poll::Ready(());
                 }
-                Poll::Pending if self.close_if_due(connection) => {}
+                Poll::Pending if self.close_if_due(connection, cx) => {}
+                Poll::Pending if self.traffic.uncork() => {}
                 Poll::Pending => break,
             }
         }
@@ -242,8 +200,8 @@ impl Session<'_> {
         let until = match self.state {
             // Nobody says when the last stream has ended: it is looked for.
             State::Closing { quiet_since, .. } => quiet_since.unwrap_or(now).after(FAREWELL),
-            State::Condemned(until) => until,
-            State::Open => self.busy_until(now).after(self.idle()).min(self.tally.last_call(self.worker)),
+            State::Condemned(until) | State::Parted(until) => until,
+            State::Open => self.parts_at(now),
         };
         let over = self.state != State::Open && until <= now;
         self.beat.note(self.traffic.moved());
@@ -258,55 +216,6 @@ impl Session<'_> {
         }
         self.slot.arm(until.min(self.beat.due()), cx);
         Poll::Pending
-    }
-
-    /// Since when no stream is open: now, where one is.
-    fn busy_until(&self, now: Moment) -> Moment {
-        if self.tally.streams.get() == 0 { self.tally.quiet_since.get() } else { now }
-    }
-
-    /// Nothing was open for too long, or the connection has served its time.
-    fn is_over(&self, now: Moment) -> bool {
-        self.busy_until(now).after(self.idle()) <= now || self.tally.last_call(self.worker) <= now
-    }
-
-    /// The process is about to end. A connection that has carried nothing yet may carry what it was opened for, as long as any
-    /// is accepted.
-    fn is_unwanted(&self) -> bool {
-        self.worker.is_draining() || (self.worker.is_leaving() && self.tally.begun.get() > 0)
-    }
-
-    fn idle(&self) -> Duration {
-        self.worker.view().snapshot.config.limits.idle
-    }
-
-    /// Says that the connection ends, where it is to: true when there is something to send.
-    fn close_if_due(&mut self, connection: &mut Connection<OfCaller<'_>, Bytes>) -> bool {
-        let now = self.slot.now();
-        let excess = if self.traffic.is_spent() {
-            Some(Cut::Flood)
-        } else {
-            self.tally.is_excessive(self.worker).then_some(Cut::Resets)
-        };
-        if let Some(reason) = excess.filter(|_| !matches!(self.state, State::Condemned(_))) {
-            self.note_cut(reason);
-            connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
-            self.state = State::Condemned(now.after(FAREWELL));
-            return true;
-        }
-        match self.state {
-            State::Open if self.is_unwanted() || self.is_over(now) => {
-                connection.graceful_shutdown();
-                self.state = State::Closing { since: now, quiet_since: None };
-                true
-            }
-            State::Closing { since, quiet_since } => {
-                let quiet = self.tally.streams.get() == 0;
-                self.state = State::Closing { since, quiet_since: quiet_since.or(Some(now)).filter(|_| quiet) };
-                false
-            }
-            State::Condemned(_) | State::Open => false,
-        }
     }
 
     /// The connection is over: the `h2` crate has bounds of its own, for streams that are given up before they are taken, for

@@ -211,7 +211,7 @@ impl Watch {
             if due {
                 entry.tenure.set(Tenure::Due);
             }
-            due || (!paused && entry.deadline.get() <= now)
+            !paused && (due || entry.deadline.get() <= now)
         });
     }
 
@@ -299,6 +299,20 @@ mod tests {
         assert!(due(1));
         lasting.settle();
         assert!(!due(2));
+    }
+
+    #[test]
+    fn nobody_is_asked_about_at_the_first_sweep_after_a_pause_and_everybody_at_the_next() {
+        let (watch, count) = (Watch::new(), Arc::<Count>::default());
+        let lasting = watch.enter();
+        lasting.arm(Moment::NEVER, &Context::from_waker(&Waker::from(Arc::clone(&count))));
+        lasting.hold_until(Timestamp::MAX);
+        let (instant, wall) = watch.wall.get();
+        watch.wall.set((instant.checked_sub(3 * TICK).unwrap(), wall));
+        watch.sweep(1);
+        assert_eq!(count.0.load(Ordering::Relaxed), 0, "what came meanwhile is looked at first");
+        watch.sweep(1);
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
     }
 
     #[test]

@@ -165,6 +165,7 @@ pub(crate) struct Traffic {
     answered: Cell<u32>,
     moved: Cell<Moment>,
     congested: Cell<bool>,
+    corked: Cell<bool>,
 }
 
 impl Traffic {
@@ -195,6 +196,7 @@ impl Traffic {
             answered: Cell::new(0),
             moved: Cell::new(watch.now()),
             congested: Cell::new(false),
+            corked: Cell::new(false),
         }
     }
 
@@ -251,6 +253,24 @@ impl Traffic {
     /// The connection takes nothing now.
     pub(super) fn stalled(&self) {
         self.congested.set(true);
+    }
+
+    pub(super) fn is_congested(&self) -> bool {
+        self.congested.get()
+    }
+
+    /// Whether what is written is held back, to go out in one piece with what follows it.
+    pub(super) fn cork(&self, corked: bool) {
+        self.corked.set(corked);
+    }
+
+    /// Lets go what is held back; true where anything may be.
+    pub(super) fn uncork(&self) -> bool {
+        self.corked.take()
+    }
+
+    pub(super) fn is_corked(&self) -> bool {
+        self.corked.get()
     }
 
     fn count(&self, used: Use) {

@@ -15,6 +15,9 @@ use super::traffic::Traffic;
 /// What every caller of HTTP/2 sends first (RFC 9113 3.4). No request of HTTP/1.1 begins like it.
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+/// The most that is held back, in bytes: the end of an answer.
+const HELD: usize = 16 << 10;
+
 /// What a caller of HTTP/2 is told for whom there is no room: the settings that must come first, all of them the default,
 /// and a GOAWAY (RFC 9113 6.8) by which nothing was done, with ENHANCE_YOUR_CALM.
 pub(crate) const NO_ROOM: &[u8] = b"\0\0\0\x04\0\0\0\0\0\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\x0b";
@@ -48,6 +51,21 @@ pub(crate) struct Wire<B, S> {
     pub(crate) stream: S,
     /// What passes is noted here. Who has no credit is not read from any more.
     pub(crate) traffic: Rc<Traffic>,
+    /// What was written while it is to be held back.
+    pub(crate) held: Vec<u8>,
+}
+
+impl<B: Unpin, S: AsyncWrite + Unpin> Wire<B, S> {
+    /// Writes what was held back.
+    fn poll_release(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.held.is_empty() {
+            match ready!(Pin::new(&mut self.stream).poll_write(cx, &self.held))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                count => drop(self.held.drain(..count)),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
 }
 
 impl<B: BorrowMut<Buffer> + Unpin, S: AsyncRead + Unpin> AsyncRead for Wire<B, S> {
@@ -81,6 +99,14 @@ impl<B: Unpin, S: AsyncWrite + Unpin> AsyncWrite for Wire<B, S> {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if this.traffic.is_corked() && this.held.len() < HELD {
+            bufs.iter().for_each(|buf| {
+                this.traffic.went(buf);
+                this.held.extend_from_slice(buf);
+            });
+            return Poll::Ready(Ok(bufs.iter().map(|buf| buf.len()).sum()));
+        }
+        ready!(this.poll_release(cx))?;
         let Poll::Ready(wrote) = Pin::new(&mut this.stream).poll_write_vectored(cx, bufs) else {
             this.traffic.stalled();
             return Poll::Pending;
@@ -99,11 +125,18 @@ impl<B: Unpin, S: AsyncWrite + Unpin> AsyncWrite for Wire<B, S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+        let this = self.get_mut();
+        if this.traffic.is_corked() {
+            return Poll::Ready(Ok(()));
+        }
+        ready!(this.poll_release(cx))?;
+        Pin::new(&mut this.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+        let this = self.get_mut();
+        ready!(this.poll_release(cx))?;
+        Pin::new(&mut this.stream).poll_shutdown(cx)
     }
 }
 

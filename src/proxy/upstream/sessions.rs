@@ -252,7 +252,7 @@ impl Pool {
         let motion = Motion::new(&self.watch);
         let noted = Noted { stream, motion: Rc::clone(&motion), full: false };
         let traffic = Traffic::of_upstream(&self.watch);
-        let wire = Wire { read: Buffer::default(), stream: noted, traffic: Rc::clone(&traffic) };
+        let wire = Wire { read: Buffer::default(), stream: noted, traffic: Rc::clone(&traffic), held: Vec::new() };
         let (sender, connection) = builder.handshake(wire).await.map_err(|_| AWAY)?;
         let session = Rc::new(Session {
             sender: RefCell::new(Some(sender)),

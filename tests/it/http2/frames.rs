@@ -249,6 +249,42 @@ fn pings_beside_requests_and_room_for_what_comes_are_answered_for_ever() {
 }
 
 #[test]
+fn a_goaway_waits_for_the_end_of_what_is_open() {
+    let upstream = Upstream::start(|connection| {
+        connection.request();
+        connection.note("asked");
+        connection.wait_for("go");
+        connection.send(OK);
+    });
+    let gateway = gateway(&upstream, "limits: { requests_per_connection: 1 }");
+    let mut caller = Raw::connect(gateway.address());
+    caller.send(&get(1));
+    upstream.wait_for("asked");
+    caller.send(&frame(PING, 0, 0, &[9; 8]));
+    let until = |caller: &mut Raw, kind: u8| -> Vec<u8> {
+        let mut kinds = Vec::new();
+        while kinds.last() != Some(&kind) {
+            kinds.push(caller.next().expect("a connection that goes on").kind);
+        }
+        kinds
+    };
+    assert!(!until(&mut caller, PING).contains(&GOAWAY));
+    upstream.allow("go");
+    let kinds = until(&mut caller, GOAWAY);
+    assert!(kinds.ends_with(&[DATA, GOAWAY]), "{kinds:?}");
+}
+
+#[test]
+fn a_connection_that_was_quiet_is_told_where_it_ends() {
+    let upstream = Upstream::ok();
+    let gateway = gateway(&upstream, "limits: { idle: 2s }");
+    let mut caller = Raw::connect(gateway.address());
+    caller.send(&get(1));
+    caller.next_of(DATA, 1);
+    assert_eq!(caller.next_of(GOAWAY, 0).number(0), 1, "a later stream can be begun elsewhere");
+}
+
+#[test]
 fn a_connection_whose_time_is_over_ends_though_its_caller_never_acknowledges_it() {
     for config in ["limits: { requests_per_connection: 1 }", "limits: { connection_age: 1s }"] {
         let upstream = Upstream::start(|connection| {

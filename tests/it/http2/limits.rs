@@ -205,10 +205,34 @@ fn a_drain_finishes_the_streams_and_says_goodbye() {
         let waiting = tokio::task::spawn_local(read(response));
         eventually("the request upstream", || upstream.noted("asked") == 1).await;
         gateway.process.signal("TERM");
-        eventually("a GOAWAY", || !caller.is_open()).await;
+        eventually("it to be unready", || !gateway.is_ready()).await;
+        assert!(caller.is_open(), "callers there are that lose what is open by a GOAWAY");
         upstream.allow("go");
         let answer = waiting.await.expect("a task").expect("an answer");
         assert_eq!((answer.status, answer.body.as_slice()), (200, b"ok".as_slice()));
+        assert!(caller.over.await.expect("the connection's task").is_ok(), "in order");
+    });
+    assert_eq!(gateway.process.exit_code(), 0);
+}
+
+#[test]
+fn a_caller_whose_streams_go_on_is_told_of_the_end_when_half_of_its_time_is_over() {
+    let upstream = Upstream::start(|connection| {
+        connection.request();
+        connection.note("asked");
+        connection.wait_for("go");
+        connection.send(crate::support::OK);
+    });
+    let gateway = Setup::new(&upstream).routes(OPEN).config("drain: { delay: 2s, timeout: 10s }").start();
+    run(async {
+        let mut caller = Caller::connect(gateway.address()).await;
+        let (response, mut stream) = caller.begin(caller.head("POST", "/api/x", "")).await;
+        stream.send_data(Bytes::new(), true).expect("data");
+        eventually("the request upstream", || upstream.noted("asked") == 1).await;
+        gateway.process.signal("TERM");
+        eventually("a GOAWAY", || !caller.is_open()).await;
+        upstream.allow("go");
+        assert_eq!(read(response).await.expect("an answer").status, 200);
     });
     assert_eq!(gateway.process.exit_code(), 0);
 }
