@@ -19,7 +19,9 @@ pub(super) mod beat;
 mod gather;
 pub(super) mod head;
 mod inbound;
+mod inflow;
 pub(super) mod outbound;
+pub(crate) mod outlet;
 mod send;
 mod traffic;
 mod trailers;
@@ -32,44 +34,31 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
-use h2::server::{Builder, Connection, SendResponse};
+use h2::server::{Connection, SendResponse};
 use h2::{Reason, RecvStream};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request};
 use tokio::task::spawn_local;
 use tracing::field::display;
 
-use crate::snapshot::Limits;
 use crate::telemetry::label::{Cut, StreamRefusal};
 
 use super::buffer::Buffer;
 use super::downstream::{self, Call, Peer};
 use super::grpc;
-use super::stream::Stream;
-use super::stream::pipe::Pipe;
+use super::room::Room;
+use super::stream::{Stream, pipe::Pipe};
 use super::watch::{Moment, Slot};
 use super::worker::Worker;
 
 use beat::{Beat, Dead};
 use inbound::Inbound;
+use inflow::Inflow;
+use outlet::Piece;
 use traffic::Traffic;
 use trailers::Filter;
 use wire::{PREFACE, Wire};
 
-/// Bytes of a request body that may be on their way on one stream. A connection has room for that on all of its streams, so
-/// that an upload which the upstream does not take holds up no other: a caller may be a proxy with many callers of its own.
-const STREAM_WINDOW: u32 = 64 << 10;
-/// What the pieces of data may cost that came in one go and that no stream had its turn to take yet: as many as the window of
-/// a stream has bytes, at the 256 bytes that the library counts for each.
-const PIECES: usize = 256 * STREAM_WINDOW as usize;
-/// The most that a window can be (RFC 9113 6.9.1).
-const WINDOW_MOST: u32 = (1 << 31) - 1;
-/// How much of a head beyond its limits is read, so that it is refused by an answer of ours. What is larger gets the bare
-/// 431 of the `h2` crate, and what is four times larger still a GOAWAY.
-const HEAD_ROOM: usize = 2;
-/// Bytes of an answer that a stream holds while the caller's connection is busy.
-const SEND_BUFFER: usize = 64 << 10;
 /// How long a caller has to see that its connection ends.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -81,8 +70,9 @@ pub(super) async fn serve(
 ) {
     let limits = worker.view().snapshot.config.limits.clone();
     let traffic = Traffic::new(&worker.watch, PREFACE.len());
-    let wire = Wire { read, stream, traffic: Rc::clone(&traffic) };
-    let handshake = builder(&limits).handshake::<_, Bytes>(wire);
+    let inflow = Inflow::new(&limits, Room::of_connection(&worker.room));
+    let wire = Wire { read, stream, buffers: &worker.buffers, traffic: Rc::clone(&traffic) };
+    let handshake = inflow.builder(&limits).handshake::<_, Piece>(wire);
     let mut handshake = std::pin::pin!(handshake);
     let deadline = slot.now().after(limits.header_timeout);
     let connection = poll_fn(|cx| {
@@ -100,29 +90,11 @@ pub(super) async fn serve(
         tally: Rc::new(Tally::new(slot.now())),
         state: State::Open,
         traffic,
+        inflow,
         worker,
         slot,
     };
     poll_fn(|cx| session.poll(&mut connection, cx)).await;
-}
-
-fn builder(limits: &Limits) -> Builder {
-    let mut builder = Builder::new();
-    // What a head may be as HTTP/1.1 is judged later, so that it is refused with an answer of ours. A field counts 32
-    // bytes more here (RFC 9113 6.5.2), and so do those that HTTP/1.1 has in its first line.
-    let fields = u32::try_from(HEAD_ROOM * (limits.header_bytes + 32 * (limits.headers + 8))).unwrap_or(u32::MAX);
-    builder
-        .initial_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(STREAM_WINDOW.saturating_mul(limits.h2_streams).min(WINDOW_MOST))
-        .max_concurrent_streams(limits.h2_streams)
-        .max_header_list_size(fields)
-        .max_pending_accept_reset_streams(limits.h2_resets.count)
-        .max_local_error_reset_streams(Some(limits.h2_resets.count))
-        .max_send_buffer_size(SEND_BUFFER)
-        .data_frame_budget(PIECES)
-        // Whether a route has WebSockets may change while the connection is open, and this may not be taken back.
-        .enable_connect_protocol();
-    builder
 }
 
 /// What is counted over the streams of one connection.
@@ -200,6 +172,7 @@ struct Session<'s> {
     beat: Beat,
     state: State,
     traffic: Rc<Traffic>,
+    inflow: Inflow,
 }
 
 /// Whether a connection takes further streams.
@@ -218,7 +191,7 @@ enum State {
 
 impl Session<'_> {
     /// Ready when the connection is over.
-    fn poll(&mut self, connection: &mut Connection<Wire<'_>, Bytes>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(&mut self, connection: &mut Connection<Wire<'_>, Piece>, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             match connection.poll_accept(cx) {
                 Poll::Ready(Some(Ok((_, respond)))) if self.is_closed() => self.refuse(respond),
@@ -235,6 +208,7 @@ impl Session<'_> {
             }
         }
         self.note_refused();
+        self.inflow.poll(connection, cx);
         let now = self.slot.now();
         let until = match self.state {
             // Nobody says when the last stream has ended: it is looked for.
@@ -278,7 +252,7 @@ impl Session<'_> {
     }
 
     /// Says that the connection ends, where it is to: true when there is something to send.
-    fn close_if_due(&mut self, connection: &mut Connection<Wire<'_>, Bytes>) -> bool {
+    fn close_if_due(&mut self, connection: &mut Connection<Wire<'_>, Piece>) -> bool {
         let now = self.slot.now();
         let excess = if self.traffic.is_spent() {
             Some(Cut::Flood)
@@ -363,13 +337,13 @@ impl Session<'_> {
     }
 
     /// Says that nothing was done with a stream that comes too late (RFC 9113 8.7).
-    fn refuse(&self, mut respond: SendResponse<Bytes>) {
+    fn refuse(&self, mut respond: SendResponse<Piece>) {
         respond.send_reset(Reason::REFUSED_STREAM);
         self.tally.note_reset(self.worker);
     }
 
     /// Serves one stream as a connection of HTTP/1.1 that carries one request.
-    fn start(&self, (request, respond): (Request<RecvStream>, SendResponse<Bytes>)) {
+    fn start(&self, (request, respond): (Request<RecvStream>, SendResponse<Piece>)) {
         self.traffic.serves(respond.stream_id().as_u32());
         let view = self.worker.view();
         let stall = view.snapshot.config.limits.write_stall;
@@ -382,7 +356,7 @@ impl Session<'_> {
         let inbound = Inbound { request, respond, filter: Filter(view), stall, slot, traffic };
         let counted = Counted::new(&self.tally, self.worker);
         let (worker, peer) = (Rc::clone(self.worker), self.peer);
-        let (near, far) = Pipe::pair();
+        let (near, far) = Pipe::pair(self.inflow.room());
         spawn_local(async move {
             let carried = async {
                 if inbound::carry(inbound, far).await.is_err() {

@@ -15,6 +15,7 @@ mod motion;
 mod names;
 mod sessions;
 mod sockets;
+mod windows;
 
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;

@@ -6,14 +6,14 @@
 use std::cell::Cell;
 use std::hint::black_box;
 
-/// So many connections make a crowd.
-const CROWD: usize = 256;
+/// So many connections, or streams of HTTP/2, make a crowd.
+const CROWD: usize = 64;
 /// Looks at the allocator after a crowd has left: what was freed last has to wait for its moment.
 const LOOKS: u8 = 12;
 /// Bytes that the allocator takes from the system by themselves, and lets go of by themselves. They are never touched.
 const STIR: usize = 16 << 20;
 
-/// How many connections a worker had, and whether many of them are gone.
+/// How many connections and streams a worker had, and whether many of them are gone.
 #[derive(Debug, Default)]
 pub(super) struct Tide {
     /// The most since the allocator was last stirred.
@@ -22,15 +22,19 @@ pub(super) struct Tide {
 }
 
 impl Tide {
-    /// Notes that `open` connections are open. Called a few times in a second.
-    pub(super) fn look(&self, open: usize) {
+    /// Notes that so many connections and streams are `open`. Called a few times in a second. True for a while after a crowd has
+    /// left: nothing is to be kept for later then.
+    pub(super) fn look(&self, open: usize) -> bool {
         if self.has_ebbed(open) {
             self.looks.set(LOOKS);
         }
-        if let Some(left) = self.looks.get().checked_sub(1) {
-            self.looks.set(left);
+        let left = self.looks.get().checked_sub(1);
+        self.looks.set(left.unwrap_or_default());
+        // A crowd that is stuck allocates nothing, either.
+        if left.is_some() || open >= CROWD {
             drop(black_box(Vec::<u8>::with_capacity(STIR)));
         }
+        left.is_some()
     }
 
     /// True where a crowd has left since this was last true.
@@ -59,7 +63,7 @@ mod tests {
     #[test]
     fn a_few_that_come_and_go_are_none() {
         let tide = Tide::default();
-        for open in [100, 0, 255, 0, 200, 3] {
+        for open in [20, 0, 63, 0, 50, 3] {
             assert!(!tide.has_ebbed(open));
         }
     }

@@ -6,12 +6,15 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use h2::RecvStream;
 use http::HeaderMap;
 
+use crate::http1::write;
+use crate::proxy::room::Room;
 use crate::proxy::stream::pipe::Pipe;
 
 use super::send::Stopped;
@@ -20,13 +23,16 @@ use super::send::Stopped;
 pub(super) struct Gathered<'b> {
     body: &'b mut RecvStream,
     held: BytesMut,
+    /// Where that is counted.
+    room: Rc<Room>,
     /// The stream broke off while its data was taken.
     broken: bool,
 }
 
 impl<'b> Gathered<'b> {
-    pub(super) fn new(body: &'b mut RecvStream) -> Self {
-        Self { body, held: BytesMut::new(), broken: false }
+    /// What is held of `body` is counted in `room`.
+    pub(super) fn new(body: &'b mut RecvStream, room: &Rc<Room>) -> Self {
+        Self { body, held: BytesMut::new(), room: Rc::clone(room), broken: false }
     }
 
     /// The next data; `None` at the end. Its room is given back by [`Self::release`].
@@ -37,7 +43,8 @@ impl<'b> Gathered<'b> {
     /// As [`Self::data`].
     pub(super) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Stopped>>> {
         if !self.held.is_empty() {
-            return Poll::Ready(Some(Ok(self.held.split().freeze())));
+            self.room.give_back(self.held.len());
+            return Poll::Ready(Some(Ok(std::mem::take(&mut self.held).freeze())));
         }
         if self.broken {
             return Poll::Ready(Some(Err(Stopped)));
@@ -67,10 +74,27 @@ impl<'b> Gathered<'b> {
             && let Poll::Ready(Some(data)) = self.body.poll_data(cx)
         {
             match data {
-                Ok(data) => self.held.extend_from_slice(&data),
+                Ok(data) => {
+                    self.room.take(data.len());
+                    self.held.extend_from_slice(&data);
+                }
                 Err(_) => self.broken = true,
             }
         }
+    }
+
+    /// As [`Self::put`], as one chunk of HTTP/1.1.
+    pub(super) async fn put_chunk(&mut self, data: &[u8], pipe: &Pipe) -> io::Result<()> {
+        if data.is_empty() {
+            return Ok(());
+        }
+        let mut line = Vec::with_capacity(16);
+        write::chunk_start(&mut line, data.len() as u64);
+        self.put(&line, pipe).await?;
+        self.put(data, pipe).await?;
+        line.clear();
+        write::chunk_end(&mut line);
+        self.put(&line, pipe).await
     }
 
     /// Gives the other side room for as much as the pipe has taken.
@@ -80,5 +104,11 @@ impl<'b> Gathered<'b> {
 
     pub(super) async fn trailers(&mut self) -> Result<Option<HeaderMap>, Stopped> {
         self.body.trailers().await.map_err(|_| Stopped)
+    }
+}
+
+impl Drop for Gathered<'_> {
+    fn drop(&mut self) {
+        self.room.give_back(self.held.len());
     }
 }

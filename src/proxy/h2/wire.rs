@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::proxy::buffer::Buffer;
+use crate::proxy::buffer::{Buffer, Buffers};
 use crate::proxy::stream::Stream;
 
 use super::traffic::Traffic;
@@ -46,6 +46,8 @@ impl Opening {
 pub(crate) struct Wire<'c> {
     pub(crate) read: &'c mut Buffer,
     pub(crate) stream: &'c mut Stream,
+    /// Take the memory of `read` back.
+    pub(crate) buffers: &'c Buffers,
     /// What passes is noted here. A caller without credit is not read from any more.
     pub(crate) traffic: Rc<Traffic>,
 }
@@ -64,6 +66,7 @@ impl AsyncRead for Wire<'_> {
             let count = this.read.len().min(buf.remaining());
             buf.put_slice(this.read.filled().get(..count).unwrap_or_default());
             this.read.consume(count);
+            this.buffers.reclaim(this.read);
         }
         this.traffic.came(buf.filled().get(before..).unwrap_or_default());
         Poll::Ready(Ok(()))

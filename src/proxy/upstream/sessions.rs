@@ -14,7 +14,6 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use bytes::Bytes;
 use h2::client::{Builder, Connection, SendRequest};
 use http::uri::Scheme;
 use tokio::sync::watch;
@@ -25,12 +24,15 @@ use crate::proxy::error::Reach;
 use crate::proxy::exchange::Fate;
 use crate::proxy::h2::beat::{Beat, Dead, Pace};
 use crate::proxy::h2::outbound::{self, Opener};
+use crate::proxy::h2::outlet::Piece;
+use crate::proxy::room::Room;
 use crate::proxy::stream::Stream;
 use crate::proxy::stream::pipe::Pipe;
 use crate::proxy::watch::Moment;
 use crate::snapshot::Timeouts;
 
 use super::motion::{Motion, Noted};
+use super::windows::{self, Windows};
 use super::{DialFault, Lease, Open, Origin, Pool, Socket};
 use dialling::Dialling;
 
@@ -38,9 +40,9 @@ use dialling::Dialling;
 const STREAMS: usize = 100;
 /// What an upstream is taken to say of its streams before it has said anything: a number by which that is told.
 const UNSAID: usize = 0x5C09_E6A7;
-/// Bytes of an answer that may be on their way on one stream. A connection has room for that on all of its streams, so that
-/// callers who take nothing of their answers keep nobody else waiting.
-const STREAM_WINDOW: u32 = 128 << 10;
+/// The most bytes of an answer that may be on their way on one stream. A connection has room for that on all of its streams, so
+/// that callers who take nothing of their answers keep nobody else waiting.
+const STREAM_WINDOW: u32 = windows::MOST;
 const CONNECTION_WINDOW: u32 = STREAM_WINDOW * STREAMS as u32;
 /// What the pieces of data may cost that came in one go and that no stream had its turn to take yet: as many as the window of
 /// a stream has bytes, at the 256 bytes that the library counts for each.
@@ -72,7 +74,7 @@ pub(super) struct Sessions {
 /// One connection.
 struct Session {
     /// Opens streams; `None` once no further one is to begin. Without it the connection ends with its last stream.
-    sender: RefCell<Option<SendRequest<Bytes>>>,
+    sender: RefCell<Option<SendRequest<Piece>>>,
     scheme: Scheme,
     streams: Cell<usize>,
     quiet_since: Cell<Moment>,
@@ -98,7 +100,7 @@ impl Session {
 
     /// Tells those who wait for the upstream's settings that they are there.
     fn settle(&self) {
-        let is_said = |sender: &SendRequest<Bytes>| sender.current_max_send_streams() != UNSAID;
+        let is_said = |sender: &SendRequest<Piece>| sender.current_max_send_streams() != UNSAID;
         if !*self.settled.borrow() && self.sender.borrow().as_ref().is_none_or(is_said) {
             self.settled.send_replace(true);
         }
@@ -190,14 +192,14 @@ impl Sessions {
 }
 
 impl Pool {
-    /// A stream for one request, on a connection that is there or on a new one.
+    /// A stream for one request, on a connection that is there or on a new one. What it holds is counted in `room`.
     pub(crate) async fn stream(
         self: &Rc<Self>,
-        origin: &Origin,
+        (origin, room): (&Origin, &Rc<Room>),
         timeouts: &Timeouts,
         retries: u32,
     ) -> Result<Lease, DialFault> {
-        self.session(origin, timeouts, retries).await.map(|session| self.start(session))
+        self.session(origin, timeouts, retries).await.map(|session| self.start(session, room))
     }
 
     /// As [`Self::stream`], for a WebSocket.
@@ -206,7 +208,7 @@ impl Pool {
     /// [`DialFault::NoWebSockets`] where the upstream takes none, among others.
     pub(crate) async fn stream_for_websocket(
         self: &Rc<Self>,
-        origin: &Origin,
+        (origin, room): (&Origin, &Rc<Room>),
         timeouts: &Timeouts,
         retries: u32,
     ) -> Result<Lease, DialFault> {
@@ -215,7 +217,7 @@ impl Pool {
         let mut settled = session.settled.subscribe();
         let _ = timeout(timeouts.connect, settled.wait_for(|settled| *settled)).await;
         match session.takes_websockets() {
-            Some(true) => Ok(self.start(session)),
+            Some(true) => Ok(self.start(session, room)),
             Some(false) => Err(DialFault::NoWebSockets),
             None => Err(AWAY),
         }
@@ -248,8 +250,8 @@ impl Pool {
     }
 
     /// Lets a task of its own carry a stream, from the pipe whose other end is the lease.
-    fn start(self: &Rc<Self>, session: Rc<Session>) -> Lease {
-        let (near, far) = Pipe::pair();
+    fn start(self: &Rc<Self>, session: Rc<Session>, room: &Rc<Room>) -> Lease {
+        let (near, far) = Pipe::pair(room);
         let reused = session.used.replace(true);
         let sender = session.sender.borrow().clone();
         let counted = Counted::new(session, Rc::clone(self));
@@ -300,12 +302,12 @@ impl Pool {
         origin: &Origin,
         timeouts: &Timeouts,
         retries: u32,
-    ) -> Result<(Rc<Session>, Connection<Noted, Bytes>, Counts), DialFault> {
+    ) -> Result<(Rc<Session>, Connection<Noted, Piece>, Counts), DialFault> {
         let Lease { stream, peer, _open: open, socket, .. } = self.dial(origin, timeouts, retries).await?;
         let mut builder = Builder::new();
         builder
             .enable_push(false)
-            .initial_window_size(STREAM_WINDOW)
+            .initial_window_size(Windows::FIRST)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .initial_max_send_streams(UNSAID)
             .max_header_list_size(HEADER_LIST)
@@ -333,13 +335,15 @@ impl Pool {
     async fn drive(
         self: &Rc<Self>,
         session: &Rc<Session>,
-        mut connection: Connection<Noted, Bytes>,
+        mut connection: Connection<Noted, Piece>,
         (origin, idle): (&Origin, Duration),
     ) {
         let slot = self.watch.enter();
         let mut beat = Beat::paced(connection.ping_pong(), slot.now(), self.sessions.pace.get());
+        let mut windows = Windows::default();
         let mut connection = pin!(connection);
         let ended = poll_fn(|cx| {
+            windows.adapt(&mut connection, session.streams.get(), slot.now());
             if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
                 return Poll::Ready(ended.err());
             }
