@@ -48,7 +48,7 @@ use super::downstream::{self, Call, Peer};
 use super::grpc;
 use super::room::Room;
 use super::stream::{Stream, pipe::Pipe};
-use super::watch::{Moment, Slot};
+use super::watch::{Moment, Slot, TICK};
 use super::worker::Worker;
 
 use beat::{Beat, Dead};
@@ -208,8 +208,8 @@ impl Session<'_> {
             }
         }
         self.note_refused();
-        self.inflow.poll(connection, cx);
         let now = self.slot.now();
+        let again = if self.inflow.poll(connection, cx).is_ready() { now.after(TICK) } else { Moment::NEVER };
         let until = match self.state {
             // Nobody says when the last stream has ended: it is looked for.
             State::Closing { quiet_since, .. } => quiet_since.unwrap_or(now).after(FAREWELL),
@@ -227,7 +227,7 @@ impl Session<'_> {
             Poll::Ready(Dead::Gone) => return Poll::Ready(()),
             Poll::Pending => {}
         }
-        self.slot.arm(until.min(self.beat.due()), cx);
+        self.slot.arm(until.min(self.beat.due()).min(again), cx);
         Poll::Pending
     }
 

@@ -16,7 +16,7 @@ pub(crate) const LEAST: usize = 4 << 10;
 /// Bytes that the streams of one connection hold before they are held short.
 const OF_CONNECTION: usize = 512 << 10;
 /// The same for all connections of a worker.
-const OF_WORKER: usize = 16 << 20;
+const OF_WORKER: usize = 8 << 20;
 
 /// What is held, and how much that may be.
 #[derive(Debug)]

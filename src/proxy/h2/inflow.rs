@@ -6,7 +6,7 @@
 //! connections gets it for all of them.
 
 use std::rc::Rc;
-use std::task::Context;
+use std::task::{Context, Poll};
 
 use h2::server::{Builder, Connection};
 
@@ -54,15 +54,17 @@ impl Inflow {
         &self.room
     }
 
-    /// Gives the caller a larger window, where half of what it has is held.
-    pub(super) fn poll(&mut self, connection: &mut Connection<Wire<'_>, Piece>, cx: &Context<'_>) {
-        while self.window < self.most
-            && !self.room.is_worker_short()
-            && self.room.poll_mark(self.window as usize / 2, cx).is_ready()
-        {
+    /// Gives the caller a larger window, where half of what it has is held. Ready where there is none to give it now, so that it
+    /// is to be asked again.
+    pub(super) fn poll(&mut self, connection: &mut Connection<Wire<'_>, Piece>, cx: &Context<'_>) -> Poll<()> {
+        while self.window < self.most && self.room.poll_mark(self.window as usize / 2, cx).is_ready() {
+            if self.room.is_worker_short() {
+                return Poll::Ready(());
+            }
             self.window = self.window.saturating_mul(2).min(self.most);
             connection.set_target_window_size(self.window);
         }
+        Poll::Pending
     }
 
     /// A builder of connections that say so.
