@@ -9,7 +9,7 @@ use std::hint::black_box;
 /// So many connections, or streams of HTTP/2, make a crowd.
 const CROWD: usize = 64;
 /// Looks at the allocator after a crowd has left: what was freed last has to wait for its moment.
-const LOOKS: u8 = 12;
+const LOOKS: u8 = 20;
 /// Bytes that the allocator takes from the system by themselves, and lets go of by themselves. They are never touched.
 const STIR: usize = 16 << 20;
 
@@ -18,6 +18,8 @@ const STIR: usize = 16 << 20;
 pub(super) struct Tide {
     /// The most since the allocator was last stirred.
     most: Cell<usize>,
+    /// How many there were at the last look.
+    last: Cell<usize>,
     looks: Cell<u8>,
 }
 
@@ -25,7 +27,8 @@ impl Tide {
     /// Notes that so many connections and streams are `open`. Called a few times in a second. True for a while after a crowd has
     /// left: nothing is to be kept for later then.
     pub(super) fn look(&self, open: usize) -> bool {
-        if self.has_ebbed(open) {
+        let leaves = open < self.last.replace(open);
+        if self.has_ebbed(open) || (leaves && self.looks.get() > 0) {
             self.looks.set(LOOKS);
         }
         let left = self.looks.get().checked_sub(1);
@@ -66,5 +69,17 @@ mod tests {
         for open in [20, 0, 63, 0, 50, 3] {
             assert!(!tide.has_ebbed(open));
         }
+    }
+
+    #[test]
+    fn it_is_looked_after_until_the_last_of_a_crowd_has_been_gone_for_a_while() {
+        let tide = Tide::default();
+        assert!(!tide.look(100));
+        assert!(tide.look(36));
+        for open in (0..36).rev() {
+            assert!(tide.look(open), "another one has left");
+        }
+        let looks = (0..99).take_while(|_| tide.look(0)).count();
+        assert_eq!(looks, usize::from(LOOKS) - 1);
     }
 }
