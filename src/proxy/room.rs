@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Waker};
 /// What each place of a stream may hold whatever else is held, in bytes.
 pub(crate) const LEAST: usize = 4 << 10;
 /// Bytes that the streams of one connection hold before they are held short.
-const OF_CONNECTION: usize = 512 << 10;
+const OF_CONNECTION: usize = 1 << 20;
 /// The same for all connections of a worker.
 const OF_WORKER: usize = 8 << 20;
 

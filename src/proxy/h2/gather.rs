@@ -7,7 +7,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use h2::RecvStream;
@@ -23,16 +23,18 @@ use super::send::Stopped;
 pub(super) struct Gathered<'b> {
     body: &'b mut RecvStream,
     held: BytesMut,
-    /// Where that is counted.
+    /// Bytes that were taken and not released.
+    taken: usize,
+    /// Where they are counted.
     room: Rc<Room>,
     /// The stream broke off while its data was taken.
     broken: bool,
 }
 
 impl<'b> Gathered<'b> {
-    /// What is held of `body` is counted in `room`.
+    /// What was taken of `body` is counted in `room`, until it is released.
     pub(super) fn new(body: &'b mut RecvStream, room: &Rc<Room>) -> Self {
-        Self { body, held: BytesMut::new(), room: Rc::clone(room), broken: false }
+        Self { body, held: BytesMut::new(), taken: 0, room: Rc::clone(room), broken: false }
     }
 
     /// The next data; `None` at the end. Its room is given back by [`Self::release`].
@@ -43,13 +45,16 @@ impl<'b> Gathered<'b> {
     /// As [`Self::data`].
     pub(super) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Stopped>>> {
         if !self.held.is_empty() {
-            self.room.give_back(self.held.len());
             return Poll::Ready(Some(Ok(std::mem::take(&mut self.held).freeze())));
         }
         if self.broken {
             return Poll::Ready(Some(Err(Stopped)));
         }
-        self.body.poll_data(cx).map(|next| next.map(|data| data.map_err(|_| Stopped)))
+        let next = ready!(self.body.poll_data(cx)).map(|data| data.map_err(|_| Stopped));
+        if let Some(Ok(data)) = &next {
+            self.count(data.len());
+        }
+        Poll::Ready(next)
     }
 
     /// Writes all of `bytes`, as there is room for them, and meanwhile takes what comes.
@@ -69,13 +74,18 @@ impl<'b> Gathered<'b> {
         Ok(())
     }
 
+    fn count(&mut self, count: usize) {
+        self.taken += count;
+        self.room.take(count);
+    }
+
     fn take(&mut self, cx: &mut Context<'_>) {
         while !self.broken
             && let Poll::Ready(Some(data)) = self.body.poll_data(cx)
         {
             match data {
                 Ok(data) => {
-                    self.room.take(data.len());
+                    self.count(data.len());
                     self.held.extend_from_slice(&data);
                 }
                 Err(_) => self.broken = true,
@@ -99,6 +109,8 @@ impl<'b> Gathered<'b> {
 
     /// Gives the other side room for as much as the pipe has taken.
     pub(super) fn release(&mut self, count: usize) -> Result<(), Stopped> {
+        self.taken = self.taken.saturating_sub(count);
+        self.room.give_back(count);
         self.body.flow_control().release_capacity(count).map_err(|_| Stopped)
     }
 
@@ -109,6 +121,6 @@ impl<'b> Gathered<'b> {
 
 impl Drop for Gathered<'_> {
     fn drop(&mut self) {
-        self.room.give_back(self.held.len());
+        self.room.give_back(self.taken);
     }
 }
