@@ -26,9 +26,9 @@ const WINDOW_MOST: u32 = (1 << 31) - 1;
 /// What the answers of one connection may hold, in KiB, while nobody takes them.
 const ANSWERS: u64 = 18 << 10;
 /// What its uploads may hold. 64 KiB of each may be on their way, 8 MiB in all, and are copied when they are gathered.
-const UPLOADS: u64 = 24 << 10;
+const UPLOADS: u64 = 32 << 10;
 /// What may be left of it, in KiB.
-const LEFT: u64 = 8 << 10;
+const LEFT: u64 = 12 << 10;
 
 /// An upstream whose answers have no end, over HTTP/1.1 or over HTTP/2, and how many of them have begun.
 enum Endless {
