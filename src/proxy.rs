@@ -23,6 +23,7 @@ pub(crate) mod h2;
 pub(crate) mod holder;
 pub(crate) mod reply;
 pub(crate) mod request_id;
+pub(crate) mod room;
 mod scene;
 pub(crate) mod stream;
 pub(crate) mod ticket;

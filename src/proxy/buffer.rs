@@ -2,28 +2,41 @@
 //!
 //! An idle connection holds no buffer: one is taken for the length of a read, and given back when the read finds
 //! nothing. Where reads keep filling a buffer, the next one is larger, so that large bodies cost few system calls; where
-//! what was read cannot be passed on, the next one is small again, so that a caller that stalls holds little.
+//! what was read cannot be passed on, the next one is small again, so that a caller that stalls holds little. It is smaller
+//! still for a stream of HTTP/2 whose connection is short of [`super::room::Room`].
 
 use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, ReadBuf};
 
-/// The sizes that are kept, in bytes: the first is what a request or an answer starts with.
-const CLASSES: [usize; 3] = [16 * 1024, 64 * 1024, 128 * 1024];
+use super::room::{LEAST, Room};
+
+/// The sizes that are kept, in bytes: the first is for what is short of room.
+const CLASSES: [usize; 4] = [LEAST, 16 * 1024, 64 * 1024, 128 * 1024];
+/// What a request or an answer starts with otherwise.
+const START: usize = 1;
+/// The most that is worth it where one side is a stream of HTTP/2, whose pipe holds less.
+const OF_STREAM: usize = 2;
 /// How many buffers of each class a worker keeps for later.
-const KEPT: [usize; 3] = [256, 16, 8];
+const KEPT: [usize; 4] = [64, 64, 16, 8];
 
 /// Bytes that were read and not yet used. Without bytes it may have no memory behind it.
-#[derive(Default)]
 pub(crate) struct Buffer {
     bytes: Vec<u8>,
     start: usize,
     end: usize,
     /// Which class the next memory is of.
     wanted: usize,
+}
+
+impl Default for Buffer {
+    fn default() -> Self {
+        Self { bytes: Vec::new(), start: 0, end: 0, wanted: START }
+    }
 }
 
 impl Buffer {
@@ -64,9 +77,9 @@ impl Buffer {
         self.end < self.bytes.len() || self.start > 0 || self.bytes.is_empty()
     }
 
-    /// What was read cannot be passed on: the next memory is of the smallest class.
+    /// What was read cannot be passed on: the next memory is of the class that all start with.
     pub(crate) fn calm(&mut self) {
-        self.wanted = 0;
+        self.wanted = self.wanted.min(START);
     }
 
     /// Moves what is unused to the front, so that all the room is behind it.
@@ -86,7 +99,7 @@ impl Buffer {
 /// The buffers that a worker has to lend.
 #[derive(Default)]
 pub(crate) struct Buffers {
-    free: [RefCell<Vec<Vec<u8>>>; 3],
+    free: [RefCell<Vec<Vec<u8>>>; 4],
 }
 
 impl Buffers {
@@ -96,7 +109,7 @@ impl Buffers {
 
     fn lend(&self, class: usize) -> Vec<u8> {
         let kept = self.free.get(class).and_then(|free| free.borrow_mut().pop());
-        kept.unwrap_or_else(|| vec![0; CLASSES.get(class).copied().unwrap_or(CLASSES[0])])
+        kept.unwrap_or_else(|| vec![0; CLASSES.get(class).copied().unwrap_or(CLASSES[START])])
     }
 
     fn keep(&self, bytes: Vec<u8>) {
@@ -116,12 +129,28 @@ impl Buffers {
         }
     }
 
+    /// For what comes from a stream of HTTP/2 or goes to one, which has this `room`: no buffer is of the largest class, and one
+    /// without bytes begins with memory of the smallest again where room is short.
+    pub(crate) fn fit(&self, buffer: &mut Buffer, room: Option<&Rc<Room>>) {
+        let Some(room) = room else { return };
+        buffer.wanted = buffer.wanted.min(OF_STREAM);
+        if room.is_short() && buffer.is_empty() {
+            self.reclaim(buffer);
+            buffer.wanted = 0;
+        }
+    }
+
+    /// Lets go of all that is kept for later.
+    pub(crate) fn let_go(&self) {
+        self.free.iter().for_each(|free| drop(free.take()));
+    }
+
     /// Makes room behind what is there: by moving it to the front, or with memory of the next class.
     ///
     /// False when the buffer is full and may not grow beyond `most` bytes.
     pub(crate) fn make_room(&self, buffer: &mut Buffer, most: usize) -> bool {
         if buffer.bytes.is_empty() {
-            buffer.bytes = self.lend(0);
+            buffer.bytes = self.lend(buffer.wanted.min(START));
         }
         if buffer.end < buffer.bytes.len() {
             return true;
@@ -199,7 +228,7 @@ mod tests {
         assert!(buffers.make_room(&mut buffer, 0));
         buffers.reclaim(&mut buffer);
         assert!(buffer.bytes.is_empty());
-        assert_eq!(buffers.free[0].borrow().len(), 1);
+        assert_eq!(buffers.free[START].borrow().len(), 1);
     }
 
     #[tokio::test]
@@ -215,7 +244,7 @@ mod tests {
         buffer.erase(100);
         assert!(buffer.is_empty());
         buffers.reclaim(&mut buffer);
-        assert!(buffers.free[0].borrow()[0].iter().all(|byte| *byte == 0));
+        assert!(buffers.free[START].borrow()[0].iter().all(|byte| *byte == 0));
     }
 
     #[test]
@@ -226,7 +255,7 @@ mod tests {
         buffer.end = buffer.bytes.len();
         buffer.bytes[0] = b'a';
         assert!(buffers.make_room(&mut buffer, 32 * 1024));
-        assert_eq!((buffer.len(), buffer.filled()[0]), (CLASSES[0], b'a'));
+        assert_eq!((buffer.len(), buffer.filled()[0]), (CLASSES[START], b'a'));
         buffer.end = buffer.bytes.len();
         assert!(!buffers.make_room(&mut buffer, 32 * 1024));
     }
@@ -234,11 +263,11 @@ mod tests {
     #[tokio::test]
     async fn a_buffer_whose_bytes_were_stuck_starts_small_again() {
         let buffers = Buffers::default();
-        let mut buffer = Buffer { wanted: 2, ..Buffer::default() };
+        let mut buffer = Buffer { wanted: 3, ..Buffer::default() };
         buffer.calm();
         let mut source: &[u8] = &[7; 200_000];
         let read = std::future::poll_fn(|cx| buffers.poll_fill(&mut source, &mut buffer, cx)).await.unwrap();
-        assert_eq!(read, CLASSES[0]);
+        assert_eq!(read, CLASSES[START]);
     }
 
     #[tokio::test]
@@ -257,5 +286,24 @@ mod tests {
             buffer.consume(read);
         }
         assert_eq!(sizes, [16 * 1024, 64 * 1024, 100_000 - 80 * 1024]);
+    }
+
+    #[tokio::test]
+    async fn a_buffer_that_is_short_of_room_starts_smaller_and_grows_as_ever() {
+        let buffers = Buffers::default();
+        let mut buffer = Buffer::default();
+        let mut source: &[u8] = &[7; 300_000];
+        let (room, most) = (Room::of_connection(&Room::of_worker()), 1 << 20);
+        let mut sizes = Vec::new();
+        for is_short in [false, true, true, false, false, false] {
+            room.take(if is_short { most } else { 0 });
+            buffers.fit(&mut buffer, Some(&room));
+            room.give_back(most);
+            sizes.push(std::future::poll_fn(|cx| buffers.poll_fill(&mut source, &mut buffer, cx)).await.unwrap());
+            buffer.consume(usize::MAX);
+        }
+        assert_eq!(sizes, [16 << 10, LEAST, LEAST, 16 << 10, 64 << 10, 64 << 10]);
+        buffers.let_go();
+        assert!(buffers.free.iter().all(|free| free.borrow().is_empty()));
     }
 }

@@ -346,6 +346,7 @@ impl Connection {
     /// Reads once. `TimedOut` at the deadline, `Interrupted` when an idle connection is to end for a drain,
     /// or any when the drain is over.
     async fn fill(&mut self, deadline: Moment) -> io::Result<usize> {
+        self.worker.buffers.fit(&mut self.input, self.stream.room());
         poll_fn(|cx| {
             if let Poll::Ready(read) = self.worker.buffers.poll_fill(&mut self.stream, &mut self.input, cx) {
                 return Poll::Ready(read);

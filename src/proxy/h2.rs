@@ -19,7 +19,9 @@ pub(super) mod beat;
 mod gather;
 pub(super) mod head;
 mod inbound;
+mod inflow;
 pub(super) mod outbound;
+pub(crate) mod outlet;
 mod parting;
 mod send;
 mod tally;
@@ -33,45 +35,32 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
-use h2::server::{Builder, Connection, Handshake, SendResponse};
+use h2::server::{Connection, Handshake, SendResponse};
 use h2::{Reason, RecvStream};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request};
 use tokio::task::spawn_local;
 use tracing::field::display;
 
-use crate::snapshot::Limits;
 use crate::telemetry::label::{Cut, StreamRefusal};
 
 use super::buffer::Buffer;
 use super::downstream::{self, Call, Peer};
 use super::grpc;
-use super::stream::Stream;
-use super::stream::pipe::Pipe;
-use super::watch::{Moment, Slot};
+use super::room::Room;
+use super::stream::{Stream, pipe::Pipe};
+use super::watch::{Moment, Slot, TICK};
 use super::worker::Worker;
 
 use beat::{Beat, Dead};
 use inbound::Inbound;
+use inflow::Inflow;
+use outlet::Piece;
 use tally::{Counted, Tally};
 use traffic::Traffic;
 use trailers::Filter;
 use wire::{PREFACE, Wire};
 
-/// Bytes of a request body that may be on their way on one stream. A connection has room for that on all of its streams, so
-/// that an upload which the upstream does not take holds up no other: a caller may be a proxy with many callers of its own.
-const STREAM_WINDOW: u32 = 64 << 10;
-/// What the pieces of data may cost that came in one go and that no stream had its turn to take yet: as many as the window of
-/// a stream has bytes, at the 256 bytes that the library counts for each.
-const PIECES: usize = 256 * STREAM_WINDOW as usize;
-/// The most that a window can be (RFC 9113 6.9.1).
-const WINDOW_MOST: u32 = (1 << 31) - 1;
-/// How much of a head beyond its limits is read, so that it is refused by an answer of ours. What is larger gets the bare
-/// 431 of the `h2` crate, and what is four times larger still a GOAWAY.
-const HEAD_ROOM: usize = 2;
-/// Bytes of an answer that a stream holds while the caller's connection is busy.
-const SEND_BUFFER: usize = 64 << 10;
 /// How long a caller has to see that its connection ends.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -83,9 +72,11 @@ pub(super) async fn serve(
 ) {
     let limits = worker.view().snapshot.config.limits.clone();
     let traffic = Traffic::of_caller(&worker.watch, PREFACE.len());
-    let wire = Wire { read, stream: &mut *stream, traffic: Rc::clone(&traffic), held: Vec::new() };
-    let Some(mut connection) = shake_hands(builder(&limits).handshake(wire), (limits.header_timeout, slot)).await
-    else {
+    let inflow = Inflow::new(&limits, Room::of_connection(&worker.room));
+    let (buffers, held) = (Some(&worker.buffers), Vec::new());
+    let wire = Wire { read, stream: &mut *stream, buffers, traffic: Rc::clone(&traffic), held };
+    let handshake = inflow.builder(&limits).handshake(wire);
+    let Some(mut connection) = shake_hands(handshake, (limits.header_timeout, slot)).await else {
         return;
     };
     let mut session = Session {
@@ -95,6 +86,7 @@ pub(super) async fn serve(
         state: State::Open,
         due: None,
         traffic,
+        inflow,
         worker,
         slot,
     };
@@ -108,9 +100,9 @@ pub(super) async fn serve(
 
 /// The beginning of a connection, as far as it comes in time.
 async fn shake_hands<'c>(
-    handshake: Handshake<OfCaller<'c>, Bytes>,
+    handshake: Handshake<OfCaller<'c>, Piece>,
     (most, slot): (Duration, &Slot),
-) -> Option<Connection<OfCaller<'c>, Bytes>> {
+) -> Option<Connection<OfCaller<'c>, Piece>> {
     let mut handshake = std::pin::pin!(handshake);
     let deadline = slot.now().after(most);
     poll_fn(|cx| {
@@ -124,27 +116,8 @@ async fn shake_hands<'c>(
     .await
 }
 
-fn builder(limits: &Limits) -> Builder {
-    let mut builder = Builder::new();
-    // What a head may be as HTTP/1.1 is judged later, so that it is refused with an answer of ours. A field counts 32
-    // bytes more here (RFC 9113 6.5.2), and so do those that HTTP/1.1 has in its first line.
-    let fields = u32::try_from(HEAD_ROOM * (limits.header_bytes + 32 * (limits.headers + 8))).unwrap_or(u32::MAX);
-    builder
-        .initial_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(STREAM_WINDOW.saturating_mul(limits.h2_streams).min(WINDOW_MOST))
-        .max_concurrent_streams(limits.h2_streams)
-        .max_header_list_size(fields)
-        .max_pending_accept_reset_streams(limits.h2_resets.count)
-        .max_local_error_reset_streams(Some(limits.h2_resets.count))
-        .max_send_buffer_size(SEND_BUFFER)
-        .data_frame_budget(PIECES)
-        // Whether a route has WebSockets may change while the connection is open, and this may not be taken back.
-        .enable_connect_protocol();
-    builder
-}
-
 /// The socket of a connection.
-type OfCaller<'c> = Wire<&'c mut Buffer, &'c mut Stream>;
+type OfCaller<'c> = Wire<'c, &'c mut Buffer, &'c mut Stream>;
 
 /// One connection of a caller, apart from its socket.
 struct Session<'s> {
@@ -157,6 +130,7 @@ struct Session<'s> {
     /// Since when it is to end.
     due: Option<Moment>,
     traffic: Rc<Traffic>,
+    inflow: Inflow,
 }
 
 /// Whether a connection takes further streams.
@@ -177,7 +151,7 @@ enum State {
 
 impl Session<'_> {
     /// Ready when the connection is over.
-    fn poll(&mut self, connection: &mut Connection<OfCaller<'_>, Bytes>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(&mut self, connection: &mut Connection<OfCaller<'_>, Piece>, cx: &mut Context<'_>) -> Poll<()> {
         self.traffic.cork(self.is_parting());
         loop {
             match connection.poll_accept(cx) {
@@ -197,6 +171,7 @@ impl Session<'_> {
         }
         self.note_refused();
         let now = self.slot.now();
+        let again = if self.inflow.poll(connection, cx).is_ready() { now.after(TICK) } else { Moment::NEVER };
         let until = match self.state {
             // Nobody says when the last stream has ended: it is looked for.
             State::Closing { quiet_since, .. } => quiet_since.unwrap_or(now).after(FAREWELL),
@@ -214,7 +189,7 @@ impl Session<'_> {
             Poll::Ready(Dead::Gone) => return Poll::Ready(()),
             Poll::Pending => {}
         }
-        self.slot.arm(until.min(self.beat.due()), cx);
+        self.slot.arm(until.min(self.beat.due()).min(again), cx);
         Poll::Pending
     }
 
@@ -275,13 +250,13 @@ impl Session<'_> {
     }
 
     /// Says that nothing was done with a stream that comes too late (RFC 9113 8.7).
-    fn refuse(&self, mut respond: SendResponse<Bytes>) {
+    fn refuse(&self, mut respond: SendResponse<Piece>) {
         respond.send_reset(Reason::REFUSED_STREAM);
         self.tally.note_reset(self.worker);
     }
 
     /// Serves one stream as a connection of HTTP/1.1 that carries one request.
-    fn start(&self, (request, respond): (Request<RecvStream>, SendResponse<Bytes>)) {
+    fn start(&self, (request, respond): (Request<RecvStream>, SendResponse<Piece>)) {
         self.traffic.serves(respond.stream_id().as_u32());
         let view = self.worker.view();
         let stall = view.snapshot.config.limits.write_stall;
@@ -294,7 +269,7 @@ impl Session<'_> {
         let inbound = Inbound { request, respond, filter: Filter(view), stall, slot, traffic };
         let counted = Counted::new(&self.tally, self.worker);
         let (worker, peer) = (Rc::clone(self.worker), self.peer);
-        let (near, far) = Pipe::pair();
+        let (near, far) = Pipe::pair(self.inflow.room());
         spawn_local(async move {
             let carried = async {
                 if inbound::carry(inbound, far).await.is_err() {

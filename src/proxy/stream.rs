@@ -8,6 +8,7 @@ pub(crate) mod scripted;
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use socket2::SockRef;
@@ -16,6 +17,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsStream;
 
 use super::exchange::Fate;
+use super::room::Room;
 
 use pipe::Pipe;
 pub(crate) use presence::Presence;
@@ -112,6 +114,14 @@ impl Stream {
     /// True for a stream of HTTP/2 that ended in a reset, not in order. A socket says so when it is read.
     pub(crate) fn is_cut(&self) -> bool {
         matches!(self, Self::Pipe(pipe) if pipe.is_cut())
+    }
+
+    /// Where the bytes of one stream of HTTP/2 are counted.
+    pub(crate) fn room(&self) -> Option<&Rc<Room>> {
+        match self {
+            Self::Pipe(pipe) => Some(pipe.room()),
+            _ => None,
+        }
     }
 
     /// True for one stream of HTTP/2.

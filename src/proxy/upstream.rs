@@ -16,6 +16,7 @@ mod names;
 mod session;
 mod sessions;
 mod sockets;
+mod windows;
 
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;

@@ -18,6 +18,7 @@ use crate::telemetry::throttle::Throttle;
 
 use super::buffer::Buffers;
 use super::request_id::RequestIds;
+use super::room::Room;
 use super::ticket::Ticket;
 use super::upstream::fleet::{Fleet, Means};
 use super::upstream::{Gate, Sockets};
@@ -32,6 +33,8 @@ pub(crate) struct Worker {
     uses: Option<Tally>,
     pub(crate) watch: Rc<Watch>,
     pub(crate) buffers: Buffers,
+    /// What streams of HTTP/2 may hold.
+    pub(crate) room: Rc<Room>,
     pub(crate) request_ids: RequestIds,
     pub(crate) cells: Arc<WorkerCells>,
     /// Which lines about connections of callers are due.
@@ -118,6 +121,7 @@ impl Worker {
             store: share.store,
             uses: share.uses,
             buffers: Buffers::default(),
+            room: Room::of_worker(),
             request_ids: RequestIds::new(share.seed),
             cells: share.cells,
             throttle: Throttle::default(),
@@ -258,6 +262,12 @@ impl Worker {
             bytes_in: ticket.bytes_in,
             bytes_out: ticket.bytes_out,
         });
+    }
+
+    /// Lets go of the buffers that are kept for later.
+    pub(crate) fn let_go(&self) {
+        self.buffers.let_go();
+        drop(self.spare.take());
     }
 
     /// An empty output buffer.

@@ -6,31 +6,38 @@
 use std::cell::Cell;
 use std::hint::black_box;
 
-/// So many connections make a crowd.
-const CROWD: usize = 256;
+/// So many connections, or streams of HTTP/2, make a crowd.
+const CROWD: usize = 64;
 /// Looks at the allocator after a crowd has left: what was freed last has to wait for its moment.
-const LOOKS: u8 = 12;
+const LOOKS: u8 = 20;
 /// Bytes that the allocator takes from the system by themselves, and lets go of by themselves. They are never touched.
 const STIR: usize = 16 << 20;
 
-/// How many connections a worker had, and whether many of them are gone.
+/// How many connections and streams a worker had, and whether many of them are gone.
 #[derive(Debug, Default)]
 pub(super) struct Tide {
     /// The most since the allocator was last stirred.
     most: Cell<usize>,
+    /// How many there were at the last look.
+    last: Cell<usize>,
     looks: Cell<u8>,
 }
 
 impl Tide {
-    /// Notes that `open` connections are open. Called a few times in a second.
-    pub(super) fn look(&self, open: usize) {
-        if self.has_ebbed(open) {
+    /// Notes that so many connections and streams are `open`. Called a few times in a second. True for a while after a crowd has
+    /// left: nothing is to be kept for later then.
+    pub(super) fn look(&self, open: usize) -> bool {
+        let leaves = open < self.last.replace(open);
+        if self.has_ebbed(open) || (leaves && self.looks.get() > 0) {
             self.looks.set(LOOKS);
         }
-        if let Some(left) = self.looks.get().checked_sub(1) {
-            self.looks.set(left);
+        let left = self.looks.get().checked_sub(1);
+        self.looks.set(left.unwrap_or_default());
+        // A crowd that is stuck allocates nothing, either.
+        if left.is_some() || open >= CROWD {
             drop(black_box(Vec::<u8>::with_capacity(STIR)));
         }
+        left.is_some()
     }
 
     /// True where a crowd has left since this was last true.
@@ -59,8 +66,20 @@ mod tests {
     #[test]
     fn a_few_that_come_and_go_are_none() {
         let tide = Tide::default();
-        for open in [100, 0, 255, 0, 200, 3] {
+        for open in [20, 0, 63, 0, 50, 3] {
             assert!(!tide.has_ebbed(open));
         }
+    }
+
+    #[test]
+    fn it_is_looked_after_until_the_last_of_a_crowd_has_been_gone_for_a_while() {
+        let tide = Tide::default();
+        assert!(!tide.look(100));
+        assert!(tide.look(36));
+        for open in (0..36).rev() {
+            assert!(tide.look(open), "another one has left");
+        }
+        let looks = (0..99).take_while(|_| tide.look(0)).count();
+        assert_eq!(looks, usize::from(LOOKS) - 1);
     }
 }

@@ -78,7 +78,9 @@ async fn serve(number: usize, worker: Rc<Worker>, floor: Floor) {
         let (own, beats, crowd, tide) = (Rc::clone(&own), Arc::clone(&beats), Rc::clone(&crowd), Tide::default());
         tick(move || {
             own.tick();
-            tide.look(crowd.get());
+            if tide.look(crowd.get() + own.room.pipes()) {
+                own.let_go();
+            }
             beats.beat(number);
         })
     }));

@@ -25,6 +25,7 @@ BAD_VALUES = [
     ({"upstream": {"urls": ["api.example.com"]}}, "/upstream/urls"),
     ({"upstream": {"url": "https://api.example.com", "urls": ["https://a.example.com"]}}, "/upstream/url"),
     ({"upstream": {"url": "https://api.example.com"}, "workers": "auto"}, "/workers"),
+    ({"upstream": {"url": "https://api.example.com"}, "connections": 0}, "/connections"),
     ({"upstream": {"url": "https://api.example.com"}, "extraVolumeMounts": [{"name": "tls"}]}, "/extraVolumeMounts"),
 ]
 
@@ -92,6 +93,7 @@ def check_chart():
             errors = helm_python.lint(str(copy))["errors"]
             assert not errors, f"{path.name}: {errors}"
     check_additions()
+    check_connections()
     with helm_python.Chart.load(str(CHART)) as chart:
         for values, word in BAD_VALUES:
             try:
@@ -121,6 +123,18 @@ def check_additions():
         values = {"upstream": {"url": "https://a.example.com"}, "config": {"upstream": {"urls": ["https://a.example.com", "https://b.example.com"]}}}
         text = "\n---\n".join(chart.render(values, name="demo", namespace="prod").values())
         assert "\n      url:" not in text and "https://b.example.com" in text, text
+
+
+def check_connections():
+    """Manifests, chart and the text about sizing agree on what the limit of memory has room for."""
+    told = (DEPLOY / "README.md").read_text()
+    assert "`limits.connections: 2000`" in told and "128 MiB" in told
+    for name, text in texts():
+        config = next(yaml.safe_load(one["data"]["scopegate.yaml"]) for one in documents(text) if "scopegate.yaml" in one.get("data", {}))
+        assert config["limits"]["connections"] == 2000, name
+    with helm_python.Chart.load(str(CHART)) as chart:
+        values = {"upstream": {"url": "https://a.example.com"}, "connections": 5000}
+        assert "connections: 5000" in "".join(chart.render(values, name="demo", namespace="prod").values())
 
 
 def pod_of(text):

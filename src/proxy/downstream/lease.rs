@@ -44,13 +44,15 @@ impl Connection {
         let upstream = &view.snapshot.config.upstream;
         // Where there are others, they are tried instead of this one again.
         let retries = if origin.server.standing.is_some() { 0 } else { upstream.retries.connect };
+        // A caller of HTTP/1.1 holds one stream at a time: they have that of their worker.
+        let room = &Rc::clone(self.stream.room().unwrap_or(&self.worker.room));
         let dial = async {
             match origin.protocol {
                 Protocol::H1 => pool.dial(origin, timeouts, retries).await,
                 Protocol::H2 | Protocol::H2c if plan.upgrade => {
-                    pool.stream_for_websocket(origin, timeouts, retries).await
+                    pool.stream_for_websocket((origin, room), timeouts, retries).await
                 }
-                Protocol::H2 | Protocol::H2c => pool.stream(origin, timeouts, retries).await,
+                Protocol::H2 | Protocol::H2c => pool.stream((origin, room), timeouts, retries).await,
             }
         };
         let mut dial = pin!(dial);

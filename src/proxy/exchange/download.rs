@@ -205,6 +205,7 @@ impl Relay {
                     continue;
                 }
             }
+            ends.worker.buffers.fit(&mut self.download.input, ends.down.room().or(lease.stream.room()));
             if !ends.worker.buffers.make_room(&mut self.download.input, LIMITS.header_bytes) {
                 return Poll::Ready(Err(self.break_off(TOO_LARGE)));
             }

@@ -210,6 +210,7 @@ impl Relay {
                 return Poll::Pending;
             }
             if ends.input.is_empty() {
+                ends.worker.buffers.fit(ends.input, ends.down.room());
                 match ready!(ends.worker.buffers.poll_fill(ends.down, ends.input, cx)) {
                     Ok(1..) => self.renew_upload(ends),
                     Ok(0) | Err(_) => return Poll::Ready(Err(End::CallerGone)),
@@ -244,7 +245,8 @@ impl Relay {
         let written = ready!(poll_write(&mut lease.stream, first, second, cx))?;
         if let Some(sent) = kept {
             sent.extend(framed.iter().chain(direct).take(written.saturating_sub(head.len())));
-            *kept = kept.take_if(|sent| sent.len() <= KEPT);
+            let most = lease.stream.room().map_or(KEPT, |room| room.allows(KEPT));
+            *kept = kept.take_if(|sent| sent.len() <= most);
         }
         self.upload.sent(written, ends);
         self.renew_upload(ends);

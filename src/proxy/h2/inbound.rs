@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use h2::server::SendResponse;
-use h2::{Reason, RecvStream, SendStream};
+use h2::{Reason, RecvStream};
 use http::{Method, Request, StatusCode, request};
 use tokio::task::yield_now;
 
@@ -19,9 +19,10 @@ use crate::proxy::downstream::{LINGER, LINGER_BYTES};
 use crate::proxy::stream::pipe::Pipe;
 use crate::proxy::watch::Slot;
 
-use super::STREAM_WINDOW;
 use super::gather::Gathered;
 use super::head::{self, Rest, Written, handshake};
+use super::inflow::STREAM_WINDOW;
+use super::outlet::{Outlet, Piece};
 use super::send::{CUT, Over, Patience, Stall, Stopped, relay};
 use super::traffic::Traffic;
 use super::trailers::Filter;
@@ -30,7 +31,7 @@ use super::websocket;
 /// One request of a caller, and the way back to it.
 pub(super) struct Inbound {
     pub(super) request: Request<RecvStream>,
-    pub(super) respond: SendResponse<Bytes>,
+    pub(super) respond: SendResponse<Piece>,
     /// Which trailers of the caller's go on.
     pub(super) filter: Filter,
     /// How long the caller may take nothing of the answer.
@@ -140,17 +141,10 @@ async fn upload(
         return Ok(());
     }
     drop(head);
-    let mut body = Gathered::new(body);
-    let mut framed = Vec::new();
+    let mut body = Gathered::new(body, pipe.room());
     while let Some(data) = body.data().await {
         let data = data?;
-        let taken = if chunked {
-            framed.clear();
-            write::chunk(&mut framed, &data);
-            body.put(&framed, pipe).await
-        } else {
-            body.put(&data, pipe).await
-        };
+        let taken = if chunked { body.put_chunk(&data, pipe).await } else { body.put(&data, pipe).await };
         if taken.is_err() {
             return Ok(());
         }
@@ -163,7 +157,7 @@ async fn upload(
         if let Some(trailers) = trailers {
             filter.write(&trailers, &mut lines);
         }
-        framed.clear();
+        let mut framed = Vec::new();
         write::last_chunk(&mut framed, &lines);
         // The gateway may have answered without it.
         let _ = pipe.put(&framed).await;
@@ -174,17 +168,14 @@ async fn upload(
 /// An answer whose head was sent.
 pub(super) enum Begun {
     /// Its body follows, of which these bytes came with the head.
-    Content((Body, Bytes), SendStream<Bytes>),
+    Content((Body, Bytes), Outlet),
     Over,
     /// It is a tunnel, in which these bytes came with the head.
-    Switched(Bytes, SendStream<Bytes>),
+    Switched(Bytes, Outlet),
 }
 
 /// Sends the body of an answer, so that one that is not whole does not look so.
-pub(super) async fn answer(
-    (content, mut stream): ((Body, Bytes), SendStream<Bytes>),
-    stall: Stall<'_>,
-) -> Result<(), Stopped> {
+pub(super) async fn answer((content, mut stream): ((Body, Bytes), Outlet), stall: Stall<'_>) -> Result<(), Stopped> {
     let sent = match relay(content, &mut stream, stall.pipe, Patience::Stall(stall)).await {
         // It is the gateway that gives it up, not the caller.
         Err(Stopped) if stall.pipe.is_severed() => Ok(Over::Cut),
@@ -203,7 +194,7 @@ pub(super) async fn answer(
 }
 
 /// Sends the head of the answer, after the interim ones.
-pub(super) async fn begin(respond: &mut SendResponse<Bytes>, to: AnswerTo, pipe: &Pipe) -> Result<Begun, Stopped> {
+pub(super) async fn begin(respond: &mut SendResponse<Piece>, to: AnswerTo, pipe: &Pipe) -> Result<Begun, Stopped> {
     let mut held = BytesMut::new();
     loop {
         let Some(head) = Written::read(&held) else {
@@ -227,7 +218,7 @@ pub(super) async fn begin(respond: &mut SendResponse<Bytes>, to: AnswerTo, pipe:
         held = BytesMut::new();
         if switched {
             let stream = respond.send_response(answer, false).map_err(|_| Stopped)?;
-            return Ok(Begun::Switched(start, stream));
+            return Ok(Begun::Switched(start, Outlet::new(stream, pipe.room())));
         }
         if answer.status().is_informational() {
             // Nobody waits for an interim answer: where it cannot be sent, the final one is.
@@ -238,12 +229,15 @@ pub(super) async fn begin(respond: &mut SendResponse<Bytes>, to: AnswerTo, pipe:
         let body = Body::of_response(framing, Version::Http11);
         let over = body.is_done();
         let stream = respond.send_response(answer, over).map_err(|_| Stopped)?;
-        return Ok(if over { Begun::Over } else { Begun::Content((body, start), stream) });
+        return Ok(match over {
+            true => Begun::Over,
+            false => Begun::Content((body, start), Outlet::new(stream, pipe.room())),
+        });
     }
 }
 
 /// What comes next out of the pipe, while the caller waits for it.
-async fn next(respond: &mut SendResponse<Bytes>, pipe: &Pipe) -> Result<Option<Bytes>, Stopped> {
+async fn next(respond: &mut SendResponse<Piece>, pipe: &Pipe) -> Result<Option<Bytes>, Stopped> {
     poll_fn(|cx| match respond.poll_reset(cx) {
         Poll::Ready(_) => Poll::Ready(Err(Stopped)),
         Poll::Pending => pipe.poll_take(cx).map(Ok),

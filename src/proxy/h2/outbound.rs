@@ -7,7 +7,7 @@ use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
 use h2::client::{ResponseFuture, SendRequest};
-use h2::{Reason, RecvStream, SendStream};
+use h2::{Reason, RecvStream};
 use http::response;
 use http::uri::Scheme;
 
@@ -20,6 +20,7 @@ use crate::proxy::watch::Watch;
 
 use super::gather::Gathered;
 use super::head::{self, Content, Rest, Written, handshake};
+use super::outlet::{Outlet, Piece};
 use super::send::{Over, Patience, Stopped, relay};
 use super::websocket;
 
@@ -40,7 +41,7 @@ pub(crate) async fn carry(pipe: &Pipe, opener: Opener<'_>, answered: impl FnOnce
 
 /// What a stream is opened with.
 pub(crate) struct Opener<'s> {
-    pub(crate) sender: SendRequest<Bytes>,
+    pub(crate) sender: SendRequest<Piece>,
     pub(crate) scheme: &'s Scheme,
     pub(crate) watch: &'s Rc<Watch>,
 }
@@ -65,6 +66,7 @@ async fn exchange(pipe: &Pipe, opener: Opener<'_>, answered: impl FnOnce()) -> R
     open(&mut sender, pipe).await?;
     let (response, stream) = sender.send_request(request, body.is_done()).map_err(|error| lost(&error, pipe))?;
     drop(sender);
+    let stream = Outlet::new(stream, pipe.room());
     let mut uploading = !body.is_done();
     let mut upload = pin!(upload((body, held.freeze()), stream, pipe));
     let mut download = pin!(download(response, to, pipe, answered));
@@ -82,7 +84,7 @@ async fn exchange(pipe: &Pipe, opener: Opener<'_>, answered: impl FnOnce()) -> R
 }
 
 /// Waits until a stream may be opened.
-pub(super) async fn open(sender: &mut SendRequest<Bytes>, pipe: &Pipe) -> Result<(), Stopped> {
+pub(super) async fn open(sender: &mut SendRequest<Piece>, pipe: &Pipe) -> Result<(), Stopped> {
     poll_fn(|cx| sender.poll_ready(cx)).await.map_err(|_| {
         // Nothing of it was sent.
         pipe.explain(Fate::Unread);
@@ -104,7 +106,7 @@ pub(super) fn lost(error: &h2::Error, pipe: &Pipe) -> Stopped {
 }
 
 /// Sends the body of the request.
-async fn upload(body: (Body, Bytes), mut stream: SendStream<Bytes>, pipe: &Pipe) {
+async fn upload(body: (Body, Bytes), mut stream: Outlet, pipe: &Pipe) {
     match relay(body, &mut stream, pipe, Patience::While(pipe)).await {
         Ok(Over::Whole) => {}
         Ok(Over::Cut) => stream.send_reset(Reason::CANCEL),
@@ -155,7 +157,7 @@ pub(super) async fn deliver(
 }
 
 async fn relay_bytes(mut body: RecvStream, pipe: &Pipe) -> Result<(), Stopped> {
-    let mut body = Gathered::new(&mut body);
+    let mut body = Gathered::new(&mut body, pipe.room());
     while let Some(data) = body.data().await {
         let data = data?;
         body.put(&data, pipe).await.map_err(|_| Stopped)?;
@@ -165,12 +167,10 @@ async fn relay_bytes(mut body: RecvStream, pipe: &Pipe) -> Result<(), Stopped> {
 }
 
 async fn relay_chunks(mut body: RecvStream, mut out: Vec<u8>, pipe: &Pipe) -> Result<(), Stopped> {
-    let mut body = Gathered::new(&mut body);
+    let mut body = Gathered::new(&mut body, pipe.room());
     while let Some(data) = body.data().await {
         let data = data?;
-        out.clear();
-        write::chunk(&mut out, &data);
-        body.put(&out, pipe).await.map_err(|_| Stopped)?;
+        body.put_chunk(&data, pipe).await.map_err(|_| Stopped)?;
         body.release(data.len())?;
     }
     let trailers = body.trailers().await?;

@@ -11,7 +11,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
 use h2::Reason;
 use h2::server::Connection;
 
@@ -21,6 +20,7 @@ use crate::proxy::stream::Stream;
 use crate::proxy::watch::{Moment, Slot};
 use crate::telemetry::label::Cut;
 
+use super::outlet::Piece;
 use super::{FAREWELL, OfCaller, Session, State};
 
 /// How long a connection that has served its time waits for a moment at which nothing is open on it.
@@ -68,7 +68,7 @@ impl Session<'_> {
     }
 
     /// Says that the connection ends, where it is to: true when there is something to send.
-    pub(super) fn close_if_due(&mut self, connection: &mut Connection<OfCaller<'_>, Bytes>, cx: &Context<'_>) -> bool {
+    pub(super) fn close_if_due(&mut self, connection: &mut Connection<OfCaller<'_>, Piece>, cx: &Context<'_>) -> bool {
         let now = self.slot.now();
         let excess = if self.traffic.is_spent() {
             Some(Cut::Flood)
@@ -118,7 +118,7 @@ impl Session<'_> {
     }
 
     /// Says that the connection ends, once that is due, at a moment at which nothing is open if there is one in time.
-    fn part(&mut self, connection: &mut Connection<OfCaller<'_>, Bytes>, cx: &Context<'_>) -> bool {
+    fn part(&mut self, connection: &mut Connection<OfCaller<'_>, Piece>, cx: &Context<'_>) -> bool {
         let now = self.slot.now();
         let Some(grace) = self.grace(now) else { return false };
         let since = *self.due.get_or_insert(now);

@@ -5,13 +5,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use h2::{Reason, SendStream};
+use h2::Reason;
 
 use crate::http1::body::Body;
 use crate::proxy::stream::pipe::Pipe;
 use crate::proxy::watch::{Moment, Slot};
 
 use super::head;
+use super::outlet::Outlet;
 use super::traffic::Traffic;
 
 /// How a stream is ended whose message cannot be completed: the other side must not take what came for all there is.
@@ -92,7 +93,7 @@ pub(super) enum Over {
 /// When the other side takes no more of it.
 pub(super) async fn relay(
     (mut body, start): (Body, Bytes),
-    stream: &mut SendStream<Bytes>,
+    stream: &mut Outlet,
     pipe: &Pipe,
     patience: Patience<'_>,
 ) -> Result<Over, Stopped> {
@@ -113,7 +114,7 @@ pub(super) async fn relay(
             let then = if trailers.is_empty() { Then::End } else { Then::More };
             send(stream, held, then, patience).await?;
             if then == Then::More {
-                stream.send_trailers(trailers).map_err(|_| Stopped)?;
+                stream.send_trailers(trailers)?;
             }
             return Ok(Over::Whole);
         }
@@ -126,7 +127,7 @@ pub(super) async fn relay(
 }
 
 /// What comes next out of `pipe`, while the other side of the stream waits for it; `None` at the end.
-pub(super) async fn take(stream: &mut SendStream<Bytes>, pipe: &Pipe) -> Result<Option<Bytes>, Stopped> {
+pub(super) async fn take(stream: &mut Outlet, pipe: &Pipe) -> Result<Option<Bytes>, Stopped> {
     poll_fn(|cx| match stream.poll_reset(cx) {
         Poll::Ready(_) => Poll::Ready(Err(Stopped)),
         Poll::Pending => pipe.poll_take(cx).map(Ok),
@@ -136,43 +137,41 @@ pub(super) async fn take(stream: &mut SendStream<Bytes>, pipe: &Pipe) -> Result<
 
 /// Sends `data` as there is room for it.
 pub(super) async fn send(
-    stream: &mut SendStream<Bytes>,
+    stream: &mut Outlet,
     mut data: Bytes,
     then: Then,
     patience: Patience<'_>,
 ) -> Result<(), Stopped> {
     loop {
-        // Room is asked for only with data in hand: room that is held for nothing keeps other streams out.
-        if stream.capacity() == 0 && !data.is_empty() {
-            stream.reserve_capacity(data.len());
-            let mut deadline = None;
-            poll_fn(|cx| match poll_room(stream, cx) {
-                Poll::Pending => {
-                    let deadline = *deadline.get_or_insert_with(|| patience.deadline());
-                    patience.poll_over(deadline, cx).map(|()| Err(Stopped))
-                }
-                ready @ Poll::Ready(_) => ready,
-            })
-            .await?;
+        stream.hold(data.len());
+        if !data.is_empty() {
+            wait(patience, |cx| stream.poll_queue(cx)).await?;
+            wait(patience, |cx| stream.poll_window(data.len(), cx)).await?;
         }
         let piece = data.split_to(stream.capacity().min(data.len()));
         let last = data.is_empty() && then == Then::End;
         if !piece.is_empty() || last {
-            stream.send_data(piece, last).map_err(|_| Stopped)?;
+            stream.send(piece, if last { Then::End } else { Then::More })?;
         }
         if data.is_empty() {
+            stream.hold(0);
             return Ok(());
         }
     }
 }
 
-fn poll_room(stream: &mut SendStream<Bytes>, cx: &mut Context<'_>) -> Poll<Result<(), Stopped>> {
-    while stream.capacity() == 0 {
-        match stream.poll_capacity(cx) {
-            Poll::Ready(Some(Ok(_))) => {}
-            Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(Err(Stopped)),
-            Poll::Pending => return Poll::Pending,
+/// Waits for what `poll` waits for, as long as it is worth it.
+async fn wait(
+    patience: Patience<'_>,
+    mut poll: impl FnMut(&mut Context<'_>) -> Poll<Result<(), Stopped>>,
+) -> Result<(), Stopped> {
+    let mut deadline = None;
+    poll_fn(|cx| match poll(cx) {
+        Poll::Pending => {
+            let deadline = *deadline.get_or_insert_with(|| patience.deadline());
+            patience.poll_over(deadline, cx).map(|()| Err(Stopped))
         }
-    }
-    Poll::Ready(Ok(()))
+        ready @ Poll::Ready(_) => ready,
+    })
+    .await
 }

@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use h2::{Reason, RecvStream, SendStream};
+use h2::{Reason, RecvStream};
 use tokio::task::yield_now;
 
 use crate::http1::head::AnswerTo;
@@ -19,6 +19,7 @@ use super::gather::Gathered;
 use super::head::{Written, handshake};
 use super::inbound::{self, Begun, Inbound};
 use super::outbound::{self, Opener};
+use super::outlet::Outlet;
 use super::send::{Over, Patience, Stall, Stopped, Then, send, take};
 
 /// How long an upstream may take nothing of what was sent before the tunnel ended. Before, the tunnel's own limit counts.
@@ -68,8 +69,9 @@ pub(super) async fn exchange(
     let nonce = handshake::nonce(head).ok_or(Stopped)?;
     let request = handshake::request(head, scheme).ok_or(Stopped)?;
     outbound::open(&mut sender, pipe).await?;
-    let (response, mut stream) = sender.send_request(request, false).map_err(|error| outbound::lost(&error, pipe))?;
+    let (response, stream) = sender.send_request(request, false).map_err(|error| outbound::lost(&error, pipe))?;
     drop(sender);
+    let mut stream = Outlet::new(stream, pipe.room());
     let mut answer = pin!(async move {
         let (parts, body) = outbound::answer(response, AnswerTo::Other, pipe).await?;
         answered();
@@ -77,7 +79,7 @@ pub(super) async fn exchange(
             return Ok(Some((stream, parts, body)));
         }
         // It was not agreed to, so nothing follows the request; an upstream that has answered may not wait for that.
-        let _ = stream.send_data(Bytes::new(), true);
+        let _ = stream.send(Bytes::new(), Then::End);
         outbound::deliver((parts, body), AnswerTo::Other, pipe).await.map(|()| None)
     });
     let answer = poll_fn(|cx| match answer.as_mut().poll(cx) {
@@ -97,7 +99,7 @@ pub(super) async fn exchange(
 /// # Errors
 /// When the other side of the stream gave it up, or took nothing for too long.
 async fn join(
-    (start, mut stream, mut body): (Bytes, SendStream<Bytes>, RecvStream),
+    (start, mut stream, mut body): (Bytes, Outlet, RecvStream),
     pipe: &Pipe,
     patience: Patience<'_>,
 ) -> Result<(), Stopped> {
@@ -122,12 +124,7 @@ async fn join(
 }
 
 /// Sends what comes out of the pipe, and its end.
-async fn send_all(
-    start: Bytes,
-    stream: &mut SendStream<Bytes>,
-    pipe: &Pipe,
-    patience: Patience<'_>,
-) -> Result<Over, Stopped> {
+async fn send_all(start: Bytes, stream: &mut Outlet, pipe: &Pipe, patience: Patience<'_>) -> Result<Over, Stopped> {
     let mut next = Ok(Some(start));
     let ended = loop {
         match next {
@@ -151,13 +148,13 @@ async fn send_all(
     if pipe.is_cut() { Ok(Over::Cut) } else { ended }
 }
 
-async fn is_reset_for(reason: Reason, stream: &mut SendStream<Bytes>) -> bool {
+async fn is_reset_for(reason: Reason, stream: &mut Outlet) -> bool {
     poll_fn(|cx| Poll::Ready(matches!(stream.poll_reset(cx), Poll::Ready(Ok(given)) if given == reason))).await
 }
 
 /// Writes what is received into the pipe, and its end. Ends well where nobody reads it any more.
 async fn receive_all(body: &mut RecvStream, pipe: &Pipe) -> Result<(), Stopped> {
-    let mut body = Gathered::new(body);
+    let mut body = Gathered::new(body, pipe.room());
     loop {
         let next = poll_fn(|cx| match body.poll_data(cx) {
             Poll::Pending => pipe.poll_abandoned(cx).map(|()| None),

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::proxy::buffer::Buffer;
+use crate::proxy::buffer::{Buffer, Buffers};
 
 use super::traffic::Traffic;
 
@@ -46,16 +46,18 @@ impl Opening {
 }
 
 /// A connection of which some bytes were read before its protocol was known: they are read again first, untouched.
-pub(crate) struct Wire<B, S> {
+pub(crate) struct Wire<'c, B, S> {
     pub(crate) read: B,
     pub(crate) stream: S,
+    /// Take the memory of `read` back, where there are any.
+    pub(crate) buffers: Option<&'c Buffers>,
     /// What passes is noted here. Who has no credit is not read from any more.
     pub(crate) traffic: Rc<Traffic>,
     /// What was written while it is to be held back.
     pub(crate) held: Vec<u8>,
 }
 
-impl<B: Unpin, S: AsyncWrite + Unpin> Wire<B, S> {
+impl<B: Unpin, S: AsyncWrite + Unpin> Wire<'_, B, S> {
     /// Writes what was held back.
     fn poll_release(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.held.is_empty() {
@@ -68,7 +70,7 @@ impl<B: Unpin, S: AsyncWrite + Unpin> Wire<B, S> {
     }
 }
 
-impl<B: BorrowMut<Buffer> + Unpin, S: AsyncRead + Unpin> AsyncRead for Wire<B, S> {
+impl<B: BorrowMut<Buffer> + Unpin, S: AsyncRead + Unpin> AsyncRead for Wire<'_, B, S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.traffic.is_spent() {
@@ -82,13 +84,16 @@ impl<B: BorrowMut<Buffer> + Unpin, S: AsyncRead + Unpin> AsyncRead for Wire<B, S
             let count = read.len().min(buf.remaining());
             buf.put_slice(read.filled().get(..count).unwrap_or_default());
             read.consume(count);
+            if let Some(buffers) = this.buffers {
+                buffers.reclaim(read);
+            }
         }
         this.traffic.came(buf.filled().get(before..).unwrap_or_default());
         Poll::Ready(Ok(()))
     }
 }
 
-impl<B: Unpin, S: AsyncWrite + Unpin> AsyncWrite for Wire<B, S> {
+impl<B: Unpin, S: AsyncWrite + Unpin> AsyncWrite for Wire<'_, B, S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.poll_write_vectored(cx, &[io::IoSlice::new(buf)])
     }

@@ -1,8 +1,9 @@
 //! Two byte streams within one thread, each the other's peer: what carries one stream of HTTP/2 through the gateway as if
 //! it were a connection of HTTP/1.1.
 //!
-//! A pipe holds at most [`ROOM`] bytes in each direction, so a reader that is slow makes the writer wait. An end that is
-//! dropped is the end of the stream for the other: it reads what was written before, then nothing more.
+//! A pipe holds at most [`ROOM`] bytes in each direction, and less where its connection is held short of [`Room`], so a reader
+//! that is slow makes the writer wait. An end that is dropped is the end of the stream for the other: it reads what was written
+//! before, then nothing more.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -15,6 +16,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::proxy::exchange::Fate;
+use crate::proxy::room::Room;
 
 /// Bytes that may wait in one direction.
 const ROOM: usize = 32 * 1024;
@@ -24,12 +26,15 @@ const ROOM: usize = 32 * 1024;
 pub(crate) struct Pipe {
     reads: Rc<RefCell<Lane>>,
     writes: Rc<RefCell<Lane>>,
+    room: Rc<Room>,
 }
 
 /// One direction.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Lane {
     bytes: BytesMut,
+    /// Where the bytes are counted.
+    room: Rc<Room>,
     /// Nothing more is written, or nothing more is read.
     closed: bool,
     /// Its writer has said that what was written is all.
@@ -45,11 +50,33 @@ struct Lane {
 }
 
 impl Lane {
+    fn new(room: &Rc<Room>) -> Rc<RefCell<Self>> {
+        room.open();
+        Rc::new(RefCell::new(Self {
+            bytes: BytesMut::new(),
+            room: Rc::clone(room),
+            closed: false,
+            ended: false,
+            severed: false,
+            fate: None,
+            reader: None,
+            writer: None,
+            mourner: None,
+        }))
+    }
+
     fn close(&mut self) {
         self.closed = true;
         for waker in [self.reader.take(), self.writer.take(), self.mourner.take()].into_iter().flatten() {
             waker.wake();
         }
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        self.room.give_back(self.bytes.len());
+        self.room.close();
     }
 }
 
@@ -62,10 +89,16 @@ fn wait(slot: &mut Option<Waker>, cx: &Context<'_>) {
 }
 
 impl Pipe {
-    /// Two ends of one pipe.
-    pub(crate) fn pair() -> (Self, Self) {
-        let (one, other) = (Rc::<RefCell<Lane>>::default(), Rc::<RefCell<Lane>>::default());
-        (Self { reads: Rc::clone(&one), writes: Rc::clone(&other) }, Self { reads: other, writes: one })
+    /// Two ends of one pipe, which holds what `room` allows.
+    pub(crate) fn pair(room: &Rc<Room>) -> (Self, Self) {
+        let (one, other) = (Lane::new(room), Lane::new(room));
+        let near = Self { reads: Rc::clone(&one), writes: Rc::clone(&other), room: Rc::clone(room) };
+        (near, Self { reads: other, writes: one, room: Rc::clone(room) })
+    }
+
+    /// Where what it holds is counted.
+    pub(crate) fn room(&self) -> &Rc<Room> {
+        &self.room
     }
 
     /// Everything that can be read now, without a copy; `None` at the end.
@@ -82,6 +115,7 @@ impl Pipe {
             return Poll::Pending;
         }
         let bytes = lane.bytes.split().freeze();
+        lane.room.give_back(bytes.len());
         if let Some(writer) = lane.writer.take() {
             writer.wake();
         }
@@ -94,11 +128,12 @@ impl Pipe {
         if lane.closed {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        let count = bytes.len().min(ROOM.saturating_sub(lane.bytes.len()));
+        let count = bytes.len().min(lane.room.allows(ROOM).saturating_sub(lane.bytes.len()));
         if count == 0 && !bytes.is_empty() {
             wait(&mut lane.writer, cx);
             return Poll::Pending;
         }
+        lane.room.take(count);
         lane.bytes.extend_from_slice(bytes.get(..count).unwrap_or_default());
         if let Some(reader) = lane.reader.take() {
             reader.wake();
@@ -153,7 +188,8 @@ impl Pipe {
     pub(crate) fn sever(&self) {
         let mut lane = self.writes.borrow_mut();
         lane.severed = true;
-        lane.bytes.clear();
+        lane.room.give_back(lane.bytes.len());
+        lane.bytes = BytesMut::new();
         lane.close();
     }
 
@@ -205,6 +241,7 @@ impl AsyncRead for Pipe {
         }
         let count = buf.remaining().min(lane.bytes.len());
         buf.put_slice(&lane.bytes.split_to(count));
+        lane.room.give_back(count);
         if let Some(writer) = lane.writer.take() {
             writer.wake();
         }
@@ -249,99 +286,4 @@ impl AsyncWrite for Pipe {
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-    use super::*;
-
-    fn take(pipe: &Pipe) -> Poll<Option<Bytes>> {
-        pipe.poll_take(&Context::from_waker(Waker::noop()))
-    }
-
-    #[tokio::test]
-    async fn what_one_end_writes_the_other_reads_and_the_end_comes_after_it() {
-        let (mut one, mut other) = Pipe::pair();
-        one.write_all(b"hello").await.unwrap();
-        other.write_all(b"answer").await.unwrap();
-        let mut text = [0; 6];
-        one.read_exact(&mut text).await.unwrap();
-        assert_eq!(&text, b"answer");
-        drop(one);
-        assert_eq!(take(&other), Poll::Ready(Some(Bytes::from_static(b"hello"))));
-        assert_eq!(take(&other), Poll::Ready(None));
-        let error = other.write_all(b"late").await.unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
-    }
-
-    #[tokio::test]
-    async fn a_shutdown_ends_one_direction() {
-        let (mut one, mut other) = Pipe::pair();
-        one.shutdown().await.unwrap();
-        assert_eq!(take(&other), Poll::Ready(None));
-        other.write_all(b"still here").await.unwrap();
-        assert_eq!(take(&one), Poll::Ready(Some(Bytes::from_static(b"still here"))));
-    }
-
-    #[tokio::test]
-    async fn an_end_that_was_said_is_told_from_one_that_was_not() {
-        let (one, other) = Pipe::pair();
-        one.put(b"all of it").await.unwrap();
-        one.end();
-        assert!(!other.is_cut());
-        drop(one);
-        assert!(!other.is_cut(), "it was said before");
-        let (mut one, other) = Pipe::pair();
-        one.write_all(b"not all").await.unwrap();
-        tokio::join!(biased; poll_fn(|cx| other.poll_cut(cx)), async {
-            tokio::task::yield_now().await;
-            drop(one);
-        });
-        assert_eq!(take(&other), Poll::Ready(Some(Bytes::from_static(b"not all"))));
-        assert!(other.is_cut());
-    }
-
-    #[tokio::test]
-    async fn an_end_is_abandoned_when_the_other_is_dropped_whatever_is_left_to_read() {
-        let (mut one, other) = Pipe::pair();
-        one.write_all(b"unread").await.unwrap();
-        one.shutdown().await.unwrap();
-        assert!(!other.is_abandoned(), "it still reads");
-        tokio::join!(biased; poll_fn(|cx| other.poll_abandoned(cx)), async {
-            tokio::task::yield_now().await;
-            drop(one);
-        });
-        assert!(other.is_abandoned());
-    }
-
-    #[tokio::test]
-    async fn what_is_severed_is_over_whatever_is_left_to_read() {
-        let (mut one, other) = Pipe::pair();
-        one.write_all(b"unread").await.unwrap();
-        tokio::join!(biased; poll_fn(|cx| other.poll_severed(cx)), async {
-            tokio::task::yield_now().await;
-            one.sever();
-        });
-        assert!(other.is_severed() && !one.is_severed());
-        assert_eq!(take(&other), Poll::Ready(None));
-        assert!(!other.is_abandoned(), "the way back is as it was");
-    }
-
-    #[tokio::test]
-    async fn a_pipe_holds_so_much_and_its_writer_waits_for_the_rest() {
-        let (mut one, other) = Pipe::pair();
-        let (sent, read) = tokio::join!(
-            async {
-                one.write_all(&vec![7; 3 * ROOM]).await.unwrap();
-                drop(one);
-            },
-            async {
-                let mut sizes = Vec::new();
-                while let Some(bytes) = poll_fn(|cx| other.poll_take(cx)).await {
-                    sizes.push(bytes.len());
-                }
-                sizes
-            }
-        );
-        assert_eq!((sent, read), ((), vec![ROOM; 3]));
-    }
-}
+mod tests;

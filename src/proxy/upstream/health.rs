@@ -17,6 +17,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use crate::http1::head::{self, AnswerTo};
 use crate::proxy::buffer::{Buffer, Buffers};
+use crate::proxy::room::Room;
 use crate::proxy::watch::TICK;
 use crate::proxy::worker::{View, Worker};
 use crate::snapshot::{Protocol, Standing, Timeouts};
@@ -185,7 +186,7 @@ impl From<io::Error> for Silence {
 async fn ask(buffers: &Buffers, server: &Rc<Server>, (path, timeouts): (&str, &Timeouts)) -> Result<u16, Silence> {
     let mut lease = match server.origin.protocol {
         Protocol::H1 => server.pool.dial(&server.origin, timeouts, 0).await?,
-        Protocol::H2 | Protocol::H2c => server.pool.stream(&server.origin, timeouts, 0).await?,
+        Protocol::H2 | Protocol::H2c => server.pool.stream((&server.origin, &Room::of_worker()), timeouts, 0).await?,
     };
     let authority = &server.origin.server.authority;
     let request = format!(

@@ -6,13 +6,13 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use bytes::Bytes;
 use h2::client::SendRequest;
 use http::uri::Scheme;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::proxy::error::Reach;
+use crate::proxy::h2::outlet::Piece;
 use crate::proxy::h2::traffic::Traffic;
 use crate::proxy::watch::Moment;
 
@@ -34,7 +34,7 @@ pub(super) const AWAY: DialFault = DialFault::Unreachable(Reach::Away);
 /// One connection.
 pub(super) struct Session {
     /// Opens streams; `None` once no further one is to begin. Without it the connection ends with its last stream.
-    pub(super) sender: RefCell<Option<SendRequest<Bytes>>>,
+    pub(super) sender: RefCell<Option<SendRequest<Piece>>>,
     pub(super) scheme: Scheme,
     pub(super) streams: Cell<usize>,
     pub(super) quiet_since: Cell<Moment>,
@@ -64,14 +64,14 @@ pub(super) enum Settings {
 }
 
 /// How many streams at once the upstream has said that it takes, once it has.
-pub(super) fn streams_said(sender: &SendRequest<Bytes>) -> Option<usize> {
+pub(super) fn streams_said(sender: &SendRequest<Piece>) -> Option<usize> {
     Some(sender.current_max_send_streams()).filter(|said| *said != UNSAID)
 }
 
 impl Session {
     /// The upstream takes another stream. Of one that has said nothing yet it is not known: a single stream is tried on it.
     pub(super) fn has_room(&self) -> bool {
-        let most = |sender: &SendRequest<Bytes>| streams_said(sender).map_or(1, |said| said.clamp(1, STREAMS));
+        let most = |sender: &SendRequest<Piece>| streams_said(sender).map_or(1, |said| said.clamp(1, STREAMS));
         self.sender.borrow().as_ref().is_some_and(|sender| self.streams.get() < most(sender))
     }
 

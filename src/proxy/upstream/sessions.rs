@@ -14,7 +14,6 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use bytes::Bytes;
 use h2::client::{Builder, Connection};
 use http::uri::Scheme;
 use tokio::sync::watch;
@@ -24,8 +23,10 @@ use crate::proxy::buffer::Buffer;
 use crate::proxy::exchange::Fate;
 use crate::proxy::h2::beat::{Beat, Dead, Pace};
 use crate::proxy::h2::outbound::{self, Opener};
+use crate::proxy::h2::outlet::Piece;
 use crate::proxy::h2::traffic::Traffic;
 use crate::proxy::h2::wire::Wire;
+use crate::proxy::room::Room;
 use crate::proxy::stream::Stream;
 use crate::proxy::stream::pipe::Pipe;
 use crate::snapshot::Timeouts;
@@ -33,12 +34,13 @@ use crate::telemetry::throttle::Throttle;
 
 use super::motion::{Motion, Noted};
 use super::session::{AWAY, Counted, STREAMS, Session, Settings, UNSAID};
+use super::windows::{self, Windows};
 use super::{DialFault, Lease, Open, Origin, Pool, Socket};
 use dialling::Dialling;
 
-/// Bytes of an answer that may be on their way on one stream. A connection has room for that on all of its streams, so that
-/// callers who take nothing of their answers keep nobody else waiting.
-const STREAM_WINDOW: u32 = 128 << 10;
+/// The most bytes of an answer that may be on their way on one stream. A connection has room for that on all of its streams, so
+/// that callers who take nothing of their answers keep nobody else waiting.
+const STREAM_WINDOW: u32 = windows::MOST;
 const CONNECTION_WINDOW: u32 = STREAM_WINDOW * STREAMS as u32;
 /// What the pieces of data may cost that came in one go and that no stream had its turn to take yet: as many as the window of
 /// a stream has bytes, at the 256 bytes that the library counts for each.
@@ -51,7 +53,7 @@ const HEADER_LIST: u32 = 80 << 10;
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// The socket of a connection.
-type OfUpstream = Wire<Buffer, Noted>;
+pub(super) type OfUpstream = Wire<'static, Buffer, Noted>;
 
 /// What counts a connection for as long as it is there.
 type Counts = (Option<Open>, Option<Socket>);
@@ -129,14 +131,14 @@ impl Sessions {
 }
 
 impl Pool {
-    /// A stream for one request, on a connection that is there or on a new one.
+    /// A stream for one request, on a connection that is there or on a new one. What it holds is counted in `room`.
     pub(crate) async fn stream(
         self: &Rc<Self>,
-        origin: &Origin,
+        (origin, room): (&Origin, &Rc<Room>),
         timeouts: &Timeouts,
         retries: u32,
     ) -> Result<Lease, DialFault> {
-        self.place(origin, timeouts, retries).await.map(|place| self.start(place))
+        self.place(origin, timeouts, retries).await.map(|place| self.start(place, room))
     }
 
     /// As [`Self::stream`], for a WebSocket.
@@ -145,7 +147,7 @@ impl Pool {
     /// [`DialFault::NoWebSockets`] where the upstream takes none, among others.
     pub(crate) async fn stream_for_websocket(
         self: &Rc<Self>,
-        origin: &Origin,
+        (origin, room): (&Origin, &Rc<Room>),
         timeouts: &Timeouts,
         retries: u32,
     ) -> Result<Lease, DialFault> {
@@ -153,7 +155,7 @@ impl Pool {
         // One that says nothing of it in this time takes none.
         let _ = place.session.settled(timeouts.connect).await;
         match place.session.takes_websockets() {
-            Some(true) => Ok(self.start(place)),
+            Some(true) => Ok(self.start(place, room)),
             Some(false) => Err(DialFault::NoWebSockets),
             None => Err(AWAY),
         }
@@ -187,8 +189,8 @@ impl Pool {
     }
 
     /// Lets a task of its own carry a stream, from the pipe whose other end is the lease.
-    fn start(&self, counted: Counted) -> Lease {
-        let (near, far) = Pipe::pair();
+    fn start(&self, counted: Counted, room: &Rc<Room>) -> Lease {
+        let (near, far) = Pipe::pair(room);
         let reused = counted.session.used.replace(true);
         let sender = counted.session.sender.borrow().clone();
         spawn_local(async move {
@@ -238,12 +240,12 @@ impl Pool {
         origin: &Origin,
         timeouts: &Timeouts,
         retries: u32,
-    ) -> Result<(Rc<Session>, Connection<OfUpstream, Bytes>, Counts), DialFault> {
+    ) -> Result<(Rc<Session>, Connection<OfUpstream, Piece>, Counts), DialFault> {
         let Lease { stream, peer, _open: open, socket, .. } = self.dial(origin, timeouts, retries).await?;
         let mut builder = Builder::new();
         builder
             .enable_push(false)
-            .initial_window_size(STREAM_WINDOW)
+            .initial_window_size(Windows::FIRST)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .initial_max_send_streams(UNSAID)
             .max_header_list_size(HEADER_LIST)
@@ -252,7 +254,8 @@ impl Pool {
         let motion = Motion::new(&self.watch);
         let noted = Noted { stream, motion: Rc::clone(&motion), full: false };
         let traffic = Traffic::of_upstream(&self.watch);
-        let wire = Wire { read: Buffer::default(), stream: noted, traffic: Rc::clone(&traffic), held: Vec::new() };
+        let (read, held) = (Buffer::default(), Vec::new());
+        let wire = Wire { read, stream: noted, buffers: None, traffic: Rc::clone(&traffic), held };
         let (sender, connection) = builder.handshake(wire).await.map_err(|_| AWAY)?;
         let session = Rc::new(Session {
             sender: RefCell::new(Some(sender)),
@@ -275,13 +278,15 @@ impl Pool {
     async fn drive(
         self: &Rc<Self>,
         session: &Rc<Session>,
-        mut connection: Connection<OfUpstream, Bytes>,
+        mut connection: Connection<OfUpstream, Piece>,
         (origin, idle): (&Origin, Duration),
     ) {
         let slot = self.watch.enter();
         let mut beat = Beat::paced(connection.ping_pong(), slot.now(), self.sessions.pace.get());
+        let mut windows = Windows::default();
         let mut connection = pin!(connection);
         let ended = poll_fn(|cx| {
+            windows.adapt(&mut connection, session.streams.get(), slot.now());
             if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
                 return Poll::Ready(ended.err());
             }

@@ -36,6 +36,8 @@ keys:
   store: file:../keys/keys.yaml
 metrics:
   listen: 0.0.0.0:9902
+limits:
+  connections: {{ .Values.connections }}
 drain:
   delay: {{ .Values.drain.delay }}s
   timeout: {{ .Values.drain.timeout }}s

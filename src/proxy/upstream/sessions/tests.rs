@@ -33,7 +33,7 @@ async fn ask<F: Future<Output = ()> + 'static>(serve: impl FnOnce(UnixStream) ->
             watch.sweep(0);
         }
     });
-    let Lease { mut stream, .. } = server.pool.stream(&origin, &timeouts, 0).await.unwrap();
+    let Lease { mut stream, .. } = server.pool.stream((&origin, &stage.worker.room), &timeouts, 0).await.unwrap();
     let serving = spawn_local(serve(listener.accept().await.unwrap().0));
     stream.write_all(b"GET /a HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
     let mut answer = String::new();
