@@ -117,7 +117,7 @@ fn run(folder: &Path, keys: usize) -> Outcome<()> {
     fs::write(folder.join("scopegate.yaml"), format!("upstream: {{ url: \"http://127.0.0.1:9\" }}\n{CONFIG}"))?;
     write_keys(&folder.join("keys.csv"), keys.saturating_sub(2))?;
     let begun = Instant::now();
-    let imported = command(folder).args(["keys", "import", "keys.csv"]).output()?;
+    let imported = command(folder).args(["keys", "import", "--create-accounts", "keys.csv"]).output()?;
     if !imported.status.success() {
         return Err(String::from_utf8_lossy(&imported.stderr).into());
     }
