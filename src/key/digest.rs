@@ -4,12 +4,15 @@
 //! the gateway out. With a pepper (`keys.pepper`) it is HMAC-SHA-256: a stolen store alone then verifies no guess, which
 //! matters for imported keys that may have been weak.
 
+mod as_it_is;
+
 use std::fmt;
 use std::hash::{Hash, Hasher as StdHasher};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 
+pub use self::as_it_is::{AsItIs, Digests};
 use super::secret::Secret;
 
 /// SHA-256 or HMAC-SHA-256 of a key.
@@ -53,7 +56,7 @@ impl Digest {
 }
 
 impl Hash for Digest {
-    /// Writes the first 8 bytes as one number: a digest is uniform already, an identity hasher may take it as it is.
+    /// Writes the first 8 bytes as one number, which [`AsItIs`] takes as it is.
     fn hash<H: StdHasher>(&self, state: &mut H) {
         let [a, b, c, d, e, f, g, h, ..] = self.0;
         state.write_u64(u64::from_le_bytes([a, b, c, d, e, f, g, h]));

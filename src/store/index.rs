@@ -11,7 +11,6 @@ mod name;
 mod shared;
 
 use std::fmt;
-use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -19,13 +18,13 @@ pub use self::entry::Entry;
 use self::entry::{Mould, Pool};
 pub use self::name::IdText;
 use super::{Change, Revision};
-use crate::key::digest::Digest;
+use crate::key::digest::{Digest, Digests};
 use crate::key::{KeyKind, Timestamp};
 use crate::policy::scope::Vocabulary;
 
 /// Every key of a store, by digest.
 pub struct Index {
-    entries: papaya::HashMap<Digest, Entry, AsItIs>,
+    entries: papaya::HashMap<Digest, Entry, Digests>,
     /// Held by whoever writes: read, compare and insert are then one step among writers. Readers never take it.
     writer: Mutex<Writer>,
     /// How often anything changed.
@@ -43,7 +42,7 @@ impl Index {
     /// An empty index. Scopes of keys get their ids from `vocabulary`, which the policies in force share.
     pub fn new(vocabulary: Vocabulary) -> Self {
         Self {
-            entries: papaya::HashMap::with_hasher(AsItIs),
+            entries: papaya::HashMap::with_hasher(Digests::default()),
             writer: Mutex::new(Writer { floor: Revision::START, pool: Pool::default() }),
             changes: AtomicU64::new(0),
             vocabulary,
@@ -127,37 +126,6 @@ impl Index {
 impl fmt::Debug for Index {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "Index({} keys)", self.len())
-    }
-}
-
-/// The hash of a digest is its first 8 bytes: it is uniform, and no caller can choose one.
-#[derive(Clone, Copy, Debug, Default)]
-struct AsItIs;
-
-#[derive(Debug)]
-struct FirstBytes(u64);
-
-impl BuildHasher for AsItIs {
-    type Hasher = FirstBytes;
-
-    fn build_hasher(&self) -> FirstBytes {
-        FirstBytes(0)
-    }
-}
-
-impl Hasher for FirstBytes {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        self.0 = value;
     }
 }
 

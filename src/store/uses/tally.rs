@@ -3,14 +3,13 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
-use std::hash::{BuildHasherDefault, Hasher};
 
 use smallvec::SmallVec;
 
 use super::Count;
 use super::recorder::Link;
 use crate::key::Timestamp;
-use crate::key::digest::Digest;
+use crate::key::digest::{Digest, Digests};
 use crate::policy::{Decision, ScopeId};
 
 /// The most records of a table: values, and scopes of values. Some 4 MiB where all are values, and none to speak of where few
@@ -87,7 +86,7 @@ impl fmt::Debug for Tally {
 /// The use of values, by digest.
 #[derive(Default)]
 pub(super) struct Table {
-    pub(super) values: HashMap<Digest, Used, BuildHasherDefault<FirstBytes>>,
+    pub(super) values: HashMap<Digest, Used, Digests>,
     /// How many values and scopes of values there are.
     records: usize,
     /// The number of the request that is being counted.
@@ -112,7 +111,7 @@ pub(super) struct UsedScope {
 
 impl Table {
     fn with_room(values: usize) -> Self {
-        Self { values: HashMap::with_capacity_and_hasher(values, BuildHasherDefault::default()), ..Self::default() }
+        Self { values: HashMap::with_capacity_and_hasher(values, Digests::default()), ..Self::default() }
     }
 
     /// False where there was no room for all of it.
@@ -143,25 +142,5 @@ impl Table {
             Err(_) => fits = false,
         });
         fits
-    }
-}
-
-/// The hash of a digest is its first bytes: it is uniform, and no caller can choose one.
-#[derive(Default)]
-pub(super) struct FirstBytes(u64);
-
-impl Hasher for FirstBytes {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        self.0 = value;
     }
 }
