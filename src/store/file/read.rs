@@ -1,37 +1,20 @@
 //! From the text of a key file to records: every fault with its place, nothing assumed.
 
-use std::collections::HashMap;
-use std::fmt;
+mod fault;
+mod key;
 
+use std::collections::HashMap;
+
+pub use self::fault::FileFault;
+use self::fault::{Draft, not_text, place};
 use super::accounts::Accounts;
-use super::value::{self, Read, Wrong};
+use super::value::{Read, Wrong};
 use crate::key::digest::Digest;
-use crate::key::lifecycle::{self, Imprint, NewKey, NewKeyError};
-use crate::key::{GrantSpec, KeyId, KeyKind, KeyRecord, KeyState, SiteId, Timestamp};
+use crate::key::{KeyId, KeyRecord, Timestamp};
 use crate::yaml::{self, Entry, Hidden, Node, Span, Trick, Value};
 
 /// After so many faults the rest of the file is not told of.
 const MOST_FAULTS: usize = 50;
-
-/// The fields of a key.
-const FIELDS: [&str; 16] = [
-    "account",
-    "allow_from",
-    "attrs",
-    "disabled",
-    "expires",
-    "grant",
-    "hmac_sha256",
-    "id",
-    "key",
-    "kind",
-    "name",
-    "not_before",
-    "note",
-    "scopes",
-    "sha256",
-    "tripwire",
-];
 
 /// Which form the digests in a file have: it follows from `keys.pepper`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,33 +23,6 @@ pub enum Form {
     HmacSha256,
     /// `sha256`, without one.
     Sha256,
-}
-
-/// One thing that is wrong with a key file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileFault {
-    /// From 1.
-    pub line: u32,
-    /// From 1, in characters.
-    pub column: u32,
-    /// What is wrong.
-    pub message: String,
-    /// How to mend it; empty where the message says it.
-    pub help: String,
-}
-
-impl fmt::Display for FileFault {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}:{}: {}", self.line, self.column, self.message)?;
-        if self.help.is_empty() { Ok(()) } else { write!(out, " ({})", self.help) }
-    }
-}
-
-/// A fault whose place is not counted out yet.
-struct Draft {
-    span: Span,
-    message: String,
-    help: String,
 }
 
 /// What a file says.
@@ -115,7 +71,7 @@ pub(super) fn remarks(bytes: Vec<u8>) -> Vec<FileFault> {
     let parsed = yaml::parse(&text, yaml::KEYS_LIMIT);
     let in_comments = yaml::hidden(&text, parsed.root.as_ref()).filter(|hidden| !deceives(hidden));
     let told = in_comments.filter(|hidden| !hidden.is_variation()).take(MOST_FAULTS);
-    place(told.map(|hidden| draft(&hidden)).collect(), &text)
+    place(told.map(|hidden| Draft::of_hidden(&hidden)).collect(), &text)
 }
 
 /// Whether a hidden character may be taken for something else by whoever reads the file.
@@ -123,10 +79,7 @@ fn deceives(hidden: &Hidden) -> bool {
     hidden.in_word || hidden.trick() != Trick::Nothing
 }
 
-fn draft(hidden: &Hidden) -> Draft {
-    Draft { span: hidden.span, message: hidden.message(), help: hidden.help().to_owned() }
-}
-
+/// Reads the parts of a file, and notes what is wrong with them.
 pub(super) struct Reader {
     form: Form,
     written: Timestamp,
@@ -157,7 +110,7 @@ impl Reader {
         }
         let is_within = |hidden: &Hidden, span: Span| span.start <= hidden.span.start && hidden.span.end <= span.end;
         self.drafts.retain(|draft| root.is_some() && !found.iter().any(|hidden| is_within(hidden, draft.span)));
-        self.drafts.extend(found.iter().map(draft));
+        self.drafts.extend(found.iter().map(Draft::of_hidden));
     }
 
     fn keys(&mut self, root: &Node, text: &str) -> Vec<KeyRecord> {
@@ -195,149 +148,6 @@ impl Reader {
         records
     }
 
-    fn key(&mut self, item: &Node, text: &str) -> Option<KeyRecord> {
-        let before = self.drafts.len();
-        let Value::Map(entries) = &item.value else {
-            self.note(item.span, format!("a key is {}, not a map", item.kind()), "begin each key with `- name: …`");
-            return None;
-        };
-        for entry in entries.iter().filter(|entry| !FIELDS.contains(&&*entry.key)) {
-            let help = format!("the fields of a key are {}", FIELDS.join(", "));
-            self.note(entry.key_span, format!("unknown field `{}`", entry.key), help);
-        }
-        let fields = Fields { item, entries };
-        self.demand(&fields, "name", "say what this key is called");
-        let name = self.optional(&fields, "name", value::string);
-        let kind = self.optional(&fields, "kind", value::kind).unwrap_or(KeyKind::Secret);
-        let imprint = if kind == KeyKind::Public { self.site(&fields) } else { self.digest(&fields) };
-        let is_tripwire = self.optional(&fields, "tripwire", value::boolean).unwrap_or(false);
-        let grant = if is_tripwire { self.bait(&fields) } else { self.grant(&fields, kind) };
-        let id = self.optional(&fields, "id", value::id);
-        let disabled = self.optional(&fields, "disabled", value::boolean);
-        if kind == KeyKind::Pair {
-            self.demand(&fields, "id", "a pair has its visible id there");
-        }
-        let new = NewKey {
-            kind,
-            account: self.optional(&fields, "account", value::string),
-            not_before: self.optional(&fields, "not_before", value::moment),
-            expires: self.optional(&fields, "expires", value::moment),
-            attributes: self.optional(&fields, "attrs", value::attributes).unwrap_or_default(),
-            allow_from: self.optional(&fields, "allow_from", value::networks).unwrap_or_default(),
-            note: self.optional(&fields, "note", value::string),
-            is_tripwire,
-            ..NewKey::new(name.unwrap_or_else(|| "?".into()), grant.unwrap_or(GrantSpec::Custom(Vec::new())))
-        };
-        if let Err(error) = lifecycle::check(&new) {
-            let at = field_of(&error).and_then(|name| fields.find(name)).map_or(item.span, |entry| entry.value.span);
-            self.note(at, error.to_string(), "");
-        }
-        self.look_at_account(&fields, &new, text);
-        let imprint = imprint?;
-        let id = id.unwrap_or_else(|| KeyId::derive(&imprint.digest));
-        self.refuse_twins(&fields, (&id, &imprint.digest), text);
-        if self.drafts.len() > before {
-            return None;
-        }
-        let state = if disabled == Some(true) { KeyState::Disabled } else { KeyState::Active };
-        Some(KeyRecord { state, ..lifecycle::adopt(new, id, imprint, self.written) })
-    }
-
-    /// The value of a public key, which is no secret.
-    fn site(&mut self, fields: &Fields<'_>) -> Option<Imprint> {
-        for name in ["hmac_sha256", "sha256"] {
-            if let Some(entry) = fields.find(name) {
-                let message = format!("`{name}` has no use for a public key");
-                self.note(entry.key_span, message, "give the key itself as `key`: it is no secret");
-            }
-        }
-        self.demand(fields, "key", "a public key is no secret, and stands there itself");
-        self.optional(fields, "key", value::site).map(SiteId::imprint)
-    }
-
-    /// Sees that the account is one that the file lists, where it lists any, and has no other public key.
-    fn look_at_account(&mut self, fields: &Fields<'_>, new: &NewKey, text: &str) {
-        let Some(account) = &new.account else { return };
-        let at = fields.find("account").map_or(fields.item.span, |entry| entry.value.span);
-        if let Some((message, help)) = self.accounts.as_ref().and_then(|accounts| accounts.objection(account)) {
-            self.note(at, message, help);
-        }
-        if new.kind == KeyKind::Public
-            && let Some(first) = self.sites.insert(account.clone(), at)
-        {
-            let line = yaml::line_and_column(text, first.start).0;
-            let message = format!("the key on line {line} is the public key of this account");
-            self.note(at, message, "an account has one public key");
-        }
-    }
-
-    fn digest(&mut self, fields: &Fields<'_>) -> Option<Imprint> {
-        if let Some(entry) = fields.find("key") {
-            let help =
-                "give its digest: only a public key stands here itself; if others could read the file, revoke the key";
-            self.note(entry.key_span, "`key` is the key itself, which must not stand here", help);
-        }
-        let (ours, other, why) = match self.form {
-            Form::HmacSha256 => {
-                ("hmac_sha256", "sha256", "`keys.pepper` is set: give the HMAC-SHA-256 of the key under it")
-            }
-            Form::Sha256 => ("sha256", "hmac_sha256", "`keys.pepper` is not set: give the SHA-256 of the key"),
-        };
-        if let Some(entry) = fields.find(other) {
-            self.note(entry.key_span, format!("`{other}` cannot be used here"), format!("{why} as `{ours}`"));
-            return None;
-        }
-        self.demand(fields, ours, why);
-        let digest = self.optional(fields, ours, value::digest)?;
-        Some(Imprint { digest, prefix: Box::default(), last_four: Box::default(), site: None })
-    }
-
-    fn grant(&mut self, fields: &Fields<'_>, kind: KeyKind) -> Option<GrantSpec> {
-        match (fields.find("scopes"), fields.find("grant")) {
-            (Some(_), Some(level)) => {
-                self.note(level.key_span, "a key has `scopes` or a `grant`, not both", "leave one of them out");
-                None
-            }
-            (Some(_), None) => self.optional(fields, "scopes", value::scopes),
-            (None, None) if kind == KeyKind::Public => Some(GrantSpec::Custom(Vec::new())),
-            (None, _) => {
-                self.demand(fields, "grant", "give `scopes: […]`, or `grant: full` or `grant: read-only`");
-                self.optional(fields, "grant", value::level)
-            }
-        }
-    }
-
-    /// What a tripwire holds: nothing, and that need not be said.
-    fn bait(&mut self, fields: &Fields<'_>) -> Option<GrantSpec> {
-        let nothing = GrantSpec::Custom(Vec::new());
-        let held = self.optional(fields, "scopes", value::scopes);
-        let named = held.filter(|held| *held != nothing).and(fields.find("scopes"));
-        if let Some(entry) = fields.find("grant").or(named) {
-            let message = format!("`{}` cannot stand beside `tripwire: true`", entry.key);
-            self.note(entry.key_span, message, "a tripwire opens nothing: leave one of the two out");
-            return None;
-        }
-        Some(nothing)
-    }
-
-    fn refuse_twins(&mut self, fields: &Fields<'_>, (id, digest): (&KeyId, &Digest), text: &str) {
-        let at = |name: &str| fields.find(name).map_or(fields.item.span, |entry| entry.value.span);
-        let digest_at = ["key", "sha256", "hmac_sha256"]
-            .into_iter()
-            .find(|name| fields.find(name).is_some())
-            .map_or(fields.item.span, at);
-        let id_at = at("id");
-        let line = |span: Span| yaml::line_and_column(text, span.start).0;
-        if let Some(first) = self.digests.insert(*digest, digest_at) {
-            let what = if fields.find("key").is_some() { "value" } else { "digest" };
-            let message = format!("the key on line {} has the same {what}", line(first));
-            self.note(digest_at, message, "each key is listed once");
-        } else if let Some(first) = self.ids.insert(id.clone(), id_at) {
-            let message = format!("the key on line {} has the same id", line(first));
-            self.note(id_at, message, "give each key an id of its own, or none");
-        }
-    }
-
     pub(super) fn demand(&mut self, fields: &Fields<'_>, name: &str, help: &str) {
         if fields.find(name).is_none() {
             self.note(fields.item.span, format!("`{name}` is missing"), help);
@@ -371,40 +181,4 @@ impl<'n> Fields<'n> {
     pub(super) fn find(&self, name: &str) -> Option<&'n Entry> {
         self.entries.iter().find(|entry| &*entry.key == name)
     }
-}
-
-/// The field that a fault of the record is about.
-fn field_of(error: &NewKeyError) -> Option<&'static str> {
-    match error {
-        NewKeyError::Account(_) => Some("account"),
-        NewKeyError::Attribute(_) => Some("attrs"),
-        NewKeyError::Expired(_) | NewKeyError::NeverValid { .. } => Some("expires"),
-        NewKeyError::NoAccount | NewKeyError::Public(_) => Some("kind"),
-        NewKeyError::Name(_) => Some("name"),
-        NewKeyError::Note => Some("note"),
-        NewKeyError::Scope(_) => Some("scopes"),
-        NewKeyError::TooMany(_) | NewKeyError::Tripwire => None,
-    }
-}
-
-fn not_text(error: &std::string::FromUtf8Error) -> FileFault {
-    let good = error.utf8_error().valid_up_to();
-    let text = error.as_bytes().get(..good).map(String::from_utf8_lossy).unwrap_or_default();
-    let (line, column) = yaml::line_and_column(&text, u32::try_from(good).unwrap_or(u32::MAX));
-    FileFault {
-        line,
-        column,
-        message: "the file is not UTF-8 text from here on".into(),
-        help: "save it as UTF-8".into(),
-    }
-}
-
-/// Counts out the places, in the order of the file.
-fn place(mut drafts: Vec<Draft>, text: &str) -> Vec<FileFault> {
-    drafts.sort_by_key(|draft| draft.span.start);
-    let counted = drafts.into_iter().map(|draft| {
-        let (line, column) = yaml::line_and_column(text, draft.span.start);
-        FileFault { line, column, message: draft.message, help: draft.help }
-    });
-    counted.collect()
 }
