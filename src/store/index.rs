@@ -72,9 +72,14 @@ impl Index {
         let mut is_news = false;
         // The value that a key has now comes first: at no moment does a reader find a rotated key without one that works.
         for value in change.record.values() {
-            if entries.get(&value.digest).is_none_or(|known| known.revision() < change.revision) {
-                entries.insert(value.digest, mould.cast(value));
-                is_news = true;
+            // Most are new, and their place in the table is looked for once.
+            match entries.try_insert(value.digest, mould.cast(value)) {
+                Ok(_) => is_news = true,
+                Err(taken) if taken.current.revision() < change.revision => {
+                    entries.insert(value.digest, taken.not_inserted);
+                    is_news = true;
+                }
+                Err(_) => {}
             }
         }
         if is_news {
