@@ -166,7 +166,7 @@ impl fmt::Display for KeyState {
 }
 
 /// What a key may do, in words; what the levels mean is up to the policy in force.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum GrantSpec {
     /// These scopes, sorted and without repetition. None at all is a key that authenticates and opens nothing more.
     Custom(Vec<String>),

@@ -1,6 +1,7 @@
 //! A key as the request path sees it.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, DefaultHasher, Hash as _, Hasher as _};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use super::end::{End, Six};
 use super::name::{IdText, Name};
 use super::shared::Shared;
 use crate::key::account::Affiliation;
-use crate::key::{GrantSpec, KeyKind, KeyState, KeyValue, Timestamp};
+use crate::key::{GrantSpec, KeyKind, KeyRecord, KeyState, KeyValue, Timestamp};
 use crate::policy::scope::{Grant, Vocabulary};
 use crate::policy::{Account, Caller, Invalid, Kind, Principal, Rights};
 use crate::store::{Change, Revision};
@@ -56,6 +57,33 @@ pub(super) struct Pool {
     accounts: Shared<Account>,
     rights: Shared<Rights>,
     rares: Shared<Rare>,
+    plain: [Plain; KeyKind::ALL.len()],
+}
+
+/// The rights of keys of a kind that are bound to nothing, by their grant: so they need not be put together for each.
+type Plain = HashMap<GrantSpec, Arc<Rights>, BuildHasherDefault<DefaultHasher>>;
+
+/// So many rights are remembered by their grant, for keys of a kind.
+const MOST_PLAIN: usize = 256;
+
+impl Pool {
+    /// What the keys may do that a change leaves as this one.
+    fn rights(&mut self, change: &Change, vocabulary: &Vocabulary) -> Arc<Rights> {
+        let KeyRecord { kind, grant, attributes, .. } = &change.record;
+        let is_plain = attributes.is_empty() && change.account.is_none();
+        let Some(plain) = self.plain.get_mut(*kind as usize).filter(|_| is_plain) else {
+            return self.rights.share(rights(change, vocabulary));
+        };
+        if let Some(known) = plain.get(grant) {
+            return Arc::clone(known);
+        }
+        if plain.len() >= MOST_PLAIN {
+            plain.clear();
+        }
+        let rights = self.rights.share(rights(change, vocabulary));
+        plain.insert(grant.clone(), Arc::clone(&rights));
+        rights
+    }
 }
 
 /// What the entries of all values of a key have in common.
@@ -73,7 +101,7 @@ impl<'c> Mould<'c> {
         let name = Name::of(record.kind, record.id.as_str());
         let rare = Rare::of(change, name.is_none()).map(|rare| pool.rares.share(rare));
         let account = record.account.as_ref().map(|account| pool.accounts.share(Account::new(account.clone())));
-        let rights = pool.rights.share(rights(change, vocabulary));
+        let rights = pool.rights(change, vocabulary);
         Self { change, principal: Principal::new(account, rights), rare, name }
     }
 
