@@ -9,8 +9,10 @@
 
 mod accounts;
 mod audit;
+mod fault;
 mod file;
 mod history;
+mod records;
 mod row;
 mod schema;
 mod uses;
@@ -19,10 +21,10 @@ mod values;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
-use self::accounts::Affiliations;
 use self::audit::{Deed, log};
+use self::fault::{fault, refusal};
 use self::file::Opened;
 use self::history::History;
 use super::audit::{Entry, Standing, of_new, of_transition};
@@ -147,30 +149,8 @@ impl KeyStore for Sqlite {
         // A newer program may have brought the store up to date since it was opened.
         schema::refuse_newer(&moment, path)?;
         let course = self.history.plan(&moment, since).map_err(fault)?;
-        let is_whole = course.since == 0;
-        if is_whole || course.revision > since {
-            let sql = if is_whole { row::SELECT_ALL } else { row::SELECT_SINCE };
-            let mut query = moment.prepare_cached(sql).map_err(fault)?;
-            let after = (!is_whole).then_some(course.since.cast_signed());
-            let bad = |what: row::BadRow| what.at(path);
-            let mut former = is_whole.then(|| values::Former::of_all(&moment)).transpose().map_err(bad)?;
-            let mut accounts =
-                if is_whole { Affiliations::of_all(&moment).map_err(bad)? } else { Affiliations::of_few() };
-            let mut rows = query.query(rusqlite::params_from_iter(after)).map_err(fault)?;
-            while let Some(row) = rows.next().map_err(fault)? {
-                let mut change = row::change(row).map_err(bad)?;
-                if let Some(account) = &change.record.account {
-                    let (affiliation, since) = accounts.of(&moment, account).map_err(bad)?;
-                    change.revision = change.revision.max(since);
-                    change.account = affiliation;
-                }
-                change.revision = course.revision_of(change.revision);
-                match &mut former {
-                    Some(former) => former.give(&mut change.record),
-                    None => change.record.former = values::of_one(&moment, &change.record.id).map_err(bad)?,
-                }
-                tell(change);
-            }
+        if course.since == 0 || course.revision > since {
+            records::tell(&moment, (path, &course), tell)?;
         }
         let extent = if course.is_another_past { Extent::AnotherPast } else { Extent::Changes };
         let revision = course.revision;
@@ -212,7 +192,7 @@ impl KeyStore for Sqlite {
         let path = self.path.clone();
         let fault = |error| fault(&path, "write to", &error);
         let transaction = self.write()?;
-        let before = one(&transaction, id, &path)?.ok_or_else(|| StoreError::Unknown(id.clone()))?;
+        let before = records::one(&transaction, id, &path)?.ok_or_else(|| StoreError::Unknown(id.clone()))?;
         let record = transition.apply(before.clone(), stamp.at)?;
         if record == before {
             return Ok(Outcome { record, revision: None });
@@ -231,7 +211,7 @@ impl KeyStore for Sqlite {
         let path = self.path.clone();
         let fault = |error| fault(&path, "write to", &error);
         let transaction = self.write()?;
-        let original = one(&transaction, of, &path)?.ok_or_else(|| StoreError::Unknown(of.clone()))?;
+        let original = records::one(&transaction, of, &path)?.ok_or_else(|| StoreError::Unknown(of.clone()))?;
         let record = lifecycle::clone_key(&original, fresh, stamp.at)?;
         let detail = of_new(&record, Some(of));
         let deed = deed("clone", &record, &detail);
@@ -243,24 +223,13 @@ impl KeyStore for Sqlite {
 
     fn find(&mut self, id: &KeyId) -> Result<Option<KeyRecord>, StoreError> {
         let moment = self.connection.unchecked_transaction().map_err(self.fault("read"))?;
-        one(&moment, id, &self.path)
+        records::one(&moment, id, &self.path)
     }
 
     fn list(&mut self) -> Result<Vec<KeyRecord>, StoreError> {
-        let fault = self.fault("read");
         // One moment for the keys and their former values.
-        let moment = self.connection.unchecked_transaction().map_err(&fault)?;
-        let mut query = moment.prepare_cached(row::SELECT_LIST).map_err(&fault)?;
-        let bad = |what: row::BadRow| what.at(&self.path);
-        let mut former = values::Former::of_all(&moment).map_err(bad)?;
-        let mut rows = query.query(()).map_err(&fault)?;
-        let mut records = Vec::new();
-        while let Some(row) = rows.next().map_err(&fault)? {
-            let mut record = row::change(row).map_err(bad)?.record;
-            former.give(&mut record);
-            records.push(record);
-        }
-        Ok(records)
+        let moment = self.connection.unchecked_transaction().map_err(self.fault("read"))?;
+        records::list(&moment, &self.path)
     }
 
     fn audit(&mut self, after: u64, tell: &mut dyn FnMut(Entry)) -> Result<Standing, StoreError> {
@@ -351,52 +320,6 @@ fn latest(connection: &Connection) -> rusqlite::Result<u64> {
 /// What was done to a key.
 fn deed<'a>(action: &'a str, record: &'a KeyRecord, detail: &'a serde_json::Value) -> Deed<'a> {
     Deed { action, key: Some(record.id.as_str()), account: None, detail }
-}
-
-fn one(connection: &Connection, id: &KeyId, path: &Path) -> Result<Option<KeyRecord>, StoreError> {
-    let fault = |error| fault(path, "read", &error);
-    let mut query = connection.prepare_cached(row::SELECT_ONE).map_err(fault)?;
-    let bad = |what: row::BadRow| what.at(path);
-    let found = query.query_row([id.as_str()], |row| Ok(row::change(row))).optional().map_err(fault)?;
-    let Some(change) = found else { return Ok(None) };
-    let mut record = change.map_err(bad)?.record;
-    record.former = values::of_one(connection, id).map_err(bad)?;
-    Ok(Some(record))
-}
-
-/// What it means that a record could not be written.
-fn refusal(
-    record: &KeyRecord,
-    error: rusqlite::Error,
-    otherwise: impl FnOnce(rusqlite::Error) -> StoreError,
-) -> StoreError {
-    match row::duplicate(&error) {
-        Some(what) => StoreError::Duplicate { name: format!("{:?} ({})", record.name, record.id), what },
-        None => otherwise(error),
-    }
-}
-
-/// What an error of SQLite means for the store at `path`.
-fn fault(path: &Path, doing: &'static str, error: &rusqlite::Error) -> StoreError {
-    use rusqlite::ErrorCode::{
-        DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull, NotADatabase, ReadOnly, SystemIoFailure,
-    };
-    use rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
-    let path = path.to_path_buf();
-    match error.sqlite_error_code() {
-        Some(DatabaseBusy | DatabaseLocked) => StoreError::Locked { path },
-        // SQLite calls a disk damaged that cannot be read, too.
-        Some(DatabaseCorrupt) => StoreError::Damaged { path, what: format!("{error}, or its disk cannot be read") },
-        Some(DiskFull) => StoreError::Full { path },
-        // The file beside the store that its readers share cannot grow: SQLite has no other word for a full disk there.
-        Some(_) if error.sqlite_error().is_some_and(|error| error.extended_code == SQLITE_IOERR_SHMSIZE) => {
-            StoreError::Full { path }
-        }
-        Some(ReadOnly) => StoreError::Io { doing, reason: warning::why_denied(&path), path },
-        Some(SystemIoFailure) => StoreError::Disk { path, doing, reason: error.to_string() },
-        Some(NotADatabase) => StoreError::NotAStore { path, what: error.to_string() },
-        _ => StoreError::Io { path, doing, reason: error.to_string() },
-    }
 }
 
 #[cfg(test)]

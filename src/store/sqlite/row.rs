@@ -1,5 +1,6 @@
 //! Key records as rows.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use ipnet::IpNet;
@@ -89,8 +90,32 @@ impl From<rusqlite::Error> for BadRow {
     }
 }
 
+/// The grants of keys with scopes that were found good, by their text: few differ, and none is looked at twice.
+#[derive(Default)]
+pub(super) struct Grants(HashMap<Box<str>, GrantSpec>);
+
+impl Grants {
+    /// So many are kept.
+    const MOST: usize = 1024;
+
+    fn read(&mut self, level: &str, scopes: &str) -> Option<GrantSpec> {
+        if level != "custom" {
+            return grant(level, scopes);
+        }
+        if let Some(known) = self.0.get(scopes) {
+            return Some(known.clone());
+        }
+        let grant = grant(level, scopes)?;
+        if self.0.len() >= Self::MOST {
+            self.0.clear();
+        }
+        self.0.insert(scopes.into(), grant.clone());
+        Some(grant)
+    }
+}
+
 /// Reads a record, without its former values. What will stand in a header is checked here, too: the file may have been edited by hand.
-pub(super) fn change(row: &Row<'_>) -> Result<Change, BadRow> {
+pub(super) fn change(row: &Row<'_>, grants: &mut Grants) -> Result<Change, BadRow> {
     let id = text(row, 0)?.unwrap_or_default();
     let bad = |what: &str| BadRow(format!("key {id:?} has {what} that cannot be"));
     let word = |column| text(row, column).map(Option::unwrap_or_default);
@@ -99,7 +124,7 @@ pub(super) fn change(row: &Row<'_>) -> Result<Change, BadRow> {
         id: KeyId::parse(id).ok_or_else(|| bad("an id"))?,
         kind: KeyKind::parse(word(2)?).ok_or_else(|| bad("a kind"))?,
         state: state(word(3)?, moment(19)?).ok_or_else(|| bad("a state"))?,
-        grant: grant(word(4)?, word(5)?).ok_or_else(|| bad("a grant"))?,
+        grant: grants.read(word(4)?, word(5)?).ok_or_else(|| bad("a grant"))?,
         name: row.get(6)?,
         account: row.get(7)?,
         created: Timestamp::from_millis(row.get(8)?),
