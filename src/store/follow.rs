@@ -3,6 +3,8 @@
 //! A change that another process made is in the index within [`INTERVAL`] and the time it takes to load it. Trouble with
 //! the store never takes a key away: the index stays as it was, [`Status`] says so, and the follower keeps trying.
 
+mod first;
+
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -87,9 +89,8 @@ impl Follower {
         // The store is marked as seen before it is read: a change in between is loaded twice, never missed.
         store.refresh()?;
         store.set_patience(PATIENCE)?;
-        let mut pursuit = Pursuit { store, index, revision: Revision::START };
-        pursuit.index.reserve(pursuit.store.estimate()?);
-        pursuit.load()?;
+        let revision = first::load(&mut *store, &index)?.revision;
+        let pursuit = Pursuit { store, index, revision };
         let status = Arc::new(Status { up: AtomicBool::new(true), trouble: Mutex::new(None) });
         let (stop, stopped) = mpsc::channel();
         let told = Arc::clone(&status);
