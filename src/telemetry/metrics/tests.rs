@@ -1,6 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use prometheus::proto::MetricType;
+
 use super::*;
 use crate::telemetry::label::{CertificateLabel, Code, DecisionLabel, Lookup, MethodLabel, Side};
 
