@@ -76,13 +76,18 @@ impl<'p> Mask<'p> {
 
     /// Where the first key begins, and how many bytes it takes there.
     fn find(self, text: &[u8], search: Search) -> Option<(usize, usize)> {
+        // Nearly every text ends here: its words are short, and none is cut.
+        let is_cut = || search == Search::KeysAndPieces && memchr::memmem::find(text, CUT).is_some();
+        if !has_run(text, TELLING) && !is_cut() {
+            return None;
+        }
         let found = [self.find_plain(text, search), self.find_base64(text)];
         found.into_iter().flatten().min()
     }
 
     fn find_plain(self, text: &[u8], search: Search) -> Option<(usize, usize)> {
         let shortest = self.prefix.len() + 1 + if search == Search::Keys { TELLING } else { 0 };
-        // Nearly every text ends here: a UUID is too short, and most paths have neither of the two.
+        // Most paths have neither of the two.
         if text.len() < shortest || !(text.contains(&b'_') || text.contains(&b'%')) {
             return None;
         }
@@ -149,6 +154,18 @@ impl<'p> Mask<'p> {
 
 fn is_run(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'%'
+}
+
+/// Whether so many bytes of a run, or more, follow each other somewhere. The secret part of a key is in such a run, however it
+/// is written.
+fn has_run(text: &[u8], shortest: usize) -> bool {
+    // A run that is long enough covers the last byte of one of the pieces of that length: only around these is looked.
+    let mut probes = (shortest.saturating_sub(1)..text.len()).step_by(shortest.max(1));
+    probes.any(|probe| {
+        let (before, from) = text.split_at_checked(probe).unwrap_or((text, b""));
+        let ahead = from.iter().take_while(|byte| is_run(**byte)).count();
+        ahead > 0 && ahead + before.iter().rev().take(shortest).take_while(|byte| is_run(**byte)).count() >= shortest
+    })
 }
 
 /// Bytes in Base64 of either alphabet, each percent-encoded or not; they end with the first sign that is none.

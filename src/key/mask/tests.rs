@@ -125,3 +125,11 @@ fn a_part_of_a_text_is_masked_as_the_whole_is() {
     let path = mask().over(text.as_bytes()).part(|text| &text[..text.len() - 2]);
     assert_eq!(*path.bytes(), *b"/sg_***");
 }
+
+proptest::proptest! {
+    #[test]
+    fn a_run_is_found_wherever_it_stands(text in "[a%_. ]{0,90}", shortest in 1_usize..30) {
+        let longest = text.split(['_', '.', ' ']).map(str::len).max().unwrap_or(0);
+        proptest::prop_assert_eq!(has_run(text.as_bytes(), shortest), longest >= shortest);
+    }
+}
