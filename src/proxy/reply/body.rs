@@ -1,169 +1,173 @@
 //! The three forms of an error body.
 
-use serde::Serialize;
-
+use crate::http1::write;
 use crate::policy::Trace;
 use crate::snapshot::{Accept, ErrorFormat};
 
 use super::{Reply, Setting, Source};
 
-/// What a denial tells beyond its sentence. Empty members are left out.
-#[derive(Serialize)]
-struct Facts<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    route: Option<&'a str>,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    required: &'a [String],
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    missing: &'a [String],
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    any_of: &'a [Vec<String>],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    parameter: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    member: Option<&'a str>,
-}
-
-impl<'a> Facts<'a> {
-    fn of(trace: Option<&'a Trace>) -> Self {
-        Self {
-            route: trace.and_then(|trace| trace.route.as_deref()),
-            required: trace.map_or(&[], |trace| &trace.required),
-            missing: trace.map_or(&[], |trace| &trace.missing),
-            any_of: trace.map_or(&[], |trace| &trace.any_of),
-            parameter: trace.and_then(|trace| trace.parameter.as_deref()),
-            member: trace.and_then(|trace| trace.member.as_deref()),
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.route.is_none() && self.required.is_empty() && self.parameter.is_none()
-    }
-}
-
-#[derive(Serialize)]
-struct Problem<'a> {
-    r#type: Urn<'a>,
-    title: &'a str,
-    status: u16,
-    code: &'a str,
-    detail: &'a str,
-    request_id: &'a str,
-    #[serde(flatten)]
-    facts: Facts<'a>,
-}
-
-/// `urn:scopegate:problem:` and the code.
-struct Urn<'a>(&'a str);
-
-impl Serialize for Urn<'_> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("urn:scopegate:problem:{}", self.0))
-    }
-}
-
-#[derive(Serialize)]
-struct JsonApi<'a> {
-    errors: [JsonApiError<'a>; 1],
-}
-
-#[derive(Serialize)]
-struct JsonApiError<'a> {
-    id: &'a str,
-    status: StatusText,
-    code: &'a str,
-    title: &'a str,
-    detail: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    source: Option<JsonApiSource<'a>>,
-    #[serde(skip_serializing_if = "Facts::is_empty")]
-    meta: Facts<'a>,
-}
-
-/// JSON:API has the status as a string.
-struct StatusText(u16);
-
-impl Serialize for StatusText {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
-    }
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "lowercase")]
-enum JsonApiSource<'a> {
-    Header(&'a str),
-    Parameter(&'a str),
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Mailjet<'a> {
-    error_identifier: &'a str,
-    status_code: u16,
-    error_code: &'a str,
-    error_message: &'a str,
-}
-
 /// Appends the body in the configured form; returns its media type.
 pub(super) fn write(reply: &Reply<'_>, setting: &Setting<'_>, out: &mut Vec<u8>) -> &'static str {
     // Request ids are checked to be visible ASCII when they are taken over, so this is never the empty string.
     let request_id = std::str::from_utf8(setting.request_id).unwrap_or_default();
-    let (media_type, written) = match setting.format {
+    match setting.format {
         ErrorFormat::JsonApi => {
-            ("application/vnd.api+json", serde_json::to_writer(out, &json_api(reply, request_id, setting.accept)))
+            write_json_api(reply, request_id, setting.accept, out);
+            "application/vnd.api+json"
         }
-        ErrorFormat::Mailjet => ("application/json", serde_json::to_writer(out, &mailjet(reply, request_id))),
-        ErrorFormat::Problem => ("application/problem+json", serde_json::to_writer(out, &problem(reply, request_id))),
-    };
-    debug_assert!(written.is_ok(), "writing plain structures into memory cannot fail");
-    media_type
+        ErrorFormat::Mailjet => {
+            write_mailjet(reply, request_id, out);
+            "application/json"
+        }
+        ErrorFormat::Problem => {
+            write_problem(reply, request_id, out);
+            "application/problem+json"
+        }
+    }
 }
 
-fn problem<'a>(reply: &Reply<'a>, request_id: &'a str) -> Problem<'a> {
-    Problem {
-        r#type: Urn(reply.code),
-        title: reply.title,
-        status: reply.status,
-        code: reply.code,
-        detail: reply.detail,
-        request_id,
-        facts: Facts::of(reply.trace),
+fn write_problem(reply: &Reply<'_>, request_id: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"type\":\"urn:scopegate:problem:");
+    // The code of a denial or an error: letters and `_`.
+    out.extend_from_slice(reply.code.as_bytes());
+    out.push(b'"');
+    member(out, "title", reply.title);
+    out.extend_from_slice(b",\"status\":");
+    write::decimal(out, u64::from(reply.status));
+    member(out, "code", reply.code);
+    member(out, "detail", reply.detail);
+    member(out, "request_id", request_id);
+    if let Some(trace) = reply.trace {
+        write_facts(trace, out);
+    }
+    out.push(b'}');
+}
+
+fn write_json_api(reply: &Reply<'_>, request_id: &str, accept: &Accept, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"errors\":[{\"id\":");
+    write_string(request_id, out);
+    // JSON:API has the status as a string.
+    out.extend_from_slice(b",\"status\":\"");
+    write::decimal(out, u64::from(reply.status));
+    out.push(b'"');
+    member(out, "code", reply.code);
+    member(out, "title", reply.title);
+    member(out, "detail", reply.detail);
+    if let Some(source) = reply.source {
+        let (part, name) = match source {
+            Source::Key => place_of_key(accept),
+            Source::Parameter(name) => ("parameter", name),
+        };
+        out.extend_from_slice(b",\"source\":{\"");
+        out.extend_from_slice(part.as_bytes());
+        out.extend_from_slice(b"\":");
+        write_string(name, out);
+        out.push(b'}');
+    }
+    if let Some(trace) = reply.trace {
+        let start = out.len();
+        out.extend_from_slice(b",\"meta\":{");
+        let first = out.len();
+        write_facts(trace, out);
+        if out.len() == first {
+            out.truncate(start);
+        } else {
+            // The comma before the first member.
+            out.remove(first);
+            out.push(b'}');
+        }
+    }
+    out.extend_from_slice(b"}]}");
+}
+
+fn write_mailjet(reply: &Reply<'_>, request_id: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"ErrorIdentifier\":");
+    write_string(request_id, out);
+    out.extend_from_slice(b",\"StatusCode\":");
+    write::decimal(out, u64::from(reply.status));
+    member(out, "ErrorCode", reply.code);
+    member(out, "ErrorMessage", reply.detail);
+    out.push(b'}');
+}
+
+/// What a denial tells beyond its sentence, each with a comma before it. What is empty is left out.
+fn write_facts(trace: &Trace, out: &mut Vec<u8>) {
+    let mut told = |name, value: Option<&str>| value.map_or((), |value| member(out, name, value));
+    told("route", trace.route.as_deref());
+    for (name, scopes) in [("required", &trace.required), ("missing", &trace.missing)] {
+        if !scopes.is_empty() {
+            begin_member(out, name);
+            write_list(scopes, out, |scope, out| write_string(scope, out));
+        }
+    }
+    if !trace.any_of.is_empty() {
+        begin_member(out, "any_of");
+        write_list(&trace.any_of, out, |scopes, out| {
+            write_list(scopes, out, |scope, out| write_string(scope, out));
+        });
+    }
+    let mut told = |name, value: Option<&str>| value.map_or((), |value| member(out, name, value));
+    told("parameter", trace.parameter.as_deref());
+    told("member", trace.member.as_deref());
+}
+
+/// Appends a member with a comma before it.
+fn member(out: &mut Vec<u8>, name: &str, value: &str) {
+    begin_member(out, name);
+    write_string(value, out);
+}
+
+fn begin_member(out: &mut Vec<u8>, name: &str) {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+}
+
+fn write_list<T>(items: &[T], out: &mut Vec<u8>, mut write: impl FnMut(&T, &mut Vec<u8>)) {
+    out.push(b'[');
+    for (place, item) in items.iter().enumerate() {
+        if place > 0 {
+            out.push(b',');
+        }
+        write(item, out);
+    }
+    out.push(b']');
+}
+
+/// Appends a string of JSON. Nearly all of them stand for themselves, byte for byte.
+fn write_string(text: &str, out: &mut Vec<u8>) {
+    // Without an early end, so that it is vectorised.
+    let is_plain = text.bytes().fold(true, |plain, byte| plain & (byte >= b' ') & (byte != b'"') & (byte != b'\\'));
+    if is_plain {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+    } else {
+        let written = serde_json::to_writer(out, text);
+        debug_assert!(written.is_ok(), "writing a string into memory cannot fail");
     }
 }
 
 /// The first place where a key is looked for.
-fn place_of_key(accept: &Accept) -> JsonApiSource<'_> {
+fn place_of_key(accept: &Accept) -> (&'static str, &str) {
     if accept.bearer || accept.basic || !accept.schemes.is_empty() {
-        return JsonApiSource::Header("Authorization");
+        return ("header", "Authorization");
     }
-    let header = accept.headers.first().map(|name| JsonApiSource::Header(name));
-    let parameter = || accept.query.first().map(|name| JsonApiSource::Parameter(name));
-    header.or_else(parameter).unwrap_or(JsonApiSource::Header("Cookie"))
+    let header = accept.headers.first().map(|name| ("header", &**name));
+    let parameter = || accept.query.first().map(|name| ("parameter", &**name));
+    header.or_else(parameter).unwrap_or(("header", "Cookie"))
 }
 
-fn json_api<'a>(reply: &Reply<'a>, request_id: &'a str, accept: &'a Accept) -> JsonApi<'a> {
-    JsonApi {
-        errors: [JsonApiError {
-            id: request_id,
-            status: StatusText(reply.status),
-            code: reply.code,
-            title: reply.title,
-            detail: reply.detail,
-            source: reply.source.map(|source| match source {
-                Source::Key => place_of_key(accept),
-                Source::Parameter(name) => JsonApiSource::Parameter(name),
-            }),
-            meta: Facts::of(reply.trace),
-        }],
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::write_string;
 
-fn mailjet<'a>(reply: &Reply<'a>, request_id: &'a str) -> Mailjet<'a> {
-    Mailjet {
-        error_identifier: request_id,
-        status_code: reply.status,
-        error_code: reply.code,
-        error_message: reply.detail,
+    proptest::proptest! {
+        #[test]
+        fn strings_are_written_as_json_has_them(text in "(?s)[a-z é\"\\\\\u{0}-\u{1f}\u{7f}\u{1F600}]{0,40}") {
+            let mut out = Vec::new();
+            write_string(&text, &mut out);
+            proptest::prop_assert_eq!(String::from_utf8(out).unwrap(), serde_json::to_string(&text).unwrap());
+        }
     }
 }
