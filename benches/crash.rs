@@ -2,7 +2,9 @@
 //! half-made may work, nothing that ended may come back.
 //!
 //! `cargo bench --bench crash -- KILLS [SEED]` (5,000 kills of commands unless given, and a seed by the clock). It prints the
-//! seed, and what was done and killed; it exits with 1 at the first thing that is not as it must be, and says which.
+//! seed, and what was done and killed; it exits with 1 at the first thing that is not as it must be, and says which. Keys are made,
+//! cloned, rotated, switched off and on, ended and imported, secret ones, pairs and tripwires; accounts and sub-accounts are made,
+//! switched off and on and deleted. After each round the hash chain of the audit has to hold.
 //!
 //! A round is a few commands of each command line at once, while the gateway may be killed and started again, and is asked all the
 //! time for values that have ended. Then all stand still, and the store and the gateway are compared with what was acknowledged.
@@ -11,6 +13,10 @@
 //! nobody sees it, until the next change is written over it, or until the file is opened by a first process, which takes it in.
 //! So every round ends with a change that nobody kills, and what is in doubt is settled for good before anybody looks.
 
+#[path = "crash/account.rs"]
+mod account;
+#[path = "crash/doubt.rs"]
+mod doubt;
 #[path = "crash/draw.rs"]
 mod draw;
 #[path = "crash/lane.rs"]
@@ -31,9 +37,12 @@ use std::process::{ExitCode, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use scopegate::key::Timestamp;
 use serde_json::Value;
 
+use self::account::Account;
 use self::draw::Draw;
 use self::lane::Lane;
 use self::sound::sound;
@@ -48,7 +57,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 const CONFIG: &str = "\
 policy: policy.yaml
-keys: { store: sqlite:keys.db }
+keys: { store: sqlite:keys.db, accept: [bearer, basic] }
 log: { level: info, access: false, output: log/crash.log }
 ";
 const POLICY: &str = "version: 1\nroutes:\n  GET /things: things:read\n";
@@ -147,7 +156,8 @@ impl Scene {
                     restart(gateway, folder)?;
                 }
                 match ghosts.next() {
-                    Some(ghost) if status(gateway.address, ghost)? == 200 => {
+                    // A tripwire that works gets 403.
+                    Some(ghost) if matches!(status(gateway.address, ghost)?, 200 | 403) => {
                         return Err(format!("the value {ghost} has ended and works").into());
                     }
                     Some(_) => tally.haunted += 1,
@@ -166,39 +176,64 @@ impl Scene {
     fn judge(&mut self) -> Outcome<()> {
         sound(&self.folder.join("keys.db"))?;
         done(&self.folder, &["audit", "verify"])?;
-        let list: Value = serde_json::from_slice(&done(&self.folder, &["keys", "list", "--deleted", "--json"])?)?;
-        let mut records = HashMap::new();
-        for record in list.get("keys").and_then(Value::as_array).ok_or("no list")? {
-            let name = record.get("name").and_then(Value::as_str).ok_or("a record lacks its name")?;
-            if records.insert(name, record).is_some() {
-                return Err(format!("{name} is listed twice").into());
-            }
+        let mut keys: HashMap<String, Vec<Value>> = HashMap::new();
+        for record in self.list("keys", "name")? {
+            keys.entry(record.0).or_default().push(record.1);
         }
-        let mut batches: HashMap<&str, bool> = HashMap::new();
-        for key in self.lanes.iter_mut().flat_map(|lane| &mut lane.keys) {
-            let record = records.remove(&*key.name);
-            match key.settle(record)? {
-                Some(true) => self.tally.made += 1,
-                Some(false) => self.tally.unmade += 1,
-                None => {}
+        let mut accounts: HashMap<String, Value> = self.list("accounts", "id")?.into_iter().collect();
+        let mut batches: HashMap<String, bool> = HashMap::new();
+        let mut is_whole = |batch: &Option<String>, is_there: bool| match batch {
+            Some(batch) if *batches.entry(batch.clone()).or_insert(is_there) != is_there => {
+                Err(format!("{batch} was imported in part"))
             }
-            if let Some((batch, _)) = key.name.split_once('/')
-                && *batches.entry(batch).or_insert(record.is_some()) != record.is_some()
-            {
-                return Err(format!("{batch} was imported in part").into());
-            }
+            _ => Ok(()),
+        };
+        let mut settled = Vec::new();
+        for account in self.lanes.iter_mut().flat_map(|lane| &mut lane.accounts) {
+            let record = accounts.remove(&account.id);
+            settled.push(account.settle(record.as_ref())?);
+            is_whole(&account.batch, record.is_some())?;
         }
-        match records.keys().find(|name| **name != Seal::NAME) {
+        // Those whose id is known take their records first: what is left of a name is of the one clone in doubt.
+        let all = self.lanes.iter_mut().flat_map(|lane| &mut lane.keys);
+        let (known, unknown): (Vec<_>, Vec<_>) = all.partition(|key| key.id.is_some());
+        for key in known.into_iter().chain(unknown) {
+            let of_name = keys.entry(key.name.clone()).or_default();
+            let place = of_name.iter().position(|record| match &key.id {
+                Some(id) => record.get("id").and_then(Value::as_str) == Some(id),
+                None => key.may_be_any(),
+            });
+            let record = place.map(|place| of_name.swap_remove(place));
+            settled.push(key.settle(record.as_ref())?);
+            is_whole(&key.batch, record.is_some())?;
+        }
+        self.tally.made += settled.iter().filter(|settled| **settled == Some(true)).count() as u64;
+        self.tally.unmade += settled.iter().filter(|settled| **settled == Some(false)).count() as u64;
+        let mut left = keys.iter().filter(|(name, records)| *name != Seal::NAME && !records.is_empty());
+        match left.next().map(|(name, _)| name).or(accounts.keys().next()) {
             Some(name) => Err(format!("nobody asked for {name}").into()),
             None => self.answers(),
         }
     }
 
+    /// What the command line lists, deleted things too, each with what it is called by.
+    fn list(&self, what: &str, called: &str) -> Outcome<Vec<(String, Value)>> {
+        let mut list: Value = serde_json::from_slice(&done(&self.folder, &[what, "list", "--deleted", "--json"])?)?;
+        let Some(Value::Array(records)) = list.get_mut(what).map(Value::take) else { return Err("no list".into()) };
+        let name = |record: &Value| record.get(called).and_then(Value::as_str).map(str::to_owned);
+        let named = |record: Value| Ok((name(&record).ok_or("a record lacks its name")?, record));
+        records.into_iter().map(named).collect()
+    }
+
     /// Asks the gateway for every value that was ever printed. It may be behind the store at first.
     fn answers(&self) -> Outcome<()> {
         let begun = Instant::now();
-        for (value, works) in self.lanes.iter().flat_map(|lane| &lane.keys).flat_map(|key| key.values()) {
-            let wanted = if works { 200 } else { 401 };
+        let accounts = self.lanes.iter().flat_map(|lane| &lane.accounts);
+        let accounts: HashMap<&str, &Account> = accounts.map(|account| (&*account.id, account)).collect();
+        let is_active = |id: &str| accounts.get(id).is_some_and(|account| account.state() == Some("active"));
+        let parent = |id: &str| accounts.get(id).and_then(|account| account.parent.as_deref());
+        let may_work = |id: &str| is_active(id) && parent(id).is_none_or(is_active);
+        for (value, wanted) in self.lanes.iter().flat_map(|lane| &lane.keys).flat_map(|key| key.values(&may_work)) {
             loop {
                 match status(self.gateway.address, value)? {
                     found if found == wanted => break,
@@ -243,7 +278,11 @@ fn restart(gateway: &mut Gateway, folder: &Path) -> Outcome<()> {
 fn status(address: SocketAddr, key: &str) -> Outcome<u16> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    write!(stream, "GET /things HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {key}\r\nConnection: close\r\n\r\n")?;
+    let credential = match key.contains(':') {
+        true => format!("Basic {}", STANDARD.encode(key)),
+        false => format!("Bearer {key}"),
+    };
+    write!(stream, "GET /things HTTP/1.1\r\nHost: bench\r\nAuthorization: {credential}\r\nConnection: close\r\n\r\n")?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     let code = answer.split(' ').nth(1).ok_or("no status")?;
@@ -266,12 +305,15 @@ fn run(folder: &Path, kills: u64, seed: u64) -> Outcome<()> {
     let Tally { gateways, made, unmade, haunted } = scene.tally;
     let commands: u64 = scene.lanes.iter().map(|lane| lane.commands).sum();
     let keys: usize = scene.lanes.iter().map(|lane| lane.keys.len()).sum();
+    let accounts: usize = scene.lanes.iter().map(|lane| lane.accounts.len()).sum();
     println!(
         "{commands} commands, {} killed, in {:.0?}; the gateway killed {gateways} times",
         scene.kills(),
         begun.elapsed()
     );
-    println!("of the keys that a killed command left in doubt {made} were changed, {unmade} were not; {keys} keys");
+    println!(
+        "of what a killed command left in doubt {made} were changed, {unmade} were not; {keys} keys, {accounts} accounts"
+    );
     println!("{haunted} requests with values that had ended, while there were changes");
     println!("nothing is lost");
     Ok(())

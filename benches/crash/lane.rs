@@ -9,16 +9,17 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::account::{Account, AccountAct};
 use super::done;
 use super::draw::Draw;
-use super::model::{Act, Key, SCOPE};
+use super::model::{Act, Key, SCOPE, Sort};
 use super::sound::sound;
 use crate::support::{Outcome, command};
 
 /// Keys in one import.
 const TOGETHER: u64 = 20;
 
-/// One user, and the keys that are changed by nobody else.
+/// One user, and the keys and accounts that are changed by nobody else.
 #[derive(Debug)]
 pub(crate) struct Lane {
     number: usize,
@@ -28,6 +29,7 @@ pub(crate) struct Lane {
     usual: Duration,
     made: u64,
     pub(crate) keys: Vec<Key>,
+    pub(crate) accounts: Vec<Account>,
     pub(crate) commands: u64,
     pub(crate) kills: u64,
 }
@@ -55,18 +57,27 @@ fn text(record: &Value, name: &str) -> Option<String> {
     record.get(name)?.as_str().map(str::to_owned)
 }
 
+/// What a caller presents of a key that was printed.
+fn value(record: &Value) -> Option<String> {
+    text(record, "key").or_else(|| Some(format!("{}:{}", text(record, "id")?, text(record, "secret")?)))
+}
+
 impl Lane {
     pub(crate) fn new(number: usize, folder: PathBuf, seed: u64, usual: Duration) -> Self {
-        Self { number, folder, draw: Draw::new(seed), usual, made: 0, keys: Vec::new(), commands: 0, kills: 0 }
+        let (keys, accounts) = (Vec::new(), Vec::new());
+        Self { number, folder, draw: Draw::new(seed), usual, made: 0, keys, accounts, commands: 0, kills: 0 }
     }
 
     /// Gives so many commands, one after the other.
     pub(crate) fn work(&mut self, count: u64) -> Outcome<()> {
         for _ in 0..count {
             match self.draw.below(100) {
-                0..25 => self.create()?,
-                25..30 => self.begin_store()?,
-                30..40 => self.import()?,
+                0..18 => self.create()?,
+                18..26 => self.clone_key()?,
+                26..30 => self.begin_store()?,
+                30..37 => self.import()?,
+                37..45 => self.create_account()?,
+                45..60 => self.change_account()?,
                 _ => self.change()?,
             }
         }
@@ -104,17 +115,82 @@ impl Lane {
         format!("{what}-{}-{}", self.number, self.made)
     }
 
+    /// One of these; none where there are none.
+    fn pick<T>(&mut self, among: Vec<T>) -> Option<T> {
+        let chosen = usize::try_from(self.draw.below(among.len() as u64)).ok()?;
+        among.into_iter().nth(chosen)
+    }
+
     fn create(&mut self) -> Outcome<()> {
         let name = self.next_name("made");
-        let end = self.run(&["keys", "create", "--name", &name, "--scopes", SCOPE, "--json"])?;
+        let sort = match self.draw.below(6) {
+            0 => Sort::Tripwire,
+            1 | 2 => Sort::Pair,
+            _ => Sort::Secret,
+        };
+        let able = self.accounts.iter().filter(|account| matches!(account.state(), Some("active" | "disabled")));
+        let able: Vec<String> = able.map(|account| account.id.clone()).collect();
+        let account = if self.draw.below(3) == 0 { None } else { self.pick(able) };
+        let mut arguments = vec!["keys", "create", "--name", &name, "--json"];
+        arguments.extend(sort.arguments());
+        arguments.extend(account.iter().flat_map(|account| ["--account", account]));
+        let end = self.run(&arguments)?;
+        self.keep(&end, (name, sort, account))
+    }
+
+    /// Makes a key like one that works.
+    fn clone_key(&mut self) -> Outcome<()> {
+        // Which of two clones that nobody was told of is there could not be told.
+        let is_alone = |key: &Key| !self.keys.iter().any(|other| other.name == key.name && other.may_be_any());
+        let certain = |key: &Key| {
+            let original = (key.name.clone(), key.sort, key.account.clone());
+            Some((key.id.clone().filter(|_| key.standing().is_some_and(|now| now.state == "active"))?, original))
+        };
+        let able: Vec<_> = self.keys.iter().filter(|key| is_alone(key)).filter_map(certain).collect();
+        let Some((id, original)) = self.pick(able) else { return self.create() };
+        let end = self.run(&["keys", "clone", &id, "--json"])?;
+        self.keep(&end, original)
+    }
+
+    /// Takes down a key that a command has made, or may have.
+    fn keep(&mut self, end: &End, (name, sort, account): (String, Sort, Option<String>)) -> Outcome<()> {
         let record = end.printed();
         if record.is_none() && !end.is_killed {
             return Err(format!("{name}: no key in {:?}", end.stdout).into());
         }
-        let value = record.as_ref().and_then(|record| text(record, "key"));
-        let mut key = Key::made(name, value, record.is_some());
+        let mut key = Key::made(name, sort, account, (record.as_ref().and_then(value), record.is_some()));
         key.id = record.as_ref().and_then(|record| text(record, "id"));
         self.keys.push(key);
+        Ok(())
+    }
+
+    fn create_account(&mut self) -> Outcome<()> {
+        let id = self.next_name("account");
+        let able = self.accounts.iter().filter(|above| above.parent.is_none());
+        let able = able.filter(|above| matches!(above.state(), Some("active" | "disabled")));
+        let able: Vec<String> = able.map(|above| above.id.clone()).collect();
+        let parent = if self.draw.below(2) == 0 { None } else { self.pick(able) };
+        let mut arguments = vec!["accounts", "create", &id, "--json"];
+        arguments.extend(parent.iter().flat_map(|parent| ["--parent", parent]));
+        let end = self.run(&arguments)?;
+        self.accounts.push(Account::made(id, parent, end.printed().is_some() || end.was_told("Made the account")));
+        Ok(())
+    }
+
+    /// Changes one of the accounts that are in no doubt; where there is none, makes one.
+    fn change_account(&mut self) -> Outcome<()> {
+        let certain = |(place, account): (usize, &Account)| {
+            let state = account.state().filter(|state| *state != "deleted")?;
+            let holds = self.keys.iter().any(|key| key.account.as_ref() == Some(&account.id))
+                || self.accounts.iter().any(|below| below.parent.as_ref() == Some(&account.id));
+            let act = if state == "active" { AccountAct::Disable } else { AccountAct::Enable };
+            Some((place, account.id.clone(), if holds { act } else { AccountAct::Delete }))
+        };
+        let able: Vec<_> = self.accounts.iter().enumerate().filter_map(certain).collect();
+        let Some((place, id, act)) = self.pick(able) else { return self.create_account() };
+        let end = self.run(&["accounts", act.word(), &id])?;
+        let is_told = end.was_told(" now. Running gateways");
+        self.accounts.iter_mut().skip(place).take(1).for_each(|account| account.take(act, is_told));
         Ok(())
     }
 
@@ -148,16 +224,21 @@ impl Lane {
         // Names and values are the same words here: what matters is that no two are the same.
         let names: Vec<String> = (0..TOGETHER).map(|place| format!("{batch}/{place}")).collect();
         let value = |name: &str| format!("legacy-{}", name.replace('/', "-"));
-        let lines: Vec<String> = names.iter().map(|name| format!("{name},{},{SCOPE}\n", value(name))).collect();
+        let line = |name: &String| format!("{name},{},{SCOPE},{batch}\n", value(name));
+        let lines: Vec<String> = names.iter().map(line).collect();
         let file = format!("log/{batch}.csv");
-        fs::write(self.folder.join(&file), format!("name,key,scopes\n{}", lines.concat()))?;
-        let end = self.run(&["keys", "import", &file])?;
+        fs::write(self.folder.join(&file), format!("name,key,scopes,account\n{}", lines.concat()))?;
+        let end = self.run(&["keys", "import", "--create-accounts", &file])?;
         fs::remove_file(self.folder.join(&file))?;
         let is_sure = end.was_told(" imported.");
         self.keys.extend(names.into_iter().map(|name| {
             let value = value(&name);
-            Key::made(name, Some(value), is_sure)
+            let mut key = Key::made(name, Sort::Secret, Some(batch.clone()), (Some(value), is_sure));
+            key.batch = Some(batch.clone());
+            key
         }));
+        let account = Account::made(batch.clone(), None, is_sure);
+        self.accounts.push(Account { batch: Some(batch), ..account });
         Ok(())
     }
 
@@ -165,27 +246,23 @@ impl Lane {
     fn change(&mut self) -> Outcome<()> {
         let certain = |(place, key): (usize, &Key)| {
             let (id, standing) = (key.id.clone()?, key.standing()?);
-            (standing.state != "deleted").then(|| (place, id, standing.state.clone()))
+            (standing.state != "deleted").then(|| (place, id, (key.sort, standing.state.clone())))
         };
         let able: Vec<_> = self.keys.iter().enumerate().filter_map(certain).collect();
-        let chosen = self.draw.below(able.len() as u64);
-        let Some((place, id, state)) = usize::try_from(chosen).ok().and_then(|chosen| able.get(chosen)) else {
-            return self.create();
-        };
-        let acts: &[Act] = match &**state {
+        let Some((place, id, (sort, state))) = self.pick(able) else { return self.create() };
+        let acts: &[Act] = match &*state {
             "active" => &[Act::Disable, Act::Revoke, Act::Rotate, Act::Rotate, Act::Retire, Act::Delete],
             "disabled" => &[Act::Enable, Act::Enable, Act::Revoke, Act::Rotate],
             _ => &[Act::Delete],
         };
-        let drawn = self.draw.below(acts.len() as u64);
-        let act = usize::try_from(drawn).ok().and_then(|drawn| acts.get(drawn)).copied().unwrap_or(Act::Delete);
-        let end = self.run(&act.arguments(id))?;
-        let value = end.printed().and_then(|record| text(&record, "key"));
+        let act = self.pick(acts.to_vec()).unwrap_or(Act::Delete);
+        let end = self.run(&act.arguments(sort, &id))?;
+        let value = end.printed().as_ref().and_then(value);
         if act.prints() && value.is_none() && !end.is_killed {
             return Err(format!("{id}: no value in {:?}", end.stdout).into());
         }
         let is_told = if act.prints() { value.is_some() } else { end.was_told(" now. Running gateways") };
-        if let Some(key) = self.keys.get_mut(*place) {
+        if let Some(key) = self.keys.get_mut(place) {
             if is_told { key.acknowledge(act, value) } else { key.doubt(act) }
         }
         Ok(())

@@ -25,7 +25,14 @@ pub(crate) fn sound(path: &Path) -> Outcome<()> {
         ),
         (
             "are named by a change and are not there",
-            "SELECT count(*) FROM changes WHERE key IS NOT NULL AND key NOT IN (SELECT id FROM keys)",
+            "SELECT count(*) FROM changes WHERE key IS NOT NULL AND key NOT IN (SELECT id FROM keys)
+            OR account IS NOT NULL AND account NOT IN (SELECT id FROM accounts)",
+        ),
+        (
+            "of accounts stand at another change than the last of theirs",
+            "SELECT count(*) FROM accounts
+            LEFT JOIN (SELECT account, max(revision) AS last FROM changes GROUP BY account) ON account = id
+            WHERE revision IS NOT last",
         ),
     ] {
         let count: i64 = store.query_row(query, (), |row| row.get(0))?;
