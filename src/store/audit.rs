@@ -7,6 +7,7 @@
 //!
 //! INVARIANT: no entry holds a key, a part of one, or a digest of one.
 
+mod accounts;
 mod chain;
 mod detail;
 
@@ -15,8 +16,9 @@ use std::fmt;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
+pub use self::accounts::ToldAccounts;
 pub use self::chain::{Break, Chain};
-pub use self::detail::{of_new, of_transition};
+pub use self::detail::{of_account, of_new, of_transition};
 use crate::key::Timestamp;
 
 /// The hash of an entry.
@@ -190,8 +192,26 @@ impl Entry {
 pub struct Standing {
     /// The highest number that was ever given out.
     pub given: u64,
-    /// A key whose last change is in no entry.
-    pub unlogged: Option<Box<str>>,
+    /// What was changed past the log.
+    pub unlogged: Option<Unlogged>,
+}
+
+/// What is in no entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unlogged {
+    /// The account with this id is not what its entries say, has none, or is missing.
+    Account(Box<str>),
+    /// The last change of the key with this id.
+    Key(Box<str>),
+}
+
+impl fmt::Display for Unlogged {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Account(id) => write!(out, "the account {id}"),
+            Self::Key(id) => write!(out, "the key {id}"),
+        }
+    }
 }
 
 /// JSON in the canonical form of RFC 8785, for what the audit holds: numbers are whole and below 2^53.

@@ -234,7 +234,8 @@ impl KeyStore for Sqlite {
 
     fn audit(&mut self, after: u64, tell: &mut dyn FnMut(Entry)) -> Result<Standing, StoreError> {
         let moment = self.connection.unchecked_transaction().map_err(self.fault("read"))?;
-        audit::read(&moment, after, tell).map_err(self.fault("read"))
+        let (standing, told) = audit::read(&moment, after, tell).map_err(self.fault("read"))?;
+        accounts::hold_against(&moment, told, standing).map_err(|bad| bad.at(&self.path))
     }
 
     fn records_use(&self) -> bool {

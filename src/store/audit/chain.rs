@@ -119,8 +119,8 @@ impl Chain {
             Some(standing) if standing.given >= next => {
                 cut(format!("the store has written {} entries", standing.given))
             }
-            Some(Standing { unlogged: Some(key), .. }) => {
-                let what = format!("is missing: the key {key} was changed past the log");
+            Some(Standing { unlogged: Some(unlogged), .. }) => {
+                let what = format!("is missing: {unlogged} was changed past the log");
                 Err(Break { number: next, what })
             }
             _ => Ok(()),

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::key::account::AccountRecord;
 use crate::key::lifecycle::Transition;
 use crate::key::{GrantSpec, KeyId, KeyKind, KeyRecord, KeyState};
 
@@ -24,6 +25,15 @@ pub fn of_new(record: &KeyRecord, of: Option<&KeyId>) -> Value {
     detail.put("expires", record.expires.map(|date| date.to_string()));
     // One that was imported may have ended elsewhere.
     detail.put("state", (record.state != KeyState::Active).then_some(record.state.as_str()));
+    detail.finish()
+}
+
+/// What an account is called, and what hangs on it.
+pub fn of_account(account: &AccountRecord) -> Value {
+    let mut detail = Detail(Map::new());
+    detail.put("name", Some(&*account.name));
+    detail.put("parent", account.parent.as_deref());
+    detail.put("credential", account.credential.as_deref());
     detail.finish()
 }
 

@@ -145,7 +145,7 @@ fn an_end_that_was_cut_off_shows_where_it_is_known() {
     assert_eq!(told, "entry 5 is missing: the head that you gave is entry 6, so the end was cut off");
     let told = judged(Chain::whole(None), &log[..4], Some(&Standing { given: 6, unlogged: None }));
     assert_eq!(told, "entry 5 is missing: the store has written 6 entries, so the end was cut off");
-    let unlogged = Standing { given: 6, unlogged: Some("key_x".into()) };
+    let unlogged = Standing { given: 6, unlogged: Some(Unlogged::Key("key_x".into())) };
     let told = judged(Chain::whole(None), &log, Some(&unlogged));
     assert_eq!(told, "entry 7 is missing: the key key_x was changed past the log");
     let told = judged(Chain::part(Some(head(&log[0]))), &log[2..], None);

@@ -12,6 +12,7 @@ use crate::key::account::{self, AccountError, AccountRecord, AccountState, Accou
 use crate::key::account::{Holdings, NewAccount};
 use crate::key::{KeyId, KeyKind, KeyRecord, Timestamp, lifecycle};
 use crate::policy::nearest;
+use crate::store::audit::{Standing, ToldAccounts, Unlogged, of_account};
 use crate::store::{Revision, Stamp, StoreError, Strangers};
 
 /// The columns of a row, in the order that [`account()`] reads them.
@@ -99,6 +100,18 @@ pub(super) fn list(connection: &Connection) -> Result<Vec<AccountRecord>, BadRow
     Ok(read(connection, SELECT_ALL, None)?.into_iter().map(|(account, _)| account).collect())
 }
 
+/// Adds to what is known of the log the account that is not what it says, where all of it was told.
+pub(super) fn hold_against(
+    moment: &Connection,
+    told: Option<ToldAccounts>,
+    standing: Standing,
+) -> Result<Standing, BadRow> {
+    let (None, Some(told)) = (&standing.unlogged, told) else { return Ok(standing) };
+    let known = read(moment, SELECT_ALL, None)?;
+    let account = told.unlogged(known.iter().map(|(account, revision)| (account, Revision(*revision))));
+    Ok(Standing { unlogged: account.map(Unlogged::Account), ..standing })
+}
+
 /// Adds an account.
 pub(super) fn create(
     transaction: &Transaction<'_>,
@@ -114,13 +127,7 @@ pub(super) fn create(
     }
     let parent = new.parent.as_deref().map(|parent| demand(transaction, parent)).transpose()?;
     let account = account::create(new, parent.as_ref(), stamp.at)?;
-    let said = [
-        ("name", Some(&account.name)),
-        ("parent", account.parent.as_ref()),
-        ("credential", account.credential.as_ref()),
-    ];
-    let said = said.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.as_ref().into())));
-    let detail = serde_json::Value::Object(said.collect());
+    let detail = of_account(&account);
     let deed = Deed { action: "create", key: None, account: Some(&account.id), detail: &detail };
     let revision = log(transaction, deed, stamp)?;
     transaction.prepare_cached(INSERT)?.execute(params![

@@ -4,7 +4,7 @@ use rusqlite::{Connection, Row, Transaction, params};
 use serde_json::Value;
 
 use crate::key::Timestamp;
-use crate::store::audit::{Content, Entry, Link, Standing, canonical};
+use crate::store::audit::{Content, Entry, Link, Standing, ToldAccounts, Unlogged, canonical};
 use crate::store::{Revision, Stamp};
 
 /// What was done, and to what.
@@ -56,8 +56,13 @@ pub(super) fn log(transaction: &Transaction<'_>, deed: Deed<'_>, stamp: Stamp<'_
     Ok(Revision(content.number))
 }
 
-/// Tells every entry after a number, and what the store knows of them beside.
-pub(super) fn read(moment: &Connection, after: u64, tell: &mut dyn FnMut(Entry)) -> rusqlite::Result<Standing> {
+/// Tells every entry after a number, and what the store knows of them beside; what they say of accounts, where that is all of them.
+pub(super) fn read(
+    moment: &Connection,
+    after: u64,
+    tell: &mut dyn FnMut(Entry),
+) -> rusqlite::Result<(Standing, Option<ToldAccounts>)> {
+    let mut told = (after == 0).then(ToldAccounts::default);
     let after = after.cast_signed();
     let mut previous = moment.prepare_cached(HASH)?.query([after])?.next()?.map_or(Link::START, |row| hash(row, 0));
     let mut query = moment.prepare_cached(SELECT)?;
@@ -65,11 +70,12 @@ pub(super) fn read(moment: &Connection, after: u64, tell: &mut dyn FnMut(Entry))
     while let Some(row) = rows.next()? {
         let entry = entry(row, previous)?;
         previous = entry.hash;
+        told.iter_mut().for_each(|told| told.follow(&entry));
         tell(entry);
     }
     let given = moment.prepare_cached(END)?.query_row((), |row| row.get::<_, Option<i64>>(1))?;
-    let unlogged = moment.prepare_cached(UNLOGGED)?.query(())?.next()?.map(|row| row.get(0)).transpose()?;
-    Ok(Standing { given: given.unwrap_or(0).cast_unsigned(), unlogged })
+    let key = moment.prepare_cached(UNLOGGED)?.query(())?.next()?.map(|row| row.get(0)).transpose()?;
+    Ok((Standing { given: given.unwrap_or(0).cast_unsigned(), unlogged: key.map(Unlogged::Key) }, told))
 }
 
 /// Binds the entries of a store that was made before they were bound. What was done to them until then does not show.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::key::account::{AccountTransition, NewAccount};
 use crate::key::lifecycle::Transition;
 use crate::store::audit::Chain;
 use crate::store::sqlite::Sqlite;
@@ -69,6 +70,65 @@ fn whatever_is_done_to_the_log_shows() {
         let said = verdict(&mut store);
         assert!(said.starts_with(told), "{sql}: {said}");
     }
+}
+
+#[test]
+fn whatever_is_done_to_an_account_past_the_log_shows() {
+    let acme = "entry 6 is missing: the account acme was changed past the log";
+    for (sql, told) in [
+        ("UPDATE accounts SET disabled = 0 WHERE id = 'acme'", acme),
+        ("UPDATE accounts SET deleted = 1 WHERE id = 'acme'", acme),
+        ("UPDATE accounts SET name = 'Evil' WHERE id = 'acme'", acme),
+        ("UPDATE accounts SET credential = 'other' WHERE id = 'acme'", acme),
+        ("UPDATE accounts SET credential = NULL WHERE id = 'acme'", acme),
+        ("UPDATE accounts SET parent = 'other' WHERE id = 'acme'", acme),
+        ("UPDATE accounts SET created = created - 1 WHERE id = 'acme'", acme),
+        ("UPDATE accounts SET changed = changed + 1 WHERE id = 'acme'", acme),
+        ("UPDATE accounts SET revision = 0 WHERE id = 'acme'", acme),
+        ("UPDATE accounts SET parent = NULL WHERE id = 'shop'", "entry 6 is missing: the account shop was changed"),
+        ("UPDATE accounts SET disabled = 1 WHERE id = 'other'", "entry 6 is missing: the account other was changed"),
+        ("DELETE FROM accounts WHERE id = 'shop'", "entry 6 is missing: the account shop was changed past the log"),
+        ("UPDATE accounts SET id = 'b' WHERE id = 'other'", "entry 6 is missing: the account b was changed"),
+        (
+            "INSERT INTO accounts (id, revision, name, created, changed) VALUES ('new', 3, 'new', 1, 1)",
+            "entry 6 is missing: the account new was changed past the log",
+        ),
+        (
+            "INSERT INTO accounts (id, revision, name, credential, created, changed) VALUES ('new', 0, 'new', 'c', 1, 1)",
+            "entry 6 is missing: the account new was changed past the log",
+        ),
+    ] {
+        let (_place, mut store) = open_to_all(1);
+        let account = |id: &str, parent: Option<&str>, credential: Option<&str>| NewAccount {
+            id: id.into(),
+            name: None,
+            parent: parent.map(Into::into),
+            credential: credential.map(Into::into),
+        };
+        store.create_account(account("acme", None, Some("real")), STAMP).unwrap();
+        store.create_account(account("shop", Some("acme"), None), STAMP).unwrap();
+        store.change_account("acme", AccountTransition::Disable, STAMP).unwrap();
+        store.connection.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
+        store.create_account(account("other", None, None), STAMP).unwrap();
+        assert_eq!(verdict(&mut store), "5 hold");
+        store.connection.execute_batch(sql).unwrap();
+        let said = verdict(&mut store);
+        assert!(said.starts_with(told), "{sql}: {said}");
+    }
+}
+
+#[test]
+fn an_account_that_is_older_than_entries_about_accounts_holds_and_so_do_its_changes() {
+    let (_place, mut store) = open_to_all(1);
+    let older = "INSERT INTO accounts (id, revision, name, created, changed) VALUES ('older', 0, 'older', 1, 1)";
+    store.connection.execute_batch(older).unwrap();
+    assert_eq!(verdict(&mut store), "1 hold");
+    for (transition, told) in [(AccountTransition::Disable, "2 hold"), (AccountTransition::Enable, "3 hold")] {
+        store.change_account("older", transition, STAMP).unwrap();
+        assert_eq!(verdict(&mut store), told);
+    }
+    store.connection.execute_batch("UPDATE accounts SET disabled = 1").unwrap();
+    assert_eq!(verdict(&mut store), "entry 4 is missing: the account older was changed past the log");
 }
 
 #[test]
