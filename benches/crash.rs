@@ -52,6 +52,10 @@ use self::support::{Gateway, Outcome, command, in_folder};
 const LANES: usize = 3;
 /// Commands of each in a round.
 const EACH: u64 = 6;
+/// So many values the gateway is asked for after a round, more or less.
+const AT_ONCE: usize = 500;
+/// Kills after which it is told how far it is.
+const MILESTONE: u64 = 500;
 /// How long anything may take that is not announced, on a machine that is busy.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -72,6 +76,14 @@ struct Tally {
     unmade: u64,
     /// Requests with a value that had ended, while there were changes.
     haunted: u64,
+}
+
+/// Which values the gateway is asked for.
+#[derive(Clone, Copy, Debug)]
+enum Part {
+    Whole,
+    /// The share of the round with this number.
+    Share(usize),
 }
 
 /// The store, and who works on it.
@@ -173,7 +185,7 @@ impl Scene {
     }
 
     /// Compares the store with what was acknowledged, and then the gateway with the store.
-    fn judge(&mut self) -> Outcome<()> {
+    fn judge(&mut self, part: Part) -> Outcome<()> {
         sound(&self.folder.join("keys.db"))?;
         done(&self.folder, &["audit", "verify"])?;
         let mut keys: HashMap<String, Vec<Value>> = HashMap::new();
@@ -212,7 +224,7 @@ impl Scene {
         let mut left = keys.iter().filter(|(name, records)| *name != Seal::NAME && !records.is_empty());
         match left.next().map(|(name, _)| name).or(accounts.keys().next()) {
             Some(name) => Err(format!("nobody asked for {name}").into()),
-            None => self.answers(),
+            None => self.answers(part),
         }
     }
 
@@ -225,15 +237,22 @@ impl Scene {
         records.into_iter().map(named).collect()
     }
 
-    /// Asks the gateway for every value that was ever printed. It may be behind the store at first.
-    fn answers(&self) -> Outcome<()> {
+    /// Asks the gateway for every value that was ever printed; where these are many, for another part of them each time. It may be
+    /// behind the store at first.
+    fn answers(&self, part: Part) -> Outcome<()> {
         let begun = Instant::now();
         let accounts = self.lanes.iter().flat_map(|lane| &lane.accounts);
         let accounts: HashMap<&str, &Account> = accounts.map(|account| (&*account.id, account)).collect();
         let is_active = |id: &str| accounts.get(id).is_some_and(|account| account.state() == Some("active"));
         let parent = |id: &str| accounts.get(id).and_then(|account| account.parent.as_deref());
         let may_work = |id: &str| is_active(id) && parent(id).is_none_or(is_active);
-        for (value, wanted) in self.lanes.iter().flat_map(|lane| &lane.keys).flat_map(|key| key.values(&may_work)) {
+        let values = self.lanes.iter().flat_map(|lane| &lane.keys).flat_map(|key| key.values(&may_work));
+        let values: Vec<(&str, u16)> = values.collect();
+        let (first, step) = match part {
+            Part::Whole => (0, 1),
+            Part::Share(round) => (round, 1 + values.len() / AT_ONCE),
+        };
+        for (value, wanted) in values.into_iter().skip(first % step).step_by(step) {
             loop {
                 match status(self.gateway.address, value)? {
                     found if found == wanted => break,
@@ -294,14 +313,23 @@ fn run(folder: &Path, kills: u64, seed: u64) -> Outcome<()> {
     println!("seed {seed}");
     let mut scene = Scene::new(folder, seed)?;
     let begun = Instant::now();
-    while scene.kills() < kills {
+    let mut told = 0;
+    for round in 0.. {
         scene.round()?;
         scene.seal.press(folder)?;
-        scene.judge()?;
+        scene.judge(Part::Share(round))?;
+        let done = scene.kills();
+        if done >= kills {
+            break;
+        }
+        if done / MILESTONE > told {
+            told = done / MILESTONE;
+            println!("{done} killed in {:.0?}: all is there", begun.elapsed());
+        }
     }
     // What the gateway knows from the store alone.
     restart(&mut scene.gateway, folder)?;
-    scene.judge()?;
+    scene.judge(Part::Whole)?;
     let Tally { gateways, made, unmade, haunted } = scene.tally;
     let commands: u64 = scene.lanes.iter().map(|lane| lane.commands).sum();
     let keys: usize = scene.lanes.iter().map(|lane| lane.keys.len()).sum();

@@ -98,8 +98,10 @@ impl Standing {
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let list = |name: &str| record.get(name).and_then(Value::as_array).ok_or("a record lacks a list");
         let stages = list("values")?.iter().filter_map(|value| value.get("state").and_then(text)).collect();
+        // What an account makes of a key is no change of the key.
+        let own = |state: String| if state == "account disabled" { "active".to_owned() } else { state };
         Ok(Self {
-            state: record.get("state").and_then(text).ok_or("a record lacks its state")?,
+            state: record.get("state").and_then(text).map(own).ok_or("a record lacks its state")?,
             kind: record.get("kind").and_then(text).ok_or("a record lacks its kind")?,
             is_tripwire: record.get("tripwire").and_then(Value::as_bool).ok_or("a record does not say what it is")?,
             account: record.get("account").and_then(text),
