@@ -143,25 +143,62 @@ fn what_is_open_ends_within_a_second_of_the_command_that_ends_its_key_and_nothin
     let (upstream, gateway) = start();
     let other = key(&gateway, &["--full"]);
     let _bystanders = (events(gateway.address(), &other), web_socket(gateway.address(), &other));
-    let mut gone = 0;
     for (change, code) in [("revoke", "invalid_key"), ("disable", "invalid_key"), ("rotate", "expired_key")] {
-        let mut times = KINDS.map(|_| Vec::new());
-        for _ in 0..3 {
-            let key = key(&gateway, &["--full"]);
-            let held = open(&gateway, &key);
-            gateway.run(&["keys", change, &id_of(&gateway, &key)]).exits(0);
-            let changed = Instant::now();
-            for ((kind, held), times) in KINDS.iter().zip(held).zip(&mut times) {
-                let ended = held.join().expect("an end");
-                assert_eq!(ended.how, kind.ending(code), "{kind:?} after {change}");
-                times.push(ended.at.saturating_duration_since(changed));
-            }
-            gone += KINDS.len();
-            until("the upstream's sides, and no others", || (upstream.noted("gone") == gone).then_some(()));
+        let end = |key: &str| drop(gateway.run(&["keys", change, &id_of(&gateway, key)]).exits(0));
+        ends_by(&upstream, &gateway, (change, code), (&|| key(&gateway, &["--full"]), &end));
+    }
+}
+
+/// Makes a key that is in force.
+type Make<'f> = &'f dyn Fn() -> String;
+/// Ends a key.
+type End<'f> = &'f dyn Fn(&str);
+
+/// Three times over: opens one of each kind with the key that `make` makes, and holds what `end` makes of them to its second and
+/// its `code`.
+fn ends_by(
+    upstream: &Upstream,
+    gateway: &Gateway,
+    (change, code): (&str, &str),
+    (make, end): (Make<'_>, End<'_>),
+) {
+    let mut times = KINDS.map(|_| Vec::new());
+    for _ in 0..3 {
+        let before = upstream.noted("gone");
+        let key = make();
+        let held = open(gateway, &key);
+        end(&key);
+        let changed = Instant::now();
+        for ((kind, held), times) in KINDS.iter().zip(held).zip(&mut times) {
+            let ended = held.join().expect("an end");
+            assert_eq!(ended.how, kind.ending(code), "{kind:?} after {change}");
+            times.push(ended.at.saturating_duration_since(changed));
         }
-        for (kind, times) in KINDS.iter().zip(times) {
-            assert_prompt(&format!("{kind:?} after {change}"), times);
-        }
+        let gone = before + KINDS.len();
+        until("the upstream's sides, and no others", || (upstream.noted("gone") == gone).then_some(()));
+    }
+    for (kind, times) in KINDS.iter().zip(times) {
+        assert_prompt(&format!("{kind:?} after {change}"), times);
+    }
+}
+
+#[test]
+fn what_is_open_ends_within_a_second_of_the_command_that_disables_its_account_or_the_one_above_it() {
+    let (upstream, gateway) = start();
+    let account = |arguments: &[&str]| drop(gateway.run(&[&["accounts"], arguments].concat()).exits(0));
+    account(&["create", "acme"]);
+    account(&["create", "shop", "--parent", "acme"]);
+    account(&["create", "other"]);
+    let other = key(&gateway, &["--full", "--account", "other"]);
+    let _bystanders = (events(gateway.address(), &other), web_socket(gateway.address(), &other));
+    for (disabled, of) in [("acme", "acme"), ("acme", "shop"), ("shop", "shop")] {
+        let make = || {
+            account(&["enable", disabled]);
+            key(&gateway, &["--full", "--account", of])
+        };
+        let change = format!("{disabled} is disabled, with a key of {of}");
+        ends_by(&upstream, &gateway, (&change, "invalid_key"), (&make, &|_| account(&["disable", disabled])));
+        account(&["enable", disabled]);
     }
 }
 
