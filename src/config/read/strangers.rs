@@ -35,12 +35,18 @@ const ELSEWHERE: [(&str, &[&str]); 8] = [
     ("upstream.health", &["eject_after", "interval"]),
 ];
 
+/// The fields of a policy that stand at its top alone.
+const AT_THE_TOP: [&str; 5] = ["base", "bind", "method_override", "parameters", "paths"];
+
 impl Reader<'_> {
     /// What to do about an unknown field.
     pub(super) fn place_of_stranger(&self, entry: &Entry, (near, known): (Option<&str>, &[&str])) -> String {
         let elsewhere = ELSEWHERE.iter().find(|(_, fields)| fields.contains(&&*entry.key));
         if let Some((section, _)) = elsewhere.filter(|_| self.substitution.is_some()) {
             return format!("it belongs into `{section}`: `{section}.{}`", entry.key);
+        }
+        if self.substitution.is_none() && AT_THE_TOP.contains(&&*entry.key) {
+            return format!("`{}` stands at the top of the policy, beside `routes`", entry.key);
         }
         // A value with a comma, cut in two: what follows the comma is a key that says nothing.
         let is_rest = entry.value.scalar().is_some_and(|scalar| scalar.plain && scalar.text.is_empty());

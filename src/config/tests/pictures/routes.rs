@@ -99,7 +99,8 @@ routes:
   GET /i: { scopes: x, upgrade: websocket }
   GET /j: { scopes: x, quary: { include: [a] } }
   GET /k: { scopes: x, timeouts: 5s }
-  GET /l: { scopes: x, timeouts: { connect: 5, response: 0s, request: never, idle: 5s } }",
+  GET /l: { scopes: x, timeouts: { connect: 5, response: 0s, request: never, idle: 5s } }
+  GET /m: { scopes: x, bind: { account: id } }",
         "bind: { account: account }
 routes:
   GET /other: x",
