@@ -23,7 +23,7 @@ use super::audit::{Entry, Standing};
 use super::uses::{KeyUse, ValueUse};
 use super::warning::{self, Owner};
 use super::{AccountOutcome, Change, Extent, KeyStore, Loaded, Outcome, Revision, Stamp, StoreError};
-use super::{StoreWarning, Strangers};
+use super::{Provenance, StoreWarning};
 use crate::key::account::{AccountRecord, AccountTransition, Affiliation, NewAccount};
 use crate::key::digest::{Digest, Hasher};
 use crate::key::lifecycle::{Fresh, Transition};
@@ -175,7 +175,7 @@ impl KeyStore for KeyFile {
         Ok(Loaded { revision, extent: Extent::Everything })
     }
 
-    fn create_among(&mut self, _: &[KeyRecord], _: Strangers, _: Stamp<'_>) -> Result<Revision, StoreError> {
+    fn add(&mut self, _: &[KeyRecord], _: Provenance, _: Stamp<'_>) -> Result<Revision, StoreError> {
         self.refuse()
     }
 

@@ -31,7 +31,7 @@ use super::audit::{Entry, Standing, of_new, of_transition};
 use super::uses::{KeyUse, ValueUse};
 use super::warning::{self, Owner};
 use super::{AccountOutcome, Change, Extent, KeyStore, Loaded, OpenMode, Outcome, Revision, Stamp, StoreError};
-use super::{StoreWarning, Strangers};
+use super::{Provenance, StoreWarning};
 use crate::key::account::{AccountRecord, AccountTransition, NewAccount};
 use crate::key::lifecycle::{self, Fresh, Transition};
 use crate::key::{KeyId, KeyRecord};
@@ -165,21 +165,16 @@ impl KeyStore for Sqlite {
         Ok(usize::try_from(rows).unwrap_or(0).min(self.file.size() / row::LEAST_BYTES))
     }
 
-    fn create_among(
-        &mut self,
-        records: &[KeyRecord],
-        strangers: Strangers,
-        stamp: Stamp<'_>,
-    ) -> Result<Revision, StoreError> {
+    fn add(&mut self, records: &[KeyRecord], provenance: Provenance, stamp: Stamp<'_>) -> Result<Revision, StoreError> {
         self.make_room_for(records.len())?;
         let path = self.path.clone();
         let fault = |error| fault(&path, "write to", &error);
         let transaction = self.write()?;
-        accounts::admit(&transaction, records, (strangers, stamp)).map_err(|refusal| refusal.at(&path))?;
+        accounts::admit(&transaction, records, (provenance.strangers(), stamp)).map_err(|refusal| refusal.at(&path))?;
         for record in records {
             accounts::refuse_second(&transaction, record).map_err(|refusal| refusal.at(&path))?;
             let detail = of_new(record, None);
-            let deed = deed("create", record, &detail);
+            let deed = deed(provenance.as_str(), record, &detail);
             let revision = log(&transaction, deed, stamp).map_err(fault)?;
             row::insert(&transaction, revision, record).map_err(|error| refusal(record, error, fault))?;
         }

@@ -58,9 +58,11 @@ macro_rules! suite {
             every_change_is_written_down_and_bound_to_the_one_before_it,
             every_value_that_a_key_ever_had_is_taken,
             keys_name_accounts_that_are_there,
+            keys_that_are_imported_are_told_apart_from_those_that_were_made,
             two_rotations_at_once_follow_each_other,
             two_writers_lose_nothing,
             uses_add_up_whoever_counted_them,
+            what_becomes_of_accounts_is_written_down_and_holds,
             what_is_known_of_the_use_of_a_key_outlives_it,
         }
     };
@@ -353,7 +355,7 @@ fn every_change_is_written_down_and_bound_to_the_one_before_it(fixture: &dyn Fix
     let revision = load(store.as_mut(), Revision::START).0.revision;
     assert_eq!((chain.length(), standing.given, revision), (22, 22, Revision(22)));
     let [first, .., last] = entries.as_slice() else { panic!("no entries") };
-    assert_eq!((&*first.action, &*first.by, first.at), ("create", STAMP.by, STAMP.at));
+    assert_eq!((&*first.action, &*first.by, first.at), ("import", STAMP.by, STAMP.at));
     assert_eq!(
         (&*last.action, last.key.as_deref(), last.previous),
         ("revoke", Some(key.id.as_str()), entries[20].hash)

@@ -36,11 +36,12 @@ fn word(value: &Value) -> String {
         Value::String(text) if text.contains([' ', '"', '=', ',']) => value.to_string(),
         Value::String(text) => text.clone(),
         // Attributes are names and values.
-        Value::Array(items) if items.iter().all(Value::is_array) => items
+        Value::Array(items) if !items.is_empty() && items.iter().all(Value::is_array) => items
             .iter()
             .map(|pair| pair.as_array().map_or_else(String::new, |pair| joined(pair, ":")))
             .collect::<Vec<_>>()
             .join(","),
+        Value::Array(items) if items.is_empty() => "none".to_owned(),
         Value::Array(items) => joined(items, ","),
         other => other.to_string(),
     }

@@ -20,7 +20,7 @@ use crate::config::{Config, Overrides};
 use crate::key::digest::Hasher;
 use crate::key::{GrantSpec, KeyRecord, KeyState, Timestamp};
 use crate::policy::scope::Vocabulary;
-use crate::store::{KeyStore, Location, OpenMode, Revision, Stamp, Strangers};
+use crate::store::{KeyStore, Location, OpenMode, Provenance, Revision, Stamp, Strangers};
 
 /// So many faults are told; the rest are counted.
 const MOST_FAULTS: usize = 50;
@@ -94,9 +94,9 @@ pub(super) fn import(arguments: &ImportArgs, console: &mut Console) -> Result<Ex
         refuse(arguments, known(arguments, &records, &mut *store)?)?;
         let all: Vec<KeyRecord> = records.iter().map(|(_, record)| record.clone()).collect();
         if !arguments.dry_run && !all.is_empty() {
-            store
-                .create_among(&all, strangers(arguments), Stamp { by: &author::name(), at: now })
-                .map_err(accounts::refusal)?;
+            let provenance = Provenance::Imported(strangers(arguments));
+            let added = store.add(&all, provenance, Stamp { by: &author::name(), at: now });
+            added.map_err(accounts::refusal)?;
             super::let_gateways_follow();
         }
     }

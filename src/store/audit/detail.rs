@@ -12,6 +12,8 @@ pub fn of_new(record: &KeyRecord, of: Option<&KeyId>) -> Value {
     detail.put("of", of.map(KeyId::as_str));
     detail.put("kind", (record.kind != KeyKind::Secret).then_some(record.kind.as_str()));
     match &record.grant {
+        // What a public key opens, the routes say.
+        GrantSpec::Custom(_) if record.kind == KeyKind::Public => {}
         GrantSpec::Custom(scopes) => detail.put("scopes", Some(scopes.as_slice())),
         GrantSpec::Full => detail.put("grant", Some("full")),
         GrantSpec::ReadOnly => detail.put("grant", Some("read-only")),

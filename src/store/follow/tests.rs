@@ -10,7 +10,7 @@ use crate::policy::scope::Vocabulary;
 use crate::store::sqlite::tests::Place;
 use crate::store::tests::{Fixture as _, STAMP, record};
 use crate::store::uses::{Count, KeyUse, ValueUse};
-use crate::store::{AccountOutcome, Change, Loaded, Outcome, Stamp, StoreWarning, Strangers, audit};
+use crate::store::{AccountOutcome, Change, Loaded, Outcome, Provenance, Stamp, StoreWarning, audit};
 
 /// Longer than anything here takes on the slowest machine.
 const LONG: Duration = Duration::from_secs(30);
@@ -167,7 +167,7 @@ impl KeyStore for Scripted {
         Ok(Loaded { revision, extent: Extent::Changes })
     }
 
-    fn create_among(&mut self, _: &[KeyRecord], _: Strangers, _: Stamp<'_>) -> Result<Revision, StoreError> {
+    fn add(&mut self, _: &[KeyRecord], _: Provenance, _: Stamp<'_>) -> Result<Revision, StoreError> {
         unreachable!("a follower writes nothing")
     }
 

@@ -47,7 +47,7 @@ impl Fixture for Place {
     }
 
     fn put(&self, records: &[KeyRecord]) {
-        self.store().create_among(records, Strangers::Made, STAMP).unwrap();
+        self.store().add(records, Provenance::Imported(crate::store::Strangers::Made), STAMP).unwrap();
     }
 }
 

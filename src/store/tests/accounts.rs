@@ -32,7 +32,7 @@ pub(in crate::store) fn keys_name_accounts_that_are_there(fixture: &dyn Fixture)
         "{error}"
     );
     assert_eq!(store.list().unwrap(), [], "all or none");
-    store.create_among(&[fine, of_account("new", "other")], Strangers::Made, STAMP).unwrap();
+    store.add(&[fine, of_account("new", "other")], Provenance::Imported(Strangers::Made), STAMP).unwrap();
     let ids: Vec<_> = store.accounts().unwrap().into_iter().map(|account| account.id).collect();
     assert_eq!(ids, ["acme".into(), "other".into()]);
     let error = store.create_account(account("acme", None), STAMP).unwrap_err().to_string();
@@ -119,4 +119,51 @@ pub(in crate::store) fn an_account_has_one_public_key_that_can_work(fixture: &dy
     store.create(&[site_of("acme")], STAMP).unwrap();
     let error = store.change(&first.id, &rotation(0), STAMP).unwrap_err().to_string();
     assert!(error.contains("cannot be rotated"), "{error}");
+}
+
+/// Every entry, where the log holds and the accounts are what it says of them.
+fn log_that_holds(store: &mut dyn KeyStore) -> Vec<audit::Entry> {
+    let (mut chain, mut entries) = (audit::Chain::whole(None), Vec::new());
+    let standing = store.audit(0, &mut |entry| entries.push(entry)).unwrap();
+    entries.iter().for_each(|entry| chain.follow(&entry.to_json()).unwrap());
+    chain.finish(Some(&standing)).unwrap();
+    entries
+}
+
+pub(in crate::store) fn what_becomes_of_accounts_is_written_down_and_holds(fixture: &dyn Fixture) {
+    let mut store = fixture.open();
+    let new = NewAccount { credential: Some("real".into()), name: Some("Acme".into()), ..account("acme", None) };
+    store.create_account(new, STAMP).unwrap();
+    store.create_account(account("shop", Some("acme")), STAMP).unwrap();
+    let later = Stamp { at: Timestamp::from_millis(STAMP.at.as_millis() + 1), by: "cli:alice" };
+    store.change_account("acme", AccountTransition::Disable, later).unwrap();
+    store.change_account("acme", AccountTransition::Enable, later).unwrap();
+    store.change_account("acme", AccountTransition::Enable, later).unwrap();
+    store.change_account("shop", AccountTransition::Delete, later).unwrap();
+    let told: Vec<_> = log_that_holds(fixture.open().as_mut())
+        .into_iter()
+        .map(|entry| (entry.action, entry.account.unwrap(), entry.by, entry.detail.unwrap().to_string()))
+        .collect();
+    let say = |action: &str, id: &str, by: &str, detail: &str| (action.into(), id.into(), by.into(), detail.to_owned());
+    assert_eq!(
+        told,
+        [
+            say("create", "acme", "test", r#"{"credential":"real","name":"Acme"}"#),
+            say("create", "shop", "test", r#"{"name":"shop","parent":"acme"}"#),
+            say("disable", "acme", "cli:alice", r#"{"name":"Acme"}"#),
+            say("enable", "acme", "cli:alice", r#"{"name":"Acme"}"#),
+            say("delete", "shop", "cli:alice", r#"{"name":"shop"}"#),
+        ]
+    );
+}
+
+pub(in crate::store) fn keys_that_are_imported_are_told_apart_from_those_that_were_made(fixture: &dyn Fixture) {
+    let mut store = fixture.open();
+    store.create(&[record("made")], STAMP).unwrap();
+    let keys = [of_account("first", "new"), of_account("second", "new")];
+    store.add(&keys, Provenance::Imported(Strangers::Made), STAMP).unwrap();
+    let told: Vec<_> =
+        log_that_holds(store.as_mut()).into_iter().map(|entry| (entry.action, entry.key.is_some())).collect();
+    let say = |action: &str, is_of_key| (action.into(), is_of_key);
+    assert_eq!(told, [say("create", true), say("create", false), say("import", true), say("import", true)]);
 }
