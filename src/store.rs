@@ -106,6 +106,33 @@ pub struct AccountOutcome {
     pub revision: Option<Revision>,
 }
 
+/// By which way keys come into a store: what the audit will say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Provenance {
+    /// They were made.
+    Created,
+    /// They are taken over from elsewhere.
+    Imported(Strangers),
+}
+
+impl Provenance {
+    /// The word for it in the audit.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "create",
+            Self::Imported(_) => "import",
+        }
+    }
+
+    /// What becomes of accounts that are not there.
+    pub const fn strangers(self) -> Strangers {
+        match self {
+            Self::Created => Strangers::Refused,
+            Self::Imported(strangers) => strangers,
+        }
+    }
+}
+
 /// What becomes of accounts that new keys name and that are not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strangers {
@@ -153,19 +180,14 @@ pub trait KeyStore: Send {
     /// An id that is there already, or a value that a key has or ever had; an account that is not there, or that has a public
     /// key already; a store that cannot be written.
     fn create(&mut self, records: &[KeyRecord], stamp: Stamp<'_>) -> Result<Revision, StoreError> {
-        self.create_among(records, Strangers::Refused, stamp)
+        self.add(records, Provenance::Created, stamp)
     }
 
-    /// The same, with a say about accounts that are not there.
+    /// The same, with a say about where they come from and about accounts that are not there.
     ///
     /// # Errors
     /// As [`create`](Self::create).
-    fn create_among(
-        &mut self,
-        records: &[KeyRecord],
-        strangers: Strangers,
-        stamp: Stamp<'_>,
-    ) -> Result<Revision, StoreError>;
+    fn add(&mut self, records: &[KeyRecord], provenance: Provenance, stamp: Stamp<'_>) -> Result<Revision, StoreError>;
 
     /// Takes a key through a transition. It is on disk when this returns.
     ///

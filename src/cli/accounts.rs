@@ -5,7 +5,7 @@ mod view;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::keys::{StoreArgs, let_gateways_follow};
+use super::keys::{StoreArgs, conclude, let_gateways_follow, print_lines};
 use super::{Console, Exit, Failure, author};
 use crate::key::Timestamp;
 use crate::key::account::{AccountError, AccountRecord, AccountState, AccountTransition, NewAccount};
@@ -25,7 +25,7 @@ pub(super) struct AccountsArgs {
 enum AccountsCommand {
     Create(CreateArgs),
     List(ListArgs),
-    /// Show an account with its keys and its sub-accounts
+    /// Show an account with its keys, its sub-accounts, and how they were used
     Show(AccountArgs),
     /// Stop the keys of an account and of its sub-accounts, until it is enabled again
     Disable(AccountArgs),
@@ -134,21 +134,22 @@ fn list(arguments: &ListArgs, console: &mut Console) -> Result<Exit, Failure> {
 }
 
 fn show(arguments: &AccountArgs, console: &mut Console) -> Result<Exit, Failure> {
-    let ledger = Ledger::read(&mut *arguments.store.open(console)?)?;
+    let mut store = arguments.store.open(console)?;
+    let ledger = Ledger::read(&mut *store)?;
     let Some(account) = ledger.accounts().iter().find(|account| *account.id == *arguments.id) else {
         let there = ledger.accounts().iter().filter(|account| account.state != AccountState::Deleted);
         let near = nearest(&arguments.id, there.map(|account| &*account.id)).map(Into::into);
         return Err(Failure::failed(AccountError::Unknown { id: arguments.id.as_str().into(), near }));
     };
+    let uses = ledger.uses(account, &mut *store).map_err(Failure::failed)?;
+    let uses = uses.as_ref();
     if arguments.json {
-        console.print_json(&ledger.to_long_json(account))?;
+        console.print_json(&ledger.to_long_json(account, uses))?;
     } else {
-        for (name, value) in ledger.lines(account) {
-            console.print(format_args!("{name:<13}{value}"))?;
-        }
-        if let Some(keys) = ledger.keys_table(account, console.width()) {
+        print_lines(ledger.lines(account, uses), console)?;
+        for table in ledger.tables(account, uses, (arguments.store.rotate_after(), console.width())) {
             console.print("")?;
-            console.print(keys)?;
+            console.print(table)?;
         }
     }
     if let Some(credential) = &account.credential {
@@ -161,19 +162,10 @@ fn change(arguments: &AccountArgs, transition: AccountTransition, console: &mut 
     let stamp = Stamp { by: &author::name(), at: Timestamp::now() };
     let mut store = arguments.store.open(console)?;
     let outcome = store.change_account(&arguments.id, transition, stamp).map_err(Failure::failed)?;
-    if outcome.revision.is_some() {
-        let_gateways_follow();
-    }
     let account = outcome.account;
-    if arguments.json {
-        console.print_json(&view::to_json(&account))?;
-    }
-    let (id, state) = (&account.id, account.state.as_str());
-    match outcome.revision {
-        Some(_) => console.note(format_args!("The account {id} is {state} now. Running gateways know within 200 ms.")),
-        None => console.note(format_args!("The account {id} was {state} already.")),
-    }
-    Ok(Exit::Done)
+    let json = arguments.json.then(|| view::to_json(&account));
+    let what = format_args!("The account {}", account.id);
+    conclude((&what, account.state.as_str(), outcome.revision), json, console)
 }
 
 /// What cannot be is the fault of whoever asked; all else is the store's.

@@ -6,12 +6,12 @@ pub(super) mod attributes;
 mod create;
 mod issued;
 mod replace;
-mod table;
+pub(super) mod table;
 mod transfer;
-mod usage;
+pub(super) mod usage;
 pub(super) mod view;
 
-use std::collections::HashSet;
+use std::fmt::Display;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -25,10 +25,12 @@ use crate::key::{GrantSpec, KeyId, KeyRecord, KeyState, Timestamp};
 use crate::policy::scope::Vocabulary;
 use crate::store::follow::INTERVAL;
 use crate::store::uses::KeyUse;
-use crate::store::{self, KeyStore, Location, OpenMode, Stamp, StoreError};
+use crate::store::{self, KeyStore, Location, OpenMode, Revision, Stamp, StoreError};
 
+use accounts::Suspensions;
 pub(super) use create::CreateArgs;
 use replace::RotateArgs;
+use table::Shown;
 use transfer::{ExportArgs, ImportArgs};
 
 /// Make, list and end keys
@@ -145,7 +147,7 @@ impl StoreArgs {
     }
 
     /// When keys ought to be given new values. Where there is no configuration to ask, as if it said nothing of it.
-    fn rotate_after(&self) -> RotateAfter {
+    pub(super) fn rotate_after(&self) -> RotateAfter {
         self.configuration().map(|config| config.keys.rotate_after).unwrap_or_default()
     }
 }
@@ -167,17 +169,14 @@ pub(super) fn let_gateways_follow() {
 fn list(arguments: &ListArgs, console: &mut Console) -> Result<Exit, Failure> {
     let mut store = arguments.store.open(console)?;
     let mut records = store.list().map_err(Failure::failed)?;
-    let accounts = store.accounts().map_err(Failure::failed)?;
-    let suspended = accounts::suspended(&accounts);
+    let suspensions = Suspensions::of(&store.accounts().map_err(Failure::failed)?);
     let all = records.len();
     records.retain(|record| arguments.deleted || record.state != KeyState::Deleted);
     let ages = (Timestamp::now(), arguments.store.rotate_after());
     if arguments.json {
         let to_json = |record: &KeyRecord| {
             let mut object = view::to_json_with_age(record, ages);
-            if let Value::Object(fields) = &mut object {
-                fields.insert("account_works".to_owned(), (!is_of(&suspended, record)).into());
-            }
+            suspensions.complete(&mut object, record, ages.0);
             object
         };
         let keys: Vec<_> = records.iter().map(to_json).collect();
@@ -187,28 +186,14 @@ fn list(arguments: &ListArgs, console: &mut Console) -> Result<Exit, Failure> {
     } else if records.is_empty() {
         console.note("All keys of the store are deleted: --deleted lists them. `scopegate keys create` makes one.");
     } else {
-        console.print(table::render(&records, ages, console.width()))?;
+        let shown = Shown { ages, suspensions: &suspensions, width: console.width(), hidden: None };
+        console.print(table::render(&records, &shown))?;
         if !store.records_use() {
             console.note(format_args!("When they were last used is {}.", usage::NOT_RECORDED));
         }
-        let mut stopped: Vec<&str> = records
-            .iter()
-            .filter(|record| is_of(&suspended, record))
-            .filter_map(|record| record.account.as_deref())
-            .collect();
-        stopped.sort_unstable();
-        stopped.dedup();
-        for account in stopped {
-            console.note(format_args!("The account {account} is disabled, or the one above it: its keys do not work."));
-        }
+        suspensions.tell(&records, console);
     }
     Ok(Exit::Done)
-}
-
-/// Whether a key, which has not ended, belongs to one of these accounts.
-fn is_of(accounts: &HashSet<&str>, record: &KeyRecord) -> bool {
-    let is_there = matches!(record.state, KeyState::Active | KeyState::Disabled);
-    is_there && record.account.as_deref().is_some_and(|account| accounts.contains(account))
 }
 
 fn show(arguments: &KeyArgs, console: &mut Console) -> Result<Exit, Failure> {
@@ -217,11 +202,11 @@ fn show(arguments: &KeyArgs, console: &mut Console) -> Result<Exit, Failure> {
     let found = store.find(&id).map_err(Failure::failed)?;
     let Some(record) = found else { return Err(unknown(&mut *store, &id)) };
     let used = usage::find(&mut *store, &record).map_err(Failure::failed)?;
-    print_record((&record, used.as_ref()), arguments, console)?;
+    let suspensions = Suspensions::of(&store.accounts().map_err(Failure::failed)?);
+    print_record((&record, used.as_ref(), &suspensions), arguments, console)?;
     report_unknown(&record, &arguments.store, console);
-    let accounts = store.accounts().map_err(Failure::failed)?;
-    if is_of(&accounts::suspended(&accounts), &record) {
-        console.warn("the account of the key is disabled, or the one above it, so the key does not work");
+    if let Some(why) = suspensions.of_key(&record) {
+        console.warn(format_args!("{why}, so the key does not work"));
     }
     Ok(Exit::Done)
 }
@@ -235,19 +220,28 @@ fn change(arguments: &KeyArgs, transition: &Transition, console: &mut Console) -
         Err(StoreError::Unknown(id)) => return Err(unknown(&mut *store, &id)),
         Err(error) => return Err(Failure::failed(error)),
     };
-    if outcome.revision.is_some() {
+    let record = outcome.record;
+    let json = arguments.json.then(|| view::to_json(&record, stamp.at));
+    let what = format_args!("{id} ({})", record.name);
+    conclude((&what, record.state.as_str(), outcome.revision), json, console)
+}
+
+/// Tells what a change of a state came to, once running gateways have come by: what was changed, the state that it has, and the
+/// change; `None` where it had that state already.
+pub(super) fn conclude(
+    (what, state, revision): (&dyn Display, &str, Option<Revision>),
+    json: Option<Value>,
+    console: &mut Console,
+) -> Result<Exit, Failure> {
+    if revision.is_some() {
         let_gateways_follow();
     }
-    let record = outcome.record;
-    if arguments.json {
-        console.print_json(&view::to_json(&record, stamp.at))?;
+    if let Some(json) = json {
+        console.print_json(&json)?;
     }
-    let state = record.state;
-    match outcome.revision {
-        Some(_) => {
-            console.note(format_args!("{id} ({}) is {state} now. Running gateways know within 200 ms.", record.name))
-        }
-        None => console.note(format_args!("{id} ({}) was {state} already.", record.name)),
+    match revision {
+        Some(_) => console.note(format_args!("{what} is {state} now. Running gateways know within 200 ms.")),
+        None => console.note(format_args!("{what} was {state} already.")),
     }
     Ok(Exit::Done)
 }
@@ -288,17 +282,22 @@ pub(super) fn parse_id(text: &str) -> Result<KeyId, Failure> {
 
 /// Prints a record for a reader or a program.
 fn print_record(
-    (record, used): (&KeyRecord, Option<&KeyUse>),
+    (record, used, suspensions): (&KeyRecord, Option<&KeyUse>, &Suspensions),
     arguments: &KeyArgs,
     console: &mut Console,
 ) -> Result<(), Failure> {
     let ages = (Timestamp::now(), arguments.store.rotate_after());
     if arguments.json {
-        return console.print_json(&view::to_json_with_use(record, used, ages));
+        let mut object = view::to_json_with_use(record, used, ages);
+        suspensions.complete(&mut object, record, ages.0);
+        return console.print_json(&object);
     }
-    view::lines(record, used, ages)
-        .into_iter()
-        .try_for_each(|(name, value)| console.print(format_args!("{name:<12}{value}")))
+    print_lines(view::lines((record, used), suspensions, ages), console)
+}
+
+/// Prints names and values, a line each.
+pub(super) fn print_lines(lines: Vec<(&'static str, String)>, console: &mut Console) -> Result<(), Failure> {
+    lines.into_iter().try_for_each(|(name, value)| console.print(format_args!("{name:<12}{value}")))
 }
 
 /// Says which scopes of a key the policy in force does not know. Where there is no policy to ask, nothing is said.

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use clap::Args;
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 
 use super::{ConfigArgs, Failure, source};
 use crate::config::Loaded;
@@ -76,6 +76,35 @@ pub(super) fn table<const N: usize>(
     rows: impl IntoIterator<Item = [String; N]>,
     width: Option<usize>,
 ) -> impl Display {
+    drawn(header, rows, width).trim_fmt()
+}
+
+/// The same with ids in the first column, which are not folded while there is any room: who sees one wants to copy it.
+pub(super) fn table_of_ids<const N: usize>(
+    header: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+    width: Option<usize>,
+) -> impl Display {
+    /// So much of an id has a line to itself.
+    const LONGEST: usize = 40;
+    const GAP: usize = 2;
+    let rows: Vec<_> = rows.into_iter().collect();
+    let longest = rows.iter().filter_map(|row| row.first()).map(|id| id.chars().count()).max().unwrap_or(0);
+    let mut table = drawn(header, rows, width);
+    // In a pipe nothing is folded.
+    if let Some(column) = table.column_mut(0).filter(|_| width.is_some()) {
+        let header = header.first().map_or(0, |name| name.len());
+        let most = u16::try_from(longest.clamp(header, LONGEST) + GAP).unwrap_or(u16::MAX);
+        column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(most)));
+    }
+    table.trim_fmt()
+}
+
+fn drawn<const N: usize>(
+    header: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+    width: Option<usize>,
+) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     if let Some(width) = width {
@@ -90,7 +119,7 @@ pub(super) fn table<const N: usize>(
     table.column_iter_mut().for_each(|column| {
         column.set_padding((0, 2));
     });
-    table.trim_fmt()
+    table
 }
 
 #[cfg(test)]
@@ -103,6 +132,14 @@ mod tests {
         };
         let rows = [row("GET /api/profiles"), row("GET /api/profiles/{id}/relationships/subscriptions/{name}")];
         format!("{}", table(["ROUTE", "WRITTEN AT", "WITH"], rows, width))
+    }
+
+    #[test]
+    fn an_id_is_whole_where_the_rest_can_be_folded() {
+        let row = |id: &str| [id.to_owned(), "a name of many words that has to give way".to_owned(), "x".repeat(20)];
+        let text = format!("{}", table_of_ids(["ID", "NAME", "REST"], [row("north-eastern-warehouse")], Some(60)));
+        assert!(text.contains("north-eastern-warehouse"), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 60), "{text}");
     }
 
     #[test]

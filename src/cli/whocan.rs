@@ -3,6 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
+use super::keys::accounts::ACCOUNT_DISABLED;
 use super::keys::view;
 use super::stored::{self, StoredArgs, StoredKey};
 use super::{Console, Exit, Failure};
@@ -140,7 +141,7 @@ pub(super) fn is_in_force(key: &StoredKey, now: Timestamp) -> bool {
 pub(super) fn state(key: &StoredKey, now: Timestamp) -> &'static str {
     let begun = key.record.not_before.is_none_or(|start| start <= now);
     match view::state(&key.record, now) {
-        "active" if key.is_suspended => "account disabled",
+        "active" if key.is_suspended => ACCOUNT_DISABLED,
         "active" if !begun => "not yet valid",
         state => state,
     }

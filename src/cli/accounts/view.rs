@@ -5,13 +5,17 @@ use std::collections::{HashMap, HashSet};
 use serde_json::{Value, json};
 
 use crate::cli::Failure;
-use crate::cli::keys::accounts;
-use crate::cli::keys::view::{long_grant, shape, state, to_json as key_to_json};
+use crate::cli::keys::accounts::Suspensions;
+use crate::cli::keys::table::{self, Shown};
+use crate::cli::keys::usage;
+use crate::cli::keys::view::{day, state, to_json as key_to_json};
 use crate::cli::stored;
+use crate::config::RotateAfter;
 use crate::key::account::{AccountRecord, AccountState};
 use crate::key::visible::escaped;
 use crate::key::{KeyRecord, KeyState, Timestamp};
-use crate::store::KeyStore;
+use crate::store::uses::Count;
+use crate::store::{KeyStore, StoreError};
 
 /// The states of keys that are counted, in the order in which they are told.
 const STATES: [&str; 4] = ["active", "disabled", "expired", "revoked"];
@@ -20,7 +24,25 @@ const STATES: [&str; 4] = ["active", "disabled", "expired", "revoked"];
 pub(super) struct Ledger {
     accounts: Vec<AccountRecord>,
     keys: HashMap<Box<str>, Vec<KeyRecord>>,
+    suspensions: Suspensions,
     now: Timestamp,
+}
+
+/// How the keys of an account were used, all together.
+pub(super) struct Uses {
+    own: Count,
+    /// Those of each sub-account, by its id.
+    below: HashMap<Box<str>, Count>,
+}
+
+impl Uses {
+    /// With those of the sub-accounts.
+    fn all(&self) -> Count {
+        self.below.values().fold(self.own, |mut sum, count| {
+            sum.add(*count);
+            sum
+        })
+    }
 }
 
 impl Ledger {
@@ -47,7 +69,24 @@ impl Ledger {
             });
         }
         accounts.sort_by(|one, other| one.id.cmp(&other.id));
-        Ok(Self { accounts, keys, now: Timestamp::now() })
+        let suspensions = Suspensions::of(&accounts);
+        Ok(Self { accounts, keys, suspensions, now: Timestamp::now() })
+    }
+
+    /// How the keys of an account were used; `None` where the store takes nothing down.
+    pub(super) fn uses(&self, account: &AccountRecord, store: &mut dyn KeyStore) -> Result<Option<Uses>, StoreError> {
+        if !store.records_use() {
+            return Ok(None);
+        }
+        let mut sum = |account: &AccountRecord| {
+            self.keys(account).iter().try_fold(Count::NONE, |mut sum, key| {
+                sum.add(store.use_of(&key.id)?.whole.unwrap_or(Count::NONE));
+                Ok::<_, StoreError>(sum)
+            })
+        };
+        let own = sum(account)?;
+        let below = self.children(account).map(|child| Ok((child.id.clone(), sum(child)?)));
+        Ok(Some(Uses { own, below: below.collect::<Result<_, StoreError>>()? }))
     }
 
     /// Every account, by id.
@@ -73,9 +112,8 @@ impl Ledger {
 
     /// The state, and whether the account above stops it.
     fn standing(&self, account: &AccountRecord) -> String {
-        let by_parent = accounts::suspended(&self.accounts).contains(&*account.id);
         match account.state {
-            AccountState::Active if by_parent => "disabled with its parent".to_owned(),
+            AccountState::Active if self.suspensions.of_account(&account.id).is_some() => "parent disabled".to_owned(),
             state => state.as_str().to_owned(),
         }
     }
@@ -87,21 +125,35 @@ impl Ledger {
             let counts = STATES.into_iter().zip(self.counts(account));
             let counts: serde_json::Map<String, Value> =
                 counts.map(|(word, count)| (word.to_owned(), count.into())).collect();
-            let suspended = accounts::suspended(&self.accounts).contains(&*account.id);
-            fields.insert("keys_work".to_owned(), (!suspended).into());
+            fields.insert("keys_work".to_owned(), self.suspensions.of_account(&account.id).is_none().into());
             fields.insert("key_counts".to_owned(), counts.into());
         }
         object
     }
 
-    /// The same with its keys and its sub-accounts.
-    pub(super) fn to_long_json(&self, account: &AccountRecord) -> Value {
+    /// The same with its keys, its sub-accounts and their use.
+    pub(super) fn to_long_json(&self, account: &AccountRecord, uses: Option<&Uses>) -> Value {
         let mut object = self.to_json(account);
         if let Value::Object(fields) = &mut object {
-            let keys: Vec<Value> = self.keys(account).iter().map(|key| key_to_json(key, self.now)).collect();
+            let key = |key: &KeyRecord| {
+                let mut object = key_to_json(key, self.now);
+                self.suspensions.complete(&mut object, key, self.now);
+                object
+            };
+            let child = |child: &AccountRecord| {
+                let mut object = self.to_json(child);
+                if let Value::Object(fields) = &mut object {
+                    fields.insert("use".to_owned(), usage::sum_to_json(below(uses, child)));
+                }
+                object
+            };
+            let keys: Vec<Value> = self.keys(account).iter().map(key).collect();
             let children: Vec<&str> = self.children(account).map(|child| &*child.id).collect();
+            fields.insert("use".to_owned(), usage::sum_to_json(uses.map(|uses| uses.own)));
+            fields.insert("use_with_children".to_owned(), usage::sum_to_json(uses.map(Uses::all)));
             fields.insert("keys".to_owned(), keys.into());
             fields.insert("children".to_owned(), json!(children));
+            fields.insert("sub_accounts".to_owned(), self.children(account).map(child).collect());
         }
         object
     }
@@ -121,16 +173,15 @@ impl Ledger {
                 self.standing(account),
                 in_words(self.counts(account)),
                 account.credential.as_deref().unwrap_or("-").to_owned(),
-                day(account.created),
+                day(Some(account.created), "-"),
             ]
         };
         let header = ["ID", "NAME", "STATE", "KEYS", "CREDENTIAL", "CREATED"];
-        format!("{}", stored::table(header, ordered.iter().map(row), width))
+        format!("{}", stored::table_of_ids(header, ordered.iter().map(row), width))
     }
 
     /// An account as names and values, those that are not set left out.
-    pub(super) fn lines(&self, account: &AccountRecord) -> Vec<(&'static str, String)> {
-        let children: Vec<String> = self.children(account).map(|child| escaped(&child.id)).collect();
+    pub(super) fn lines(&self, account: &AccountRecord, uses: Option<&Uses>) -> Vec<(&'static str, String)> {
         let inherited = account.parent.as_deref().filter(|_| account.credential.is_none()).and_then(|parent| {
             let parent = self.accounts.iter().find(|other| *other.id == *parent)?;
             Some(format!("{}, of its parent", escaped(parent.credential.as_deref()?)))
@@ -141,27 +192,52 @@ impl Ledger {
             ("id", Some(account.id.to_string())),
             ("name", Some(escaped(&account.name))),
             ("parent", account.parent.as_deref().map(escaped)),
-            ("sub-accounts", Some(children.join(", ")).filter(|children| !children.is_empty())),
             ("state", Some(self.standing(account))),
             ("credential", credential),
             ("created", Some(account.created.to_string())),
             ("changed", changed.map(|date| date.to_string())),
             ("keys", Some(in_words(self.counts(account)))),
         ];
-        lines.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+        let mut lines: Vec<_> = lines.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+        lines.extend(usage::sum_lines(uses.map(|uses| uses.own)));
+        if let Some(uses) = uses.filter(|uses| !uses.below.is_empty()) {
+            lines.push(("in all", format!("{}, with those of its sub-accounts", usage::requests(uses.all()))));
+        }
+        lines
     }
 
-    /// The keys of an account with a line each; `None` where it has none.
-    pub(super) fn keys_table(&self, account: &AccountRecord, width: Option<usize>) -> Option<String> {
-        let row = |key: &KeyRecord| {
-            let last = key.last_used.map_or("-".to_owned(), |date| date.to_string());
-            let name = key.name.to_string();
-            [key.id.to_string(), name, shape(&key.value), long_grant(key), state(key, self.now).to_owned(), last]
+    /// The keys of an account as `keys list` shows them, and its sub-accounts with a line each; what there is of them.
+    pub(super) fn tables(
+        &self,
+        account: &AccountRecord,
+        uses: Option<&Uses>,
+        (rotate_after, width): (RotateAfter, Option<usize>),
+    ) -> Vec<String> {
+        let (keys, children) = (self.keys(account), self.children(account));
+        let shown =
+            Shown { ages: (self.now, rotate_after), suspensions: &self.suspensions, width, hidden: Some("ACCOUNT") };
+        let row = |child: &AccountRecord| {
+            let count = below(uses, child);
+            let last = count.filter(|count| *count != Count::NONE).map(|count| count.last);
+            [
+                child.id.to_string(),
+                self.standing(child),
+                in_words(self.counts(child)),
+                count.map_or_else(|| "-".to_owned(), usage::requests),
+                table::age(last, self.now, width),
+            ]
         };
-        let keys = self.keys(account);
-        let header = ["ID", "NAME", "KEY", "GRANT", "STATE", "LAST USED"];
-        (!keys.is_empty()).then(|| format!("{}", stored::table(header, keys.iter().map(row), width)))
+        let rows: Vec<_> = children.map(row).collect();
+        let header = ["SUB-ACCOUNT", "STATE", "KEYS", "REQUESTS", "LAST USED"];
+        let keys = (!keys.is_empty()).then(|| table::render(keys, &shown));
+        let children = (!rows.is_empty()).then(|| format!("{}", stored::table_of_ids(header, rows, width)));
+        [keys, children].into_iter().flatten().collect()
     }
+}
+
+/// How the keys of a sub-account were used.
+fn below(uses: Option<&Uses>, child: &AccountRecord) -> Option<Count> {
+    uses.and_then(|uses| uses.below.get(&child.id).copied())
 }
 
 /// An account as JSON.
@@ -181,9 +257,4 @@ fn in_words(counts: [usize; 4]) -> String {
     let told = STATES.into_iter().zip(counts).filter(|(_, count)| *count > 0);
     let told: Vec<String> = told.map(|(word, count)| format!("{count} {word}")).collect();
     if told.is_empty() { "none".to_owned() } else { told.join(", ") }
-}
-
-fn day(date: Timestamp) -> String {
-    let text = date.to_string();
-    text.split_once('T').map_or(text.as_str(), |(day, _)| day).to_owned()
 }

@@ -2,12 +2,18 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::cli::Failure;
+use serde_json::Value;
+
+use super::view;
+use crate::cli::{Console, Failure};
 use crate::key::account::{AccountError, AccountRecord, AccountState, Affiliation};
 use crate::key::visible::escaped;
-use crate::key::{KeyId, KeyKind, KeyRecord, KeyState};
+use crate::key::{KeyId, KeyKind, KeyRecord, KeyState, Timestamp};
 use crate::policy::nearest;
-use crate::store::{StoreError, Strangers};
+use crate::store::{KeyStore, StoreError, Strangers};
+
+/// The state of an active key that its account stops.
+pub(in crate::cli) const ACCOUNT_DISABLED: &str = "account disabled";
 
 /// Why a key was not made: what was asked for names an account that is not there, or the store says no.
 pub(super) fn refusal(error: StoreError) -> Failure {
@@ -55,12 +61,77 @@ impl Roll {
     }
 }
 
-/// Which accounts stop their keys.
-pub(in crate::cli) fn suspended(accounts: &[AccountRecord]) -> HashSet<&str> {
-    let find = |id: &str| accounts.iter().find(|account| *account.id == *id);
-    let is_suspended = |account: &&AccountRecord| {
-        let parent = account.parent.as_deref().and_then(find);
-        Affiliation::of(account, parent, std::iter::empty()).is_suspended
-    };
-    accounts.iter().filter(is_suspended).map(|account| &*account.id).collect()
+/// Accounts that stop their keys, each with why.
+pub(in crate::cli) struct Suspensions(HashMap<Box<str>, String>);
+
+impl Suspensions {
+    pub(in crate::cli) fn of(accounts: &[AccountRecord]) -> Self {
+        let known: HashMap<&str, &AccountRecord> = accounts.iter().map(|account| (&*account.id, account)).collect();
+        let why = |account: &AccountRecord| {
+            let above = account.parent.as_deref();
+            let parent = above.and_then(|above| known.get(above).copied());
+            let id = &account.id;
+            let is_suspended = Affiliation::of(account, parent, std::iter::empty()).is_suspended;
+            is_suspended.then(|| match (account.state, above) {
+                (AccountState::Active, Some(above)) => {
+                    let state = parent.map_or("missing", |parent| parent.state.as_str());
+                    format!("the account {above} is {state}, and {id} is a sub-account of it")
+                }
+                (state, _) => format!("the account {id} is {}", state.as_str()),
+            })
+        };
+        Self(accounts.iter().filter_map(|account| Some((account.id.clone(), why(account)?))).collect())
+    }
+
+    /// Why keys of an account do not work; `None` where they may.
+    pub(in crate::cli) fn of_account(&self, account: &str) -> Option<&str> {
+        self.0.get(account).map(String::as_str)
+    }
+
+    /// Why a key does not work though it has not ended; `None` where its account lets it.
+    pub(in crate::cli) fn of_key(&self, record: &KeyRecord) -> Option<&str> {
+        let is_there = matches!(record.state, KeyState::Active | KeyState::Disabled);
+        record.account.as_deref().filter(|_| is_there).and_then(|account| self.of_account(account))
+    }
+
+    /// The state as a caller meets it: of an active key the account has a say.
+    pub(in crate::cli) fn state(&self, record: &KeyRecord, now: Timestamp) -> &'static str {
+        match view::state(record, now) {
+            "active" if self.of_key(record).is_some() => ACCOUNT_DISABLED,
+            state => state,
+        }
+    }
+
+    /// Puts into the JSON of a key what its account makes of it.
+    pub(in crate::cli) fn complete(&self, object: &mut Value, record: &KeyRecord, now: Timestamp) {
+        if let Value::Object(fields) = object {
+            fields.insert("state".to_owned(), self.state(record, now).into());
+            fields.insert("account_works".to_owned(), self.of_key(record).is_none().into());
+        }
+    }
+
+    /// Says why keys do not work that are not disabled themselves, for a few accounts.
+    pub(super) fn tell(&self, records: &[KeyRecord], console: &mut Console) {
+        const FEW: usize = 3;
+        let mut why: Vec<&str> = records.iter().filter_map(|record| self.of_key(record)).collect();
+        why.sort_unstable();
+        why.dedup();
+        for why in why.iter().take(FEW) {
+            let mut letters = why.chars();
+            let first = letters.next().map(|first| first.to_ascii_uppercase()).unwrap_or_default();
+            console.note(format_args!("{first}{}.", letters.as_str()));
+        }
+        if let Some(more) = why.len().checked_sub(FEW).filter(|more| *more > 0) {
+            console.note(format_args!("{more} more accounts stop their keys: `scopegate accounts list` shows them."));
+        }
+    }
+}
+
+/// Says of a key that was just made that its account stops it.
+pub(super) fn warn_of_suspended(store: &mut dyn KeyStore, record: &KeyRecord, console: &mut Console) {
+    // The key is there: that its account cannot be asked is no reason not to show it.
+    let accounts = store.accounts().unwrap_or_default();
+    if let Some(why) = Suspensions::of(&accounts).of_key(record) {
+        console.warn(format_args!("{why}, so the key does not work yet"));
+    }
 }

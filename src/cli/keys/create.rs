@@ -104,6 +104,7 @@ pub(super) fn run(arguments: CreateArgs, console: &mut Console) -> Result<Exit, 
     // From here on the key exists: if it cannot be shown, that must be said.
     console.note(format_args!("Made {} ({}): {}.", record.id, record.name, view::long_grant(&record)));
     view::tell_dates(&record, console);
+    accounts::warn_of_suspended(&mut *store, &record, console);
     issued::print(&secret, &record, json.then_some(config.keys.rotate_after), console).map_err(|_| {
         Failure::failed(format_args!(
             "the key was made but could not be printed, and cannot be shown again: `scopegate keys revoke {}`, then make another",

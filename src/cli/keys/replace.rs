@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{KeyArgs, StoreArgs, issued, parse_id, view};
+use super::{KeyArgs, StoreArgs, accounts, issued, parse_id, view};
 use crate::cli::{Console, Exit, Failure, author};
 use crate::config::{Config, RotateAfter};
 use crate::key::lifecycle::{Fresh, Replacement, Transition};
@@ -63,6 +63,7 @@ pub(super) fn clone(arguments: &KeyArgs, console: &mut Console) -> Result<Exit, 
     let grant = view::long_grant(&record);
     console.note(format_args!("Made {} ({}), a clone of {of}: {grant}.", record.id, record.name));
     view::tell_dates(&record, console);
+    accounts::warn_of_suspended(&mut *store, &record, console);
     let again = format!("`scopegate keys revoke {}`, then make another", record.id);
     show(&secret, &record, (json(arguments.json, &config), &again), console)
 }

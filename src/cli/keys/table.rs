@@ -2,7 +2,8 @@
 
 use comfy_table::{Table, presets};
 
-use super::view::{day, long_grant, shape, state};
+use super::accounts::Suspensions;
+use super::view::{day, long_grant, shape};
 use crate::config::RotateAfter;
 use crate::key::visible::escaped;
 use crate::key::{KeyRecord, KeyState, KeyValue, Timestamp};
@@ -28,6 +29,18 @@ struct Line<'r> {
     former: Option<&'r KeyValue>,
 }
 
+/// How keys are shown.
+#[derive(Clone, Copy)]
+pub(in crate::cli) struct Shown<'s> {
+    /// Now, and when keys ought to be given new values.
+    pub(in crate::cli) ages: (Timestamp, RotateAfter),
+    pub(in crate::cli) suspensions: &'s Suspensions,
+    /// How many columns the terminal has.
+    pub(in crate::cli) width: Option<usize>,
+    /// A column that says nothing here.
+    pub(in crate::cli) hidden: Option<&'static str>,
+}
+
 /// A column: its name and its cells.
 type Column = (&'static str, Vec<String>);
 
@@ -35,11 +48,8 @@ type Column = (&'static str, Vec<String>);
 /// row because nobody has it is left out. On a terminal of so many columns long names are cut, and what can best be done
 /// without goes where there is no room, and moments that matter now are told by how far they are; `keys show` has all of a
 /// record, and so has the table in a pipe.
-pub(super) fn render(
-    records: &[KeyRecord],
-    (now, rotate_after): (Timestamp, RotateAfter),
-    width: Option<usize>,
-) -> String {
+pub(in crate::cli) fn render(records: &[KeyRecord], shown: &Shown<'_>) -> String {
+    let Shown { ages: (now, rotate_after), suspensions, width, hidden } = *shown;
     let lines: Vec<Line<'_>> = records.iter().flat_map(|record| lines(record, now)).collect();
     let longest_name = if width.is_some() { LONGEST_NAME } else { usize::MAX };
     let of_key = |cell: &dyn Fn(&KeyRecord) -> String| -> Vec<String> {
@@ -54,7 +64,8 @@ pub(super) fn render(
         let of_key = record.last_used.filter(|_| record.former.is_empty());
         age(value.last_used.max(of_key), now, width)
     };
-    let stands = |line: &Line<'_>| line.former.map_or_else(|| state(line.record, now), |_| "retiring").to_owned();
+    let stands =
+        |line: &Line<'_>| line.former.map_or_else(|| suspensions.state(line.record, now), |_| "retiring").to_owned();
     let mut columns: Vec<Column> = vec![
         ("ID", lines.iter().map(id).collect()),
         ("NAME", of_key(&|record| cut(&escaped(&record.name), longest_name))),
@@ -72,6 +83,7 @@ pub(super) fn render(
         ("LAST USED", of_value(&last_used)),
         ("EXPIRES", lines.iter().map(|line| expires(line, now, width)).collect()),
     ];
+    columns.retain(|(name, _)| Some(*name) != hidden);
     columns.retain(|(name, cells)| *name == "GRANT" || cells.iter().any(|cell| !["", "-", "never"].contains(&&**cell)));
     if let Some(width) = width {
         fit(&mut columns, width);
@@ -99,7 +111,7 @@ fn expires(line: &Line<'_>, now: Timestamp, width: Option<usize>) -> String {
 }
 
 /// A moment that is past: how long ago on a terminal, where there is little room, and the moment itself elsewhere.
-fn age(moment: Option<Timestamp>, now: Timestamp, width: Option<usize>) -> String {
+pub(in crate::cli) fn age(moment: Option<Timestamp>, now: Timestamp, width: Option<usize>) -> String {
     match moment.filter(|_| width.is_some()) {
         Some(moment) => format!("{} ago", span(moment, now)),
         None => minute(moment),

@@ -10,6 +10,8 @@ use crate::store::{KeyStore, StoreError};
 pub(super) const NOT_RECORDED: &str =
     "not recorded: nothing is written to a key file; the access log has the id of the key with each request";
 
+const NEVER: &str = "never, as far as is recorded";
+
 /// What a store knows of the use of a key; `None` where it takes nothing down.
 pub(super) fn find(store: &mut dyn KeyStore, record: &KeyRecord) -> Result<Option<KeyUse>, StoreError> {
     store.records_use().then(|| store.use_of(&record.id)).transpose()
@@ -18,7 +20,7 @@ pub(super) fn find(store: &mut dyn KeyStore, record: &KeyRecord) -> Result<Optio
 /// As names and values.
 pub(super) fn lines(record: &KeyRecord, used: Option<&KeyUse>) -> Vec<(&'static str, String)> {
     let Some(used) = used else { return vec![("last used", NOT_RECORDED.to_owned())] };
-    let Some(whole) = used.whole else { return vec![("last used", "never, as far as is recorded".to_owned())] };
+    let Some(whole) = used.whole else { return vec![("last used", NEVER.to_owned())] };
     let mut lines = vec![("last used", whole.last.to_string()), ("requests", requests(whole))];
     let of_scopes = |name, pick: fn(&Count) -> u64| {
         let counted = used.scopes.iter().filter(move |(_, count)| pick(count) > 0);
@@ -31,8 +33,25 @@ pub(super) fn lines(record: &KeyRecord, used: Option<&KeyUse>) -> Vec<(&'static 
     lines
 }
 
+/// What is known of the use of many keys together, as names and values.
+pub(in crate::cli) fn sum_lines(sum: Option<Count>) -> Vec<(&'static str, String)> {
+    match sum {
+        None => vec![("last used", NOT_RECORDED.to_owned())],
+        Some(sum) if sum == Count::NONE => vec![("last used", NEVER.to_owned())],
+        Some(sum) => vec![("last used", sum.last.to_string()), ("requests", requests(sum))],
+    }
+}
+
+/// The same as JSON; null where the store takes nothing down.
+pub(in crate::cli) fn sum_to_json(sum: Option<Count>) -> Value {
+    sum.map_or(Value::Null, |sum| {
+        let last = (sum != Count::NONE).then(|| sum.last.to_string());
+        json!({ "requests": sum.requests(), "denied": sum.denied, "last_used": last })
+    })
+}
+
 /// How many requests, in words.
-pub(super) fn requests(count: Count) -> String {
+pub(in crate::cli) fn requests(count: Count) -> String {
     match (count.requests(), count.denied) {
         (all, 0) => all.to_string(),
         (all, denied) if all == denied => format!("{all}, all denied"),

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::accounts::Suspensions;
 use super::usage;
 use crate::cli::Console;
 use crate::config::RotateAfter;
@@ -105,8 +106,8 @@ pub(super) fn tell_dates(record: &KeyRecord, console: &mut Console) {
 
 /// The record as names and values, those that are not set left out.
 pub(super) fn lines(
-    record: &KeyRecord,
-    used: Option<&KeyUse>,
+    (record, used): (&KeyRecord, Option<&KeyUse>),
+    suspensions: &Suspensions,
     (now, rotate_after): (Timestamp, RotateAfter),
 ) -> Vec<(&'static str, String)> {
     let mut lines = vec![
@@ -118,7 +119,7 @@ pub(super) fn lines(
     lines.extend((record.state != KeyState::Deleted).then(|| ("grant", long_grant(record))));
     let mut add = |name, value: Option<String>| lines.extend(value.map(|value| (name, value)));
     add("account", record.account.as_deref().map(str::to_owned));
-    add("state", Some(state(record, now).to_owned()));
+    add("state", Some(suspensions.state(record, now).to_owned()));
     add("created", Some(record.created.to_string()));
     add("changed", Some(record.changed).filter(|changed| *changed != record.created).map(|date| date.to_string()));
     add("not before", record.not_before.map(|date| date.to_string()));
@@ -207,7 +208,7 @@ fn history(record: &KeyRecord, (value, used): (&KeyValue, Option<Count>), now: T
 }
 
 /// The day of a date, in UTC; `none` where there is none.
-pub(super) fn day(date: Option<Timestamp>, none: &str) -> String {
+pub(in crate::cli) fn day(date: Option<Timestamp>, none: &str) -> String {
     let text = date.map_or(none.to_owned(), |date| date.to_string());
     text.split_once('T').map_or(text.as_str(), |(day, _)| day).to_owned()
 }
@@ -215,7 +216,7 @@ pub(super) fn day(date: Option<Timestamp>, none: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::keys::table::render;
+    use crate::cli::keys::table::{Shown, render};
     use crate::key::KeyId;
     use crate::key::digest::Hasher;
     use crate::key::lifecycle::{Imprint, NewKey, create};
@@ -225,7 +226,11 @@ mod tests {
     const AGES: (Timestamp, RotateAfter) = (NOW, RotateAfter { pair: None, secret: None });
 
     fn table(record: &KeyRecord) -> String {
-        render(std::slice::from_ref(record), AGES, Some(80))
+        let suspensions = Suspensions::of(&[]);
+        render(
+            std::slice::from_ref(record),
+            &Shown { ages: AGES, suspensions: &suspensions, width: Some(80), hidden: None },
+        )
     }
 
     fn record(grant: GrantSpec) -> (Secret, KeyRecord) {
@@ -240,7 +245,11 @@ mod tests {
     fn no_view_of_a_record_has_the_key_or_its_digest() {
         let (secret, record) = record(GrantSpec::custom(["profiles:read"]));
         let key = std::str::from_utf8(secret.expose()).unwrap().to_owned();
-        let shown = [to_json(&record, NOW).to_string(), table(&record), format!("{:?}", lines(&record, None, AGES))];
+        let shown = [
+            to_json(&record, NOW).to_string(),
+            table(&record),
+            format!("{:?}", lines((&record, None), &Suspensions::of(&[]), AGES)),
+        ];
         for text in shown {
             assert!(text.contains(record.id.as_str()) && text.contains(&*record.value.last_four), "{text}");
             assert!(!text.contains(&key) && !text.contains(&record.value.digest.to_hex()), "{text}");
@@ -253,7 +262,7 @@ mod tests {
         record.name = "a\u{1b}[2J".into();
         record.note = Some("b\u{202e}".into());
         record.attributes = vec![("c".into(), "\u{200b}".into())];
-        let shown = [table(&record), format!("{:?}", lines(&record, None, AGES))].concat();
+        let shown = [table(&record), format!("{:?}", lines((&record, None), &Suspensions::of(&[]), AGES))].concat();
         assert!(shown.contains("\\u{1b}[2J") && !shown.contains(['\u{1b}', '\u{202e}', '\u{200b}']), "{shown}");
     }
 
