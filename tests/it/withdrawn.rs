@@ -156,12 +156,7 @@ type End<'f> = &'f dyn Fn(&str);
 
 /// Three times over: opens one of each kind with the key that `make` makes, and holds what `end` makes of them to its second and
 /// its `code`.
-fn ends_by(
-    upstream: &Upstream,
-    gateway: &Gateway,
-    (change, code): (&str, &str),
-    (make, end): (Make<'_>, End<'_>),
-) {
+fn ends_by(upstream: &Upstream, gateway: &Gateway, (change, code): (&str, &str), (make, end): (Make<'_>, End<'_>)) {
     let mut times = KINDS.map(|_| Vec::new());
     for _ in 0..3 {
         let before = upstream.noted("gone");
