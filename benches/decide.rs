@@ -12,6 +12,7 @@ use scopegate::policy::{
     AccessSpec, Caller, Grant, Kind, List, MemberSpec, Options, ParameterSpec, Policy, Principal, Request, Rights,
     RouteSpec, RuleSpec, Vocabulary,
 };
+use scopegate::store::reach::Reach;
 use scopegate::store::uses::Recorder;
 use scopegate::store::{self, Location, OpenMode};
 
@@ -104,7 +105,7 @@ fn count(criterion: &mut Criterion) {
     let vocabulary = Vocabulary::new();
     let Ok(policy) = policy(345, &vocabulary) else { return };
     let store = store::open(&Location::Sqlite(folder.path().join("keys.db")), OpenMode::Create);
-    let recorder = store.and_then(|store| Recorder::start(store, vocabulary.clone(), || DAY, |_| {}));
+    let recorder = store.and_then(|store| Recorder::start(Reach::of(store), vocabulary.clone(), || DAY, |_| {}));
     let Ok(recorder) = recorder else { return };
     let (tally, key) = (recorder.tally(), key(&vocabulary));
     let requests = requests(345, "");

@@ -3,7 +3,7 @@
 //! | endpoint | answers |
 //! |---|---|
 //! | `GET /livez` | 200 while the process can answer at all |
-//! | `GET /readyz` | 200 when requests can be served, 503 while starting and while draining |
+//! | `GET /readyz` | 200 when requests can be served; 503 while starting, while draining, and once the key store has been away for longer than `keys.max_stale`. It says for how long the store is away |
 //! | `GET /metrics` | every metric, in Prometheus' text form |
 //!
 //! These three are open, and hold nothing that a caller sent. `metrics.listen` serves them too, for a Prometheus or a
@@ -23,7 +23,7 @@ use tokio::net::TcpListener;
 use crate::telemetry::Metrics;
 
 use connections::Bounds;
-pub use status::Readiness;
+pub use status::{Absence, Readiness};
 
 /// What the endpoints tell about.
 #[derive(Clone, Debug)]

@@ -193,6 +193,15 @@ impl GrantSpec {
             Self::ReadOnly => "*:read".into(),
         }
     }
+
+    /// The grant that [`to_header`](Self::to_header) says so of.
+    pub fn from_header(words: &str) -> Self {
+        match words {
+            "*" => Self::Full,
+            "*:read" => Self::ReadOnly,
+            scopes => Self::custom(scopes.split_ascii_whitespace()),
+        }
+    }
 }
 
 /// Everything that is kept of a key: all but the key.

@@ -9,6 +9,7 @@ mod descriptors;
 mod drain;
 mod entry;
 mod inherited;
+mod keys;
 mod listener;
 pub(crate) mod log;
 pub mod proxy_protocol;
@@ -25,17 +26,16 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::admin::{AdminState, Readiness};
-use crate::config::{Address, Loaded, Source, StoreLocation};
+use crate::config::{Address, Loaded, Source};
 use crate::policy::Vocabulary;
 use crate::proxy::upstream::Sockets;
 use crate::proxy::worker::Share;
 use crate::snapshot::reload::{Aim, Reloader, Trigger};
 use crate::snapshot::{self, Handle, Snapshot};
-use crate::store::file::Form;
-use crate::store::follow::{Event, Follower};
+use crate::store::StoreError;
+use crate::store::follow::Follower;
 use crate::store::index::Index;
 use crate::store::uses::Recorder;
-use crate::store::{self, Location, OpenMode, StoreError};
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::metrics::{Metrics, ServerUp};
 
@@ -122,17 +122,9 @@ impl App {
             )?),
             None => None,
         };
-        let keys = Arc::new(Index::new(vocabulary.clone()));
-        let location = match &config.keys.store {
-            StoreLocation::File(path) if config.keys.pepper.is_some() => Location::File(path.clone(), Form::HmacSha256),
-            StoreLocation::File(path) => Location::File(path.clone(), Form::Sha256),
-            StoreLocation::Sqlite(path) => Location::Sqlite(path.clone()),
-        };
-        let records = store::open(&location, OpenMode::Create)?;
-        for warning in records.warnings() {
-            tracing::warn!("{warning}");
-        }
-        let follower = Follower::start(records, Arc::clone(&keys), report)?;
+        let index = Arc::new(Index::new(vocabulary.clone()));
+        let location = keys::location(&config.keys);
+        let follower = keys::follow(&config.keys, &location, &index)?;
         let snapshot = Snapshot::build(1, config, &metrics).map_err(StartError::Tls)?;
         snapshot.tell_expiry(&metrics);
         let handle = Arc::new(Handle::new(snapshot));
@@ -142,7 +134,7 @@ impl App {
             recorder: uses::start(&location, vocabulary, &handle)?,
             handle,
             follower,
-            keys,
+            keys: index,
             metrics,
             readiness: Arc::new(Readiness::default()),
             access,
@@ -165,8 +157,7 @@ impl App {
         self.metrics.keys_from(move || keys.len() as u64);
         let ages = Ages::new(Arc::clone(&self.keys), Arc::clone(&self.handle));
         self.metrics.rotate_due_from(move || ages.count());
-        let store = Arc::clone(self.follower.status());
-        self.metrics.store_up_from(move || store.is_up());
+        keys::wire(&self.follower, &self.handle, (&self.metrics, &self.readiness));
         if let Some(recorder) = &self.recorder {
             uses::wire(recorder, &self.metrics);
         }
@@ -330,19 +321,6 @@ fn standing(snapshot: &Snapshot) -> Vec<ServerUp> {
         ServerUp { name: server.name().into_owned(), is_well, is_up: is_well || all_are_asked }
     };
     snapshot.servers.iter().map(up).collect()
-}
-
-/// What the log says of the store.
-fn report(event: &Event<'_>) {
-    match event {
-        Event::Down(error) => tracing::error!(%error, "the key store cannot be followed; known keys go on working"),
-        Event::Loaded { keys, revision } => tracing::debug!(keys, %revision, "keys changed"),
-        Event::Restored { keys } => tracing::warn!(
-            keys,
-            "the key store was put back to a backup, and all keys were loaded anew: what was made after the backup is gone, and what was revoked after it works again; look over `scopegate keys list`"
-        ),
-        Event::Up => tracing::info!("the key store can be followed again"),
-    }
 }
 
 /// Tells the request ids of this process from those of others.

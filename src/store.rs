@@ -8,6 +8,8 @@ pub mod audit;
 pub mod file;
 pub mod follow;
 pub mod index;
+pub mod reach;
+pub mod spare;
 pub mod sqlite;
 pub mod uses;
 mod warning;
@@ -174,6 +176,22 @@ pub trait KeyStore: Send {
         Ok(0)
     }
 
+    /// Where the last load ended, in words that the store itself reads, in another process too; they hold no credential. `None`
+    /// where it can be followed from nowhere but the beginning.
+    fn bookmark(&self) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// Goes on from a bookmark as if this connection had told everything up to it. What is told from then on comes after the
+    /// revision that is returned; where the store has another past than the bookmark, a load tells so. `None` where it is no
+    /// bookmark of this store, and nothing has changed then.
+    ///
+    /// # Errors
+    /// The store is away or broken.
+    fn resume(&mut self, _bookmark: &[u8]) -> Result<Option<Revision>, StoreError> {
+        Ok(None)
+    }
+
     /// Adds records of keys that had no other value yet, all or none. They are on disk when this returns.
     ///
     /// # Errors
@@ -284,6 +302,24 @@ pub enum Location {
     Sqlite(PathBuf),
 }
 
+impl Location {
+    /// What [`KeyStore::place`] says of a store that is there.
+    pub fn place(&self) -> String {
+        match self {
+            Self::File(path, _) => format!("file:{}", path.display()),
+            Self::Sqlite(path) => format!("sqlite:{}", path.display()),
+        }
+    }
+
+    /// Whether a store there takes down how keys are used.
+    pub const fn records_use(&self) -> bool {
+        match self {
+            Self::File(..) => false,
+            Self::Sqlite(_) => true,
+        }
+    }
+}
+
 /// Opens a store.
 ///
 /// # Errors
@@ -352,7 +388,7 @@ pub enum StoreError {
     #[error("the keys in {} cannot be changed by command: edit the file, running gateways follow it", path.display())]
     ReadOnly { path: PathBuf },
     #[error(
-        "another key store was put at {}: the keys in memory stay in force until the gateway restarts",
+        "another key store was put at {}: the keys in memory stay in force for as long as keys.max_stale says, or until the gateway restarts",
         path.display()
     )]
     Replaced { path: PathBuf },
@@ -364,6 +400,17 @@ pub enum StoreError {
     Transition(#[from] TransitionError),
     #[error("no key has the id {0}: `scopegate keys list` shows them all")]
     Unknown(KeyId),
+}
+
+impl StoreError {
+    /// Whether the store may come back as it was, so that what is known of its keys is worth something meanwhile. A store that
+    /// stands there and is no store, or of another version, is for somebody to mend.
+    pub const fn is_absence(&self) -> bool {
+        matches!(
+            self,
+            Self::Damaged { .. } | Self::Disk { .. } | Self::Io { .. } | Self::Locked { .. } | Self::Missing { .. }
+        )
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,10 @@
 //! Probes and metrics.
 
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -9,9 +13,29 @@ use axum::response::{IntoResponse, Response};
 use super::{AdminState, problem};
 use crate::telemetry::metrics::CONTENT_TYPE;
 
-/// What must have happened before the gateway can serve, and whether it still means to. Each latch is set once.
+/// A key store that cannot be read at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Absence {
+    /// How long ago it was last read; `None` where it never was.
+    pub since: Option<Duration>,
+    /// No key is let in: what is known of keys is older than `keys.max_stale`.
+    pub is_stale: bool,
+}
+
+/// How to learn whether the key store is away.
+struct Store(Box<dyn Fn() -> Option<Absence> + Send + Sync>);
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Store")
+    }
+}
+
+/// What must have happened before the gateway can serve, and whether it still means to. Each latch is set once; the store may
+/// go and come.
 #[derive(Debug, Default)]
 pub struct Readiness {
+    store: OnceLock<Store>,
     store_loaded: AtomicBool,
     listening: AtomicBool,
     draining: AtomicBool,
@@ -21,6 +45,11 @@ impl Readiness {
     /// All key records are in memory.
     pub fn set_store_loaded(&self) {
         self.store_loaded.store(true, Ordering::Release);
+    }
+
+    /// Says how to learn whether the key store is away; asked for each answer. The first call counts.
+    pub fn store_from(&self, read: impl Fn() -> Option<Absence> + Send + Sync + 'static) {
+        self.store.get_or_init(|| Store(Box::new(read)));
     }
 
     /// Every worker accepts connections.
@@ -33,16 +62,29 @@ impl Readiness {
         self.draining.store(true, Ordering::Release);
     }
 
-    /// Why the gateway is not ready.
-    fn reason(&self) -> Option<&'static str> {
+    /// Whether the gateway is ready, and what there is to say of that.
+    fn tell(&self) -> (StatusCode, Cow<'static, str>) {
+        let not_ready = |why: &str| (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n").into());
         if self.draining.load(Ordering::Acquire) {
-            Some("draining")
-        } else if !self.store_loaded.load(Ordering::Acquire) {
-            Some("keys are being loaded")
-        } else if !self.listening.load(Ordering::Acquire) {
-            Some("not listening yet")
-        } else {
-            None
+            return not_ready("draining");
+        }
+        if !self.store_loaded.load(Ordering::Acquire) {
+            return not_ready("keys are being loaded");
+        }
+        if !self.listening.load(Ordering::Acquire) {
+            return not_ready("not listening yet");
+        }
+        match self.store.get().and_then(|store| (store.0)()) {
+            None => (StatusCode::OK, "ready\n".into()),
+            Some(Absence { since: None, .. }) => not_ready("the key store could not be read yet"),
+            Some(Absence { since: Some(since), is_stale }) => {
+                let seconds = since.as_secs();
+                let why = format!("the key store has been away for {seconds} s");
+                match is_stale {
+                    true => not_ready(&format!("{why}, longer than keys.max_stale, and no key is let in")),
+                    false => (StatusCode::OK, format!("ready: {why}, known keys go on working\n").into()),
+                }
+            }
         }
     }
 }
@@ -52,10 +94,8 @@ pub(super) async fn livez() -> Response {
 }
 
 pub(super) async fn readyz(State(state): State<AdminState>) -> Response {
-    match state.readiness.reason() {
-        None => plain(StatusCode::OK, "ready\n"),
-        Some(reason) => plain(StatusCode::SERVICE_UNAVAILABLE, &format!("not ready: {reason}\n")),
-    }
+    let (status, text) = state.readiness.tell();
+    plain(status, &text)
 }
 
 pub(super) async fn metrics(State(state): State<AdminState>) -> Response {

@@ -74,7 +74,7 @@ pub(super) fn run(arguments: &CheckArgs, console: &mut Console) -> Result<Exit, 
         }
         Err(faults) => return Err(Failure::Faults(faults)),
     };
-    checked.warnings.extend(checked.keys.as_ref().and_then(keys::obstacle));
+    checked.warnings.extend(checked.keys.as_ref().into_iter().flat_map(keys::obstacles));
     if let Some(keys) = checked.keys.as_ref().filter(|_| arguments.keys) {
         let mut stored = keys::look(keys, &checked.policy, &checked.credentials)?;
         checked.warnings.append(&mut stored.warnings);

@@ -33,7 +33,7 @@ pub(super) fn run(arguments: &HealthcheckArgs, console: &mut Console) -> Result<
     let body = body.trim_end();
     // Some other server would say 200 as well: the words are ours.
     match (head.split(' ').nth(1), body) {
-        (Some("200"), "ready") => {
+        (Some("200"), ready) if ready == "ready" || ready.starts_with("ready: ") => {
             console.print(body)?;
             Ok(Exit::Done)
         }
@@ -115,6 +115,11 @@ mod tests {
     #[test]
     fn a_ready_gateway_is_exit_0() {
         assert_eq!(probe("HTTP/1.1 200 OK\r\n\r\nready\n").unwrap(), Exit::Done);
+    }
+
+    #[test]
+    fn a_gateway_that_is_ready_without_its_store_is_exit_0() {
+        assert_eq!(probe("HTTP/1.1 200 OK\r\n\r\nready: the key store has been away for 9 s\n").unwrap(), Exit::Done);
     }
 
     #[test]

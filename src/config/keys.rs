@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::read::{Field, Reader};
-use super::section::{fix, value};
+use super::read::{Field, Fields, Reader};
+use super::section::value;
 use super::text::quoted;
-use super::unit::{Complaint, or_none, positive_duration};
+use super::unit::{Complaint, duration, or_none, positive_duration};
 use crate::key::mask::Mask;
 use crate::key::secret::{Secret, is_prefix};
 use crate::key::{KeyKind, KeyRecord, KeyState, Timestamp};
@@ -14,6 +14,9 @@ use crate::policy::Sought;
 
 /// How often the use of keys is written down, unless told otherwise.
 const RECORD_USE: Duration = Duration::from_secs(10);
+
+/// How long keys work without their store, unless told otherwise.
+const MAX_STALE: Duration = Duration::from_secs(15 * 60);
 
 /// The `keys` section.
 #[derive(Debug)]
@@ -26,6 +29,10 @@ pub struct Keys {
     pub pepper: Option<Secret>,
     /// Where a key may be presented.
     pub accept: Accept,
+    /// How long keys work after the store was last read; `None`: for as long as it is away.
+    pub max_stale: Option<Duration>,
+    /// Where a copy of the keys is kept to start from while the store is away; `None`: nowhere.
+    pub snapshot: Option<PathBuf>,
     /// How often it is written down how keys are used; `None`: it is not counted.
     pub record_use: Option<Duration>,
     /// When keys ought to be given new values.
@@ -83,6 +90,8 @@ impl Keys {
             prefix: "sg".into(),
             pepper: None,
             accept: Accept::usual(),
+            max_stale: Some(MAX_STALE),
+            snapshot: None,
             record_use: Some(RECORD_USE),
             rotate_after: RotateAfter::default(),
         }
@@ -94,8 +103,6 @@ impl Keys {
             ["store", "prefix", "pepper", "accept", "record_use", "max_stale", "snapshot", "rotate_after"];
         let mut keys = Self::at(folder);
         let Some(fields) = reader.fields(field, &KNOWN) else { return keys };
-        fix(reader, &fields, "max_stale", "15m");
-        fix(reader, &fields, "snapshot", "none");
         if let Some(field) = fields.find("store") {
             if field.node.scalar().is_some_and(|scalar| scalar.text.contains('@')) {
                 reader.mask(field.node);
@@ -111,11 +118,25 @@ impl Keys {
         if let Some(field) = fields.find("accept") {
             keys.accept = Accept::read(reader, &field);
         }
+        keys.max_stale = value(reader, &fields, ("max_stale", keys.max_stale), or_none(duration));
+        keys.snapshot = keys.read_snapshot(reader, &fields, folder);
         keys.record_use = value(reader, &fields, ("record_use", keys.record_use), or_none(positive_duration));
         if let Some(field) = fields.find("rotate_after") {
             keys.rotate_after = RotateAfter::read(reader, &field);
         }
         keys
+    }
+
+    /// The file of the copy, which is in `folder` where it is relative, and is not the store.
+    fn read_snapshot(&self, reader: &mut Reader<'_>, fields: &Fields<'_>, folder: &Path) -> Option<PathBuf> {
+        let field = fields.find("snapshot").filter(|field| !Reader::is_none(field))?;
+        let path = reader.parse(&field, |text| snapshot(text, folder))?;
+        let (StoreLocation::File(store) | StoreLocation::Sqlite(store)) = &self.store;
+        if path == *store {
+            let message = format!("`{}` is the key store itself", field.path);
+            reader.fault(field.node.span, message, "name another file: it is written over");
+        }
+        Some(path)
     }
 }
 
@@ -172,6 +193,17 @@ pub(super) fn store(text: &str, folder: &Path) -> Result<StoreLocation, Complain
         Some((scheme, _)) => Err(Complaint::new(format!("{} is not a kind of store", quoted(scheme)), HELP)),
         None => Err(Complaint::new(format!("{} does not say what kind of store it is", quoted(text)), HELP)),
     }
+}
+
+/// A path, which is in `folder` where it is relative.
+fn snapshot(text: &str, folder: &Path) -> Result<PathBuf, Complaint> {
+    if text.is_empty() || text.ends_with('/') {
+        return Err(Complaint::new(
+            format!("{} names no file", quoted(text)),
+            "write a path, as in `/var/lib/scopegate/keys.snapshot`, or `none`",
+        ));
+    }
+    Ok(folder.join(text))
 }
 
 fn prefix(text: &str) -> Result<Box<str>, Complaint> {

@@ -55,7 +55,6 @@ pub(super) struct Written {
     pub(super) value: String,
     /// As it stands in the file: `${…}` is not shown replaced.
     pub(super) quoted: String,
-    pub(super) span: Span,
     /// Whether a `${…}` was replaced, so that the value must not be shown.
     pub(super) replaced: bool,
 }
@@ -253,12 +252,7 @@ impl<'s> Reader<'s> {
             self.complain(field, Complaint::new(message, "write a value, or leave the field out"));
             return None;
         };
-        let mut written = Written {
-            value: scalar.text.to_string(),
-            quoted: quoted(&scalar.text),
-            span: field.node.span,
-            replaced: false,
-        };
+        let mut written = Written { value: scalar.text.to_string(), quoted: quoted(&scalar.text), replaced: false };
         if !substitute::is_wanted(&written.value) {
             return Some(written);
         }

@@ -27,19 +27,6 @@ pub(super) fn refuse(reader: &mut Reader<'_>, fields: &Fields<'_>, name: &str, h
     }
 }
 
-/// Refuses a field that has but one value in this version, unless it has that.
-pub(super) fn fix(reader: &mut Reader<'_>, fields: &Fields<'_>, name: &str, only: &str) {
-    let Some(field) = fields.find(name) else { return };
-    if only == "none" && Reader::is_none(&field) {
-        return;
-    }
-    let Some(written) = reader.string(&field) else { return };
-    if written.value != only {
-        let message = format!("`{}` can only be `{only}` in this version", field.path);
-        reader.fault(written.span, message, format!("write `{only}`, or leave the field out"));
-    }
-}
-
 /// Networks, or single addresses.
 pub(super) fn networks(reader: &mut Reader<'_>, field: &Field<'_>) -> Vec<IpNet> {
     let items = reader.items_as(field, "`[10.0.0.0/8]`");

@@ -40,9 +40,12 @@ pub(crate) fn is_held(ticket: &Ticket, view: &View) -> bool {
 /// Until when the key of an exchange holds, as far as is known now.
 ///
 /// # Errors
-/// Why it does not hold any more. While the store is away its keys hold, as they do for requests.
+/// Why it does not hold any more. While the store is away its keys hold for as long as they do for requests.
 pub(crate) fn ask(worker: &Worker, ticket: &Ticket) -> Result<Timestamp, Denial> {
     let Some(holder) = &ticket.holder else { return Ok(Timestamp::MAX) };
+    if worker.store.is_stale() {
+        return Err(Denial::KeyStoreUnavailable);
+    }
     let now = worker.clocks().1;
     worker.keys.look_up(&holder.digest, |entry| {
         let Some(entry) = entry else { return Err(Denial::InvalidKey(Invalid::Unknown)) };

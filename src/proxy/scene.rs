@@ -61,6 +61,7 @@ impl Scene<'_, '_, '_, '_> {
                 if entry.is_tripwire() && matches!(caller, Caller::Known(_) | Caller::Misplaced(_)) {
                     worker.cells.tripwires().spring(entry.id().as_str(), self.exchange.ticket.peer);
                 }
+                let caller = self.unless_stale(caller);
                 then(&mut self, caller, Some(entry))
             }
             None => {
@@ -94,6 +95,7 @@ impl Scene<'_, '_, '_, '_> {
                 worker.cells.looked_up(Lookup::Hit);
                 self.exchange.ticket.holder = Some(Holder::new(digest, entry));
                 let caller = entry.caller(self.exchange.ticket.wall, self.exchange.ticket.peer);
+                let caller = self.unless_stale(caller);
                 then(&mut self, caller, Some(entry))
             }
             None => {
@@ -102,6 +104,11 @@ impl Scene<'_, '_, '_, '_> {
                 then(&mut self, caller, None)
             }
         })
+    }
+
+    /// A caller whose key is known, unless what is known of keys is too old to go by.
+    fn unless_stale<'k>(&self, caller: Caller<'k>) -> Caller<'k> {
+        if self.worker.store.is_stale() { Caller::StoreUnavailable } else { caller }
     }
 
     /// Whose key no record is: while the store is away it may be one that was made meanwhile, so never 401.

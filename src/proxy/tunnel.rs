@@ -30,9 +30,10 @@ use super::watch::{Moment, Slot, TICK};
 
 use frames::Frames;
 
-/// Close codes of RFC 6455 (7.4.1).
+/// Close codes of RFC 6455 (7.4.1), and of IANA's list of them.
 const GOING_AWAY: u16 = 1001;
 const POLICY_VIOLATION: u16 = 1008;
+const TRY_AGAIN_LATER: u16 = 1013;
 
 /// How many bytes an upstream may still send once it was told that its tunnel ends.
 const FAREWELL: u64 = 1 << 20;
@@ -125,6 +126,7 @@ impl Reason {
             Self::CallerGone | Self::UpstreamGone | Self::Whole => None,
             Self::Draining => Some((GOING_AWAY, "draining")),
             Self::Idle => Some((GOING_AWAY, "idle")),
+            Self::Key(denial @ Denial::KeyStoreUnavailable) => Some((TRY_AGAIN_LATER, denial.code())),
             Self::Key(denial) => Some((POLICY_VIOLATION, denial.code())),
         }
     }

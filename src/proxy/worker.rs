@@ -206,13 +206,21 @@ impl Worker {
         }
     }
 
-    /// What is due every tick: late connections, dead upstream connections, the access log's buffer, the use of keys.
+    /// What is due every tick: how old the keys are, late connections, dead upstream connections, the access log's buffer, the
+    /// use of keys.
     pub(crate) fn tick(&self) {
         if let Some(uses) = &self.uses {
             uses.follow();
         }
-        self.watch.sweep(self.keys.changes());
         let view = self.view();
+        if self.store.judge(Instant::now(), view.snapshot.config.keys.max_stale) {
+            tracing::error!(
+                "the key store has been away for longer than keys.max_stale: no key is let in until it is back"
+            );
+            // Exchanges that last are asked about anew.
+            self.keys.announce();
+        }
+        self.watch.sweep(self.keys.changes());
         let most = view.snapshot.config.upstream.timeouts.idle;
         for server in view.fleet.servers() {
             server.pool.prune(&server.origin.server, most, &mut Context::from_waker(Waker::noop()));

@@ -6,26 +6,33 @@ use std::time::Duration;
 use crate::policy::Vocabulary;
 use crate::snapshot::Handle;
 use crate::store::uses::{Event, Recorder};
-use crate::store::{self, Location, OpenMode, StoreError};
+use crate::store::{Location, StoreError};
+
+use super::keys;
 use crate::telemetry::metrics::{Metrics, UseWrites};
 
 /// How long it rests while the configuration wants nothing recorded: what was counted before is still written.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// Starts it, by a connection of its own: a write that takes long must not hold up the follower. `None` where the store takes
-/// no use down.
+/// Starts it, by a connection of its own: a write that takes long must not hold up the follower. Where the store is away, it
+/// begins to write when the store comes. `None` where the store takes no use down.
 pub(super) fn start(
     location: &Location,
     vocabulary: Vocabulary,
     handle: &Arc<Handle>,
 ) -> Result<Option<Recorder>, StoreError> {
-    let store = store::open(location, OpenMode::Existing)?;
-    if !store.records_use() {
+    if !location.records_use() {
         return Ok(None);
+    }
+    let mut reach = keys::reach(location);
+    if let Err(error) = reach.store()
+        && !error.is_absence()
+    {
+        return Err(error);
     }
     let handle = Arc::clone(handle);
     let interval = move || handle.load().config.keys.record_use.unwrap_or(IDLE);
-    Recorder::start(store, vocabulary, interval, report).map(Some)
+    Recorder::start(reach, vocabulary, interval, report).map(Some)
 }
 
 /// Lets metrics say how it fares.

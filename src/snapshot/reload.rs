@@ -261,6 +261,7 @@ fn report_changes(old: &Config, new: &Config) {
         ("metrics.listen", old.metrics != new.metrics),
         ("workers", old.workers != new.workers),
         ("keys.store", old.keys.store != new.keys.store),
+        ("keys.snapshot", old.keys.snapshot != new.keys.snapshot),
         ("log", old.log != new.log),
     ];
     for (field, _) in fixed.iter().filter(|(_, changed)| *changed) {

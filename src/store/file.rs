@@ -175,6 +175,20 @@ impl KeyStore for KeyFile {
         Ok(Loaded { revision, extent: Extent::Everything })
     }
 
+    fn bookmark(&self) -> Option<Vec<u8>> {
+        Some([&self.content?.as_bytes()[..], &self.revision.0.to_le_bytes()].concat())
+    }
+
+    fn resume(&mut self, bookmark: &[u8]) -> Result<Option<Revision>, StoreError> {
+        let read = || {
+            let (content, revision) = bookmark.split_first_chunk()?;
+            Some((Digest::from_bytes(*content), Revision(u64::from_le_bytes(revision.try_into().ok()?))))
+        };
+        let Some((content, revision)) = read() else { return Ok(None) };
+        (self.content, self.revision) = (Some(content), revision);
+        Ok(Some(revision))
+    }
+
     fn add(&mut self, _: &[KeyRecord], _: Provenance, _: Stamp<'_>) -> Result<Revision, StoreError> {
         self.refuse()
     }

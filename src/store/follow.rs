@@ -1,24 +1,30 @@
 //! Keeps an index up to date with its store: a thread that asks often and cheaply whether anything changed.
 //!
 //! A change that another process made is in the index within [`INTERVAL`] and the time it takes to load it. Trouble with
-//! the store never takes a key away: the index stays as it was, [`Status`] says so, and the follower keeps trying.
+//! the store takes no key away by itself: the index stays as it was, [`Status`] says for how long the store has been away and
+//! what that means, and the follower keeps trying, ever more seldom and never together with others.
 
+mod backoff;
 mod first;
+mod status;
 
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use self::backoff::BackOff;
+pub use self::status::{Standing, Status};
 use super::index::Index;
-use super::{Extent, KeyStore, Revision, StoreError};
+use super::reach::Reach;
+use super::spare::{Desk, Keeper, Past, Spare};
+use super::{Change, Extent, KeyStore, Revision, StoreError};
 
 /// How often the store is asked.
 pub const INTERVAL: Duration = Duration::from_millis(50);
-/// How long the follower waits at most before it asks a store in trouble again.
+/// How long the follower waits at most before it asks a store in trouble again that is a file.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How long a question may wait for a writer: short, so that the follower can be stopped.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -44,28 +50,14 @@ pub enum Event<'a> {
     Up,
 }
 
-/// How the store fares. Read by readiness and metrics, from any thread.
+/// Where a follower begins.
 #[derive(Debug)]
-pub struct Status {
-    up: AtomicBool,
-    trouble: Mutex<Option<String>>,
-}
-
-impl Status {
-    /// Whether the last attempt to follow the store went well.
-    pub fn is_up(&self) -> bool {
-        self.up.load(Ordering::Relaxed)
-    }
-
-    /// What is wrong, where [`is_up`](Self::is_up) is false.
-    fn trouble(&self) -> Option<String> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn set_trouble(&self, trouble: Option<String>) {
-        self.up.store(trouble.is_none(), Ordering::Relaxed);
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
-    }
+pub enum Origin {
+    /// The store is there: everything is loaded first.
+    Here(Reach),
+    /// The store is away, and taken up when it comes. What is known of its keys is in the index, and has this past; `None` where
+    /// nothing is known of them.
+    Away(Reach, Option<Past>),
 }
 
 /// A thread that follows a store until this is dropped.
@@ -74,6 +66,7 @@ pub struct Follower {
     /// Dropped to stop the thread.
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
+    keeper: Option<Keeper>,
 }
 
 impl Follower {
@@ -82,23 +75,57 @@ impl Follower {
     /// # Errors
     /// The first load failed: there is nothing to serve from.
     pub fn start(
-        mut store: Box<dyn KeyStore>,
+        store: Box<dyn KeyStore>,
         index: Arc<Index>,
         report: impl Fn(&Event<'_>) + Send + 'static,
     ) -> Result<Self, StoreError> {
-        // The store is marked as seen before it is read: a change in between is loaded twice, never missed.
-        store.refresh()?;
-        store.set_patience(PATIENCE)?;
-        let revision = first::load(&mut *store, &index)?.revision;
-        let pursuit = Pursuit { store, index, revision };
-        let status = Arc::new(Status { up: AtomicBool::new(true), trouble: Mutex::new(None) });
+        Self::start_from(Origin::Here(Reach::of(store)), index, None, report)
+    }
+
+    /// The same from any origin; what is loaded is kept in `spare`, too.
+    ///
+    /// # Errors
+    /// The first load failed, of a store that was there.
+    pub fn start_from(
+        origin: Origin,
+        index: Arc<Index>,
+        spare: Option<Spare>,
+        report: impl Fn(&Event<'_>) + Send + 'static,
+    ) -> Result<Self, StoreError> {
+        let since = match &origin {
+            Origin::Away(_, Some(past)) => Some(past.contact),
+            Origin::Away(_, None) | Origin::Here(_) => None,
+        };
+        let desk = spare.is_some().then(|| Arc::new(Desk::new(since)));
+        let (mut pursuit, status) = match origin {
+            Origin::Here(reach) => (Pursuit::new(reach, &index, None), Status::up()),
+            Origin::Away(reach, past) => (Pursuit::new(reach, &index, past), Status::away(since)),
+        };
+        pursuit.desk.clone_from(&desk);
+        if status.is_up() {
+            let store = pursuit.reach.store()?;
+            // The store is marked as seen before it is read: a change in between is loaded twice, never missed.
+            store.refresh()?;
+            store.set_patience(PATIENCE)?;
+            pursuit.revision = first::load(store, &index)?.revision;
+            pursuit.is_taken_up = true;
+            pursuit.lay_down()?;
+        }
+        let status = Arc::new(status);
+        let place = pursuit.reach.place().to_owned();
+        let keeper = spare.zip(desk).map(|(spare, desk)| spare.keep(index, Arc::clone(&status), desk)).transpose();
+        let keeper = keeper.map_err(|error| no_thread(&place, &error))?;
         let (stop, stopped) = mpsc::channel();
         let told = Arc::clone(&status);
-        let place = pursuit.store.place();
         let body = move || pursuit.run(&stopped, &told, &report);
         let thread = thread::Builder::new().name("keys".into()).spawn(body);
         let thread = thread.map_err(|error| no_thread(&place, &error))?;
-        Ok(Self { status, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { status, stop: Some(stop), thread: Some(thread), keeper })
+    }
+
+    /// When what the spare copy says was last the truth; `None` where there is none, or none was written yet.
+    pub fn kept(&self) -> Option<Arc<super::spare::Written>> {
+        self.keeper.as_ref().map(Keeper::written)
     }
 
     /// How the store fares.
@@ -114,6 +141,8 @@ impl Drop for Follower {
             // A follower that panicked has nothing more to say: its panic was printed when it happened.
             let _ = thread.join();
         }
+        // After the last load.
+        drop(self.keeper.take());
     }
 }
 
@@ -125,21 +154,47 @@ impl fmt::Debug for Follower {
 
 /// The thread's own state.
 struct Pursuit {
-    store: Box<dyn KeyStore>,
+    reach: Reach,
     index: Arc<Index>,
+    /// How far the store was told, in its own numbers.
     revision: Revision,
+    /// What is added to the store's numbers in the index: more than nought where the index was filled from a copy that the store
+    /// does not go on from.
+    lift: u64,
+    /// What the index was filled from, until the store is there.
+    past: Option<Past>,
+    /// Whether what is told next replaces what came from the copy.
+    is_anew: bool,
+    /// Whether the store was found, and where in it to begin.
+    is_taken_up: bool,
+    /// Whether a change was noticed that could not be loaded yet.
+    is_behind: bool,
+    desk: Option<Arc<Desk>>,
 }
 
 impl Pursuit {
+    fn new(reach: Reach, index: &Arc<Index>, past: Option<Past>) -> Self {
+        Self {
+            reach,
+            index: Arc::clone(index),
+            revision: Revision::START,
+            lift: 0,
+            past,
+            is_anew: false,
+            is_taken_up: false,
+            is_behind: false,
+            desk: None,
+        }
+    }
+
     fn run(mut self, stopped: &Receiver<()>, status: &Status, report: &dyn Fn(&Event<'_>)) {
         let mut pause = INTERVAL;
-        // Whether a change was noticed that could not be loaded yet.
-        let mut is_behind = false;
+        let mut back_off = BackOff::new(LONGEST_PAUSE);
         while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(pause) {
-            match self.step(&mut is_behind) {
+            let since = Instant::now();
+            match self.step() {
                 Ok(news) => {
-                    if !status.is_up() {
-                        status.set_trouble(None);
+                    if status.reached(since) {
                         report(&Event::Up);
                     }
                     match news {
@@ -147,40 +202,76 @@ impl Pursuit {
                         None | Some((_, 0)) => {}
                         Some((_, keys)) => report(&Event::Loaded { keys, revision: self.revision }),
                     }
+                    back_off.reset();
                     pause = INTERVAL;
                 }
                 Err(error) => {
-                    let trouble = Some(error.to_string());
-                    if status.trouble() != trouble {
-                        status.set_trouble(trouble);
+                    // Whoever writes a fault into a file is to mend it: no key ends for that.
+                    if matches!(error, StoreError::Faults { .. }) {
+                        status.refused(since);
+                    }
+                    if status.missed(error.to_string()) {
                         report(&Event::Down(&error));
                     }
-                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    pause = back_off.next();
                 }
             }
         }
     }
 
-    fn step(&mut self, is_behind: &mut bool) -> Result<Option<(Extent, usize)>, StoreError> {
-        *is_behind |= self.store.refresh()?;
-        let news = is_behind.then(|| self.load()).transpose()?;
-        *is_behind = false;
+    fn step(&mut self) -> Result<Option<(Extent, usize)>, StoreError> {
+        if !self.is_taken_up {
+            self.take_up()?;
+        }
+        self.is_behind |= self.reach.store()?.refresh()?;
+        let news = self.is_behind.then(|| self.load()).transpose()?;
+        self.is_behind = false;
         Ok(news)
+    }
+
+    /// Begins with a store that was away when the process began: from where the copy ends, or anew.
+    fn take_up(&mut self) -> Result<(), StoreError> {
+        let store = self.reach.store()?;
+        store.set_patience(PATIENCE)?;
+        if let Some(past) = &self.past {
+            match past.bookmark.as_deref().map(|bookmark| store.resume(bookmark)).transpose()?.flatten() {
+                Some(revision) => (self.revision, self.lift) = (revision, past.lift),
+                None => (self.lift, self.is_anew) = (past.revision.0.saturating_add(1), true),
+            }
+        }
+        (self.is_taken_up, self.is_behind) = (true, true);
+        Ok(())
     }
 
     /// Takes in what came after the revision that the index has, and tells how many records those were.
     fn load(&mut self) -> Result<(Extent, usize), StoreError> {
-        let mut keys = 0;
-        let loaded = self.store.load(self.revision, &mut |change| {
-            self.index.apply(&change);
+        let (mut keys, lift, index) = (0, self.lift, &self.index);
+        let loaded = self.reach.store()?.load(self.revision, &mut |change| {
+            index.apply(&Change { revision: lifted(change.revision, lift), ..change });
             keys += 1;
         })?;
         if loaded.extent != Extent::Changes {
-            self.index.forget_before(loaded.revision);
+            self.index.forget_before(lifted(loaded.revision, lift));
+        } else if self.is_anew {
+            self.index.forget_before(Revision(lift));
         }
-        self.revision = loaded.revision;
+        (self.revision, self.is_anew, self.past) = (loaded.revision, false, None);
+        self.lay_down()?;
         Ok((loaded.extent, keys))
     }
+
+    /// Tells whoever keeps a copy how far the index has come.
+    fn lay_down(&mut self) -> Result<(), StoreError> {
+        if let Some(desk) = &self.desk {
+            let bookmark = self.reach.store()?.bookmark();
+            desk.tell(lifted(self.revision, self.lift), self.lift, bookmark);
+        }
+        Ok(())
+    }
+}
+
+fn lifted(revision: Revision, lift: u64) -> Revision {
+    Revision(revision.0.saturating_add(lift))
 }
 
 fn no_thread(place: &str, error: &io::Error) -> StoreError {

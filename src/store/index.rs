@@ -94,6 +94,11 @@ impl Index {
         self.changes.load(Ordering::Acquire)
     }
 
+    /// Says that what was decided by a key is to be decided anew, though no key has changed.
+    pub fn announce(&self) {
+        self.changes.fetch_add(1, Ordering::Release);
+    }
+
     /// Drops every entry older than `revision`, for good: for a store whose load told everything there is.
     pub fn forget_before(&self, revision: Revision) {
         let mut writer = self.lock();
@@ -109,6 +114,14 @@ impl Index {
             if let Some(minted) = entry.minted(now) {
                 tell(entry.kind(), minted);
             }
+        }
+    }
+
+    /// Tells all that it knows, a change for each value of a key that has no other value. An index that takes them in knows the
+    /// same. What is changed meanwhile is told as it was or as it is.
+    pub fn tell(&self, tell: &mut dyn FnMut(Change)) {
+        for (digest, entry) in &self.entries.pin() {
+            tell(entry.to_change(*digest));
         }
     }
 

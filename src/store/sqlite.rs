@@ -165,6 +165,14 @@ impl KeyStore for Sqlite {
         Ok(usize::try_from(rows).unwrap_or(0).min(self.file.size() / row::LEAST_BYTES))
     }
 
+    fn bookmark(&self) -> Option<Vec<u8>> {
+        Some([&self.store[..], &self.history.bookmark()?].concat())
+    }
+
+    fn resume(&mut self, bookmark: &[u8]) -> Result<Option<Revision>, StoreError> {
+        Ok(bookmark.strip_prefix(&self.store).and_then(|rest| self.history.resume(rest)))
+    }
+
     fn add(&mut self, records: &[KeyRecord], provenance: Provenance, stamp: Stamp<'_>) -> Result<Revision, StoreError> {
         self.make_room_for(records.len())?;
         let path = self.path.clone();

@@ -1,6 +1,7 @@
 //! What may be unsafe about a store that can be used all the same.
 
 use std::fmt;
+use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -29,6 +30,8 @@ pub enum StoreWarning {
         path.display(), id = .user.id
     )]
     OutOfReach { path: PathBuf, user: User },
+    #[error("the copy of the keys {0} can be read by others (mode {mode:04o}): chmod 600 {0}", path.display())]
+    Readable { path: PathBuf, mode: u32 },
     #[error("the key store {0} can be written by others (mode {mode:04o}): chmod 600 {0}", path.display())]
     Writable { path: PathBuf, mode: u32 },
 }
@@ -92,6 +95,16 @@ pub(super) fn of_file(path: &Path, owner: Owner) -> Vec<StoreWarning> {
     };
     let us = if owner == Owner::Us { our_user() } else { None };
     judge(path, (found.uid(), found.mode() & 0o7777), us.zip(owner_of(folder_of(path))))
+}
+
+/// Why nobody ought to believe what a file says that the gateway has written for itself: somebody else may have.
+pub(super) fn why_not_believed(found: &Metadata) -> Option<String> {
+    let (owner, mode) = (found.uid(), found.mode() & 0o7777);
+    if mode & EVERYBODY_WRITES != 0 {
+        return Some(format!("it can be written by others (mode {mode:04o})"));
+    }
+    let is_foreign = owner != ROOT && our_user().is_some_and(|us| us != owner);
+    is_foreign.then(|| format!("it belongs to {}", User { id: owner }))
 }
 
 /// Why nobody can write there.

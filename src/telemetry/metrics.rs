@@ -20,8 +20,8 @@ use prometheus::TextEncoder;
 pub use self::cells::{Outcome, RouteCells, WorkerCells};
 pub(crate) use self::definitions::Family;
 pub use self::definitions::{DEFINITIONS, Definition};
-use self::sources::{Ages, Servers, Source, Uses};
-pub use self::sources::{RotateDue, ServerUp, UseWrites};
+use self::sources::{Ages, Servers, Source, StoreSource, Uses};
+pub use self::sources::{RotateDue, ServerUp, StoreFare, UseWrites};
 use super::label::{CertificateLabel, Reload};
 use super::tripwire::Tripwires;
 
@@ -49,7 +49,7 @@ pub struct Metrics {
     access_log_dropped: Arc<AtomicU64>,
     ages: OnceLock<Ages>,
     keys: OnceLock<Source>,
-    store_up: OnceLock<Source>,
+    store: OnceLock<StoreSource>,
     servers: OnceLock<Servers>,
     uses: OnceLock<Uses>,
     tripwires: Arc<Tripwires>,
@@ -70,7 +70,7 @@ impl Metrics {
             access_log_dropped: Arc::default(),
             ages: OnceLock::new(),
             keys: OnceLock::new(),
-            store_up: OnceLock::new(),
+            store: OnceLock::new(),
             servers: OnceLock::new(),
             uses: OnceLock::new(),
             tripwires,
@@ -144,9 +144,9 @@ impl Metrics {
         self.ages.get().map(|ages| (ages.0)())
     }
 
-    /// Says how to learn whether the store can be read; asked at each scrape. The first call counts.
-    pub fn store_up_from(&self, read: impl Fn() -> bool + Send + Sync + 'static) {
-        self.store_up.get_or_init(|| Source(Box::new(move || u64::from(read()))));
+    /// Says how to learn how the key store fares; asked at each scrape. The first call counts.
+    pub fn store_from(&self, read: impl Fn() -> StoreFare + Send + Sync + 'static) {
+        self.store.get_or_init(|| StoreSource(Box::new(read)));
     }
 
     /// Says how to learn which servers of the upstream there are and how they stand; asked at each scrape. The first call counts.

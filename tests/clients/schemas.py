@@ -30,6 +30,8 @@ GOOD = {
         "policy: policy.yaml\nlisten: [127.0.0.1:1, { address: unix:/run/a.sock }]",
         "policy: policy.yaml\nworkers: auto\nmode: shadow\nerrors: json-api\nhosts: [a.example]",
         "policy: policy.yaml\nworkers: 2\ntrusted_proxies: [10.0.0.0/8]\nlimits: { body_bytes: none, headers: 64 }",
+        "policy: policy.yaml\nkeys: { max_stale: none, snapshot: keys.snapshot }",
+        "policy: policy.yaml\nkeys: { max_stale: 0s, snapshot: none }",
         "policy: policy.yaml\nkeys: { store: 'file:keys.yaml', accept: [bearer, { header: X-Key }, { cookie: k }, basic] }",
         "policy: policy.yaml\ncors: { origins: ['https://app.example'], max_age: 1h }",
         "policy: policy.yaml\nlog: { level: debug, format: json, access: false, output: stderr }\ndrain: { delay: 0s }",
@@ -68,6 +70,9 @@ BAD = {
         "policy: policy.yaml\nworkers: 0",
         "policy: policy.yaml\nworkers: some",
         "policy: policy.yaml\nkeys: { accept: [] }",
+        "policy: policy.yaml\nkeys: { max_stale: soon }",
+        "policy: policy.yaml\nkeys: { snapshot: '' }",
+        "policy: policy.yaml\nkeys: { snapshot: copies/ }",
         "policy: policy.yaml\nkeys: { accept: bearer }",
         "policy: policy.yaml\nkeys: { accept: [token] }",
         "policy: policy.yaml\nlog: { level: loud }",
@@ -134,6 +139,7 @@ BAD = {
 # Documents that the schema takes and the program refuses, each with the reason why a schema cannot or should not say it.
 LOOSER = {
     "config": {
+        "policy: policy.yaml\nkeys: { store: 'sqlite:a.db', snapshot: a.db }": "two fields are compared",
         "policy: policy.yaml\nlisten: nowhere": "an address is read by code, not by a pattern",
         "policy: policy.yaml\nlisten: [127.0.0.1:1, 127.0.0.1:1]": "two ways to write one address are no two addresses",
         "policy: policy.yaml\nlisten: 127.0.0.1:3000": "two addresses are compared",

@@ -61,7 +61,7 @@ fn act(connection: &mut Connection) {
 
 fn start(upstream: &Upstream) -> Gateway {
     let [header, query, basic, file] = CREDENTIALS;
-    let setup = Setup::new(upstream).upstream(UPSTREAM).keys(ACCEPT).routes(ROUTES);
+    let setup = Setup::new(upstream).upstream(UPSTREAM).keys(ACCEPT).keys("  snapshot: keys.snapshot").routes(ROUTES);
     fs::write(setup.folder().join("secret.token"), file).expect("a credential");
     let setup = setup.config("log: { level: trace, format: json }\nlimits: { header_bytes: 8KiB, target_bytes: 4KiB }");
     let setup = setup.environment("HEADER", header).environment("QUERY", query).environment("BASIC", basic);

@@ -22,6 +22,8 @@
 //! | … is on a disk that fails (EIO) | the command says so, known keys pass, the gateway catches up | `store::a_disk_that_fails_is_told_and_takes_no_key_with_it`, `store::a_gateway_that_cannot_read_its_store_goes_on_with_what_it_knows_and_catches_up` |
 //! | … is worked on by many at once | they wait for each other, nothing is lost | `store::two_command_lines_an_import_and_a_gateway_on_one_store_lose_nothing` |
 //! | … is a key file that is bad, empty or gone | what was known stays | `store::file::tests`, `store::follow::tests` |
+//! | … is away for longer than `keys.max_stale` | no key is let in, what is open ends | `away::known_keys_go_on_for_max_stale_and_then_none_is_let_in_until_the_store_is_back`, `tunnels::a_store_that_is_away_ends_no_tunnel_until_max_stale` |
+//! | … is away when the gateway starts | it starts from `keys.snapshot` | `away` |
 //! | a command that changes keys, or the gateway, is killed | what was acknowledged holds, the rest is whole or not at all | `keys::keys_and_revokes_survive_a_crash_of_the_gateway`, `keys::a_revoke_survives_the_death_of_the_command_right_after_its_word`; at random moments, benches/crash.rs |
 //! | a certificate is replaced by rubbish | the one before stays, once told | `tls::certificates::a_bad_certificate_changes_nothing_and_is_told` |
 //! | a credential's file is missing or empty | the one before stays, once told | `reload::secrets` |
@@ -40,6 +42,6 @@ mod disk; // Real disks that are full, or mounted read-only.
 mod load; // Reloads, restarts and shortages under load.
 mod log; // A log that nobody reads, or that has no room.
 mod silence; // Hosts that go away without a word.
-mod store; // A key store that is gone, held, overwritten, on a full disk or a bad one, or worked on by many.
+pub mod store; // A key store that is gone, held, overwritten, on a full disk or a bad one, or worked on by many.
 mod system; // A clock and a disk that do what a test says, for a process that is started so.
 mod upstream; // What an upstream can do wrong, one after the other to one gateway.

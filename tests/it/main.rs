@@ -19,6 +19,7 @@ mod accounts; // What becomes of an account becomes of its keys, on every gatewa
 mod adversarial; // Hundreds of raw requests that servers read differently, judged by what the upstream got.
 mod architecture; // Who imports whom, how long a file may be, what a module may not be called.
 mod audit; // Every change of a key with who, when and what, and whether the log of them is whole.
+mod away; // The key store is away: for how long keys work, what starts without it, what comes back.
 mod bodies; // Content streamed both ways: chunked, Expect, early answers, a gigabyte in constant memory.
 mod canary; // A marked key and a marked credential go through all that there is, and are found in nothing that comes out.
 mod cli; // Exit codes, and what bad input is told.

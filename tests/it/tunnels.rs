@@ -23,6 +23,8 @@ const AGREED: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n
 
 /// Close frames of the gateway: 1008 with the code of a refusal, and 1001.
 const INVALID_KEY: &[u8] = b"\x88\x0d\x03\xf0invalid_key";
+/// 1013: it may be tried again later.
+const STORE_AWAY: &[u8] = b"\x88\x17\x03\xf5key_store_unavailable";
 const IDLE: &[u8] = b"\x88\x06\x03\xe9idle";
 const DRAINING: &[u8] = b"\x88\x0a\x03\xe9draining";
 
@@ -334,7 +336,7 @@ fn a_key_that_a_file_no_longer_has_or_that_opens_less_ends_its_tunnels() {
 }
 
 #[test]
-fn a_store_that_is_away_ends_no_tunnel() {
+fn a_store_that_is_away_ends_no_tunnel_until_max_stale() {
     let (_upstream, gateway, key) = start(echo);
     let mut client = open(&gateway, &key);
     for name in ["keys.db", "keys.db-wal", "keys.db-shm"] {
@@ -347,4 +349,9 @@ fn a_store_that_is_away_ends_no_tunnel() {
         std::thread::park_timeout(Duration::from_millis(300));
         say(&mut client, "still here ");
     }
+    let mut anyone = gateway.connect();
+    assert_eq!(anyone.send(handshake("/api/open").key(&key).bytes()).read_head().status(), 101);
+    crate::away::set_max_stale(&gateway, "0s");
+    assert_eq!(client.read_to_end(), (STORE_AWAY.to_vec(), Ending::Closed), "what is known of its key is too old");
+    say(&mut anyone, "still here ");
 }

@@ -1,6 +1,7 @@
 //! `--keys`: what is the matter with the keys of the store.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use crate::cli::keys::attributes;
 use crate::cli::{Failure, source};
@@ -24,10 +25,18 @@ pub(super) struct StoredKeys {
     pub(super) warnings: Vec<Fault>,
 }
 
-/// What would keep a gateway that runs as this user here from its store. A pipeline may well be another place: a warning.
-pub(super) fn obstacle(keys: &Keys) -> Option<Fault> {
-    let why = store::probe(&source::location(keys)).err()?;
-    Some(warning("keys.store", why.to_string(), "here, and as this user, `scopegate serve` would not start"))
+/// What would keep a gateway that runs as this user here from its store, or from a copy of it. A pipeline may well be another
+/// place: warnings.
+pub(super) fn obstacles(keys: &Keys) -> impl Iterator<Item = Fault> {
+    let refused = store::probe(&source::location(keys)).err();
+    let store = refused
+        .map(|why| warning("keys.store", why.to_string(), "here, and as this user, `scopegate serve` would not start"));
+    let folder = keys.snapshot.as_deref().and_then(Path::parent).filter(|folder| !folder.is_dir());
+    let snapshot = folder.map(|folder| {
+        let message = format!("there is no folder {}", folder.display());
+        warning("keys.snapshot", message, "make it; without it no copy of the keys is kept, and the log says so")
+    });
+    store.into_iter().chain(snapshot)
 }
 
 /// Looks at every key that is neither revoked nor deleted.

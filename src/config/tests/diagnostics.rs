@@ -89,7 +89,7 @@ diagnose!(
     what_this_version_lacks_is_refused_and_never_ignored,
     with(
         "admin: { public_url: 'http://x' }\n\
-         keys: { store: 'postgres://u:geheim@db/x', snapshot: s.bin, max_stale: 1h }\n\
+         keys: { store: 'postgres://u:geheim@db/x' }\n\
          log: { output: 'tcp://x' }\n"
     )
 );

@@ -53,6 +53,19 @@ fn the_smallest_configuration_has_the_defaults_of_the_contract() {
     assert_eq!(config.drain, Drain::default());
 }
 
+#[test]
+fn how_long_keys_work_without_their_store_and_where_a_copy_of_them_is() {
+    let read = |keys: &str| {
+        let keys = compiled(&format!("keys: {{ {keys} }}\n")).keys;
+        (keys.max_stale, keys.snapshot.and_then(|path| Some(path.file_name()?.to_owned())))
+    };
+    let minutes = |minutes: u64| Some(Duration::from_secs(minutes * 60));
+    assert_eq!(read("prefix: sg"), (minutes(15), None));
+    assert_eq!(read("max_stale: 1h, snapshot: none"), (minutes(60), None));
+    assert_eq!(read("max_stale: 0s, snapshot: copy.bin"), (minutes(0), Some("copy.bin".into())));
+    assert_eq!(read("max_stale: none"), (None, None));
+}
+
 /// `interface.md` shows every field with its default; what this version lacks is accepted at that.
 #[test]
 fn every_default_may_be_written_out() {

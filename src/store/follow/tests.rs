@@ -1,3 +1,5 @@
+mod away; // A store that is away when the process begins.
+
 use std::fs;
 use std::sync::mpsc::channel;
 use std::time::Instant;
@@ -23,7 +25,10 @@ struct Followed {
 }
 
 fn follow(store: Box<dyn KeyStore>) -> Followed {
-    let index = Arc::new(Index::new(Vocabulary::default()));
+    follow_from(Origin::Here(Reach::of(store)), Arc::new(Index::new(Vocabulary::default())), None)
+}
+
+fn follow_from(origin: Origin, index: Arc<Index>, spare: Option<Spare>) -> Followed {
     let (tell, events) = channel();
     let report = move |event: &Event<'_>| {
         let said = match event {
@@ -34,7 +39,7 @@ fn follow(store: Box<dyn KeyStore>) -> Followed {
         };
         tell.send(said).unwrap();
     };
-    let follower = Follower::start(store, Arc::clone(&index), report).unwrap();
+    let follower = Follower::start_from(origin, Arc::clone(&index), spare, report).unwrap();
     Followed { index, follower, events }
 }
 

@@ -12,7 +12,8 @@ use super::end::{End, Six};
 use super::name::{IdText, Name};
 use super::shared::Shared;
 use crate::key::account::Affiliation;
-use crate::key::{GrantSpec, KeyKind, KeyRecord, KeyState, KeyValue, Timestamp};
+use crate::key::digest::Digest;
+use crate::key::{GrantSpec, KeyId, KeyKind, KeyRecord, KeyState, KeyValue, Timestamp};
 use crate::policy::scope::{Grant, Vocabulary};
 use crate::policy::{Account, Caller, Invalid, Kind, Principal, Rights};
 use crate::store::{Change, Revision};
@@ -192,6 +193,47 @@ impl Entry {
     /// Whether the account stops it.
     pub fn is_suspended(&self) -> bool {
         self.affiliation().is_some_and(|account| account.is_suspended)
+    }
+
+    /// The change that makes such an entry, for the value with that digest.
+    pub(super) fn to_change(&self, digest: Digest) -> Change {
+        let rare = self.rare.as_deref();
+        let end = Some(self.expires()).filter(|end| *end < Timestamp::MAX);
+        let is_former = self.minted == u32::MAX;
+        let created = Timestamp::from_millis(if is_former { 0 } else { i64::from(self.minted) * 1000 });
+        let rights = self.principal.rights();
+        let account = rare.and_then(|rare| rare.account.clone());
+        let children = account.as_ref().map_or(0, |account| account.children.len());
+        let own = rights.attributes().len().saturating_sub(children);
+        let record = KeyRecord {
+            // An id is one: it came from one.
+            id: KeyId::parse(self.id().as_str()).unwrap_or_else(|| KeyId::derive(&digest)),
+            kind: self.kind(),
+            name: Box::default(),
+            account: self.principal.account().map(Into::into),
+            grant: GrantSpec::from_header(rights.words()),
+            state: self.state(),
+            created,
+            changed: created,
+            not_before: rare.map(|rare| rare.not_before).filter(|start| *start > Timestamp::MIN),
+            expires: end.filter(|_| !is_former),
+            attributes: rights.attributes().iter().take(own).cloned().collect(),
+            allow_from: rare.map_or_else(Vec::new, |rare| rare.allow_from.to_vec()),
+            note: None,
+            value: KeyValue {
+                digest,
+                prefix: Box::default(),
+                last_four: Box::default(),
+                site: None,
+                created,
+                until: is_former.then(|| end.unwrap_or(Timestamp::MAX)),
+                last_used: None,
+            },
+            former: Vec::new(),
+            last_used: None,
+            is_tripwire: self.is_tripwire(),
+        };
+        Change { revision: self.revision(), record, account }
     }
 
     /// A number that another key has who may do something else, for someone else or with another credential. Sub-accounts are

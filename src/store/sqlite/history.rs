@@ -65,6 +65,27 @@ impl History {
         self.told = course.last.map(|line| (course.revision, line));
     }
 
+    /// What it takes to go on in another process; `None` where nothing was told.
+    pub(super) fn bookmark(&self) -> Option<Vec<u8>> {
+        let (revision, line) = self.told.as_ref()?;
+        let numbers = [revision.0, self.lift, line.number].map(u64::to_le_bytes);
+        Some([numbers.as_flattened(), &line.hash].concat())
+    }
+
+    /// Goes on where a bookmark was made, and tells which revision that is; `None` where it is none.
+    pub(super) fn resume(&mut self, bookmark: &[u8]) -> Option<Revision> {
+        let (numbers, hash) = bookmark.split_at_checked(3 * size_of::<u64>())?;
+        let (numbers, _) = numbers.as_chunks();
+        let &[revision, lift, number] = numbers else { return None };
+        let [revision, lift, number] = [revision, lift, number].map(u64::from_le_bytes);
+        if number.checked_add(lift) != Some(revision) {
+            return None;
+        }
+        let line = Line { number, hash: hash.into() };
+        *self = Self { told: Some((Revision(revision), line)), highest: revision, lift };
+        Some(Revision(revision))
+    }
+
     /// The revision that is told for a number of the store.
     pub(super) fn lifted(&self, number: u64) -> Revision {
         Revision(number + self.lift)

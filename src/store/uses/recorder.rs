@@ -12,7 +12,8 @@ use super::pending::{Pending, Sum};
 use super::tally::{Table, Tally};
 use crate::key::digest::Digest;
 use crate::policy::Vocabulary;
-use crate::store::{KeyStore, StoreError};
+use crate::store::StoreError;
+use crate::store::reach::Reach;
 
 /// How long workers have to hand over what they have counted: two of their ticks, and some.
 const GRACE: Duration = Duration::from_millis(600);
@@ -112,22 +113,22 @@ impl Link {
 }
 
 impl Recorder {
-    /// Writes to `store`, with the names that `vocabulary` has for scopes, as often as `interval` says. `report` is called on
+    /// Writes to the store at the end of `reach`, with the names that `vocabulary` has for scopes, as often as `interval` says. `report` is called on
     /// the thread that is started.
     ///
     /// # Errors
     /// The thread cannot be started.
     pub fn start(
-        store: Box<dyn KeyStore>,
+        reach: Reach,
         vocabulary: Vocabulary,
         interval: impl Fn() -> Duration + Send + 'static,
         report: impl Fn(&Event<'_>) + Send + 'static,
     ) -> Result<Self, StoreError> {
         let (inbox, parcels) = sync_channel(WAITING);
         let link = Link { inbox, shared: Arc::default() };
-        let place = store.place();
+        let place = reach.place().to_owned();
         let ledger = Ledger {
-            store,
+            reach,
             vocabulary,
             pending: Pending::default(),
             shared: Arc::clone(&link.shared),
@@ -173,7 +174,7 @@ impl fmt::Debug for Recorder {
 
 /// The thread's own state.
 struct Ledger {
-    store: Box<dyn KeyStore>,
+    reach: Reach,
     vocabulary: Vocabulary,
     pending: Pending,
     shared: Arc<Shared>,
@@ -202,7 +203,7 @@ impl Ledger {
             (last, jitter) = (Instant::now(), self::jitter());
         }
         // A store that cannot even be told this cannot be written to, which is told next.
-        let _ = self.store.set_patience(LAST_PATIENCE);
+        let _ = self.reach.store().and_then(|store| store.set_patience(LAST_PATIENCE));
         self.write(Duration::ZERO);
         if !self.pending.is_empty() {
             (self.report)(&Event::Lost(self.pending.requests()));
@@ -255,7 +256,7 @@ impl Ledger {
     /// Writes batch by batch; what could not be written is pending as before.
     fn try_to_write(&mut self, pause: Duration) -> Result<(), StoreError> {
         // A copy of the store may stand in its place.
-        self.store.refresh()?;
+        self.reach.store()?.refresh()?;
         let mut rest = self.pending.drain();
         loop {
             let batch: Vec<(Digest, Sum)> = rest.by_ref().take(BATCH).collect();
@@ -263,7 +264,7 @@ impl Ledger {
                 return Ok(());
             }
             let uses: Vec<_> = batch.iter().map(|(digest, sum)| sum.named(*digest, &self.vocabulary)).collect();
-            if let Err(error) = self.store.add_uses(&uses) {
+            if let Err(error) = self.reach.store().and_then(|store| store.add_uses(&uses)) {
                 for (digest, sum) in batch.into_iter().chain(rest) {
                     self.pending.add(digest, sum);
                 }

@@ -12,6 +12,7 @@ use crate::key::KeyRecord;
 use crate::policy::{
     AccessSpec, Caller, Decision, Grant, Kind, Options, Policy, Principal, Request, Rights, RouteSpec, Vocabulary,
 };
+use crate::store::reach::Reach;
 use crate::store::sqlite::tests::Place;
 use crate::store::tests::{Fixture as _, record};
 
@@ -97,7 +98,8 @@ impl Recorded {
         place.put(std::slice::from_ref(&key));
         let (tell, events) = channel();
         let report = move |event: &Event<'_>| tell.send(format!("{event:?}")).unwrap();
-        let recorder = Recorder::start(place.open(), gate.vocabulary.clone(), move || interval, report).unwrap();
+        let recorder =
+            Recorder::start(Reach::of(place.open()), gate.vocabulary.clone(), move || interval, report).unwrap();
         Self { place, key, gate, recorder, events }
     }
 

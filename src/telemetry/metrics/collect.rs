@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError};
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
 
 use super::cells::{BOUNDS, Distribution, Labels, RouteCells};
-use super::{DEFINITIONS, Definition, Family, Metrics, process};
+use super::{DEFINITIONS, Definition, Family, Metrics, StoreFare, process};
 use crate::telemetry::label::{CertificateLabel, Code, Cut, Lookup, Refusal, Reload, Side, StreamRefusal};
 
 /// The samples of one metric while they are collected.
@@ -123,7 +123,12 @@ impl Metrics {
             }
             Family::RequestDuration => sample_durations(routes, samples, |cells| cells.read_durations().0),
             Family::Requests => sample_requests(routes, samples),
-            Family::StoreUp => self.store_up.get().into_iter().for_each(|up| samples.push(&[], (up.0)() as f64)),
+            Family::KeysSnapshot => self.sample_store(samples, |store| store.snapshot.map(|seconds| seconds as f64)),
+            Family::StoreAway => self.sample_store(samples, |store| store.away.map(|away| away.as_secs_f64())),
+            Family::StoreMaxStale => {
+                self.sample_store(samples, |store| store.max_stale.map(|most| most.as_secs_f64()));
+            }
+            Family::StoreUp => self.sample_store(samples, |store| Some(f64::from(u8::from(store.is_up)))),
             Family::TripwireUses => samples.push(&[], self.tripwires.uses() as f64),
             Family::UpstreamDuration => sample_durations(routes, samples, |cells| cells.read_durations().1),
             Family::UpstreamPanic => {
@@ -157,6 +162,11 @@ impl Metrics {
             let open: u64 = self.workers.iter().map(|worker| worker.read_connections(*side)).sum();
             samples.push(&[("side", side.as_str())], open as f64);
         }
+    }
+
+    fn sample_store(&self, samples: &mut Samples, read: impl Fn(&StoreFare) -> Option<f64>) {
+        let value = self.store.get().and_then(|store| read(&(store.0)()));
+        value.into_iter().for_each(|value| samples.push(&[], value));
     }
 
     fn sample_expiries(&self, samples: &mut Samples) {

@@ -27,6 +27,7 @@ pub(crate) enum Family {
     KeyLookups,
     KeysCached,
     KeysRotateDue,
+    KeysSnapshot,
     LastReload,
     PolicyGeneration,
     Process(process::Reading),
@@ -35,6 +36,8 @@ pub(crate) enum Family {
     Reloads,
     RequestDuration,
     Requests,
+    StoreAway,
+    StoreMaxStale,
     StoreUp,
     TripwireUses,
     UpstreamDuration,
@@ -50,7 +53,7 @@ const fn define(name: &'static str, kind: MetricType, family: Family, help: &'st
 }
 
 /// Every metric, sorted by name.
-pub const DEFINITIONS: [Definition; 30] = {
+pub const DEFINITIONS: [Definition; 33] = {
     use Family as F;
     use MetricType::{COUNTER, GAUGE, HISTOGRAM};
     use process::Reading as R;
@@ -111,6 +114,12 @@ pub const DEFINITIONS: [Definition; 30] = {
             "Keys in force whose value is older than keys.rotate_after says, by kind.",
         ),
         define(
+            "scopegate_keys_snapshot_timestamp_seconds",
+            GAUGE,
+            F::KeysSnapshot,
+            "When what the file of keys.snapshot says was last the truth, in seconds since unix epoch; only where it is kept.",
+        ),
+        define(
             "scopegate_last_reload_successful",
             GAUGE,
             F::LastReload,
@@ -146,6 +155,18 @@ pub const DEFINITIONS: [Definition; 30] = {
             COUNTER,
             F::Requests,
             "Requests, by route of the policy, method, status sent to the caller and decision.",
+        ),
+        define(
+            "scopegate_store_away_seconds",
+            GAUGE,
+            F::StoreAway,
+            "How long ago the key store was last read while it cannot be, 0 while it can.",
+        ),
+        define(
+            "scopegate_store_max_stale_seconds",
+            GAUGE,
+            F::StoreMaxStale,
+            "How long the key store may be away before no key is let in; missing where that is for ever.",
         ),
         define("scopegate_store_up", GAUGE, F::StoreUp, "1 while the key store can be read, 0 while it cannot."),
         define(

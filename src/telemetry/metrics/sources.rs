@@ -1,6 +1,7 @@
 //! What others know and metrics ask for when they are scraped.
 
 use std::fmt;
+use std::time::Duration;
 
 /// A value that is read when metrics are scraped.
 pub(super) struct Source(pub(super) Box<dyn Fn() -> u64 + Send + Sync>);
@@ -20,6 +21,28 @@ pub struct ServerUp {
     pub is_up: bool,
     /// It has not failed too often; one of several that has is up all the same where more than half have.
     pub is_well: bool,
+}
+
+/// How the key store fares.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct StoreFare {
+    /// Whether it can be read.
+    pub is_up: bool,
+    /// How long it cannot be; `None` where it never could.
+    pub away: Option<Duration>,
+    /// For how long keys go on working without it; `None` for ever.
+    pub max_stale: Option<Duration>,
+    /// When what the copy of the keys says was last the truth, in seconds since the epoch; `None` where there is none.
+    pub snapshot: Option<i64>,
+}
+
+/// How the key store fares, read when metrics are scraped.
+pub(super) struct StoreSource(pub(super) Box<dyn Fn() -> StoreFare + Send + Sync>);
+
+impl fmt::Debug for StoreSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StoreSource")
+    }
 }
 
 /// How many keys ought to be given a new value, by kind.

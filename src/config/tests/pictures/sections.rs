@@ -130,7 +130,9 @@ fn stores_of_keys() {
         "keys: { prefix: sg- }",
         "keys: { prefix: '' }",
         "keys: { pepper: '' }",
-        "keys: { snapshot: a.bin, max_stale: 1h }",
+        "keys: { snapshot: '', max_stale: soon }",
+        "keys: { snapshot: /var/lib/, max_stale: 4000d }",
+        "keys: { store: 'sqlite:a.db', snapshot: a.db }",
         "keys: { rotate_after: { secret: 0d, pair: never, public: 30d } }",
     ];
     insta::assert_snapshot!(pictures(documents, of_config));

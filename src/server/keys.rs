@@ -1,0 +1,158 @@
+//! How keys come into the process: from their store, or from the spare copy while the store is away; and what the log, the
+//! metrics and the probes say of that.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::admin::{Absence, Readiness};
+use crate::config::{Keys, StoreLocation};
+use crate::snapshot::Handle;
+use crate::store::file::Form;
+use crate::store::follow::{Event, Follower, Origin};
+use crate::store::index::Index;
+use crate::store::reach::Reach;
+use crate::store::spare::{self, Past, Spare};
+use crate::store::{self, KeyStore, Location, OpenMode, StoreError};
+use crate::telemetry::metrics::{Metrics, StoreFare};
+
+/// The store that a configuration names.
+pub(super) fn location(keys: &Keys) -> Location {
+    match &keys.store {
+        StoreLocation::File(path) if keys.pepper.is_some() => Location::File(path.clone(), Form::HmacSha256),
+        StoreLocation::File(path) => Location::File(path.clone(), Form::Sha256),
+        StoreLocation::Sqlite(path) => Location::Sqlite(path.clone()),
+    }
+}
+
+/// The way to a store that is there, or was.
+pub(super) fn reach(location: &Location) -> Reach {
+    let known = location.clone();
+    Reach::to(location.place(), move || open_existing(&known))
+}
+
+/// Opens a store without making one. An older one is brought up to date.
+fn open_existing(location: &Location) -> Result<Box<dyn KeyStore>, StoreError> {
+    match store::open(location, OpenMode::Existing) {
+        Err(StoreError::Older { .. }) => store::open(location, OpenMode::Create),
+        opened => opened,
+    }
+}
+
+/// Loads the keys into `index` and follows their store. Where the store is away and there is a copy of it, the copy is loaded,
+/// and the store is taken up when it comes.
+pub(super) fn follow(keys: &Keys, location: &Location, index: &Arc<Index>) -> Result<Follower, StoreError> {
+    let spare = keys.snapshot.clone().map(|path| Spare::new(path, location.place(), report_spare));
+    let error = match follow_here(location, index, spare.as_ref()) {
+        Err(error) if error.is_absence() => error,
+        done => return done,
+    };
+    let past = spare.as_ref().and_then(|spare| load(spare, index, &error));
+    let (spare, past) = match (spare, past) {
+        (Some(spare), Some(past)) => (spare, past),
+        // There was one to be missed only as long as there seemed to be a copy of it.
+        (spare, None) if matches!(error, StoreError::Missing { .. }) => {
+            return begin(store::open(location, OpenMode::Create)?, index, spare);
+        }
+        _ => return Err(error),
+    };
+    let known = location.clone();
+    let reach = Reach::to(location.place(), move || open_existing(&known).inspect(|records| warn_of(&**records)));
+    let follower = Follower::start_from(Origin::Away(reach, Some(past)), Arc::clone(index), Some(spare), report)?;
+    if follower.status().judge(Instant::now(), keys.max_stale) {
+        tracing::error!(
+            "the copy of the keys is older than keys.max_stale: no key is let in until the key store is back"
+        );
+    }
+    Ok(follower)
+}
+
+/// The same where the store is there. One that is missing is made, but not where a copy says that there was one.
+fn follow_here(location: &Location, index: &Arc<Index>, spare: Option<&Spare>) -> Result<Follower, StoreError> {
+    let records = match spare.filter(|spare| spare.path().exists()) {
+        Some(_) => match open_existing(location) {
+            Err(error) if !error.is_absence() => store::open(location, OpenMode::Create),
+            opened => opened,
+        },
+        None => store::open(location, OpenMode::Create),
+    };
+    begin(records?, index, spare.cloned())
+}
+
+fn begin(records: Box<dyn KeyStore>, index: &Arc<Index>, spare: Option<Spare>) -> Result<Follower, StoreError> {
+    warn_of(&*records);
+    Follower::start_from(Origin::Here(Reach::of(records)), Arc::clone(index), spare, report)
+}
+
+fn warn_of(records: &dyn KeyStore) {
+    for warning in records.warnings() {
+        tracing::warn!("{warning}");
+    }
+}
+
+/// Loads the copy, and says how that went.
+fn load(spare: &Spare, index: &Index, error: &StoreError) -> Option<Past> {
+    let path = spare.path().display();
+    match spare.load(index) {
+        Ok(None) => None,
+        Err(fault) => {
+            tracing::warn!("the copy of the keys {path} is not used: {fault}");
+            None
+        }
+        Ok(Some(loaded)) => {
+            for warning in loaded.warnings {
+                tracing::warn!("{warning}");
+            }
+            let since = loaded.past.contact;
+            tracing::warn!(
+                %error,
+                copy = %path,
+                keys = index.len(),
+                %since,
+                "the key store is away: started with the copy of its keys, and the store is tried again and again. To begin with a new store, remove the copy"
+            );
+            Some(loaded.past)
+        }
+    }
+}
+
+/// Lets metrics and probes say how the store fares.
+pub(super) fn wire(follower: &Follower, handle: &Arc<Handle>, (metrics, readiness): (&Metrics, &Readiness)) {
+    let status = Arc::clone(follower.status());
+    readiness.store_from(move || {
+        let absence = || Absence { since: status.age(Instant::now()), is_stale: status.is_stale() };
+        (!status.is_up()).then(absence)
+    });
+    let (status, written, handle) = (Arc::clone(follower.status()), follower.kept(), Arc::clone(handle));
+    metrics.store_from(move || StoreFare {
+        is_up: status.is_up(),
+        away: if status.is_up() { Some(Duration::ZERO) } else { status.age(Instant::now()) },
+        max_stale: handle.load().config.keys.max_stale,
+        snapshot: written.as_ref().and_then(|written| written.moment()).map(|moment| moment.as_seconds()),
+    });
+}
+
+/// What the log says of the store.
+fn report(event: &Event<'_>) {
+    match event {
+        Event::Down(error) => {
+            tracing::error!(%error, "the key store cannot be followed; known keys go on working, for as long as keys.max_stale says");
+        }
+        Event::Loaded { keys, revision } => tracing::debug!(keys, %revision, "keys changed"),
+        Event::Restored { keys } => tracing::warn!(
+            keys,
+            "the key store was put back to a backup, and all keys were loaded anew: what was made after the backup is gone, and what was revoked after it works again; look over `scopegate keys list`"
+        ),
+        Event::Up => tracing::info!("the key store can be followed again"),
+    }
+}
+
+/// What the log says of the copy.
+fn report_spare(event: &spare::Event<'_>) {
+    match event {
+        spare::Event::Failed(spare, fault) => {
+            let path = spare.path().display();
+            tracing::warn!("the copy of the keys {path} cannot be kept up to date: {fault}");
+        }
+        spare::Event::Recovered => tracing::info!("the copy of the keys is kept up to date again"),
+    }
+}

@@ -1,0 +1,273 @@
+//! How a store fares, and what that means for its keys.
+
+use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::key::Timestamp;
+
+/// How long a single attempt may take before the store counts as away: a call into it may hang for as long as a network or a disk
+/// does.
+const OVERDUE: Duration = Duration::from_secs(10);
+/// What [`Status::contact`] is before the first contact.
+const NEVER: i64 = i64::MIN;
+
+/// What the keys in memory are worth, as their store fares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Known keys work. One that is not known may have been made meanwhile.
+    Away,
+    /// No key works: what is known of them is too old.
+    Stale,
+    /// Known keys work, and there are no others.
+    Up,
+}
+
+impl Standing {
+    const fn from_byte(byte: u8) -> Self {
+        match byte {
+            0 => Self::Up,
+            1 => Self::Away,
+            _ => Self::Stale,
+        }
+    }
+
+    const fn as_byte(self) -> u8 {
+        match self {
+            Self::Up => 0,
+            Self::Away => 1,
+            Self::Stale => 2,
+        }
+    }
+}
+
+/// How the store fares. Read by requests, readiness and metrics, from any thread.
+///
+/// The follower says what came of its attempts; whoever has a clock in hand anyway lets time pass ([`Status::judge`]), since a
+/// follower that hangs in a call cannot. A request reads one atomic number.
+#[derive(Debug)]
+pub struct Status {
+    standing: AtomicU8,
+    /// Milliseconds from `start` to the last contact; negative where another process had it.
+    contact: AtomicI64,
+    start: Instant,
+    /// Held by whoever changes the standing.
+    trouble: Mutex<Option<String>>,
+}
+
+impl Status {
+    /// That of a store that was just read.
+    pub(in crate::store) fn up() -> Self {
+        Self::new(Standing::Up, 0)
+    }
+
+    /// That of a store that could not be reached, and was last read at `contact`, by an earlier process. A clock that was put
+    /// back counts as no time.
+    pub(super) fn away(contact: Option<Timestamp>) -> Self {
+        let age = contact.map(|contact| Timestamp::now().as_millis().saturating_sub(contact.as_millis()).max(0));
+        Self::new(Standing::Away, age.map_or(NEVER, |age| -age))
+    }
+
+    fn new(standing: Standing, contact: i64) -> Self {
+        Self {
+            standing: AtomicU8::new(standing.as_byte()),
+            contact: AtomicI64::new(contact),
+            start: Instant::now(),
+            trouble: Mutex::new(None),
+        }
+    }
+
+    /// What the keys in memory are worth.
+    pub fn standing(&self) -> Standing {
+        Standing::from_byte(self.standing.load(Ordering::Relaxed))
+    }
+
+    /// Whether the last attempt to follow the store went well.
+    pub fn is_up(&self) -> bool {
+        self.standing() == Standing::Up
+    }
+
+    /// Whether no key works.
+    pub fn is_stale(&self) -> bool {
+        self.standing() == Standing::Stale
+    }
+
+    /// How long ago the store was last read to its end; `None` where it never was.
+    pub fn age(&self, now: Instant) -> Option<Duration> {
+        let contact = self.contact.load(Ordering::Relaxed);
+        (contact != NEVER).then(|| {
+            let age = self.reading(now).saturating_sub(contact);
+            Duration::from_millis(u64::try_from(age).unwrap_or(0))
+        })
+    }
+
+    /// Lets time pass: keys of a store that was not read for `max_stale` work no longer (`None`: they work for ever). Tells
+    /// whether that has just come to be so. Cheap, and for any thread that wants to know, a few times a second.
+    pub fn judge(&self, now: Instant, max_stale: Option<Duration>) -> bool {
+        if self.verdict(now, max_stale) == self.standing() {
+            return false;
+        }
+        // Once more behind the lock: the store may just have been read.
+        let _held = self.lock();
+        let (before, after) = (self.standing(), self.verdict(now, max_stale));
+        self.set(after);
+        before != after && after == Standing::Stale
+    }
+
+    fn verdict(&self, now: Instant, max_stale: Option<Duration>) -> Standing {
+        let standing = self.standing();
+        let Some(age) = self.age(now) else {
+            // Where nothing is known no key is refused for what is known of it.
+            return standing;
+        };
+        if standing == Standing::Up && age < OVERDUE {
+            return Standing::Up;
+        }
+        if max_stale.is_some_and(|most| age >= most) { Standing::Stale } else { Standing::Away }
+    }
+
+    /// The store was read to its end, begun at `since`. Tells whether it was away until now.
+    pub(in crate::store) fn reached(&self, since: Instant) -> bool {
+        self.contact.store(self.reading(since), Ordering::Relaxed);
+        if self.is_up() {
+            return false;
+        }
+        let mut trouble = self.lock();
+        *trouble = None;
+        self.set(Standing::Up);
+        true
+    }
+
+    /// What the store holds is not taken over, but it was read: what was known before is as fresh as it was meant to be.
+    pub(super) fn refused(&self, since: Instant) {
+        self.contact.store(self.reading(since), Ordering::Relaxed);
+    }
+
+    /// The store could not be read. Tells whether this is news.
+    pub(super) fn missed(&self, why: String) -> bool {
+        let mut trouble = self.lock();
+        if self.is_up() {
+            self.set(Standing::Away);
+        }
+        let is_news = trouble.as_ref() != Some(&why);
+        *trouble = Some(why);
+        is_news
+    }
+
+    /// What is wrong, as far as the follower knows.
+    #[cfg(test)]
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.lock().clone()
+    }
+
+    fn set(&self, standing: Standing) {
+        self.standing.store(standing.as_byte(), Ordering::Relaxed);
+    }
+
+    /// Milliseconds from the start.
+    fn reading(&self, now: Instant) -> i64 {
+        i64::try_from(now.saturating_duration_since(self.start).as_millis()).unwrap_or(i64::MAX)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<String>> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn after(status: &Status, passed: Duration) -> Instant {
+        status.start + passed
+    }
+
+    #[test]
+    fn keys_of_a_store_that_is_away_work_until_max_stale_has_passed_since_the_last_contact() {
+        let status = Status::up();
+        let most = Some(15 * MINUTE);
+        status.reached(after(&status, MINUTE));
+        assert!(status.missed("gone".into()));
+        assert!(!status.judge(after(&status, 16 * MINUTE - Duration::from_millis(1)), most));
+        assert_eq!(status.standing(), Standing::Away);
+        assert!(status.judge(after(&status, 16 * MINUTE), most));
+        assert_eq!((status.standing(), status.is_stale()), (Standing::Stale, true));
+        assert!(!status.judge(after(&status, 17 * MINUTE), most), "told once");
+        assert!(!status.missed("gone".into()), "the same trouble is no news");
+        assert!(status.is_stale(), "an attempt that fails changes nothing");
+        assert!(status.reached(after(&status, 18 * MINUTE)));
+        assert_eq!((status.standing(), status.trouble()), (Standing::Up, None));
+    }
+
+    #[test]
+    fn a_store_that_is_read_is_never_stale_however_short_max_stale_is() {
+        let status = Status::up();
+        for millis in [0, 1, 9_999] {
+            assert!(!status.judge(after(&status, Duration::from_millis(millis)), Some(Duration::ZERO)));
+            assert!(status.is_up());
+        }
+        status.missed("gone".into());
+        assert!(status.judge(after(&status, Duration::ZERO), Some(Duration::ZERO)), "none at all");
+    }
+
+    #[test]
+    fn keys_work_for_ever_where_there_is_no_max_stale() {
+        let status = Status::up();
+        status.missed("gone".into());
+        assert!(!status.judge(after(&status, 1_000_000 * MINUTE), None));
+        assert_eq!(status.standing(), Standing::Away);
+    }
+
+    #[test]
+    fn a_fault_in_what_was_read_does_not_age() {
+        let status = Status::up();
+        status.refused(after(&status, 14 * MINUTE));
+        status.missed("a fault".into());
+        assert!(!status.judge(after(&status, 28 * MINUTE), Some(15 * MINUTE)));
+        assert_eq!(status.standing(), Standing::Away);
+    }
+
+    #[test]
+    fn another_max_stale_holds_at_once() {
+        let status = Status::up();
+        status.missed("gone".into());
+        let now = after(&status, 5 * MINUTE);
+        assert!(status.judge(now, Some(MINUTE)));
+        assert!(!status.judge(now, Some(15 * MINUTE)));
+        assert_eq!(status.standing(), Standing::Away);
+    }
+
+    #[test]
+    fn an_attempt_that_hangs_is_one_that_fails() {
+        let status = Status::up();
+        assert!(!status.judge(after(&status, OVERDUE), Some(15 * MINUTE)));
+        assert_eq!(status.standing(), Standing::Away, "a key that is not known may be a new one");
+        assert!(status.judge(after(&status, 15 * MINUTE), Some(15 * MINUTE)));
+        assert!(status.reached(after(&status, 16 * MINUTE)));
+        assert!(status.is_up());
+    }
+
+    #[test]
+    fn the_age_goes_on_from_another_process() {
+        let hour = Duration::from_secs(3600);
+        let contact = Timestamp::from_millis(Timestamp::now().as_millis() - 3_600_000);
+        let status = Status::away(Some(contact));
+        let age = status.age(status.start).unwrap();
+        assert!(age >= hour && age < hour + MINUTE, "{age:?}");
+        assert!(status.judge(status.start, Some(hour)));
+        let tomorrow = Timestamp::now().after(24 * hour);
+        assert_eq!(Status::away(Some(tomorrow)).age(Instant::now()).map(|age| age < MINUTE), Some(true));
+    }
+
+    #[test]
+    fn what_was_never_read_has_no_age_and_is_away() {
+        let status = Status::away(None);
+        assert_eq!(status.age(Instant::now()), None);
+        assert!(!status.judge(after(&status, 1000 * MINUTE), Some(MINUTE)));
+        assert_eq!(status.standing(), Standing::Away);
+        assert!(status.reached(after(&status, MINUTE)));
+        assert_eq!(status.age(after(&status, 3 * MINUTE)), Some(2 * MINUTE));
+    }
+}

@@ -1,0 +1,202 @@
+//! The thread that keeps the copy up to date.
+//!
+//! However often keys change, a copy is written when the last one has rested for a while, longer the longer it took: a million
+//! keys cost no more than a small part of one processor's time. Neither the follower nor a request waits for it.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use super::{Copied, Past, Spare, SpareFault};
+use crate::key::Timestamp;
+use crate::store::Revision;
+use crate::store::follow::Status;
+use crate::store::index::Index;
+
+/// How often it is looked whether there is something to write.
+const LOOK: Duration = Duration::from_millis(500);
+/// How long a copy rests at least before the next is written.
+const REST: Duration = Duration::from_secs(2);
+/// So many times as long as it took to write.
+const SHARE: u32 = 20;
+/// How often the moment of a copy is moved on while nothing changes: a gateway that starts from it counts from there.
+const MARK: i64 = 5_000;
+/// How long it is before another attempt where a copy could not be written.
+const RETRY: Duration = Duration::from_secs(10);
+/// What [`Written`] is before anything was written.
+const NEVER: i64 = i64::MIN;
+
+/// What keeping a copy reports, for the log.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// The copy cannot be written. Told once for each different trouble.
+    Failed(&'a Spare, &'a SpareFault),
+    /// It is written again.
+    Recovered,
+}
+
+/// When what the copy says was last the truth: the one that was written last, or that the process started from.
+#[derive(Debug)]
+pub struct Written(AtomicI64);
+
+impl Written {
+    /// That moment; `None` where there is no copy yet.
+    pub fn moment(&self) -> Option<Timestamp> {
+        let moment = self.0.load(Ordering::Relaxed);
+        (moment != NEVER).then(|| Timestamp::from_millis(moment))
+    }
+}
+
+/// Where the follower lays down how far the index has come.
+#[derive(Debug)]
+pub(in crate::store) struct Desk {
+    told: Mutex<Option<Told>>,
+    written: Arc<Written>,
+}
+
+#[derive(Clone, Debug)]
+struct Told {
+    /// How many loads there were.
+    number: u64,
+    revision: Revision,
+    lift: u64,
+    bookmark: Option<Vec<u8>>,
+}
+
+impl Desk {
+    /// Where nothing was laid down yet, beside a copy of that moment, or none.
+    pub(in crate::store) fn new(since: Option<Timestamp>) -> Self {
+        let since = since.map_or(NEVER, Timestamp::as_millis);
+        Self { told: Mutex::new(None), written: Arc::new(Written(AtomicI64::new(since))) }
+    }
+
+    /// The index has all up to `revision`, in its own numbers.
+    pub(in crate::store) fn tell(&self, revision: Revision, lift: u64, bookmark: Option<Vec<u8>>) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = told.as_ref().map_or(0, |told| told.number + 1);
+        *told = Some(Told { number, revision, lift, bookmark });
+    }
+
+    fn told(&self) -> Option<Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// A thread that keeps a copy up to date until this is dropped, and once more then.
+#[derive(Debug)]
+pub struct Keeper {
+    written: Arc<Written>,
+    /// Dropped to stop the thread.
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Keeper {
+    pub(super) fn start(
+        spare: Spare,
+        index: Arc<Index>,
+        status: Arc<Status>,
+        desk: Arc<Desk>,
+    ) -> std::io::Result<Self> {
+        let written = Arc::clone(&desk.written);
+        let work = Work {
+            spare,
+            index,
+            status,
+            desk,
+            written: Arc::clone(&written),
+            copied: None,
+            rests_until: Instant::now(),
+            trouble: None,
+        };
+        let (stop, stopped) = mpsc::channel();
+        let thread = thread::Builder::new().name("keys-snapshot".into()).spawn(move || work.run(&stopped))?;
+        Ok(Self { written, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// When what the copy says was last the truth.
+    pub fn written(&self) -> Arc<Written> {
+        Arc::clone(&self.written)
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // One that panicked has nothing more to say: its panic was printed when it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The thread's own state.
+pub(super) struct Work {
+    spare: Spare,
+    index: Arc<Index>,
+    status: Arc<Status>,
+    desk: Arc<Desk>,
+    written: Arc<Written>,
+    /// The copy that was written last, and the number of the load that it has.
+    copied: Option<(Copied, u64)>,
+    rests_until: Instant,
+    trouble: Option<String>,
+}
+
+impl Work {
+    fn run(mut self, stopped: &Receiver<()>) {
+        while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(LOOK) {
+            self.turn(false);
+        }
+        self.turn(true);
+    }
+
+    fn turn(&mut self, is_last: bool) {
+        match self.bring_up_to_date(is_last) {
+            Ok(()) if self.trouble.take().is_some() => (self.spare.report)(&Event::Recovered),
+            Ok(()) => {}
+            Err(fault) => {
+                self.copied = None;
+                self.rests_until = Instant::now() + RETRY;
+                let trouble = Some(fault.to_string());
+                if self.trouble != trouble {
+                    self.trouble = trouble;
+                    (self.spare.report)(&Event::Failed(&self.spare, &fault));
+                }
+            }
+        }
+    }
+
+    fn bring_up_to_date(&mut self, is_last: bool) -> Result<(), SpareFault> {
+        let now = Instant::now();
+        // First the moment, then what was loaded: whatever was loaded until that moment is in what is looked at after it.
+        let Some(age) = self.status.age(now) else { return Ok(()) };
+        let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+        let contact = Timestamp::from_millis(Timestamp::now().as_millis().saturating_sub(age));
+        let Some(told) = self.desk.told() else { return Ok(()) };
+        if let Some((copied, number)) = &mut self.copied
+            && *number == told.number
+            && copied.is_at(&self.spare.path)
+        {
+            let since = self.written.0.load(Ordering::Relaxed);
+            let passed = contact.as_millis().saturating_sub(since);
+            // Also where the clock was put back.
+            if !(0..MARK).contains(&passed) || is_last && passed > 0 {
+                copied.mark(contact)?;
+                self.written.0.store(contact.as_millis(), Ordering::Relaxed);
+            }
+            return Ok(());
+        }
+        if now < self.rests_until && !is_last {
+            return Ok(());
+        }
+        let Told { number, revision, lift, bookmark } = told;
+        let copied = self.spare.write(&Past { contact, revision, lift, bookmark }, &self.index)?;
+        self.written.0.store(contact.as_millis(), Ordering::Relaxed);
+        self.copied = Some((copied, number));
+        self.rests_until = Instant::now() + REST.max(now.elapsed() * SHARE);
+        Ok(())
+    }
+}
