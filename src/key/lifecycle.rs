@@ -14,8 +14,13 @@ use super::visible::{escaped, is_invisible};
 use super::{GrantSpec, KeyId, KeyKind, KeyRecord, KeyState, KeyValue, SiteId, Timestamp};
 use crate::policy::scope::is_scope_name;
 
-pub use self::transition::{Fresh, LONGEST_OVERLAP, Replacement, Transition, TransitionError, clone_key};
+pub use self::transition::{
+    Fresh, LONGEST_OVERLAP, Replacement, Shortened, Transition, TransitionError, clone_key, shortened,
+};
 
+/// The attribute that says whom a key belongs to. A key has its account for it, and that account's sub-accounts, whatever its
+/// record says: no other value of it opens anything.
+pub const ACCOUNT: &str = "account";
 /// The longest name and attribute value, in characters.
 pub(super) const LONGEST_NAME: usize = 128;
 /// The longest note, in characters.
@@ -155,6 +160,9 @@ pub fn check(new: &NewKey) -> Result<(), NewKeyError> {
     if new.is_tripwire && new.grant != GrantSpec::Custom(Vec::new()) {
         return Err(NewKeyError::Tripwire);
     }
+    if new.attributes.iter().any(|(name, _)| &**name == ACCOUNT) {
+        return Err(NewKeyError::AccountAttribute);
+    }
     if let Some((name, _)) = new.attributes.iter().find(|(name, value)| !is_attribute(name, value)) {
         return Err(NewKeyError::Attribute(name.clone()));
     }
@@ -196,6 +204,10 @@ fn check_public(new: &NewKey) -> Result<(), NewKeyError> {
 pub enum NewKeyError {
     #[error("the account `{0}` is no account id: use 1 to 128 visible ASCII characters")]
     Account(Box<str>),
+    #[error(
+        "the attribute `{ACCOUNT}` cannot be given: it is the account that the key belongs to, so name that (`--account`, or `account` in a file)"
+    )]
+    AccountAttribute,
     #[error(
         "the attribute `{0}` cannot be: names are 1 to 64 ASCII letters, digits, `_` or `-`, values 1 to {LONGEST_NAME} characters without control or invisible ones"
     )]

@@ -53,6 +53,7 @@ macro_rules! suite {
             an_account_has_one_public_key_that_can_work,
             an_account_is_never_deleted_under_its_keys,
             an_account_that_changes_tells_its_keys_and_those_below_and_above,
+            an_overlap_that_is_ended_ends_every_value_but_the_current_one,
             an_unknown_key_is_named,
             any_sequence_of_changes_reads_back_as_it_was_made,
             every_change_is_written_down_and_bound_to_the_one_before_it,
@@ -269,6 +270,28 @@ fn a_rotated_key_is_told_with_every_value_that_it_had(fixture: &dyn Fixture) {
     assert_eq!(store.list().unwrap(), [made.record]);
 }
 
+fn an_overlap_that_is_ended_ends_every_value_but_the_current_one(fixture: &dyn Fixture) {
+    let key = record("key");
+    fixture.put(std::slice::from_ref(&key));
+    let mut store = fixture.open();
+    store.change(&key.id, &rotation(3600), STAMP).unwrap();
+    let before = store.change(&key.id, &rotation(600), STAMP).unwrap().record;
+    let since = load(store.as_mut(), Revision::START).0.revision;
+    let at = STAMP.at.after(Duration::from_secs(60));
+    let made = store.change(&key.id, &Transition::EndOverlap, Stamp { at, ..STAMP }).unwrap();
+    assert_eq!((&made.record.value, made.record.former.len()), (&before.value, 2));
+    assert!(made.record.former.iter().all(|value| value.until == Some(at)), "{:?}", made.record);
+    let (loaded, told) = load(store.as_mut(), since);
+    assert_eq!(told, [Change::of(loaded.revision, made.record.clone())]);
+    assert_eq!(store.find(&key.id).unwrap().as_ref(), Some(&made.record));
+    let mut said = Vec::new();
+    store.audit(0, &mut |entry| said.push(entry.to_json())).unwrap();
+    let last = said.last().unwrap();
+    assert_eq!((&last["action"], last["detail"]["older_values"].as_array().unwrap().len()), (&"end-overlap".into(), 2));
+    let again = store.change(&key.id, &Transition::EndOverlap, Stamp { at, ..STAMP }).unwrap();
+    assert_eq!((again.record, again.revision), (made.record, None), "there is nothing more to end");
+}
+
 fn every_value_that_a_key_ever_had_is_taken(fixture: &dyn Fixture) {
     let [key, other] = [record("key"), record("other")];
     fixture.put(&[key.clone(), other.clone()]);
@@ -442,7 +465,7 @@ fn any_sequence_of_changes_reads_back_as_it_was_made(fixture: &dyn Fixture) {
         } else {
             let before = model.values().nth(choice / 16 % model.len()).unwrap().clone();
             let stamp = Stamp { at: Timestamp::from_millis(STAMP.at.as_millis() + step), ..STAMP };
-            let [which, overlap] = [choice / 4 % 6, choice % 5];
+            let [which, overlap] = [choice / 4 % 7, choice % 5];
             let (made, expected) = if which == 0 {
                 let fresh = fresh();
                 let expected = lifecycle::clone_key(&before, fresh.clone(), stamp.at);
@@ -450,8 +473,8 @@ fn any_sequence_of_changes_reads_back_as_it_was_made(fixture: &dyn Fixture) {
             } else {
                 // A second now and then: many a value ends while the others are made.
                 let rotate = rotation(overlap as u64 / 4);
-                let transition =
-                    [Transition::Disable, Transition::Enable, rotate, Transition::Revoke, Transition::Delete];
+                let (disable, enable, end) = (Transition::Disable, Transition::Enable, Transition::EndOverlap);
+                let transition = [disable, enable, rotate, end, Transition::Revoke, Transition::Delete];
                 let transition = &transition[which - 1];
                 (store.change(&before.id, transition, stamp), transition.apply(before, stamp.at))
             };

@@ -44,6 +44,10 @@ fn what_cannot_be_is_refused_with_its_name() {
         (NewKey { grant: GrantSpec::custom(["a:read", "*"]), ..base() }, "`*` is no scope"),
         (NewKey { attributes: attribute("own er", "x"), ..base() }, "the attribute `own er` cannot be"),
         (NewKey { attributes: attribute("owner", ""), ..base() }, "the attribute `owner` cannot be"),
+        (
+            NewKey { account: Some("acme".into()), attributes: attribute("account", "acme-eu"), ..base() },
+            "the attribute `account` cannot be given: it is the account that the key belongs to",
+        ),
         (NewKey { note: Some("two\nlines".into()), ..base() }, "the note is too long"),
         (NewKey { expires: Some(day(100)), ..base() }, "the key would have expired at 1970-04-11T00:00:00Z"),
         (NewKey { expires: Some(day(120)), not_before: Some(day(120)), ..base() }, "the key would expire at"),

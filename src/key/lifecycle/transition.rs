@@ -17,6 +17,8 @@ pub enum Transition {
     Disable,
     /// Switch it on again.
     Enable,
+    /// End the values that work beside the one that took their place.
+    EndOverlap,
     /// Give a pair another secret.
     ResetSecret(Replacement),
     /// End it for good.
@@ -50,6 +52,7 @@ impl Transition {
             Self::Delete => "delete",
             Self::Disable => "disable",
             Self::Enable => "enable",
+            Self::EndOverlap => "end-overlap",
             Self::ResetSecret(_) => "reset-secret",
             Self::Revoke => "revoke",
             Self::Rotate(_) => "rotate",
@@ -73,6 +76,7 @@ impl Transition {
                 refuse_ended(&record, "enabled")?;
                 Ok(enter(record, KeyState::Active, now))
             }
+            Self::EndOverlap => Ok(end_overlap(record, now)),
             Self::ResetSecret(replacement) => {
                 if record.kind != KeyKind::Pair {
                     return Err(TransitionError::NoPair { id: record.id, kind: record.kind });
@@ -149,6 +153,40 @@ fn replace(
         value.until = Some(value.until.map_or(end, |until| until.min(end)));
     }
     Ok(KeyRecord { value: KeyValue::new(replacement.imprint.clone(), now), former, changed: now, ..record })
+}
+
+/// Ends every value but the one that the key has. Of a key that has ended none works, so that there is nothing to do.
+fn end_overlap(mut record: KeyRecord, now: Timestamp) -> KeyRecord {
+    if matches!(record.state, KeyState::Deleted | KeyState::Revoked) || record.is_expired(now) {
+        return record;
+    }
+    for value in record.former.iter_mut().filter(|value| !value.is_over(now)) {
+        value.until = Some(now);
+        record.changed = now;
+    }
+    record
+}
+
+/// A value that works, or would if its key did, and ends earlier than it was to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shortened<'r> {
+    /// The value.
+    pub value: &'r KeyValue,
+    /// When it was to end; `None` where it was not.
+    pub before: Option<Timestamp>,
+    /// When it ends.
+    pub after: Timestamp,
+}
+
+/// What a transition at `now` took of the lives of values, by the record before it and after it; the latest value first.
+pub fn shortened<'r>(before: &'r KeyRecord, after: &'r KeyRecord, now: Timestamp) -> Vec<Shortened<'r>> {
+    let of_value = |value: &'r KeyValue| {
+        let old = before.values().find(|old| old.digest == value.digest)?;
+        let (was, end) = (before.end_of(old), after.end_of(value)?);
+        let is_earlier = was.is_none_or(|was| end < was && now < was);
+        is_earlier.then_some(Shortened { value, before: was, after: end })
+    };
+    after.former.iter().filter_map(of_value).collect()
 }
 
 fn enter(mut record: KeyRecord, state: KeyState, now: Timestamp) -> KeyRecord {

@@ -1,9 +1,9 @@
 //! What an entry says beside who, when, what and which key: never a key, a part of one, or a digest.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::key::account::AccountRecord;
-use crate::key::lifecycle::Transition;
+use crate::key::lifecycle::{Shortened, Transition, shortened};
 use crate::key::{GrantSpec, KeyId, KeyKind, KeyRecord, KeyState};
 
 /// What a new key may do, and for how long; `of` is the key that it is a clone of.
@@ -43,6 +43,7 @@ pub fn of_account(account: &AccountRecord) -> Value {
 pub fn of_transition(transition: &Transition, before: &KeyRecord, after: &KeyRecord) -> Value {
     let mut detail = Detail::of(after);
     match transition {
+        Transition::EndOverlap => detail.put_shortened(before, after),
         Transition::Delete | Transition::Disable | Transition::Enable | Transition::Revoke => {
             detail.put("was", Some(before.state.as_str()));
         }
@@ -50,6 +51,7 @@ pub fn of_transition(transition: &Transition, before: &KeyRecord, after: &KeyRec
             detail.put("overlap_seconds", Some(replacement.overlap.as_secs()));
             let until = after.former.first().and_then(|value| value.until);
             detail.put("old_value_until", until.map(|date| date.to_string()));
+            detail.put_shortened(before, after);
         }
     }
     detail.finish()
@@ -72,6 +74,17 @@ impl Detail {
     fn put_all(&mut self, name: &str, values: impl Iterator<Item = Value>) {
         let values: Vec<Value> = values.collect();
         self.put(name, (!values.is_empty()).then_some(values));
+    }
+
+    /// Every value of those before the one that a key had which ends earlier than it was to end, by the moment at which the
+    /// key was given it.
+    fn put_shortened(&mut self, before: &KeyRecord, after: &KeyRecord) {
+        let is_older = |cut: &Shortened<'_>| cut.value.digest != before.value.digest;
+        let cut = shortened(before, after, after.changed).into_iter().filter(is_older).map(|cut| {
+            let before = cut.before.map(|date| date.to_string());
+            json!({ "given": cut.value.created.to_string(), "before": before, "after": cut.after.to_string() })
+        });
+        self.put_all("older_values", cut);
     }
 
     fn finish(self) -> Value {

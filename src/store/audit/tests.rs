@@ -199,13 +199,24 @@ fn a_detail_says_what_a_key_may_do_and_nothing_of_its_value() {
 #[test]
 fn a_detail_says_what_became_of_a_key() {
     let (_, record) = key();
-    let imprint = Imprint::of(&Secret::mint("sg").unwrap(), "sg", &crate::key::digest::Hasher::new(None));
+    let fresh = || Imprint::of(&Secret::mint("sg").unwrap(), "sg", &crate::key::digest::Hasher::new(None));
+    let imprint = fresh();
     let overlap = std::time::Duration::from_secs(3600);
     let rotate = Transition::Rotate(Replacement { imprint, overlap });
     let rotated = rotate.apply(record.clone(), record.created).unwrap();
     let told = of_transition(&rotate, &record, &rotated);
     let expected = json!({ "name": "export", "overlap_seconds": 3600, "old_value_until": "2027-01-15T09:00:00Z" });
     assert_eq!(told, expected);
+    let later = record.created.after(overlap / 2);
+    let again = Transition::Rotate(Replacement { imprint: fresh(), overlap: std::time::Duration::ZERO });
+    let twice = again.apply(rotated.clone(), later).unwrap();
+    let (given, half, hour) = ("2027-01-15T08:00:00Z", "2027-01-15T08:30:00Z", "2027-01-15T09:00:00Z");
+    let cut = json!([{ "given": given, "before": hour, "after": half }]);
+    let told = of_transition(&again, &rotated, &twice);
+    assert_eq!((&told["old_value_until"], &told["older_values"]), (&json!(half), &cut), "each that is cut short");
+    let ended = Transition::EndOverlap.apply(rotated.clone(), later).unwrap();
+    let told = of_transition(&Transition::EndOverlap, &rotated, &ended);
+    assert_eq!(told, json!({ "name": "export", "older_values": cut }));
     let disabled = Transition::Disable.apply(record.clone(), record.created).unwrap();
     let told = of_transition(&Transition::Revoke, &disabled, &record);
     assert_eq!(told, json!({ "name": "export", "was": "disabled" }));

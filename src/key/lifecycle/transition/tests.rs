@@ -105,6 +105,46 @@ fn an_overlap_lengthens_no_life() {
 }
 
 #[test]
+fn an_overlap_can_be_ended_before_its_time_and_the_current_value_stays() {
+    let twice = after(after(key(), &rotate("second", 20), 110), &rotate("third", 30), 112);
+    let ended = after(twice.clone(), &Transition::EndOverlap, 115);
+    assert_eq!(ends(&ended), [day(115), day(115)]);
+    assert_eq!((&ended.value, ended.changed, ended.state), (&twice.value, day(115), KeyState::Active));
+    assert_eq!(working(&ended, day(115)), BTreeSet::from([imprint("third").digest]));
+    assert_eq!(after(ended.clone(), &Transition::EndOverlap, 116), ended, "there is nothing more to end");
+    assert_eq!(after(key(), &Transition::EndOverlap, 110), key());
+    // A value that has ended keeps the date of its end.
+    let late = after(after(key(), &rotate("second", 5), 110), &Transition::EndOverlap, 120);
+    assert_eq!((ends(&late), late.changed), (vec![day(115)], day(110)));
+    let disabled = after(after(twice.clone(), &Transition::Disable, 113), &Transition::EndOverlap, 114);
+    assert_eq!((disabled.state, ends(&disabled)), (KeyState::Disabled, vec![day(114), day(114)]));
+    for end in [Transition::Revoke, Transition::Delete] {
+        let gone = after(twice.clone(), &end, 113);
+        assert_eq!(after(gone.clone(), &Transition::EndOverlap, 114), gone);
+    }
+}
+
+#[test]
+fn every_value_that_a_transition_cuts_short_is_told_with_both_ends() {
+    let told = |before: &KeyRecord, after: &KeyRecord, at| {
+        let told = shortened(before, after, day(at));
+        told.iter().map(|cut| (cut.value.digest, cut.before, cut.after)).collect::<Vec<_>>()
+    };
+    let [first, second] = ["first", "second"].map(|text| imprint(text).digest);
+    let once = after(key(), &rotate("second", 20), 110);
+    assert_eq!(told(&key(), &once, 110), [(first, Some(day(150)), day(130))]);
+    let twice = after(once.clone(), &rotate("third", 5), 112);
+    assert_eq!(told(&once, &twice, 112), [(second, Some(day(150)), day(117)), (first, Some(day(130)), day(117))]);
+    // What ends earlier already, or has ended, is not touched.
+    let longer = after(once.clone(), &rotate("third", 30), 112);
+    assert_eq!(told(&once, &longer, 112), [(second, Some(day(150)), day(142))]);
+    let late = after(once.clone(), &rotate("third", 0), 131);
+    assert_eq!(told(&once, &late, 131), [(second, Some(day(150)), day(131))]);
+    let endless = KeyRecord { expires: None, ..key() };
+    assert_eq!(told(&endless, &after(endless.clone(), &rotate("second", 0), 110), 110), [(first, None, day(110))]);
+}
+
+#[test]
 fn a_disabled_key_is_rotated_and_stays_disabled() {
     let rotated = after(after(key(), &Transition::Disable, 101), &rotate("second", 0), 102);
     assert_eq!(rotated.state, KeyState::Disabled);
@@ -210,6 +250,7 @@ enum Step {
     Delete,
     Disable,
     Enable,
+    EndOverlap,
     ResetSecret(u64),
     Revoke,
     Rotate(u64),
@@ -222,6 +263,7 @@ impl Step {
             1 => Just(Self::Delete),
             4 => Just(Self::Disable),
             4 => Just(Self::Enable),
+            3 => Just(Self::EndOverlap),
             2 => (0_u64..100).prop_map(Self::ResetSecret),
             1 => Just(Self::Revoke),
             6 => (0_u64..100).prop_map(Self::Rotate),
@@ -235,6 +277,7 @@ impl Step {
             Self::Delete => Transition::Delete,
             Self::Disable => Transition::Disable,
             Self::Enable => Transition::Enable,
+            Self::EndOverlap => Transition::EndOverlap,
             Self::ResetSecret(overlap) => Transition::ResetSecret(replacement(overlap)),
             Self::Revoke => Transition::Revoke,
             Self::Rotate(overlap) => Transition::Rotate(replacement(overlap)),
@@ -293,6 +336,14 @@ proptest! {
                 (_, KeyState::Deleted) => {}
                 _ => prop_assert_eq!(reach(&after), reach(&before)),
             }
+            if let Step::EndOverlap = step {
+                // It narrows alone: the current value works on where it did, and none beside it.
+                prop_assert!(working(&after, day(now)).is_subset(&working(&before, day(now))));
+                prop_assert!(working(&after, day(now)).iter().all(|digest| *digest == after.value.digest));
+                prop_assert_eq!((&after.value, after.state), (&before.value, before.state));
+            }
+            let mut cut = shortened(&before, &after, day(now)).into_iter();
+            prop_assert!(cut.all(|cut| cut.before.is_none_or(|before| cut.after < before)));
             prop_assert_eq!((after.not_before, after.expires), (before.not_before, before.expires));
             for old in before.values() {
                 let new = after.values().find(|value| value.digest == old.digest);

@@ -177,7 +177,7 @@ impl Reader {
 fn field_of(error: &NewKeyError) -> Option<&'static str> {
     match error {
         NewKeyError::Account(_) => Some("account"),
-        NewKeyError::Attribute(_) => Some("attrs"),
+        NewKeyError::AccountAttribute | NewKeyError::Attribute(_) => Some("attrs"),
         NewKeyError::Expired(_) | NewKeyError::NeverValid { .. } => Some("expires"),
         NewKeyError::NoAccount | NewKeyError::Public(_) => Some("kind"),
         NewKeyError::Name(_) => Some("name"),
