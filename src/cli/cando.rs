@@ -30,7 +30,7 @@ pub(super) fn run(arguments: &CandoArgs, console: &mut Console) -> Result<Exit, 
     let names = || keys.iter().map(|key| (key.record.id.as_str(), &*key.record.name));
     let key = keys.iter().find(|key| key.record.id == id).ok_or_else(|| not_found(&id, names()))?;
     let now = Timestamp::now();
-    let reach = loaded.config.policy.reach(&key.principal);
+    let reach = if key.record.is_tripwire { Vec::new() } else { loaded.config.policy.reach(&key.principal) };
     if arguments.json {
         let routes: Vec<Value> = reach.iter().map(to_json).collect();
         console.print_json(&json!({
@@ -44,6 +44,7 @@ pub(super) fn run(arguments: &CandoArgs, console: &mut Console) -> Result<Exit, 
     console.note(format_args!("{} ({}): {}, {}", record.id, record.name, view::long_grant(record), state(key, now)));
     if !is_in_force(key, now) {
         let more = match record.state {
+            _ if record.is_tripwire => "the key is a tripwire, which opens nothing",
             KeyState::Revoked => "the key is revoked, which is final: these are the routes that it could call before",
             _ => "the key is not in force: these are the routes that it could call if it were",
         };

@@ -42,7 +42,8 @@ pub(super) fn run(arguments: &WhocanArgs, console: &mut Console) -> Result<Exit,
         }
     };
     let opens = |key: &&StoredKey| policy.decide(&Caller::Known(&key.principal), &target).is_allow();
-    let able: Vec<&StoredKey> = keys.iter().filter(|key| key.record.state != KeyState::Revoked).filter(opens).collect();
+    let is_of_use = |key: &&StoredKey| key.record.state != KeyState::Revoked && !key.record.is_tripwire;
+    let able: Vec<&StoredKey> = keys.iter().filter(is_of_use).filter(opens).collect();
     let now = Timestamp::now();
     let may = able.iter().any(|key| is_in_force(key, now)) || is_open(&target);
     if arguments.json {
@@ -143,6 +144,7 @@ pub(super) fn state(key: &StoredKey, now: Timestamp) -> &'static str {
     match view::state(&key.record, now) {
         "active" if key.is_suspended => ACCOUNT_DISABLED,
         "active" if !begun => "not yet valid",
+        "active" if key.record.is_tripwire => "tripwire",
         state => state,
     }
 }

@@ -195,6 +195,8 @@ pub enum Invalid {
     NotYetValid,
     /// The key is switched off for good.
     Revoked,
+    /// The key was laid to be found: it opens nothing, and whoever uses it is told what the holder of an ended key is told.
+    Tripwire,
     /// No record has its digest.
     Unknown,
 }

@@ -57,8 +57,8 @@ impl Scene<'_, '_, '_, '_> {
                 }
                 self.exchange.ticket.holder = Some(Holder::new(digest, entry));
                 let caller = entry.caller(self.exchange.ticket.wall, self.exchange.ticket.peer);
-                // Here and not where it is denied: a route for any key lets it in, and shadow mode does.
-                if entry.is_tripwire() && matches!(caller, Caller::Known(_) | Caller::Misplaced(_)) {
+                // Here and not where it is denied: a route for anyone lets it in.
+                if matches!(caller, Caller::Invalid(Invalid::Tripwire)) {
                     worker.cells.tripwires().spring(entry.id().as_str(), self.exchange.ticket.peer);
                 }
                 let caller = self.unless_stale(caller);
@@ -75,7 +75,8 @@ impl Scene<'_, '_, '_, '_> {
     /// Counts the use of a key in force, whatever comes of it.
     pub(super) fn count_use(&self, caller: &Caller<'_>, decision: &Decision<'_>) {
         let ticket = &self.exchange.ticket;
-        if let (Caller::Known(_) | Caller::Misplaced(_), Some(holder)) = (caller, &ticket.holder)
+        if let (Caller::Known(_) | Caller::Misplaced(_) | Caller::Invalid(Invalid::Tripwire), Some(holder)) =
+            (caller, &ticket.holder)
             && let Some(uses) = self.worker.uses(&self.view.snapshot.config)
         {
             uses.count(holder.digest(), decision, ticket.wall);

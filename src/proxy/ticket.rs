@@ -211,6 +211,7 @@ fn why_invalid(denial: Denial) -> Option<&'static str> {
         Invalid::Disabled => Some("The key is disabled."),
         Invalid::NotYetValid => Some("The key is not in force yet."),
         Invalid::Revoked => Some("The key was revoked."),
+        Invalid::Tripwire => Some("The key is a tripwire."),
         Invalid::Malformed | Invalid::Mismatched | Invalid::Unknown => None,
     }
 }

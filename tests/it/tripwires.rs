@@ -8,7 +8,7 @@ const FIRST: &str = "a tripwire was used: whoever sent this key";
 /// The lines of the log that tell of a key's use.
 fn told(gateway: &Gateway, id: &str) -> Vec<String> {
     let said = gateway.process.said();
-    said.lines().filter(|line| line.contains("tripwire") && line.contains(id)).map(str::to_owned).collect()
+    said.lines().filter(|line| line.contains("tripwire was used") && line.contains(id)).map(str::to_owned).collect()
 }
 
 /// An answer without what tells one answer from another of the same kind.
@@ -33,7 +33,7 @@ fn the_first_use_of_a_tripwire_is_an_error_in_the_log_and_each_is_counted() {
     assert_eq!((uses(), gateway.get("/api/profiles", "sg_nothing").status()), (0.0, 401));
     let [laid, other] = [gateway.create_key(&["--tripwire"]), gateway.create_key(&["--tripwire"])];
     let (id, other_id) = (id_of(&gateway, &laid), id_of(&gateway, &other));
-    until("the alarm", || (gateway.get("/api/profiles", &laid).status() == 403 && uses() == 1.0).then_some(()));
+    until("the alarm", || (gateway.get("/api/profiles", &laid).status() == 401 && uses() == 1.0).then_some(()));
     let line =
         gateway.process.wait_for("the alarm", |said| said.lines().find(|line| line.contains(FIRST)).map(str::to_owned));
     let line: serde_json::Value = serde_json::from_str(&line).expect("a line of JSON");
@@ -42,47 +42,51 @@ fn the_first_use_of_a_tripwire_is_an_error_in_the_log_and_each_is_counted() {
         (&"error".into(), &id.clone().into(), &"127.0.0.1".into())
     );
     for _ in 0..20 {
-        assert_eq!(gateway.get("/api/profiles", &laid).status(), 403);
+        assert_eq!(gateway.get("/api/profiles", &laid).status(), 401);
     }
     assert_eq!((uses(), told(&gateway, &id).len()), (21.0, 1), "it is told once, and counted each time");
-    assert_eq!(gateway.get("/api/profiles", &other).status(), 403);
+    assert_eq!(gateway.get("/api/profiles", &other).status(), 401);
     gateway.process.wait_for("the other alarm", |said| said.contains(&other_id).then_some(()));
     gateway.run(&["keys", "revoke", &id]).exits(0);
-    until("the revoke", || (gateway.get("/api/profiles", &laid).status() == 401).then_some(()));
-    let before = uses();
-    assert_eq!(
-        (gateway.get("/api/profiles", &laid).status(), uses()),
-        (401, before),
-        "one that was taken away is none"
-    );
+    // One that was taken away is none: its use is counted no more.
+    until("the revoke", || {
+        let before = uses();
+        assert_eq!(gateway.get("/api/profiles", &laid).status(), 401);
+        (uses() == before).then_some(())
+    });
     assert!(!gateway.process.said().contains(&laid[3..]), "the key is in the log");
 }
 
 #[test]
-fn whoever_uses_a_tripwire_sees_what_the_holder_of_a_key_without_scopes_sees() {
+fn whoever_uses_a_tripwire_sees_what_the_holder_of_a_revoked_key_sees() {
     let upstream = Upstream::ok();
     let gateway = Gateway::in_front_of(&upstream);
-    let [plain, laid] = ["--no-scopes", "--tripwire"].map(|grant| gateway.create_key(&[grant]));
-    wait_for(&gateway, &plain);
-    wait_for(&gateway, &laid);
-    for target in
-        ["/api/profiles", "/api/profiles/1?include=lists", "/api/none", "/api/profiles/1?include=none", "/a//b"]
-    {
-        let [one, other] = [&plain, &laid].map(|key| shape(&gateway.get(target, key)));
+    let (revoked, laid) = (gateway.key(&["--full"]), gateway.create_key(&["--tripwire"]));
+    gateway.run(&["keys", "revoke", &id_of(&gateway, &revoked)]).exits(0);
+    let uses = || gateway.metric("scopegate_tripwire_uses_total", &[]);
+    until("the alarm", || {
+        gateway.get("/api/profiles", &laid);
+        (uses() > 0.0).then_some(())
+    });
+    until("the revoke", || (gateway.get("/api/whoami", &revoked).status() == 401).then_some(()));
+    let (passed, before) = (upstream.requests().len(), uses());
+    // A route for any key lets it in no more than another.
+    let targets = ["/api/whoami", "/api/profiles", "/api/profiles/1?include=lists", "/api/none", "/a//b"];
+    for target in targets {
+        let [one, other] = [&revoked, &laid].map(|key| shape(&gateway.get(target, key)));
         assert_eq!(one, other, "{target}");
     }
-    // A route for any key lets both in, and it is told all the same.
-    let uses = gateway.metric("scopegate_tripwire_uses_total", &[]);
-    let [one, other] = [&plain, &laid].map(|key| gateway.get("/api/whoami", key));
-    assert_eq!((one.status(), other.status()), (200, 200));
-    let passed = upstream.requests().pop().expect("a request");
-    assert_eq!(passed.field("x-scopegate-key-id"), Some(id_of(&gateway, &laid).as_str()));
-    assert!(!passed.text().contains("tripwire"), "{}", passed.text());
-    assert_eq!(gateway.metric("scopegate_tripwire_uses_total", &[]), uses + 1.0);
+    assert_eq!(upstream.requests().len(), passed, "nothing went on");
+    assert!(uses() > before);
+    let id = id_of(&gateway, &laid);
+    let explained = gateway.run(&["explain", "GET", "/api/whoami", "--key-id", &id]).exits(3);
+    assert!(explained.stdout.contains("a tripwire"), "{}", explained.stdout);
+    gateway.run(&["cando", &id]).exits(0).says(&["tripwire, which opens nothing", "It may call no route."]);
+    assert!(!gateway.run(&["whocan", "GET", "/api/whoami", "--json"]).stdout.contains(&id));
 }
 
 #[test]
-fn a_tripwire_is_told_where_its_denial_is_only_recorded_and_where_it_may_not_be_used_from() {
+fn a_tripwire_opens_nothing_in_shadow_mode_and_is_told_wherever_it_is_used_from() {
     let upstream = Upstream::ok();
     let gateway = Setup::new(&upstream).config("mode: shadow").start();
     let laid = gateway.create_key(&["--tripwire"]);
@@ -90,10 +94,11 @@ fn a_tripwire_is_told_where_its_denial_is_only_recorded_and_where_it_may_not_be_
     for key in [&laid, &elsewhere] {
         let id = id_of(&gateway, key);
         until("the alarm", || {
-            gateway.answer(&Call::get("/api/profiles").key(key));
+            assert_eq!(gateway.answer(&Call::get("/api/whoami").key(key)).status(), 401);
             told(&gateway, &id).first().filter(|line| line.contains(FIRST)).map(|_| ())
         });
     }
+    assert_eq!(upstream.requests().len(), 0);
 }
 
 #[test]
@@ -107,7 +112,7 @@ fn a_tripwire_of_a_key_file_is_told_too() {
     std::fs::write(setup.folder().join("keys.yaml"), text).expect("the keys");
     let gateway = setup.start();
     assert!(gateway.run(&["keys", "list"]).exits(0).stdout.contains("tripwire"));
-    assert_eq!(gateway.get("/api/profiles", LAID).status(), 403);
+    assert_eq!(gateway.get("/api/whoami", LAID).status(), 401);
     let line =
         gateway.process.wait_for("the alarm", |said| said.lines().find(|line| line.contains(FIRST)).map(str::to_owned));
     assert!(line.contains("key_bait") && line.contains("\"error\"") && !line.contains(LAID), "{line}");

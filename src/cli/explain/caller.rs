@@ -164,7 +164,8 @@ impl<'g> Callers<'g> {
         let decided = self.decide(request, &Caller::Invalid(why), "");
         let (state, mend) = unusable(why, entry.id().as_str());
         let caller = format!("{}, {state}", self.who(entry));
-        if decided.trace.code != Some(Denial::InvalidKey(why).code()) {
+        // What a tripwire would open if it were another key is no question.
+        if decided.trace.code != Some(Denial::InvalidKey(why).code()) || why == Invalid::Tripwire {
             return Explained { caller, ..decided };
         }
         let supposed = self.decide(request, &Caller::Known(&entry.principal), "");
@@ -284,6 +285,7 @@ fn unusable(why: Invalid, id: &str) -> (&'static str, String) {
         ),
         Invalid::NotYetValid => ("not yet valid", format!("scopegate keys show {id} tells when it begins.")),
         Invalid::Revoked => ("revoked", "that is final: make another.".to_owned()),
+        Invalid::Tripwire => ("a tripwire", "it opens nothing, and each use of it is an alarm.".to_owned()),
         Invalid::Unknown => ("unknown", "no record of the store is its.".to_owned()),
     }
 }

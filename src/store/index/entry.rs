@@ -13,10 +13,14 @@ use super::name::{IdText, Name};
 use super::shared::Shared;
 use crate::key::account::Affiliation;
 use crate::key::digest::Digest;
+use crate::key::lifecycle::ACCOUNT;
 use crate::key::{GrantSpec, KeyId, KeyKind, KeyRecord, KeyState, KeyValue, Timestamp};
 use crate::policy::scope::{Grant, Vocabulary};
 use crate::policy::{Account, Caller, Invalid, Kind, Principal, Rights};
 use crate::store::{Change, Revision};
+
+/// An account that no path names: one with a control character in it is refused before any route is looked for.
+const NOBODY: &str = "\u{0}";
 
 /// A value of a key in memory: what deciding and forwarding need, and nothing else of its record.
 ///
@@ -124,7 +128,8 @@ impl Entry {
     /// Who is calling, when this key is presented at `now` from the address `from` (`None` where there is no address,
     /// as on a Unix socket: a key that names networks is then misplaced).
     ///
-    /// The first that holds: deleted, revoked or disabled, of a disabled account, not yet valid, expired, misplaced, known.
+    /// The first that holds: deleted, revoked or disabled, of a disabled account, not yet valid, expired, a tripwire, misplaced,
+    /// known.
     pub fn caller(&self, now: Timestamp, from: Option<IpAddr>) -> Caller<'_> {
         let rare = self.rare.as_deref();
         match self.state() {
@@ -134,6 +139,7 @@ impl Entry {
             KeyState::Active if self.is_suspended() => Caller::Invalid(Invalid::AccountDisabled),
             KeyState::Active if rare.is_some_and(|rare| now < rare.not_before) => Caller::Invalid(Invalid::NotYetValid),
             KeyState::Active if now >= self.expires() => Caller::Expired(&self.principal),
+            KeyState::Active if rare.is_some_and(|rare| rare.is_tripwire) => Caller::Invalid(Invalid::Tripwire),
             KeyState::Active if rare.is_some_and(|rare| !rare.is_allowed_from(from)) => {
                 Caller::Misplaced(&self.principal)
             }
@@ -178,10 +184,11 @@ impl Entry {
         }
     }
 
-    /// Since when a key that works has this value; `None` of a key that does not, and of a value that it had before.
+    /// Since when a key that works has this value; `None` of a key that does not, of a tripwire, and of a value that it had
+    /// before.
     pub(super) fn minted(&self, now: Timestamp) -> Option<Timestamp> {
         let works = self.state() == KeyState::Active && !self.is_suspended() && now < self.expires();
-        let counts = works && self.minted != u32::MAX;
+        let counts = works && self.minted != u32::MAX && !self.is_tripwire();
         counts.then(|| Timestamp::from_millis(i64::from(self.minted) * 1000))
     }
 
@@ -331,10 +338,17 @@ fn rights(change: &Change, vocabulary: &Vocabulary) -> Rights {
 }
 
 /// Those of the record, and the sub-accounts of its account as further values of `account`.
+///
+/// A record of an older version may name that attribute itself. It adds nothing to an account. Where there is none, the key
+/// stays shut out of what the attribute shut it out of, and what it opened is shut as well.
 fn attributes(change: &Change) -> Box<[(Box<str>, Box<str>)]> {
     let children = change.account.iter().flat_map(|account| &account.children);
-    let children = children.map(|child| ("account".into(), child.clone()));
-    change.record.attributes.iter().cloned().chain(children).collect()
+    let children = children.map(|child| (ACCOUNT.into(), child.clone()));
+    let record = &change.record;
+    let (own, others): (Vec<_>, Vec<_>) = record.attributes.iter().partition(|(name, _)| &**name == ACCOUNT);
+    let is_of_nobody = record.account.is_none() && !own.is_empty();
+    let nobody = is_of_nobody.then(|| (ACCOUNT.into(), NOBODY.into()));
+    others.into_iter().cloned().chain(children).chain(nobody).collect()
 }
 
 fn mark(credential: &str) -> u64 {

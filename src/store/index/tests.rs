@@ -415,3 +415,24 @@ fn a_key_is_bound_to_its_account_and_to_those_below_it() {
         assert_eq!(entry.credential(), Some("real"));
     });
 }
+
+#[test]
+fn an_attribute_that_names_accounts_opens_no_other_than_that_of_the_key() {
+    let named = |account: Option<&str>| KeyRecord {
+        account: account.map(Into::into),
+        attributes: vec![("account".into(), "globex".into()), ("team".into(), "blue".into())],
+        ..record("key")
+    };
+    of_account(&named(Some("acme")), Affiliation::default(), |entry| {
+        assert_eq!(entry.principal.values("account").collect::<Vec<_>>(), ["acme"]);
+        assert_eq!(entry.principal.values("team").collect::<Vec<_>>(), ["blue"]);
+    });
+    let index = index();
+    let key = named(None);
+    put(&index, 1, &key);
+    index.look_up(&key.value.digest, |entry| {
+        // It keeps a value, so that it stays shut out of routes without the parameter, and the value is in no path.
+        let values: Vec<_> = entry.unwrap().principal.values("account").map(str::to_owned).collect();
+        assert!(values.len() == 1 && values[0].bytes().all(|byte| byte.is_ascii_control()), "{values:?}");
+    });
+}
