@@ -33,6 +33,7 @@ use std::path::Path;
 use crate::policy::Policy;
 use crate::policy::scope::Vocabulary;
 pub use compile::USUAL_FILE;
+pub use compile::part::{KeysPart, StorePart, load_keys, load_policy, load_store};
 pub use cors::{Cors, Origins};
 pub use fault::Fault;
 pub use file::{Watched, said};

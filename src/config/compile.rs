@@ -1,6 +1,7 @@
 //! From files and overrides to a [`Config`]: every check once, every fault gathered.
 
 mod ends;
+pub(super) mod part;
 mod rest;
 
 use std::path::{Path, PathBuf};
@@ -50,6 +51,9 @@ const KNOWN: [&str; 18] = [
     "workers",
 ];
 
+/// The name of a file, as messages call it, and its text.
+type NamedText = (String, String);
+
 /// What is gathered while a configuration is compiled.
 struct Compile<'s> {
     source: &'s Source,
@@ -71,39 +75,54 @@ struct Overridden {
 }
 
 pub(super) fn load(source: &Source, vocabulary: &Vocabulary, files: &Files) -> Result<Loaded, Vec<Fault>> {
-    let path = source.file.clone().or_else(|| {
-        let usual = PathBuf::from(USUAL_FILE);
-        usual.exists().then_some(usual)
-    });
-    let folder = path.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
-    let compile = Compile { source, vocabulary, folder: folder.to_owned(), faults: Vec::new(), files: files.clone() };
-    let Some(path) = path else {
-        return compile.without_file();
-    };
-    match files.read_text(&path, yaml::CONFIG_LIMIT as u64) {
-        Ok(text) => compile.with_file(path.display().to_string(), text),
-        Err(why) => Err(vec![Fault::of_path(
-            &path,
-            format!("the configuration cannot be read: {why}"),
-            "name it with `-c FILE`",
-        )]),
-    }
+    let (mut compile, text) = Compile::begin(source, vocabulary, files)?;
+    let (mut reader, root) = compile.reader(text.as_ref());
+    let loaded = compile.run(&mut reader, root.as_ref()).finish(compile, reader)?;
+    Ok(Loaded { file: text.map(|(name, _)| name), ..loaded })
 }
 
-impl Compile<'_> {
-    fn with_file(mut self, name: String, text: String) -> Result<Loaded, Vec<Fault>> {
+impl<'s> Compile<'s> {
+    /// Finds the file, and gives its name and its text; `None` where flags and variables say everything.
+    fn begin(
+        source: &'s Source,
+        vocabulary: &'s Vocabulary,
+        files: &Files,
+    ) -> Result<(Self, Option<NamedText>), Vec<Fault>> {
+        let path = source.file.clone().or_else(|| {
+            let usual = PathBuf::from(USUAL_FILE);
+            usual.exists().then_some(usual)
+        });
+        let folder = path.as_deref().and_then(Path::parent).unwrap_or(Path::new("")).to_owned();
+        let compile = Self { source, vocabulary, folder, faults: Vec::new(), files: files.clone() };
+        let Some(path) = path else {
+            compile.see_overrides()?;
+            return Ok((compile, None));
+        };
+        match files.read_text(&path, yaml::CONFIG_LIMIT as u64) {
+            Ok(text) => Ok((compile, Some((path.display().to_string(), text)))),
+            Err(why) => Err(vec![Fault::of_path(
+                &path,
+                format!("the configuration cannot be read: {why}"),
+                "name it with `-c FILE`",
+            )]),
+        }
+    }
+
+    /// Begins to read the text of the file; where there is none, as if it were an empty map.
+    fn reader(&self, text: Option<&NamedText>) -> (Reader<'s>, Option<Node>) {
+        let Some((name, text)) = text else {
+            return Reader::new(USUAL_FILE.to_owned(), "{}".to_owned(), None);
+        };
         let substitution = Substitution {
             environment: &self.source.environment,
             folder: self.folder.clone(),
             files: self.files.clone(),
         };
-        let (mut reader, root) = Reader::new(name.clone(), text, Some(substitution));
-        let loaded = self.run(&mut reader, root.as_ref()).finish(self, reader)?;
-        Ok(Loaded { file: Some(name), ..loaded })
+        Reader::new(name.clone(), text.clone(), Some(substitution))
     }
 
-    /// Compiles overrides alone, as if the file were an empty map.
-    fn without_file(mut self) -> Result<Loaded, Vec<Fault>> {
+    /// Sees that there are overrides enough to do without a file.
+    fn see_overrides(&self) -> Result<(), Vec<Fault>> {
         let missing: Vec<&str> = [
             ("--upstream", self.source.find(Override::Upstream).is_none()),
             ("--policy", self.source.find(Override::Policy).is_none() && self.source.policy_text.is_none()),
@@ -122,22 +141,23 @@ impl Compile<'_> {
                 &format!("name one with `-c FILE`, or {otherwise}"),
             )]);
         }
-        let (mut reader, root) = Reader::new(USUAL_FILE.to_owned(), "{}".to_owned(), None);
-        self.run(&mut reader, root.as_ref()).finish(self, reader)
+        Ok(())
+    }
+
+    /// The fields of the file; `None` where it has none, or is another file.
+    fn fields<'n>(reader: &mut Reader<'_>, root: Option<&'n Node>) -> Option<Fields<'n>> {
+        let root = root?;
+        if let (Some(routes), None) = (root.entry("routes"), root.entry("upstream")) {
+            let help = format!("give it as `--policy {}`, or name it in scopegate.yaml as `policy`", reader.name());
+            reader.fault(routes.key_span, "this is a policy file, not scopegate.yaml", help);
+            return None;
+        }
+        reader.fields(&Field { path: String::new(), node: root }, &KNOWN)
     }
 
     fn run(&mut self, reader: &mut Reader<'_>, root: Option<&Node>) -> Outcome {
         let overridden = self.overridden();
-        let Some(root) = root else {
-            return Outcome::default();
-        };
-        if let (Some(routes), None) = (root.entry("routes"), root.entry("upstream")) {
-            let help = format!("give it as `--policy {}`, or name it in scopegate.yaml as `policy`", reader.name());
-            reader.fault(routes.key_span, "this is a policy file, not scopegate.yaml", help);
-            return Outcome::default();
-        }
-        let top = Field { path: String::new(), node: root };
-        let Some(fields) = reader.fields(&top, &KNOWN) else {
+        let Some(fields) = Self::fields(reader, root) else {
             return Outcome::default();
         };
         let policy = overridden.policy.clone();
@@ -158,13 +178,21 @@ impl Compile<'_> {
                 text.split(',').map(|item| address::listen(item.trim(), here)).collect()
             }),
             upstream: self.replace(Override::Upstream, |text| address::upstream(text, here)),
-            policy: self.replace(Override::Policy, |text| match text {
-                "" => Err(Complaint::new("names no file", "name the policy file, as in `policy.yaml`")),
-                path => Ok(PathBuf::from(path)),
-            }),
-            store: self.replace(Override::Store, |text| super::keys::store(text, here)),
+            policy: self.overridden_policy(),
+            store: self.overridden_store(),
             admin: self.replace(Override::Admin, address::socket),
         }
+    }
+
+    fn overridden_policy(&mut self) -> Option<PathBuf> {
+        self.replace(Override::Policy, |text| match text {
+            "" => Err(Complaint::new("names no file", "name the policy file, as in `policy.yaml`")),
+            path => Ok(PathBuf::from(path)),
+        })
+    }
+
+    fn overridden_store(&mut self) -> Option<super::StoreLocation> {
+        self.replace(Override::Store, |text| super::keys::store(text, Path::new("")))
     }
 
     fn replace<T>(&mut self, which: Override, read: impl Fn(&str) -> Result<T, Complaint>) -> Option<T> {

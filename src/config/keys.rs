@@ -99,10 +99,21 @@ impl Keys {
 
     /// Reads the section. A relative store is in `folder`.
     pub(super) fn read(reader: &mut Reader<'_>, field: &Field<'_>, folder: &Path) -> Self {
+        let (mut keys, pepper) = Self::read_sealed(reader, field, folder);
+        keys.pepper = pepper.and_then(|pepper| reader.secret(&pepper));
+        keys
+    }
+
+    /// Reads the section but for the pepper, which is given as it is written, where there is one.
+    pub(super) fn read_sealed<'n>(
+        reader: &mut Reader<'_>,
+        field: &Field<'n>,
+        folder: &Path,
+    ) -> (Self, Option<Field<'n>>) {
         const KNOWN: [&str; 8] =
             ["store", "prefix", "pepper", "accept", "record_use", "max_stale", "snapshot", "rotate_after"];
         let mut keys = Self::at(folder);
-        let Some(fields) = reader.fields(field, &KNOWN) else { return keys };
+        let Some(fields) = reader.fields(field, &KNOWN) else { return (keys, None) };
         if let Some(field) = fields.find("store") {
             if field.node.scalar().is_some_and(|scalar| scalar.text.contains('@')) {
                 reader.mask(field.node);
@@ -112,8 +123,9 @@ impl Keys {
             }
         }
         keys.prefix = value(reader, &fields, ("prefix", keys.prefix), prefix);
-        if let Some(field) = fields.find("pepper").filter(|field| !Reader::is_none(field)) {
-            keys.pepper = reader.secret(&field);
+        let pepper = fields.find("pepper").filter(|field| !Reader::is_none(field));
+        if let Some(field) = &pepper {
+            reader.mask(field.node);
         }
         if let Some(field) = fields.find("accept") {
             keys.accept = Accept::read(reader, &field);
@@ -124,7 +136,7 @@ impl Keys {
         if let Some(field) = fields.find("rotate_after") {
             keys.rotate_after = RotateAfter::read(reader, &field);
         }
-        keys
+        (keys, pepper)
     }
 
     /// The file of the copy, which is in `folder` where it is relative, and is not the store.
@@ -149,7 +161,7 @@ impl Default for RotateAfter {
 impl RotateAfter {
     /// Since when a key ought to have been given a new value; `None` where it need not be yet, or does not work.
     pub fn due_since(self, record: &KeyRecord, now: Timestamp) -> Option<Timestamp> {
-        let works = record.state == KeyState::Active && !record.is_expired(now);
+        let works = record.state == KeyState::Active && !record.is_expired(now) && !record.is_tripwire;
         self.due_at(record.kind, record.value.created).filter(|since| works && *since <= now)
     }
 

@@ -331,7 +331,10 @@ impl<'s> Reader<'s> {
         self.mask(field.node);
         let written = self.string(field)?;
         if written.value.is_empty() {
-            self.complain(field, Complaint::new("is empty", "write the secret, or `${env:NAME}`"));
+            self.complain(
+                field,
+                Complaint::new("is empty", "name where the secret is, as in `${file:PATH}` or `${env:NAME}`"),
+            );
             return None;
         }
         Some(Secret::new(written.value.into_bytes()))
@@ -347,6 +350,16 @@ impl<'s> Reader<'s> {
     pub(super) fn is_null(field: &Field<'_>) -> bool {
         let is_written = |scalar: &yaml::Scalar| scalar.is_null() && !scalar.text.is_empty();
         Self::is_none(field) || field.node.scalar().is_some_and(is_written)
+    }
+
+    /// Forgets what was noted of any place but `spans`, save that the text is no YAML: nobody reads what stands elsewhere.
+    pub(super) fn confine(&mut self, spans: &[Span]) {
+        let within = |span: Span| spans.iter().any(|kept| kept.start <= span.start && span.end <= kept.end);
+        self.hidden.retain(|hidden| within(hidden.span));
+        self.drafts.retain(|draft| {
+            let other = draft.other.as_ref().map(|(span, _)| *span);
+            draft.is_syntax || within(draft.span) || other.is_some_and(within)
+        });
     }
 
     /// All that was noted, in the order of the file; of each kind at most [`MOST_FAULTS`].

@@ -72,7 +72,7 @@ impl Substitution<'_> {
             Some(_) => Err(Complaint::new(format!("the environment variable `{name}` is empty"), "give it a value")),
             None => Err(Complaint::new(
                 format!("the environment variable `{name}` is not set"),
-                format!("set `{name}`, or write the value here"),
+                format!("set `{name}`, or keep the value in a file and write `${{file:PATH}}`"),
             )),
         }
     }

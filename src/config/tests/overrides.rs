@@ -154,7 +154,7 @@ fn what_cannot_be_put_in_is_a_fault_and_no_value_is_ever_shown() {
     scopegate.yaml:3:10: `workers`: what `${env:SECRET}` stands for does not fit here
         write `auto`, or a number from 1 to 1024
     scopegate.yaml:4:7: `mode`: the environment variable `NOT_SET` is not set
-        set `NOT_SET`, or write the value here
+        set `NOT_SET`, or keep the value in a file and write `${file:PATH}`
     scopegate.yaml:5:9: `errors`: the environment variable `EMPTY` is empty
         give it a value
     scopegate.yaml:6:9: `hosts`: `nowhere` cannot be read: there is no such file
