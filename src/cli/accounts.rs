@@ -9,6 +9,7 @@ use super::keys::{StoreArgs, conclude, let_gateways_follow, print_lines};
 use super::{Console, Exit, Failure, author};
 use crate::key::Timestamp;
 use crate::key::account::{AccountError, AccountRecord, AccountState, AccountTransition, NewAccount};
+use crate::key::visible::escaped;
 use crate::policy::nearest;
 use crate::store::{Stamp, StoreError};
 use view::Ledger;
@@ -98,6 +99,9 @@ pub(super) fn run(arguments: AccountsArgs, console: &mut Console) -> Result<Exit
 
 fn create(arguments: CreateArgs, console: &mut Console) -> Result<Exit, Failure> {
     let stamp = Stamp { by: &author::name(), at: Timestamp::now() };
+    if let Some(credential) = &arguments.credential {
+        refuse_missing(credential, &arguments.store, console)?;
+    }
     let mut store = arguments.store.make(console)?;
     let new = NewAccount {
         id: arguments.id.into(),
@@ -107,9 +111,6 @@ fn create(arguments: CreateArgs, console: &mut Console) -> Result<Exit, Failure>
     };
     let account = store.create_account(new, stamp).map_err(refusal)?;
     let_gateways_follow();
-    if let Some(credential) = &account.credential {
-        warn_of_missing(credential, &arguments.store, console);
-    }
     if arguments.json {
         console.print_json(&view::to_json(&account))?;
     }
@@ -177,16 +178,38 @@ fn refusal(error: StoreError) -> Failure {
     }
 }
 
-/// Says that the configuration lacks the credential that an account names. Where there is none to ask, nothing is said.
+/// Refuses a credential that the configuration lacks: what an account is made with it keeps. Where there is no configuration to
+/// ask, it says that nobody has looked.
+fn refuse_missing(credential: &str, store: &StoreArgs, console: &mut Console) -> Result<(), Failure> {
+    let Some(known) = store.part().and_then(|part| part.credentials) else {
+        console.warn(format_args!(
+            "no configuration could be read, so that nobody has looked whether upstream.credentials has `{}`",
+            escaped(credential)
+        ));
+        return Ok(());
+    };
+    missing(credential, &known).map_or(Ok(()), |near| {
+        Err(Failure::usage(format_args!(
+            "upstream.credentials has no `{}`{}: write it there first, then make the account",
+            escaped(credential),
+            near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
+        )))
+    })
+}
+
+/// Says that the configuration lacks the credential that an account has. Where there is none to ask, nothing is said.
 fn warn_of_missing(credential: &str, store: &StoreArgs, console: &mut Console) {
-    let Some(config) = store.configuration() else { return };
-    let known = &config.upstream.credentials;
-    if known.contains_key(credential) {
-        return;
+    let Some(known) = store.part().and_then(|part| part.credentials) else { return };
+    if let Some(near) = missing(credential, &known) {
+        let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        console.warn(format_args!(
+            "upstream.credentials has no `{credential}`{near} Until it does, requests of this account are refused"
+        ));
     }
-    let near = nearest(credential, known.keys().map(|name| &**name));
-    let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-    console.warn(format_args!(
-        "upstream.credentials has no `{credential}`{near} Until it does, requests of this account are refused"
-    ));
+}
+
+/// Whether a credential is none of these, and then which of them is nearest to it.
+fn missing<'k>(credential: &str, known: &'k [Box<str>]) -> Option<Option<&'k str>> {
+    let is_there = known.iter().any(|name| **name == *credential);
+    (!is_there).then(|| nearest(credential, known.iter().map(|name| &**name)))
 }

@@ -16,13 +16,11 @@ use std::fmt::Display;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::source::{self, IN_ITS_FOLDER};
-use super::{ConfigArgs, Console, Exit, Failure, author};
-use crate::config::{Config, Overrides, RotateAfter};
+use super::{ConfigArgs, Console, Exit, Failure, author, source};
+use crate::config::{Keys, RotateAfter, StorePart};
 use crate::key::lifecycle::Transition;
 use crate::key::secret::{self, Checked};
 use crate::key::{GrantSpec, KeyId, KeyRecord, KeyState, Timestamp};
-use crate::policy::scope::Vocabulary;
 use crate::store::follow::INTERVAL;
 use crate::store::uses::KeyUse;
 use crate::store::{self, KeyStore, Location, OpenMode, Revision, Stamp, StoreError};
@@ -55,6 +53,10 @@ enum KeysCommand {
     ///
     /// The secret that it has ends at once, or works beside the new one for as long as --overlap says.
     ResetSecret(RotateArgs),
+    /// End the old values of a key at once, where an overlap lets them work beside the one that it has
+    ///
+    /// The value that it has works on, and no new one is made.
+    EndOverlap(KeyArgs),
     /// Switch a key off, until it is enabled again
     Disable(KeyArgs),
     /// Switch a disabled key on again
@@ -112,6 +114,7 @@ pub(super) fn run(arguments: KeysArgs, console: &mut Console) -> Result<Exit, Fa
         KeysCommand::Clone(arguments) => replace::clone(&arguments, console),
         KeysCommand::Rotate(arguments) => replace::rotate(&arguments, Transition::Rotate, console),
         KeysCommand::ResetSecret(arguments) => replace::rotate(&arguments, Transition::ResetSecret, console),
+        KeysCommand::EndOverlap(arguments) => replace::end_overlap(&arguments, console),
         KeysCommand::Disable(arguments) => change(&arguments, &Transition::Disable, console),
         KeysCommand::Enable(arguments) => change(&arguments, &Transition::Enable, console),
         KeysCommand::Revoke(arguments) => change(&arguments, &Transition::Revoke, console),
@@ -133,22 +136,21 @@ impl StoreArgs {
         open(&self.config.store_location(self.store.as_deref())?, OpenMode::Create, console)
     }
 
-    /// Opens the store that is there, with the configuration that says what values look like.
-    fn open_configured(&self, console: &mut Console) -> Result<(Config, Box<dyn KeyStore>), Failure> {
-        let put = |overrides: &mut Overrides| overrides.store.clone_from(&self.store);
-        let config = self.config.load_or(IN_ITS_FOLDER, &Vocabulary::new(), put)?.config;
-        let store = open(&source::location(&config.keys), OpenMode::Existing, console)?;
-        Ok((config, store))
+    /// Opens the store that is there, with what the configuration says of how values are made.
+    fn open_configured(&self, console: &mut Console) -> Result<(Keys, Box<dyn KeyStore>), Failure> {
+        let keys = self.config.keys_part(self.store.clone())?.keys;
+        let store = open(&source::location(&keys), OpenMode::Existing, console)?;
+        Ok((keys, store))
     }
 
-    /// The configuration, where there is one to ask.
-    pub(super) fn configuration(&self) -> Option<Config> {
-        self.config.load().map(|loaded| loaded.config).ok()
+    /// What the configuration says without any secret, where there is one to ask.
+    pub(super) fn part(&self) -> Option<StorePart> {
+        self.config.store_part(None).ok()
     }
 
     /// When keys ought to be given new values. Where there is no configuration to ask, as if it said nothing of it.
     pub(super) fn rotate_after(&self) -> RotateAfter {
-        self.configuration().map(|config| config.keys.rotate_after).unwrap_or_default()
+        self.part().map(|part| part.rotate_after).unwrap_or_default()
     }
 }
 
@@ -305,10 +307,10 @@ fn report_unknown(record: &KeyRecord, arguments: &StoreArgs, console: &mut Conso
     let GrantSpec::Custom(scopes) = &record.grant else {
         return;
     };
-    let Ok(loaded) = arguments.config.load() else {
+    let Ok(policy) = arguments.config.policy_part(None) else {
         return;
     };
-    for scope in scopes.iter().filter(|scope| !loaded.config.policy.knows(scope)) {
+    for scope in scopes.iter().filter(|scope| !policy.knows(scope)) {
         console.warn(format_args!("the policy does not know the scope {scope}, so it grants nothing"));
     }
 }

@@ -29,7 +29,7 @@ const STANDARD_INPUT: &str = "standard input";
 /// followed where they are named, not where they are met in a folder.
 ///
 /// Exits with 0 where everything was read and no key was found, with 1 where a key was found, and with 2 where none was
-/// found and something could not be read.
+/// found and something could not be read. A tripwire is told and is no finding, where the store is there to know it.
 #[derive(Debug, Args)]
 pub(super) struct ScanArgs {
     /// Files and folders, or - for standard input

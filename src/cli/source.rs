@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::Failure;
-use crate::config::{self, Keys, Loaded, Overrides, Source, StoreLocation};
+use crate::config::{self, Fault, Keys, KeysPart, Loaded, Overrides, Source, StoreLocation, StorePart};
+use crate::policy::Policy;
 use crate::policy::scope::Vocabulary;
 use crate::store::Location;
 use crate::store::file::Form;
@@ -18,7 +19,7 @@ const POLICY_ALONE: &str = "give the policy alone with `--policy FILE`";
 const STORE_ALONE: &str =
     "name the store with `--store sqlite:PATH` (a key file needs a configuration: it says whether there is a pepper)";
 /// What to do without a configuration, where a command needs one.
-pub(super) const IN_ITS_FOLDER: &str = "run this in its folder";
+const IN_ITS_FOLDER: &str = "run this in its folder";
 
 /// The configuration that a command works with.
 #[derive(Clone, Debug, Default, Args)]
@@ -110,23 +111,8 @@ impl ConfigArgs {
         vocabulary: &Vocabulary,
         put: impl FnOnce(&mut Overrides),
     ) -> Result<Loaded, Failure> {
-        self.load_or(POLICY_ALONE, vocabulary, put)
-    }
-
-    /// As [`Self::load_with`]; `otherwise` is what else the command can do where there is no file.
-    ///
-    /// # Errors
-    /// Every fault of it.
-    pub(super) fn load_or(
-        &self,
-        otherwise: &'static str,
-        vocabulary: &Vocabulary,
-        put: impl FnOnce(&mut Overrides),
-    ) -> Result<Loaded, Failure> {
         self.see_file()?;
-        let mut source = Source { otherwise: Some(otherwise), ..self.source() };
-        put(&mut source.overrides);
-        config::load(&source, vocabulary).map_err(Failure::Faults)
+        config::load(&self.source_with(POLICY_ALONE, put), vocabulary).map_err(Failure::Faults)
     }
 
     /// Where the key store is: the flag, else the variable, else the configuration.
@@ -140,8 +126,49 @@ impl ConfigArgs {
         {
             return Ok(Location::Sqlite(PathBuf::from(path)));
         }
-        let loaded = self.load_or(STORE_ALONE, &Vocabulary::new(), |overrides| overrides.store = said)?;
-        Ok(location(&loaded.config.keys))
+        self.see_file()?;
+        let source = self.source_with(STORE_ALONE, |overrides| overrides.store = said);
+        let part = config::load_store(&source).map_err(|mut faults| {
+            if let Some(fault) = faults.last_mut().filter(|fault| !fault.unreadable) {
+                let help = fault.help.take().map(|help| format!("{help}; or ")).unwrap_or_default();
+                fault.help = Some(format!("{help}name the store, so that nothing else is read: `--store sqlite:PATH`"));
+            }
+            Failure::Faults(faults)
+        })?;
+        Ok(location_of(&part.store, part.is_peppered))
+    }
+
+    /// Where keys are, by the configuration. Nothing else of it is read, and no secret.
+    ///
+    /// # Errors
+    /// Every fault of that part.
+    pub(super) fn store_part(&self, store: Option<String>) -> Result<StorePart, Vec<Fault>> {
+        config::load_store(&self.source_with(IN_ITS_FOLDER, |overrides| overrides.store = store))
+    }
+
+    /// How keys are made, by the configuration. Nothing else of it is read.
+    ///
+    /// # Errors
+    /// Every fault of that part.
+    pub(super) fn keys_part(&self, store: Option<String>) -> Result<KeysPart, Failure> {
+        self.see_file()?;
+        config::load_keys(&self.source_with(IN_ITS_FOLDER, |overrides| overrides.store = store))
+            .map_err(Failure::Faults)
+    }
+
+    /// The policy, by the configuration or by the file that a flag names. Nothing else is read.
+    ///
+    /// # Errors
+    /// Every fault of it.
+    pub(super) fn policy_part(&self, policy: Option<String>) -> Result<Policy, Failure> {
+        let source = self.source_with(POLICY_ALONE, |overrides| overrides.policy = policy);
+        config::load_policy(&source, &Vocabulary::new()).map(|loaded| loaded.policy).map_err(Failure::Faults)
+    }
+
+    fn source_with(&self, otherwise: &'static str, put: impl FnOnce(&mut Overrides)) -> Source {
+        let mut source = Source { otherwise: Some(otherwise), ..self.source() };
+        put(&mut source.overrides);
+        source
     }
 }
 
@@ -160,9 +187,14 @@ pub(super) fn see_file(path: &Path) -> Result<(), Failure> {
 
 /// The store that a configuration names.
 pub(super) fn location(keys: &Keys) -> Location {
-    match &keys.store {
+    location_of(&keys.store, keys.pepper.is_some())
+}
+
+/// The store that a configuration names; its digests have the form that a pepper gives them, where there is one.
+fn location_of(store: &StoreLocation, is_peppered: bool) -> Location {
+    match store {
         StoreLocation::File(path) => {
-            let form = if keys.pepper.is_some() { Form::HmacSha256 } else { Form::Sha256 };
+            let form = if is_peppered { Form::HmacSha256 } else { Form::Sha256 };
             Location::File(path.clone(), form)
         }
         StoreLocation::Sqlite(path) => Location::Sqlite(path.clone()),

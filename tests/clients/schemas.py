@@ -130,6 +130,7 @@ BAD = {
         f"keys: [{{ name: a, sha256: '{DIGEST}' }}]",
         f"keys: [{{ name: a, scopes: [], grant: full, sha256: '{DIGEST}' }}]",
         f"keys: [{{ name: a, grant: all, sha256: '{DIGEST}' }}]",
+        f"keys: [{{ name: a, grant: full, sha256: '{DIGEST}', attrs: {{ account: acme }} }}]",
         "keys: [{ name: a, grant: full, sha256: abc }]",
         f"keys: [{{ name: a, grant: full, sha256: '{DIGEST}', disabled: sometimes }}]",
         f"keys: [{{ name: a, grant: full, sha256: '{DIGEST}', secret: x }}]",

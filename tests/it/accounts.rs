@@ -101,8 +101,14 @@ fn an_account_is_sent_on_with_its_own_credential_and_never_with_another() {
     make(&gateway, "plain", &["--parent", "acme"]);
     make(&gateway, "shop", &["--parent", "acme", "--credential", "shop"]);
     make(&gateway, "bare", &[]);
-    let lost = gateway.run(&["accounts", "create", "lost", "--credential", "shops"]).exits(0);
+    let lost = gateway.run(&["accounts", "create", "lost", "--credential", "shops"]).exits(2);
     lost.says(&["upstream.credentials has no `shops`; did you mean `shop`?"]);
+    // Where the configuration is not at hand, nobody can tell.
+    let elsewhere = ["-c", "none.yaml", "--store", "sqlite:keys.db"];
+    let lost = gateway.run(&[&["accounts", "create", "lost", "--credential", "shops"][..], &elsewhere].concat());
+    lost.exits(0).says(&["nobody has looked whether upstream.credentials has `shops`"]);
+    let made = gateway.run(&["keys", "create", "--name", "lost", "--full", "--account", "lost"]).exits(0);
+    made.says(&["upstream.credentials has no `shops`, which the account lost has"]);
     let sent = |path: &str, key: &str| {
         assert_eq!(gateway.get(path, key).status(), 200, "{path}");
         upstream.requests().pop().expect("a request").field("x-real").expect("a credential").to_owned()

@@ -283,3 +283,91 @@ fn keys_may_come_from_a_file_that_holds_digests_alone() {
     assert_ne!(refused.code, 0, "a key file is written by its owner alone");
     refused.says(&["keys.yaml"]);
 }
+
+/// A configuration whose upstream needs a secret that is not there, and whose policy is broken.
+fn broken_elsewhere(upstream: &Upstream) -> Setup {
+    Setup::new(upstream)
+        .upstream("  credential: { header: Authorization, value: \"${env:VENDOR_KEY}\" }\n  credentials: { sms: { header: X, value: \"${file:none}\" } }")
+        .keys("  pepper: ${env:PEPPER}")
+        .config("tls: { certificates: [{ certificate: none.pem, key: none.pem }] }\nlimitss: 5")
+        .policy("version: 1\nroutes:\n  GET /x: undeclared:read\n  GET /y: { nonsense: true }\n")
+        .written()
+}
+
+#[test]
+fn keys_are_made_and_ended_whatever_is_wrong_with_the_rest_of_the_configuration() {
+    let upstream = Upstream::ok();
+    let setup = broken_elsewhere(&upstream);
+    let bare = |arguments: &[&str]| finish(setup.command().args(arguments));
+    let with_pepper =
+        |arguments: &[&str]| finish(setup.command().env("PEPPER", "a pepper of some length").args(arguments));
+    bare(&["check"]).exits(4).says(&["VENDOR_KEY"]);
+    // The pepper makes values, so that it is read where one is made, and nowhere else.
+    let refused =
+        bare(&["keys", "create", "--name", "a", "--full"]).exits(4).says(&["`PEPPER` is not set", "${file:PATH}"]);
+    assert!(!refused.stderr.contains("VENDOR_KEY"), "{}", refused.stderr);
+    with_pepper(&["keys", "create", "--name", "a", "--full"]).exits(0);
+    let listed = bare(&["keys", "list", "--json"]).exits(0).json();
+    let id = listed["keys"][0]["id"].as_str().expect("an id").to_owned();
+    with_pepper(&["keys", "rotate", &id, "--overlap", "1h"]).exits(0);
+    with_pepper(&["keys", "clone", &id]).exits(0);
+    for arguments in [
+        &["keys", "show", &id][..],
+        &["keys", "end-overlap", &id],
+        &["keys", "disable", &id],
+        &["keys", "enable", &id],
+        &["keys", "export", "--digests"],
+        &["accounts", "create", "acme", "--credential", "sms"],
+        &["accounts", "disable", "acme"],
+        &["accounts", "list"],
+        &["audit", "list"],
+        &["audit", "verify"],
+        &["keys", "revoke", &id],
+        &["keys", "delete", &id],
+    ] {
+        let done = bare(arguments).exits(0);
+        assert!(!done.stderr.contains("VENDOR_KEY") && !done.stderr.contains("undeclared"), "{}", done.stderr);
+    }
+    with_pepper(&["scan", "policy.yaml"]).exits(0);
+    // Whether there is such a scope the policy alone knows.
+    with_pepper(&["keys", "create", "--name", "a", "--scopes", "undeclared:read"]).exits(4).says(&["policy.yaml"]);
+}
+
+#[test]
+fn a_keys_section_with_a_fault_is_told_and_the_store_can_be_named_instead() {
+    let upstream = Upstream::ok();
+    let setup = Setup::new(&upstream).written();
+    let run = |arguments: &[&str]| finish(setup.command().args(arguments));
+    run(&["keys", "create", "--name", "a", "--full"]).exits(0);
+    let id = run(&["keys", "list", "--json"]).exits(0).json()["keys"][0]["id"].as_str().expect("an id").to_owned();
+    let file = setup.folder().join("scopegate.yaml");
+    let good = std::fs::read_to_string(&file).expect("the configuration");
+    for (bad, what) in [
+        (good.replace("  store: sqlite:keys.db", "  stroe: sqlite:keys.db"), "did you mean `store`?"),
+        // The store of another name would be none, or the wrong one.
+        (good.replace("keys:\n", "keyz:\n"), "did you mean `keys`?"),
+        (good.replace("keys:\n", "keys: [\n"), "scopegate.yaml:"),
+    ] {
+        std::fs::write(&file, bad).expect("the configuration");
+        run(&["keys", "revoke", &id]).exits(4).says(&[what, "--store sqlite:PATH"]);
+        run(&["keys", "list", "--store", "sqlite:keys.db"]).exits(0);
+    }
+    run(&["keys", "revoke", &id, "--store", "sqlite:keys.db"]).exits(0);
+}
+
+#[test]
+fn the_account_of_a_key_is_no_attribute_of_it() {
+    let upstream = Upstream::ok();
+    let setup = Setup::new(&upstream).written();
+    let run = |arguments: &[&str]| finish(setup.command().args(arguments));
+    let refused = run(&["keys", "create", "--name", "a", "--full", "--attr", "account=acme-us"]).exits(2);
+    refused.says(&["the attribute `account` cannot be given", "--account"]);
+    let line =
+        "{\"name\": \"a\", \"key\": \"legacy-0123456789\", \"grant\": \"full\", \"attrs\": {\"account\": \"acme\"}}";
+    std::fs::write(setup.folder().join("keys.jsonl"), line).expect("the file");
+    run(&["keys", "import", "keys.jsonl"]).exits(1).says(&["the attribute `account` cannot be given"]);
+    let digest = "0".repeat(64);
+    let text = format!("keys:\n  - {{ name: a, grant: full, sha256: {digest}, attrs: {{ account: acme }} }}\n");
+    std::fs::write(setup.folder().join("keys.yaml"), text).expect("the key file");
+    run(&["keys", "list", "--store", "file:keys.yaml"]).exits(1).says(&["the attribute `account` cannot be given"]);
+}

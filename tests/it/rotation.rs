@@ -61,6 +61,53 @@ fn both_values_of_a_rotated_key_work_until_its_overlap_ends() {
 }
 
 #[test]
+fn an_overlap_can_be_ended_before_its_time_and_the_current_value_stays() {
+    let upstream = Upstream::ok();
+    let gateway = Gateway::in_front_of(&upstream);
+    let first = gateway.key(&["--full"]);
+    let id = id_of(&gateway, &first);
+    gateway.run(&["keys", "end-overlap", &id]).exits(0).says(&["has no old value that works"]);
+    let second = renew(&gateway, &["rotate", &id, "--overlap", "7d"]);
+    until("the second value", || (status(&gateway, &second).0 == 200).then_some(()));
+    assert_eq!(status(&gateway, &first).0, 200);
+    let ended = gateway.run(&["keys", "end-overlap", &id]).exits(0);
+    let tail = &first[first.len() - 4..];
+    ended.says(&[&format!("The old value sg_…{tail} has ended, where it was to work until ")]);
+    until("the end of the overlap", || (status(&gateway, &first) == expired()).then_some(()));
+    assert_eq!(status(&gateway, &second).0, 200);
+    gateway.run(&["keys", "end-overlap", &id]).exits(0).says(&["has no old value that works"]);
+    gateway.run(&["keys", "end-overlap", "key_0000000000000000"]).exits(1).says(&["no key has the id"]);
+}
+
+#[test]
+fn a_rotation_names_every_value_that_it_ends_or_cuts_short() {
+    let upstream = Upstream::ok();
+    let gateway = Gateway::in_front_of(&upstream);
+    let tail = |key: &str| key.trim_end()[key.trim_end().len() - 4..].to_owned();
+    let first = gateway.create_key(&["--full"]);
+    let id = id_of(&gateway, &first);
+    let rotate = |overlap: &str| gateway.run(&["keys", "rotate", &id, "--overlap", overlap]).exits(0);
+    let second = rotate("7d");
+    assert!(second.stderr.contains(&format!("The old value sg_…{} works until ", tail(&first))), "{}", second.stderr);
+    assert!(!second.stderr.contains("where it was"), "{}", second.stderr);
+    let third = rotate("1h");
+    let line = |said: &str, of: &str| {
+        let start = format!("The old value sg_…{} ", tail(of));
+        said.lines().find(|line| line.starts_with(&start)).unwrap_or_else(|| panic!("{start} in {said}")).to_owned()
+    };
+    assert!(line(&third.stderr, &first).contains(", where it was to work until "), "{}", third.stderr);
+    assert!(line(&third.stderr, &second.stdout).contains(" works until "), "{}", third.stderr);
+    let fourth = rotate("0s");
+    for old in [&first, &second.stdout] {
+        assert!(line(&fourth.stderr, old).contains("has ended, where it was to work until "), "{}", fourth.stderr);
+    }
+    assert!(line(&fourth.stderr, &third.stdout).ends_with("has ended."), "{}", fourth.stderr);
+    let audit = gateway.run(&["audit", "list", "--key", &id, "--json"]).exits(0).json();
+    let cut = |place: usize| audit["entries"][place]["detail"]["older_values"].as_array().map_or(0, Vec::len);
+    assert_eq!([cut(1), cut(2), cut(3)], [0, 1, 2], "{audit}");
+}
+
+#[test]
 fn without_an_overlap_the_old_value_ends_on_open_streams_too() {
     let upstream = Upstream::start(|connection| {
         let Some(request) = connection.request() else { return };

@@ -92,7 +92,7 @@ fn a_store_says_which_keys_work_and_a_command_ends_them() {
     assert_eq!(commands[0], format!("scopegate keys rotate {live_id}"));
     assert_eq!(commands[1], format!("scopegate keys revoke {}", id_of(&gateway, &disabled)));
     assert_eq!(commands[4], format!("scopegate keys reset-secret {pair_id}"));
-    assert_eq!(commands[5], format!("scopegate keys rotate {rotated}"));
+    assert_eq!(commands[5], format!("scopegate keys end-overlap {rotated}"), "the new value is not to end");
     assert!([2, 3, 7].iter().all(|place| commands[*place].is_null()), "{commands:?}");
     assert!(found[5]["until"].is_string() && found[0]["name"] == "test", "{found:?}");
 
@@ -109,6 +109,19 @@ fn a_store_says_which_keys_work_and_a_command_ends_them() {
         "{}",
         output.stdout
     );
+}
+
+#[test]
+fn a_tripwire_that_is_found_is_no_leak_and_nothing_is_to_be_done_about_it() {
+    let upstream = Upstream::ok();
+    let gateway = Gateway::in_front_of(&upstream);
+    let laid = gateway.create_key(&["--tripwire"]);
+    fs::write(gateway.file("wiki.txt"), &laid).expect("the bait");
+    let said = gateway.run(&["scan", "wiki.txt"]).exits(0).says(&["1 tripwire found", "No other key was found."]);
+    assert!(said.stdout.contains("is a tripwire, which opens nothing") && !said.stdout.contains("scopegate keys"));
+    let line = lines(&gateway.run(&["scan", "wiki.txt", "--json"]).exits(0)).remove(0);
+    assert_eq!((&line["status"], &line["command"]), (&"tripwire".into(), &Value::Null));
+    gateway.run(&["keys", "rotate", &id_of(&gateway, &laid)]).exits(0).says(&["it is a tripwire"]);
 }
 
 #[test]

@@ -288,6 +288,7 @@ fn cases() -> Vec<(&'static str, String, bool)> {
             "sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08, tripwire: true, scopes: [x]",
             "sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08, tripwire: true, grant: full",
             "sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08, tripwire: false",
+            "sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08, grant: full, attrs: { account: acme }",
             "kind: public, key: Ab12Cd",
             "kind: public, account: acme",
             "kind: public, account: acme, key: Ab12C",

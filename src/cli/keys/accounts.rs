@@ -135,3 +135,12 @@ pub(super) fn warn_of_suspended(store: &mut dyn KeyStore, record: &KeyRecord, co
         console.warn(format_args!("{why}, so the key does not work yet"));
     }
 }
+
+/// The credential of an account, its own or that of the one above it, where that is none of `known`.
+pub(super) fn missing_credential<'a>(accounts: &'a [AccountRecord], id: &str, known: &[Box<str>]) -> Option<&'a str> {
+    let find = |id: &str| accounts.iter().find(|account| *account.id == *id);
+    let account = find(id)?;
+    let above = || find(account.parent.as_deref()?)?.credential.as_deref();
+    let credential = account.credential.as_deref().or_else(above)?;
+    known.iter().all(|name| **name != *credential).then_some(credential)
+}

@@ -4,15 +4,14 @@ use clap::{ArgGroup, Args};
 use ipnet::IpNet;
 
 use super::{accounts, attributes, issued, view};
-use crate::cli::source::IN_ITS_FOLDER;
 use crate::cli::{ConfigArgs, Console, Exit, Failure, author};
-use crate::config::Config;
+use crate::config::{Keys, KeysPart};
 use crate::key::lifecycle::{self, NewKey};
 use crate::key::secret::Secret;
+use crate::key::visible::escaped;
 use crate::key::{GrantSpec, KeyId, KeyKind, KeyRecord, SiteId, Timestamp, parse_network};
 use crate::policy::Policy;
-use crate::policy::scope::Vocabulary;
-use crate::store::{OpenMode, Stamp};
+use crate::store::{KeyStore, OpenMode, Stamp};
 
 /// Make a key and print it, this once
 ///
@@ -41,7 +40,7 @@ pub(in crate::cli) struct CreateArgs {
     /// Grant no scope: good for routes that ask for any key
     #[arg(long, group = "grant")]
     no_scopes: bool,
-    /// Make a key to be found, which opens no more than one without scopes: its use is logged as an error, and counted
+    /// Make a key to be found, which opens nothing: its use is logged as an error, and counted
     #[arg(long, group = "grant")]
     tripwire: bool,
     /// Account that the key belongs to: `scopegate accounts create` makes one
@@ -80,32 +79,32 @@ pub(in crate::cli) struct CreateArgs {
 
 pub(super) fn run(arguments: CreateArgs, console: &mut Console) -> Result<Exit, Failure> {
     let now = Timestamp::now();
-    let loaded = arguments.config.load_or(IN_ITS_FOLDER, &Vocabulary::new(), |overrides| {
-        overrides.store = arguments.store.clone();
-        overrides.policy = arguments.policy.clone();
-    })?;
-    let config = loaded.config;
+    let KeysPart { keys, credentials } = arguments.config.keys_part(arguments.store.clone())?;
     let json = arguments.json;
-    let new = new_key(arguments, &config.policy, now)?;
+    let policy = policy(&arguments)?;
+    let new = new_key(arguments, policy.as_ref(), now)?;
     for (name, _) in &new.attributes {
-        attributes::warn_of_unbound(&config.policy, name, console);
+        policy.iter().for_each(|policy| attributes::warn_of_unbound(policy, name, console));
     }
-    if new.kind == KeyKind::Pair && !config.keys.accept.basic {
+    if new.kind == KeyKind::Pair && !keys.accept.basic {
         console.warn("the configuration accepts no pairs: add `basic` to keys.accept");
     }
-    if new.kind == KeyKind::Public && config.keys.accept.public_query.is_none() {
+    if new.kind == KeyKind::Public && keys.accept.public_query.is_none() {
         console.warn("the configuration has no place for public keys: add `public_query: NAME` to keys.accept");
     }
-    let (secret, record) = mint(new, &config, now)?;
-    let location = crate::cli::source::location(&config.keys);
+    let (secret, record) = mint(new, &keys, now)?;
+    let location = crate::cli::source::location(&keys);
     let mut store = super::open(&location, OpenMode::Create, console)?;
     store.create(std::slice::from_ref(&record), Stamp { by: &author::name(), at: now }).map_err(accounts::refusal)?;
     super::let_gateways_follow();
+    if let Some((account, known)) = record.account.as_deref().zip(credentials.as_deref()) {
+        warn_of_missing((account, known), &mut *store, console);
+    }
     // From here on the key exists: if it cannot be shown, that must be said.
     console.note(format_args!("Made {} ({}): {}.", record.id, record.name, view::long_grant(&record)));
     view::tell_dates(&record, console);
     accounts::warn_of_suspended(&mut *store, &record, console);
-    issued::print(&secret, &record, json.then_some(config.keys.rotate_after), console).map_err(|_| {
+    issued::print(&secret, &record, json.then_some(keys.rotate_after), console).map_err(|_| {
         Failure::failed(format_args!(
             "the key was made but could not be printed, and cannot be shown again: `scopegate keys revoke {}`, then make another",
             record.id
@@ -114,7 +113,26 @@ pub(super) fn run(arguments: CreateArgs, console: &mut Console) -> Result<Exit, 
     Ok(Exit::Done)
 }
 
-fn new_key(arguments: CreateArgs, policy: &Policy, now: Timestamp) -> Result<NewKey, Failure> {
+/// Says that requests of a new key will be refused, since the configuration lacks the credential of its account.
+fn warn_of_missing((account, known): (&str, &[Box<str>]), store: &mut dyn KeyStore, console: &mut Console) {
+    // The key is made: what cannot be read now is no reason not to show it.
+    let accounts = store.accounts().unwrap_or_default();
+    if let Some(credential) = accounts::missing_credential(&accounts, account, known) {
+        console.warn(format_args!(
+            "upstream.credentials has no `{}`, which the account {account} has: until it does, requests of this key are refused",
+            escaped(credential)
+        ));
+    }
+}
+
+/// The policy, where something is asked for that it has to know: a key is made while the policy is being mended, too.
+fn policy(arguments: &CreateArgs) -> Result<Option<Policy>, Failure> {
+    let has_scopes = arguments.scopes.as_ref().is_some_and(|scopes| scopes.iter().any(|scope| !scope.is_empty()));
+    let is_asked = has_scopes || !arguments.attributes.is_empty() || arguments.policy.is_some();
+    is_asked.then(|| arguments.config.policy_part(arguments.policy.clone())).transpose()
+}
+
+fn new_key(arguments: CreateArgs, policy: Option<&Policy>, now: Timestamp) -> Result<NewKey, Failure> {
     let kind = KeyKind::parse(&arguments.kind).ok_or_else(|| {
         Failure::usage(format_args!("`{}` is no kind of key: write secret, pair or public", arguments.kind))
     })?;
@@ -178,7 +196,7 @@ fn network(text: &str) -> Result<IpNet, Failure> {
 }
 
 /// All scopes that the policy does not know are named at once.
-fn check_scopes(scopes: &[String], none_wanted: bool, policy: &Policy) -> Result<(), Failure> {
+fn check_scopes(scopes: &[String], none_wanted: bool, policy: Option<&Policy>) -> Result<(), Failure> {
     if scopes.is_empty() && !none_wanted || scopes.iter().any(String::is_empty) {
         return Err(Failure::usage(
             "--scopes has an empty name: write --scopes a:read,b:write, or --no-scopes for none",
@@ -198,8 +216,8 @@ fn check_scopes(scopes: &[String], none_wanted: bool, policy: &Policy) -> Result
     }
     let unknown: Vec<String> = scopes
         .iter()
-        .filter(|scope| !policy.knows(scope))
-        .map(|scope| match policy.nearest(scope) {
+        .filter_map(|scope| Some((scope, policy.filter(|policy| !policy.knows(scope))?)))
+        .map(|(scope, policy)| match policy.nearest(scope) {
             Some(near) => {
                 format!("the policy does not know the scope `{scope}`; did you mean `{near}`?")
             }
@@ -209,14 +227,14 @@ fn check_scopes(scopes: &[String], none_wanted: bool, policy: &Policy) -> Result
     if unknown.is_empty() { Ok(()) } else { Err(Failure::usage(unknown.join("\n       "))) }
 }
 
-fn mint(new: NewKey, config: &Config, now: Timestamp) -> Result<(Secret, KeyRecord), Failure> {
+fn mint(new: NewKey, keys: &Keys, now: Timestamp) -> Result<(Secret, KeyRecord), Failure> {
     let id = KeyId::mint(new.kind).map_err(Failure::failed)?;
     let (secret, imprint) = match new.kind {
         KeyKind::Public => {
             let site = SiteId::mint().map_err(Failure::failed)?;
             (Secret::new(site.as_str()), site.imprint())
         }
-        KeyKind::Pair | KeyKind::Secret => issued::mint(&config.keys)?,
+        KeyKind::Pair | KeyKind::Secret => issued::mint(keys)?,
     };
     let record = lifecycle::create(new, id, imprint, now).map_err(Failure::usage)?;
     Ok((secret, record))

@@ -4,8 +4,8 @@ use clap::Args;
 
 use super::{KeyArgs, StoreArgs, accounts, issued, parse_id, view};
 use crate::cli::{Console, Exit, Failure, author};
-use crate::config::{Config, RotateAfter};
-use crate::key::lifecycle::{Fresh, Replacement, Transition};
+use crate::config::RotateAfter;
+use crate::key::lifecycle::{self, Fresh, Replacement, Transition};
 use crate::key::secret::Secret;
 use crate::key::timestamp::parse_span;
 use crate::key::{KeyId, KeyKind, KeyRecord, Timestamp};
@@ -36,61 +36,98 @@ pub(super) type Kind = fn(Replacement) -> Transition;
 pub(super) fn rotate(arguments: &RotateArgs, kind: Kind, console: &mut Console) -> Result<Exit, Failure> {
     let id = parse_id(&arguments.id)?;
     let overlap = parse_span(&arguments.overlap).map_err(Failure::usage)?;
-    let (config, mut store) = arguments.store.open_configured(console)?;
-    let (secret, imprint) = issued::mint(&config.keys)?;
+    let (keys, mut store) = arguments.store.open_configured(console)?;
+    let before = find(&mut *store, &id)?;
+    let (secret, imprint) = issued::mint(&keys)?;
     let stamp = Stamp { by: &author::name(), at: Timestamp::now() };
     let made = store.change(&id, &kind(Replacement { imprint, overlap }), stamp);
-    let record = settle(made, &mut *store, &id)?;
+    let record = settle(made, &mut *store, &id)?.record;
     super::let_gateways_follow();
     console.note(format_args!("{id} ({}) has a new value.", record.name));
-    tell_of_old(&record, stamp.at, console);
+    tell_of_old((&before, &record), stamp.at, console);
+    if record.is_tripwire {
+        console.warn("it is a tripwire: what lies out there is the old value, so lay the new one in its place");
+    }
     let again = format!("`scopegate keys {} {id}` makes another", kind_word(&record));
-    show(&secret, &record, (json(arguments.json, &config), &again), console)
+    show(&secret, &record, (arguments.json.then_some(keys.rotate_after), &again), console)
 }
 
 /// Makes a key like another.
 pub(super) fn clone(arguments: &KeyArgs, console: &mut Console) -> Result<Exit, Failure> {
     let of = parse_id(&arguments.id)?;
-    let (config, mut store) = arguments.store.open_configured(console)?;
-    let original = store.find(&of).map_err(Failure::failed)?;
-    let Some(original) = original else { return Err(super::unknown(&mut *store, &of)) };
-    let (secret, imprint) = issued::mint(&config.keys)?;
+    let (keys, mut store) = arguments.store.open_configured(console)?;
+    let original = find(&mut *store, &of)?;
+    let (secret, imprint) = issued::mint(&keys)?;
     let id = KeyId::mint(original.kind).map_err(Failure::failed)?;
     let stamp = Stamp { by: &author::name(), at: Timestamp::now() };
     let made = store.clone_key(&of, Fresh { id, imprint }, stamp);
-    let record = settle(made, &mut *store, &of)?;
+    let record = settle(made, &mut *store, &of)?.record;
     super::let_gateways_follow();
     let grant = view::long_grant(&record);
     console.note(format_args!("Made {} ({}), a clone of {of}: {grant}.", record.id, record.name));
     view::tell_dates(&record, console);
     accounts::warn_of_suspended(&mut *store, &record, console);
     let again = format!("`scopegate keys revoke {}`, then make another", record.id);
-    show(&secret, &record, (json(arguments.json, &config), &again), console)
+    show(&secret, &record, (arguments.json.then_some(keys.rotate_after), &again), console)
 }
 
-fn json(wanted: bool, config: &Config) -> Option<RotateAfter> {
-    wanted.then_some(config.keys.rotate_after)
+/// Ends the old values of a key, and makes no new one.
+pub(super) fn end_overlap(arguments: &KeyArgs, console: &mut Console) -> Result<Exit, Failure> {
+    let id = parse_id(&arguments.id)?;
+    let mut store = arguments.store.open(console)?;
+    let before = find(&mut *store, &id)?;
+    let stamp = Stamp { by: &author::name(), at: Timestamp::now() };
+    let made = store.change(&id, &Transition::EndOverlap, stamp);
+    let outcome = settle(made, &mut *store, &id)?;
+    let record = outcome.record;
+    if outcome.revision.is_some() {
+        super::let_gateways_follow();
+    }
+    if arguments.json {
+        console.print_json(&view::to_json(&record, stamp.at))?;
+    }
+    if outcome.revision.is_some() {
+        tell_of_old((&before, &record), stamp.at, console);
+    } else {
+        console.note(format_args!("{id} ({}) has no old value that works.", record.name));
+    }
+    Ok(Exit::Done)
 }
 
-fn settle(made: Result<Outcome, StoreError>, store: &mut dyn KeyStore, id: &KeyId) -> Result<KeyRecord, Failure> {
+fn find(store: &mut dyn KeyStore, id: &KeyId) -> Result<KeyRecord, Failure> {
+    let found = store.find(id).map_err(Failure::failed)?;
+    found.ok_or_else(|| super::unknown(store, id))
+}
+
+fn settle(made: Result<Outcome, StoreError>, store: &mut dyn KeyStore, id: &KeyId) -> Result<Outcome, Failure> {
     match made {
-        Ok(outcome) => Ok(outcome.record),
+        Ok(outcome) => Ok(outcome),
         Err(StoreError::Unknown(_)) => Err(super::unknown(store, id)),
         Err(error) => Err(Failure::failed(error)),
     }
 }
 
-/// Says until when the values work that came before the one that a key has now.
-fn tell_of_old(record: &KeyRecord, now: Timestamp, console: &mut Console) {
-    for (place, value) in record.former.iter().enumerate() {
+/// Says until when each value works that came before the one that a key has now, and of each that ends earlier than it was
+/// to end, when that was.
+fn tell_of_old((before, after): (&KeyRecord, &KeyRecord), now: Timestamp, console: &mut Console) {
+    let cut = lifecycle::shortened(before, after, now);
+    for value in &after.former {
         let shape = view::shape(value);
-        match record.end_of(value).filter(|end| *end > now) {
-            Some(end) => console.note(format_args!("The old value {shape} works until {end}.")),
-            None if place == 0 => {
-                console.note(format_args!("The old value {shape} has ended. Running gateways know within 200 ms."))
-            }
-            None => {}
-        }
+        let earlier = cut.iter().find(|cut| cut.value.digest == value.digest);
+        let was = earlier.and_then(|cut| cut.before);
+        let end = after.end_of(value).filter(|end| *end > now);
+        let said = match (end, earlier, was) {
+            (Some(end), Some(_), Some(was)) => format!("works until {end}, where it was to work until {was}"),
+            (Some(end), Some(_), None) => format!("works until {end}"),
+            (Some(end), None, _) => format!("works until {end}, as before"),
+            (None, Some(_), Some(was)) => format!("has ended, where it was to work until {was}"),
+            (None, Some(_), None) => "has ended".to_owned(),
+            (None, None, _) => continue,
+        };
+        console.note(format_args!("The old value {shape} {said}."));
+    }
+    if cut.iter().any(|cut| cut.after <= now) {
+        console.note("Running gateways know within 200 ms.");
     }
 }
 

@@ -1,9 +1,11 @@
 //! `scopegate keys import|export`: many keys at once, from elsewhere and to it.
 
+mod account;
 mod record;
 mod row;
 
-use std::collections::{HashMap, HashSet};
+use std::cell::Cell;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,15 +13,16 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
+use self::account::{Listed, Plan};
 use self::record::Ground;
 use self::row::Row;
-use super::{StoreArgs, accounts};
-use crate::cli::source::{self, IN_ITS_FOLDER};
-use crate::cli::{ConfigArgs, Console, Exit, Failure, author};
-use crate::config::{Config, Overrides};
+use super::{StoreArgs, accounts, view};
+use crate::cli::{ConfigArgs, Console, Exit, Failure, author, source};
+use crate::config::Keys;
+use crate::key::account::{AccountRecord, AccountState};
 use crate::key::digest::Hasher;
+use crate::key::visible::escaped;
 use crate::key::{GrantSpec, KeyRecord, KeyState, Timestamp};
-use crate::policy::scope::Vocabulary;
 use crate::store::{KeyStore, Location, OpenMode, Provenance, Revision, Stamp, Strangers};
 
 /// So many faults are told; the rest are counted.
@@ -37,7 +40,8 @@ enum Form {
 /// Take keys over that exist elsewhere, all of them or none
 ///
 /// The file has a key on each line, as JSON Lines or CSV, with the fields of a key file (name, scopes or grant, and what is
-/// optional), and the key as `key` or its digest as `sha256`. Every line that is wrong is named, and nothing is changed then.
+/// optional), and the key as `key` or its digest as `sha256`. A line of JSON with "record": "account" describes an account: id,
+/// name, parent, credential, state. Every line that is wrong is named, and nothing is changed then.
 #[derive(Debug, Args)]
 pub(super) struct ImportArgs {
     /// File of keys, or - for standard input
@@ -49,9 +53,12 @@ pub(super) struct ImportArgs {
     /// Look at every line and change nothing
     #[arg(long)]
     dry_run: bool,
-    /// Make the accounts that keys name and that are not there
+    /// Make the accounts that are not there: as the file describes them, or with nothing but the id that keys name
     #[arg(long)]
     create_accounts: bool,
+    /// Take keys of 8 to 15 bytes, too, which can be guessed
+    #[arg(long)]
+    allow_short: bool,
     #[command(flatten)]
     config: ConfigArgs,
     /// Key store, as in sqlite:scopegate.db [default: as configured]
@@ -67,10 +74,10 @@ pub(super) struct ImportArgs {
 
 /// Print every key but itself, as JSON Lines; of a public key itself, too
 ///
-/// A line has the fields that `keys import` reads. Deleted keys are left out.
+/// A line has the fields that `keys import` reads. Deleted keys are left out, and so is what a key was before a rotation.
 #[derive(Debug, Args)]
 pub(super) struct ExportArgs {
-    /// Print digests, too: with them the keys can be imported elsewhere, under the same pepper
+    /// Print digests and accounts, too: with them the keys can be imported elsewhere, under the same pepper
     #[arg(long)]
     digests: bool,
     #[command(flatten)]
@@ -79,51 +86,140 @@ pub(super) struct ExportArgs {
 
 /// Takes keys over.
 pub(super) fn import(arguments: &ImportArgs, console: &mut Console) -> Result<Exit, Failure> {
-    let loaded = arguments.config.load_or(IN_ITS_FOLDER, &Vocabulary::new(), |overrides| {
-        overrides.store.clone_from(&arguments.store);
-        overrides.policy.clone_from(&arguments.policy);
-    })?;
+    let keys = arguments.config.keys_part(arguments.store.clone())?.keys;
     let now = Timestamp::now();
-    let records = read(arguments, (&loaded.config, now), console)?;
-    let location = source::location(&loaded.config.keys);
-    // Where it is only a look, a store that is not there has no keys, and none is made.
-    let is_there = !matches!(&location, Location::Sqlite(path) if !path.exists());
-    if is_there || !arguments.dry_run {
-        let mode = if arguments.dry_run { OpenMode::Existing } else { OpenMode::Create };
-        let mut store = super::open(&location, mode, console)?;
-        refuse(arguments, known(arguments, &records, &mut *store)?)?;
-        let all: Vec<KeyRecord> = records.iter().map(|(_, record)| record.clone()).collect();
-        if !arguments.dry_run && !all.is_empty() {
-            let provenance = Provenance::Imported(strangers(arguments));
-            let added = store.add(&all, provenance, Stamp { by: &author::name(), at: now });
-            added.map_err(accounts::refusal)?;
-            super::let_gateways_follow();
-        }
-    }
+    let Batch { records, listed, short } = read(arguments, (&keys, now), console)?;
+    let location = source::location(&keys);
+    let made = take(arguments, (&records, listed), (&location, now), console)?;
     let count = match records.len() {
         1 => "1 key".to_owned(),
         count => format!("{count} keys"),
     };
+    made.tell(arguments, console);
+    if short > 0 {
+        let pepper = if keys.pepper.is_none() { ", the more so as keys.pepper is not set" } else { "" };
+        console.warn(format_args!(
+            "{short} of them shorter than {} bytes: they can be guessed, and found by their digests{pepper}; `keys rotate` gives each a value of its own",
+            record::USUAL_LEAST
+        ));
+    }
     console.note(format_args!("{count} {}.", if arguments.dry_run { "could be imported" } else { "imported" }));
     if arguments.json {
         let ids: Vec<&str> = records.iter().map(|(_, record)| record.id.as_str()).collect();
-        console.print_json(&json!({ "count": ids.len(), "dry_run": arguments.dry_run, "ids": ids }))?;
+        let accounts: Vec<&str> = made.described.iter().chain(&made.bare).map(String::as_str).collect();
+        let dry_run = arguments.dry_run;
+        console.print_json(&json!({ "count": ids.len(), "dry_run": dry_run, "ids": ids, "accounts": accounts }))?;
     }
     Ok(Exit::Done)
 }
 
-/// The records of the file with their lines, all of them good and no two the same.
-fn read(
+/// Adds what the file holds to the store, or sees that it could be.
+fn take(
     arguments: &ImportArgs,
-    (config, now): (&Config, Timestamp),
+    (records, listed): (&[(usize, KeyRecord)], Vec<Listed>),
+    (location, now): (&Location, Timestamp),
     console: &mut Console,
-) -> Result<Vec<(usize, KeyRecord)>, Failure> {
-    let ground = Ground { config, hasher: Hasher::new(config.keys.pepper.as_ref()), now };
+) -> Result<Made, Failure> {
+    // Where it is only a look, a store that is not there has no keys, and none is made.
+    if arguments.dry_run && matches!(location, Location::Sqlite(path) if !path.exists()) {
+        let plan = plan(arguments, (listed, &[]), now)?;
+        return Ok(Made::of(&plan, records, &[]));
+    }
+    let mode = if arguments.dry_run { OpenMode::Existing } else { OpenMode::Create };
+    let mut store = super::open(location, mode, console)?;
+    let accounts = store.accounts().map_err(Failure::failed)?;
+    let plan = plan(arguments, (listed, &accounts), now)?;
+    refuse(arguments, known(arguments, (records, &accounts), &mut *store)?)?;
+    let made = Made::of(&plan, records, &accounts);
+    if !arguments.dry_run {
+        let stamp = Stamp { by: &author::name(), at: now };
+        plan.carry_out(&mut *store, stamp).map_err(accounts::refusal)?;
+        let all: Vec<KeyRecord> = records.iter().map(|(_, record)| record.clone()).collect();
+        if !all.is_empty() {
+            let provenance = Provenance::Imported(strangers(arguments));
+            store.add(&all, provenance, stamp).map_err(accounts::refusal)?;
+        }
+        super::let_gateways_follow();
+    }
+    Ok(made)
+}
+
+/// What a file holds.
+struct Batch {
+    /// The keys with their lines, all of them good and no two the same.
+    records: Vec<(usize, KeyRecord)>,
+    /// The accounts that it describes.
+    listed: Vec<Listed>,
+    /// How many of the keys are shorter than is usual.
+    short: usize,
+}
+
+/// The accounts that an import makes.
+#[derive(Default)]
+struct Made {
+    /// As the file describes them.
+    described: Vec<String>,
+    /// With nothing but an id: the file has keys of them alone.
+    bare: Vec<String>,
+}
+
+impl Made {
+    fn of(plan: &Plan, records: &[(usize, KeyRecord)], there: &[AccountRecord]) -> Self {
+        let described: Vec<String> = plan.ids().map(str::to_owned).collect();
+        let named: BTreeSet<&str> = records.iter().filter_map(|(_, record)| record.account.as_deref()).collect();
+        let is_known =
+            |id: &str| there.iter().any(|account| *account.id == *id) || described.iter().any(|account| account == id);
+        let bare = named.into_iter().filter(|id| !is_known(id)).map(str::to_owned).collect();
+        Self { described, bare }
+    }
+
+    fn tell(&self, arguments: &ImportArgs, console: &mut Console) {
+        let done = if arguments.dry_run { "could be made" } else { "made" };
+        if !self.described.is_empty() {
+            console.note(format_args!("Accounts {done} as the file describes them: {}.", self.described.join(", ")));
+        }
+        if !self.bare.is_empty() {
+            let bare = self.bare.join(", ");
+            console.note(format_args!("Accounts {done} with neither parent nor credential: {bare}."));
+        }
+    }
+}
+
+fn plan(
+    arguments: &ImportArgs,
+    (listed, there): (Vec<Listed>, &[AccountRecord]),
+    now: Timestamp,
+) -> Result<Plan, Failure> {
+    Plan::new(listed, there, (strangers(arguments), now)).or_else(|faults| {
+        refuse(arguments, faults)?;
+        Ok(Plan::default())
+    })
+}
+
+/// All that the file holds, if nothing of it is wrong.
+fn read(arguments: &ImportArgs, (keys, now): (&Keys, Timestamp), console: &mut Console) -> Result<Batch, Failure> {
+    let rows = rows(arguments, console)?;
+    if rows.is_empty() {
+        return Err(invalid(format_args!("{} has no keys: nothing was imported", place(arguments))));
+    }
+    // The policy says which scopes there are, and nothing else of a key.
+    let has_scopes = rows.iter().any(|row| row.has("scopes")) || arguments.policy.is_some();
+    let policy = has_scopes.then(|| arguments.config.policy_part(arguments.policy.clone())).transpose()?;
+    let least = if arguments.allow_short { record::LEAST } else { record::USUAL_LEAST };
+    let ground = Ground { keys, policy, hasher: Hasher::new(keys.pepper.as_ref()), least, short: Cell::new(0), now };
     let mut faults = Vec::new();
     let mut records: Vec<(usize, KeyRecord)> = Vec::new();
+    let mut listed = Vec::new();
     let (mut ids, mut digests) = (HashMap::new(), HashMap::new());
-    for row in rows(arguments, console)? {
+    for row in rows {
         let line = row.line;
+        if row.has(account::MARK) {
+            match account::read(row) {
+                Ok(account) => listed.push(account),
+                Err(fault) => faults.push((line, fault)),
+            }
+            continue;
+        }
         match record::read(row, &ground) {
             Ok(record) => {
                 if let Some(first) = digests.insert(record.value.digest, line) {
@@ -137,7 +233,7 @@ fn read(
         }
     }
     refuse(arguments, faults)?;
-    Ok(records)
+    Ok(Batch { records, listed, short: ground.short.get() })
 }
 
 /// The lines of the file.
@@ -155,7 +251,9 @@ fn rows(arguments: &ImportArgs, console: &mut Console) -> Result<Vec<Row>, Failu
     })?;
     let by_name = || arguments.file.extension().filter(|end| end.eq_ignore_ascii_case("csv")).map(|_| Form::Csv);
     match arguments.format.or_else(by_name) {
-        Some(Form::Csv) => row::of_csv(&text).map_err(|fault| invalid(format_args!("{name}:1: {fault}"))),
+        Some(Form::Csv) => {
+            row::of_csv(&text, &record::FIELDS).map_err(|fault| invalid(format_args!("{name}:1: {fault}")))
+        }
         Some(Form::Jsonl) | None => Ok(row::of_json(&text)),
     }
 }
@@ -167,12 +265,11 @@ const fn strangers(arguments: &ImportArgs) -> Strangers {
 /// What the store has already of the records, and what it lacks of their accounts.
 fn known(
     arguments: &ImportArgs,
-    records: &[(usize, KeyRecord)],
+    (records, there): (&[(usize, KeyRecord)], &[AccountRecord]),
     store: &mut dyn KeyStore,
 ) -> Result<Vec<(usize, String)>, Failure> {
     let (mut ids, mut digests) = (HashSet::new(), HashSet::new());
-    let there = store.accounts().map_err(Failure::failed)?;
-    let mut roll = accounts::Roll::new(&there, strangers(arguments));
+    let mut roll = accounts::Roll::new(there, strangers(arguments));
     let told = store.load(Revision::START, &mut |change| {
         digests.extend(change.record.values().map(|value| value.digest));
         roll.note(&change.record);
@@ -221,18 +318,36 @@ fn place(arguments: &ImportArgs) -> String {
 /// Prints every key but itself.
 pub(super) fn export(arguments: &ExportArgs, console: &mut Console) -> Result<Exit, Failure> {
     let digests = arguments.digests.then(|| digest_name(&arguments.store)).transpose()?;
-    let records = arguments.store.open(console)?.list().map_err(Failure::failed)?;
+    let mut store = arguments.store.open(console)?;
+    let records = store.list().map_err(Failure::failed)?;
+    if digests.is_some() {
+        let accounts = store.accounts().map_err(Failure::failed)?;
+        for account in accounts.iter().filter(|account| account.state != AccountState::Deleted) {
+            console.print(account::line(account))?;
+        }
+    }
+    let now = Timestamp::now();
     for record in records.iter().filter(|record| record.state != KeyState::Deleted) {
         console.print(line(record, digests))?;
+        let can_work = matches!(record.state, KeyState::Active | KeyState::Disabled) && !record.is_expired(now);
+        let lost = digests.iter().filter(|_| can_work).flat_map(|_| &record.former);
+        for value in lost.filter(|value| !value.is_over(now)) {
+            let end = record.end_of(value).map(|end| format!(" until {end}")).unwrap_or_default();
+            console.warn(format_args!(
+                "{} ({}) has an old value {} that works{end} and is not exported: elsewhere it is refused",
+                record.id,
+                escaped(&record.name),
+                view::shape(value)
+            ));
+        }
     }
     Ok(Exit::Done)
 }
 
 /// What digests of the store are called: it depends on the pepper.
 fn digest_name(store: &StoreArgs) -> Result<&'static str, Failure> {
-    let put = |overrides: &mut Overrides| overrides.store.clone_from(&store.store);
-    let config = store.config.load_or(IN_ITS_FOLDER, &Vocabulary::new(), put)?.config;
-    Ok(if config.keys.pepper.is_some() { "hmac_sha256" } else { "sha256" })
+    let part = store.config.store_part(store.store.clone()).map_err(Failure::Faults)?;
+    Ok(if part.is_peppered { "hmac_sha256" } else { "sha256" })
 }
 
 /// A record as a line that can be imported, but for its key; what is not set is left out.

@@ -6,10 +6,9 @@ use std::path::Path;
 use super::ScanArgs;
 use crate::cli::source;
 use crate::cli::{Console, Failure};
-use crate::config::{Keys, Overrides, USUAL_FILE};
+use crate::config::{Keys, USUAL_FILE};
 use crate::key::digest::{Digest, Hasher};
 use crate::key::{KeyId, KeyKind, KeyRecord, KeyState, KeyValue, Timestamp};
-use crate::policy::scope::Vocabulary;
 use crate::store::{self, Location, OpenMode, Revision};
 
 /// The prefix of keys where nobody says another one.
@@ -52,6 +51,8 @@ pub(super) enum Standing {
     /// The key has been given another value, and this one works beside it for a while.
     Retiring,
     Revoked,
+    /// It opens nothing, and its use is an alarm.
+    Tripwire,
 }
 
 impl Standing {
@@ -62,6 +63,7 @@ impl Standing {
             KeyState::Revoked => Self::Revoked,
             _ if value.is_over(now) => Self::Ended,
             _ if record.is_expired(now) => Self::Expired,
+            _ if record.is_tripwire => Self::Tripwire,
             KeyState::Disabled => Self::Disabled,
             KeyState::Active if value.until.is_some() => Self::Retiring,
             KeyState::Active => Self::Live,
@@ -83,6 +85,7 @@ impl Standing {
             Self::Live => "live",
             Self::Retiring => "retiring",
             Self::Revoked => "revoked",
+            Self::Tripwire => "tripwire",
         }
     }
 }
@@ -100,9 +103,8 @@ impl Ledger {
         let is_named = arguments.config.config.is_some() || arguments.store.is_some();
         if is_named || ledger.prefixes.is_empty() {
             if arguments.config.config.is_some() || Path::new(USUAL_FILE).exists() {
-                let put = |overrides: &mut Overrides| overrides.store.clone_from(&arguments.store);
-                let loaded = arguments.config.load_or(source::IN_ITS_FOLDER, &Vocabulary::new(), put)?;
-                ledger.configure(arguments, &loaded.config.keys, console)?;
+                let part = arguments.config.keys_part(arguments.store.clone())?;
+                ledger.configure(arguments, &part.keys, console)?;
             } else if arguments.store.is_some() || std::env::var_os("SCOPEGATE_STORE").is_some() {
                 let location = arguments.config.store_location(arguments.store.as_deref())?;
                 ledger.read(&location, arguments)?;
@@ -168,10 +170,14 @@ impl Ledger {
     /// The command that makes a value useless to whoever found it; `None` where it is useless, or where no command can.
     pub(super) fn command(&self, known: &Known) -> Option<String> {
         let verb = match (known.standing, known.kind) {
-            (Standing::Live | Standing::Retiring, KeyKind::Pair) => "reset-secret",
-            (Standing::Live | Standing::Retiring, KeyKind::Secret) => "rotate",
+            (Standing::Live, KeyKind::Pair) => "reset-secret",
+            (Standing::Live, KeyKind::Secret) => "rotate",
+            // The value that took its place may be with its callers already: that one is not to end.
+            (Standing::Retiring, _) => "end-overlap",
             // A public key has no other value; one that is disabled may be enabled again.
-            (Standing::Live | Standing::Retiring, KeyKind::Public) | (Standing::Disabled, _) => "revoke",
+            (Standing::Live, KeyKind::Public) | (Standing::Disabled, _) => "revoke",
+            // It is where somebody laid it.
+            (Standing::Tripwire, _) => return None,
             (Standing::Deleted | Standing::Ended | Standing::Expired | Standing::Revoked, _) => return None,
         };
         self.is_writable.then(|| format!("scopegate keys {verb} {}{}", known.id, self.named))

@@ -27,12 +27,14 @@ pub(super) struct Report {
     pub(super) links: u64,
     /// Pipes, sockets and devices that were passed over.
     pub(super) special: u64,
-    /// Where keys were found.
+    /// Where keys were found that are no tripwires.
     places: u64,
-    /// How many of these have a key that works.
+    /// Where tripwires were found: whoever laid them there wants them to be.
+    tripwires: u64,
+    /// In how many of the places a key works.
     working: u64,
-    /// A command ends one of them.
-    is_mendable: bool,
+    /// A command gives one of them a new value.
+    is_rotated: bool,
     /// Something could not be read.
     is_partial: bool,
 }
@@ -52,11 +54,13 @@ impl Report {
         let value = KeyValue::new(Imprint::of(&hit.secret, &hit.prefix, &ledger.hasher), Timestamp::MIN);
         let found = ledger.find(&value.digest);
         let known = found.flatten();
-        self.places += 1;
+        let is_tripwire = known.is_some_and(|known| known.standing == Standing::Tripwire);
+        self.tripwires += u64::from(is_tripwire);
+        self.places += u64::from(!is_tripwire);
         self.working += u64::from(known.is_some_and(|known| known.standing.works()));
         let (path, shape) = (shown(ledger, path), view::shape(&value));
         let command = known.and_then(|known| ledger.command(known));
-        self.is_mendable |= known.is_some_and(|known| known.standing.works()) && command.is_some();
+        self.is_rotated |= known.is_some_and(|known| known.standing == Standing::Live) && command.is_some();
         if self.json {
             return console.print_json(&json!({
                 "path": path,
@@ -106,14 +110,18 @@ impl Report {
             (self.special > 0).then(|| format!("{} passed over", count(self.special, "pipe, socket or device")));
         let looked: Vec<String> = [Some(read), links, special].into_iter().flatten().collect();
         console.note(format_args!("{}.", looked.join(", ")));
+        if self.tripwires > 0 {
+            console.note(format_args!("{} found, which is no leak.", count(self.tripwires, "tripwire")));
+        }
         let lacking = if self.is_partial { " in what could be read" } else { "" };
         match (self.places, self.working) {
+            (0, _) if self.tripwires > 0 => console.note(format_args!("No other key was found{lacking}.")),
             (0, _) => console.note(format_args!("No key was found{lacking}.")),
             (places, 0) => console.note(format_args!("{} found{lacking}.", count(places, "key"))),
             (places, working) => {
                 let verb = if working == 1 { "works" } else { "work" };
                 console.note(format_args!("{} found{lacking}, of which {working} {verb}.", count(places, "key")));
-                if self.is_mendable {
+                if self.is_rotated {
                     console.note("A rotation ends the old value at once: give the new one to whoever uses the key.");
                 }
             }
@@ -140,6 +148,7 @@ fn sentence(known: &Known, command: Option<&str>) -> String {
         Standing::Live => "is live".to_owned(),
         Standing::Retiring => format!("is an old value that works{until}"),
         Standing::Revoked => "is revoked".to_owned(),
+        Standing::Tripwire => "is a tripwire, which opens nothing".to_owned(),
     };
     let mend = match command {
         Some(command) => format!("; {command}"),

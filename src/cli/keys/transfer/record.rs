@@ -1,14 +1,23 @@
 //! From a line to the record of a key: every fault of it.
 
+use std::cell::Cell;
+
 use super::row::{Field, Row};
-use crate::config::{Config, Keys};
+use crate::config::Keys;
 use crate::key::digest::{Digest, Hasher};
 use crate::key::lifecycle::{self, Imprint, NewKey};
 use crate::key::secret::{self, Checked, Secret};
+use crate::key::visible::escaped;
 use crate::key::{GrantSpec, KeyId, KeyKind, KeyRecord, KeyState, SiteId, Timestamp, parse_network};
+use crate::policy::Policy;
+
+/// How many bytes a key from elsewhere has at least, unless shorter ones are asked for.
+pub(super) const USUAL_LEAST: usize = 16;
+/// How many bytes it has at least whatever is asked for.
+pub(super) const LEAST: usize = 8;
 
 /// The fields of a line: those of a key file, the key itself, and what `keys export` tells besides.
-const FIELDS: [&str; 20] = [
+pub(super) const FIELDS: [&str; 20] = [
     "account",
     "allow_from",
     "attrs",
@@ -36,8 +45,14 @@ type Attributes = Vec<(Box<str>, Box<str>)>;
 
 /// What lines are read under.
 pub(super) struct Ground<'c> {
-    pub(super) config: &'c Config,
+    pub(super) keys: &'c Keys,
+    /// Which scopes there are, where a line names any.
+    pub(super) policy: Option<Policy>,
     pub(super) hasher: Hasher,
+    /// How many bytes a key that came from elsewhere has at least.
+    pub(super) least: usize,
+    /// How many keys were shorter than is usual.
+    pub(super) short: Cell<usize>,
     pub(super) now: Timestamp,
 }
 
@@ -56,7 +71,7 @@ pub(super) fn read(row: Row, ground: &Ground<'_>) -> Result<KeyRecord, Vec<Strin
     let id = reader.id(kind, imprint.as_ref());
     let is_tripwire = reader.flag("tripwire");
     let opens_nothing = kind == KeyKind::Public || is_tripwire == Some(true);
-    let grant = reader.grant(ground.config, opens_nothing);
+    let grant = reader.grant(ground.policy.as_ref(), opens_nothing);
     let state = reader.state();
     let created = reader.parsed("created", moment);
     let name = reader.text("name");
@@ -90,7 +105,7 @@ impl Reader {
     fn refuse_unknown(&mut self) {
         let unknown = self.fields.iter().filter(|(name, _)| !FIELDS.contains(&name.as_str()));
         let told = unknown.map(|(name, _)| {
-            let shown = crate::key::visible::escaped(name);
+            let shown = escaped(name);
             format!("unknown field `{shown}`: the fields of a key are {}", FIELDS.join(", "))
         });
         let told: Vec<String> = told.take(1).collect();
@@ -143,7 +158,7 @@ impl Reader {
 
     /// The key's imprint: of the key itself, or a digest with what is known besides.
     fn imprint(&mut self, ground: &Ground<'_>) -> Option<Imprint> {
-        let keys = &ground.config.keys;
+        let keys = ground.keys;
         let ours = if ground.hasher.is_peppered() { "hmac_sha256" } else { "sha256" };
         let other = if ground.hasher.is_peppered() { "sha256" } else { "hmac_sha256" };
         if self.take(other).is_some() {
@@ -164,7 +179,7 @@ impl Reader {
             }
             (Some(key), None) => {
                 let key = Secret::new(key.into_bytes());
-                self.noted(judge(keys, &key))?;
+                self.noted(judge(ground, &key))?;
                 Some(Imprint::of(&key, &keys.prefix, &ground.hasher))
             }
         }
@@ -194,7 +209,7 @@ impl Reader {
         }
     }
 
-    fn grant(&mut self, config: &Config, opens_nothing: bool) -> Option<GrantSpec> {
+    fn grant(&mut self, policy: Option<&Policy>, opens_nothing: bool) -> Option<GrantSpec> {
         let level = self.parsed("grant", |text| match text {
             "full" => Ok(Some(GrantSpec::Full)),
             "read-only" => Ok(Some(GrantSpec::ReadOnly)),
@@ -208,11 +223,9 @@ impl Reader {
             Some(level) => Some(level),
             None if has_scopes => {
                 let scopes = self.list("scopes");
-                for scope in scopes.iter().filter(|scope| !config.policy.knows(scope)) {
-                    let near = config.policy.nearest(scope).map(|near| format!("; did you mean `{near}`?"));
-                    let shown = crate::key::visible::escaped(scope);
-                    self.faults
-                        .push(format!("the policy does not know the scope `{shown}`{}", near.unwrap_or_default()));
+                if let Some(policy) = policy {
+                    let unknown = scopes.iter().filter(|scope| !policy.knows(scope));
+                    self.faults.extend(unknown.map(|scope| unknown_scope(policy, scope)));
                 }
                 Some(GrantSpec::custom(scopes))
             }
@@ -240,8 +253,14 @@ impl Reader {
     }
 }
 
+fn unknown_scope(policy: &Policy, scope: &str) -> String {
+    let near = policy.nearest(scope).map(|near| format!("; did you mean `{near}`?"));
+    format!("the policy does not know the scope `{}`{}", escaped(scope), near.unwrap_or_default())
+}
+
 /// Whether a key that came from elsewhere can be one here. It is not repeated.
-fn judge(keys: &Keys, key: &Secret) -> Result<(), String> {
+fn judge(ground: &Ground<'_>, key: &Secret) -> Result<(), String> {
+    let (keys, length) = (ground.keys, key.expose().len());
     match secret::check(&keys.prefix, key.expose()) {
         Checked::Malformed => {
             Err(format!("`key` cannot be one: use 1 to {} visible ASCII characters", secret::LONGEST))
@@ -250,7 +269,16 @@ fn judge(keys: &Keys, key: &Secret) -> Result<(), String> {
             "`key` begins as our keys do ({}_) and has a wrong checksum: it is mistyped or cut off",
             keys.prefix
         )),
-        Checked::Foreign | Checked::Ours => Ok(()),
+        Checked::Foreign | Checked::Ours if length < LEAST => Err(format!(
+            "`key` has {length} bytes, and fewer than {LEAST} are soon guessed, so no such key is taken: make another for its holder"
+        )),
+        Checked::Foreign | Checked::Ours if length < ground.least => Err(format!(
+            "`key` has {length} bytes, and fewer than {USUAL_LEAST} can be guessed: make another for its holder, or take it all the same with --allow-short"
+        )),
+        Checked::Foreign | Checked::Ours => {
+            ground.short.set(ground.short.get() + usize::from(length < USUAL_LEAST));
+            Ok(())
+        }
     }
 }
 

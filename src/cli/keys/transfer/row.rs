@@ -6,6 +6,8 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use crate::policy::nearest;
+
 /// What a field holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Field {
@@ -26,6 +28,13 @@ pub(super) struct Row {
     pub(super) line: usize,
     /// Its fields, or why they cannot be read.
     pub(super) fields: Result<Vec<(String, Field)>, String>,
+}
+
+impl Row {
+    /// Whether it can be read, and has a field of this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.fields.as_ref().is_ok_and(|fields| fields.iter().any(|(known, _)| known == name))
+    }
 }
 
 /// The lines of JSON Lines. Empty ones are passed over.
@@ -112,14 +121,16 @@ impl<'de> Deserialize<'de> for Members {
     }
 }
 
-/// The lines of CSV (RFC 4180): the first names the fields. A cell that is empty is a field that is not given.
-pub(super) fn of_csv(text: &str) -> Result<Vec<Row>, String> {
+/// The lines of CSV (RFC 4180): the first names the fields, which are among `known`. A cell that is empty is a field that is
+/// not given.
+pub(super) fn of_csv(text: &str, known: &[&str]) -> Result<Vec<Row>, String> {
     let mut records = records(text.strip_prefix('\u{feff}').unwrap_or(text)).into_iter();
     let Some((_, head)) = records.next() else { return Ok(Vec::new()) };
     let names: Vec<String> = head?.iter().map(|name| name.trim().to_owned()).collect();
     if let Some(twice) = names.iter().enumerate().find(|(place, name)| names.iter().take(*place).any(|n| n == *name)) {
         return Err(format!("the column `{}` stands twice: write it once", twice.1));
     }
+    see_header(&names, known)?;
     let row = |(line, cells): (usize, Result<Vec<String>, String>)| Row {
         line,
         fields: cells.and_then(|cells| match cells.len().cmp(&names.len()) {
@@ -128,6 +139,23 @@ pub(super) fn of_csv(text: &str) -> Result<Vec<Row>, String> {
         }),
     };
     Ok(records.map(row).collect())
+}
+
+/// Sees that a line can be the header. Where none was written, keys stand there, so that no cell of it is shown but a word.
+fn see_header(names: &[String], known: &[&str]) -> Result<(), String> {
+    let is_known = |name: &str| known.contains(&name);
+    if !names.iter().any(|name| is_known(name)) {
+        return Err(
+            "the line does not look like a header, since it names no field of a key: write one, as in name,key,scopes"
+                .to_owned(),
+        );
+    }
+    let Some((place, name)) = (1..).zip(names).find(|(_, name)| !is_known(name)) else { return Ok(()) };
+    let is_word = (1..=20).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_');
+    let shown = if is_word { format!("unknown field `{name}`") } else { "unknown field".to_owned() };
+    let near = nearest(name, known.iter().copied()).map(|near| format!("; did you mean `{near}`?"));
+    let near = near.filter(|_| is_word).unwrap_or_default();
+    Err(format!("{shown} in column {place}{near}: the fields of a key are {}", known.join(", ")))
 }
 
 fn cell((name, cell): (&String, String)) -> Option<Result<(String, Field), String>> {
@@ -215,6 +243,20 @@ fn take_cell(text: &str) -> Result<(String, Option<char>, &str), &'static str> {
 mod tests {
     use super::*;
 
+    const KNOWN: [&str; 5] = ["attrs", "key", "name", "note", "scopes"];
+
+    #[test]
+    fn a_first_line_that_is_no_header_is_told_without_its_text() {
+        for (line, what) in [
+            ("tok-nohdr-12345678,orders:read", "does not look like a header"),
+            ("name,tok-nohdr-12345678", "unknown field in column 2: the fields"),
+            ("name,kex", "unknown field `kex` in column 2; did you mean `key`?"),
+        ] {
+            let said = of_csv(&format!("{line}\n"), &KNOWN).unwrap_err();
+            assert!(said.contains(what) && !said.contains("nohdr"), "{said}");
+        }
+    }
+
     fn text(text: &str) -> Field {
         Field::Text(text.to_owned())
     }
@@ -255,9 +297,11 @@ mod tests {
 
     #[test]
     fn csv_is_read_as_rfc_4180_writes_it() {
-        let rows =
-            of_csv("\u{feff}name,scopes,attrs,note\r\n\"a, \"\"b\"\"\",x y,t=1;t=2,\"two\nlines\"\r\n\nlast,,,\n")
-                .unwrap();
+        let rows = of_csv(
+            "\u{feff}name,scopes,attrs,note\r\n\"a, \"\"b\"\"\",x y,t=1;t=2,\"two\nlines\"\r\n\nlast,,,\n",
+            &KNOWN,
+        )
+        .unwrap();
         let fields: Vec<_> = rows.iter().map(|row| (row.line, row.fields.clone().unwrap())).collect();
         let map = Field::Map(vec![("t".into(), "1".into()), ("t".into(), "2".into())]);
         let first = [
@@ -273,15 +317,15 @@ mod tests {
 
     #[test]
     fn csv_that_cannot_be_read_is_told() {
-        assert!(of_csv("name,name\n").unwrap_err().contains("`name` stands twice"));
+        assert!(of_csv("name,name\n", &KNOWN).unwrap_err().contains("`name` stands twice"));
         for (body, what) in [
             ("a", "the line has 1 cells where the first has 2"),
             ("\"a,b\n", "a quote is never closed"),
             ("\"a\"b,c\n", "something stands behind a closed quote"),
         ] {
-            let rows = of_csv(&format!("name,key\n{body}")).unwrap();
+            let rows = of_csv(&format!("name,key\n{body}"), &KNOWN).unwrap();
             assert_eq!((rows[0].line, rows[0].fields.clone().unwrap_err()), (2, what.to_owned()));
         }
-        assert!(of_csv("name,attrs\na,team\n").unwrap()[0].fields.is_err());
+        assert!(of_csv("name,attrs\na,team\n", &KNOWN).unwrap()[0].fields.is_err());
     }
 }
