@@ -96,14 +96,14 @@ pub(super) fn import(arguments: &ImportArgs, console: &mut Console) -> Result<Ex
         count => format!("{count} keys"),
     };
     made.tell(arguments, console);
+    console.note(format_args!("{count} {}.", if arguments.dry_run { "could be imported" } else { "imported" }));
     if short > 0 {
         let pepper = if keys.pepper.is_none() { ", the more so as keys.pepper is not set" } else { "" };
         console.warn(format_args!(
-            "{short} of them shorter than {} bytes: they can be guessed, and found by their digests{pepper}; `keys rotate` gives each a value of its own",
+            "shorter than {} bytes: {short} of them; such a key can be guessed, and found by its digest{pepper}; `keys rotate` gives it a longer value",
             record::USUAL_LEAST
         ));
     }
-    console.note(format_args!("{count} {}.", if arguments.dry_run { "could be imported" } else { "imported" }));
     if arguments.json {
         let ids: Vec<&str> = records.iter().map(|(_, record)| record.id.as_str()).collect();
         let accounts: Vec<&str> = made.described.iter().chain(&made.bare).map(String::as_str).collect();
