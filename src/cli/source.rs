@@ -130,8 +130,11 @@ impl ConfigArgs {
         let source = self.source_with(STORE_ALONE, |overrides| overrides.store = said);
         let part = config::load_store(&source).map_err(|mut faults| {
             if let Some(fault) = faults.last_mut().filter(|fault| !fault.unreadable) {
-                let help = fault.help.take().map(|help| format!("{help}; or ")).unwrap_or_default();
-                fault.help = Some(format!("{help}name the store, so that nothing else is read: `--store sqlite:PATH`"));
+                const STORE: &str = "`--store sqlite:PATH` names the store, and nothing else is read";
+                fault.help = Some(fault.help.take().map_or(STORE.to_owned(), |help| {
+                    let mark = if help.ends_with('?') { "" } else { ";" };
+                    format!("{help}{mark} {STORE}")
+                }));
             }
             Failure::Faults(faults)
         })?;
