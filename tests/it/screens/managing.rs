@@ -147,9 +147,9 @@ fn a_pair_is_made_and_given_a_new_secret() {
 
 #[test]
 fn keys_are_imported_and_exported() {
-    let bad = "name,key,scopes,grant\ngood,one,profiles:read,\nbad,two,profile:read,\nworse,one,,all\n,three\n";
+    let bad = "name,key,scopes,grant\ngood,one-0123456789abcd,profiles:read,\nbad,two-0123456789abcd,profile:read,\nworse,one-0123456789abcd,,all\n,three\n";
     let good = "{\"name\": \"first\", \"key\": \"an-old-key-of-some-length\", \"scopes\": [\"profiles:read\"], \"id\": \"key_first\", \"created\": \"2020-01-31\"}\n\
-        {\"name\": \"second\", \"key\": \"short\", \"grant\": \"full\", \"id\": \"key_second\", \"created\": \"2020-01-31\", \"disabled\": true}\n";
+        {\"name\": \"second\", \"key\": \"short-0123456789\", \"grant\": \"full\", \"id\": \"key_second\", \"created\": \"2020-01-31\", \"disabled\": true}\n";
     let folder = Folder::new().with("bad.csv", bad).with("good.jsonl", good);
     insta::assert_snapshot!(folder.screens([
         "keys import bad.csv",
