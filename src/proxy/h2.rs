@@ -76,7 +76,7 @@ pub(super) async fn serve(
     let (buffers, held) = (Some(&worker.buffers), Vec::new());
     let wire = Wire { read, stream: &mut *stream, buffers, traffic: Rc::clone(&traffic), held };
     let handshake = inflow.builder(&limits).handshake(wire);
-    let Some(mut connection) = shake_hands(handshake, (limits.header_timeout, slot)).await else {
+    let Some(mut connection) = shake_hands(handshake, &traffic, (limits.header_timeout, slot)).await else {
         return;
     };
     let mut session = Session {
@@ -101,11 +101,13 @@ pub(super) async fn serve(
 /// The beginning of a connection, as far as it comes in time.
 async fn shake_hands<'c>(
     handshake: Handshake<OfCaller<'c>, Piece>,
+    traffic: &Traffic,
     (most, slot): (Duration, &Slot),
 ) -> Option<Connection<OfCaller<'c>, Piece>> {
     let mut handshake = std::pin::pin!(handshake);
     let deadline = slot.now().after(most);
     poll_fn(|cx| {
+        traffic.begin_turn();
         slot.arm(deadline, cx);
         match handshake.as_mut().poll(cx) {
             Poll::Pending if slot.now() >= deadline => Poll::Ready(None),
@@ -152,6 +154,7 @@ enum State {
 impl Session<'_> {
     /// Ready when the connection is over.
     fn poll(&mut self, connection: &mut Connection<OfCaller<'_>, Piece>, cx: &mut Context<'_>) -> Poll<()> {
+        self.traffic.begin_turn();
         self.traffic.cork(self.is_parting());
         loop {
             match connection.poll_accept(cx) {

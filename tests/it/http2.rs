@@ -3,6 +3,7 @@
 mod callers; // Callers of HTTP/2 before an upstream of HTTP/1.1.
 mod early; // Answers that come before the end of their request, and no reset at once behind them.
 mod frames; // Callers whose frames are made by hand: floods, and what is never acknowledged.
+mod leftovers; // What comes of a request that nobody reads any more.
 mod limits; // What a connection of HTTP/2 may take.
 mod memory; // What streams hold on their way: little, however many stall.
 mod sockets; // Sockets to the upstream: never more than may be.

@@ -6,6 +6,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
@@ -61,17 +62,23 @@ impl<'b> Gathered<'b> {
     pub(super) async fn put(&mut self, bytes: &[u8], pipe: &Pipe) -> io::Result<()> {
         let mut left = bytes;
         while !left.is_empty() {
-            let count = poll_fn(|cx| {
-                let put = pipe.poll_put(left, cx);
-                if put.is_pending() {
-                    self.take(cx);
-                }
-                put
-            });
-            let count = count.await?;
+            let count = self.meanwhile(poll_fn(|cx| pipe.poll_put(left, cx))).await?;
             left = left.get(count..).unwrap_or_default();
         }
         Ok(())
+    }
+
+    /// Waits for `other`, and meanwhile takes what comes.
+    pub(super) async fn meanwhile<T>(&mut self, other: impl Future<Output = T>) -> T {
+        let mut other = pin!(other);
+        poll_fn(|cx| {
+            let done = other.as_mut().poll(cx);
+            if done.is_pending() {
+                self.take(cx);
+            }
+            done
+        })
+        .await
     }
 
     fn count(&mut self, count: usize) {

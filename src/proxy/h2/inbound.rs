@@ -74,14 +74,18 @@ pub(super) async fn carry(stream: Inbound, pipe: Pipe) -> Result<(), Stopped> {
             }
         }
     };
-    join(upload((parts, head), &mut body, &filter, &pipe), download).await?;
+    let upload = async {
+        upload((parts, head), &mut body, &filter, &pipe).await?;
+        swallow(&mut body).await
+    };
+    join(upload, download).await?;
     drop((pipe, filter));
     discard(body, &slot).await;
     Ok(())
 }
 
 /// Both directions, until the answer is over or the caller has broken off.
-async fn join(
+pub(super) async fn join(
     upload: impl Future<Output = Result<(), Stopped>>,
     download: impl Future<Output = Result<(), Stopped>>,
 ) -> Result<(), Stopped> {
@@ -97,6 +101,28 @@ async fn join(
     .await
 }
 
+/// Takes what comes of a request whose answer waits for its caller, and throws it away: what nobody takes would stay in the
+/// library, each byte with a frame of its own at worst, and keep its room on the connection from other streams.
+///
+/// # Errors
+/// When the caller gave the stream up.
+pub(super) async fn swallow(body: &mut RecvStream) -> Result<(), Stopped> {
+    loop {
+        release(body)?;
+        match poll_fn(|cx| body.poll_data(cx)).await {
+            Some(data) => drop(data.map_err(|_| Stopped)?),
+            None => return Ok(()),
+        }
+    }
+}
+
+/// Gives the caller room for all that was read. This includes what was read before and the pipe did not take any more.
+fn release(body: &mut RecvStream) -> Result<(), Stopped> {
+    let flow = body.flow_control();
+    let used = flow.used_capacity();
+    flow.release_capacity(used).map_err(|_| Stopped)
+}
+
 /// Reads what is still on its way of a request that was answered, within the bounds of [`LINGER`] and [`LINGER_BYTES`], and
 /// gives the stream up after that: it is reset with NO_ERROR where it has not ended (RFC 9113 8.1).
 ///
@@ -107,10 +133,7 @@ pub(super) async fn discard(mut body: RecvStream, slot: &Slot) {
     let deadline = slot.now().after(LINGER);
     let mut left = LINGER_BYTES;
     loop {
-        // This includes what was read before and the pipe did not take any more.
-        let flow = body.flow_control();
-        let used = flow.used_capacity();
-        if flow.release_capacity(used).is_err() {
+        if release(&mut body).is_err() {
             return;
         }
         let next = poll_fn(|cx| match body.poll_data(cx) {

@@ -27,6 +27,9 @@ const CREDIT: u64 = 1000;
 const PER_SECOND: u64 = 100;
 /// What a frame of use earns: room on a stream and on the connection may be announced for each, and a PING or two be sent.
 const EARNED: u64 = 4;
+/// Frames that are read of a connection before the tasks of its streams have their turn, apart from those that came in one
+/// piece with the last: what nobody has taken yet costs far more than its bytes where each has a frame of its own.
+const TURN: usize = 256;
 /// Bytes of padding that one frame of DATA can have, with their count (RFC 9113 6.1).
 const PADDING: u32 = 256;
 
@@ -163,6 +166,8 @@ pub(crate) struct Traffic {
     /// later stream came in one go, the later one hides it.
     served: Cell<u32>,
     answered: Cell<u32>,
+    /// Frames that came since the connection had its turn.
+    turn: Cell<usize>,
     moved: Cell<Moment>,
     congested: Cell<bool>,
     corked: Cell<bool>,
@@ -194,6 +199,7 @@ impl Traffic {
             refused: Cell::default(),
             served: Cell::new(0),
             answered: Cell::new(0),
+            turn: Cell::new(0),
             moved: Cell::new(watch.now()),
             congested: Cell::new(false),
             corked: Cell::new(false),
@@ -204,6 +210,7 @@ impl Traffic {
     pub(super) fn came(&self, bytes: &[u8]) {
         self.moved.set(self.watch.now());
         self.theirs.borrow_mut().feed(bytes, |head| {
+            self.turn.set(self.turn.get() + 1);
             self.note_reset(head, Other::Caller);
             self.count(head.of_theirs());
         });
@@ -248,6 +255,16 @@ impl Traffic {
     pub(super) fn take_refused(&self) -> impl Iterator<Item = (StreamRefusal, u64)> {
         let counts = self.refused.take();
         StreamRefusal::ALL.iter().copied().zip(counts).filter(|(_, count)| *count > 0)
+    }
+
+    /// The connection has its turn.
+    pub(crate) fn begin_turn(&self) {
+        self.turn.set(0);
+    }
+
+    /// So much came in this turn that others are to have theirs.
+    pub(super) fn is_turn_over(&self) -> bool {
+        self.turn.get() >= TURN
     }
 
     /// The connection takes nothing now.

@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use h2::{Reason, RecvStream};
+use h2::Reason;
 use tokio::task::yield_now;
 
 use crate::http1::head::AnswerTo;
@@ -31,7 +31,7 @@ const LAST_WORDS: Duration = Duration::from_secs(30);
 /// When the caller gave the stream up, or broke its rules.
 pub(super) async fn carry(stream: Inbound, pipe: Pipe) -> Result<(), Stopped> {
     let Inbound { request, mut respond, stall, slot, traffic, .. } = stream;
-    let (parts, body) = request.into_parts();
+    let (parts, mut body) = request.into_parts();
     let mut head = Vec::with_capacity(512);
     let Some(nonce) = Nonce::draw() else {
         respond.send_reset(Reason::INTERNAL_ERROR);
@@ -42,16 +42,18 @@ pub(super) async fn carry(stream: Inbound, pipe: Pipe) -> Result<(), Stopped> {
         return Err(Stopped);
     }
     drop(parts);
-    // Nothing that follows the handshake is read before it was answered. The answer may come before all of it was read.
-    let (_, begun) = tokio::join!(pipe.put(&head), inbound::begin(&mut respond, AnswerTo::Other, &pipe));
-    match begun? {
-        Begun::Over => {}
+    // Nothing that follows the handshake goes on before it was answered. The answer may come before all of it was read.
+    let mut gathered = Gathered::new(&mut body, pipe.room());
+    let asked = async { tokio::join!(pipe.put(&head), inbound::begin(&mut respond, AnswerTo::Other, &pipe)).1 };
+    match gathered.meanwhile(asked).await? {
+        Begun::Over => drop(gathered),
         Begun::Content(content, stream) => {
+            drop(gathered);
             let stall = Stall { slot: &slot, most: stall, traffic: &traffic, pipe: &pipe };
-            inbound::answer((content, stream), stall).await?;
+            inbound::join(inbound::swallow(&mut body), inbound::answer((content, stream), stall)).await?;
         }
         Begun::Switched(start, stream) => {
-            return join((start, stream, body), &pipe, Patience::Tunnel(&pipe, &slot, stall)).await;
+            return join((start, stream, gathered), &pipe, Patience::Tunnel(&pipe, &slot, stall)).await;
         }
     }
     drop(pipe);
@@ -86,10 +88,11 @@ pub(super) async fn exchange(
         Poll::Pending => pipe.poll_abandoned(cx).map(|()| Err(Stopped)),
         ready => ready,
     });
-    let Some((stream, parts, body)) = answer.await? else { return Ok(()) };
+    let Some((stream, parts, mut body)) = answer.await? else { return Ok(()) };
+    let mut body = Gathered::new(&mut body, pipe.room());
     let mut out = Vec::with_capacity(512);
     handshake::write_agreement(&parts, nonce, &mut out);
-    pipe.put(&out).await.map_err(|_| Stopped)?;
+    body.put(&out, pipe).await.map_err(|_| Stopped)?;
     let slot = watch.enter();
     join((Bytes::new(), stream, body), pipe, Patience::Tunnel(pipe, &slot, LAST_WORDS)).await
 }
@@ -99,12 +102,12 @@ pub(super) async fn exchange(
 /// # Errors
 /// When the other side of the stream gave it up, or took nothing for too long.
 async fn join(
-    (start, mut stream, mut body): (Bytes, Outlet, RecvStream),
+    (start, mut stream, body): (Bytes, Outlet, Gathered<'_>),
     pipe: &Pipe,
     patience: Patience<'_>,
 ) -> Result<(), Stopped> {
     let mut sending = pin!(send_all(start, &mut stream, pipe, patience));
-    let mut receiving = pin!(receive_all(&mut body, pipe));
+    let mut receiving = pin!(receive_all(body, pipe));
     let (mut sends, mut receives) = (true, true);
     poll_fn(|cx| {
         // What was received first: an end in order is seen before a reset behind it.
@@ -153,8 +156,7 @@ async fn is_reset_for(reason: Reason, stream: &mut Outlet) -> bool {
 }
 
 /// Writes what is received into the pipe, and its end. Ends well where nobody reads it any more.
-async fn receive_all(body: &mut RecvStream, pipe: &Pipe) -> Result<(), Stopped> {
-    let mut body = Gathered::new(body, pipe.room());
+async fn receive_all(mut body: Gathered<'_>, pipe: &Pipe) -> Result<(), Stopped> {
     loop {
         let next = poll_fn(|cx| match body.poll_data(cx) {
             Poll::Pending => pipe.poll_abandoned(cx).map(|()| None),

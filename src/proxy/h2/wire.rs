@@ -51,7 +51,7 @@ pub(crate) struct Wire<'c, B, S> {
     pub(crate) stream: S,
     /// Take the memory of `read` back, where there are any.
     pub(crate) buffers: Option<&'c Buffers>,
-    /// What passes is noted here. Who has no credit is not read from any more.
+    /// What passes is noted here. Who has no credit is not read from any more, and who sends many frames not in the same turn.
     pub(crate) traffic: Rc<Traffic>,
     /// What was written while it is to be held back.
     pub(crate) held: Vec<u8>,
@@ -75,6 +75,10 @@ impl<B: BorrowMut<Buffer> + Unpin, S: AsyncRead + Unpin> AsyncRead for Wire<'_, 
         let this = self.get_mut();
         if this.traffic.is_spent() {
             // Whoever polls this looks at the credit next: nobody has to be woken.
+            return Poll::Pending;
+        }
+        if this.traffic.is_turn_over() {
+            cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         let (before, read) = (buf.filled().len(), this.read.borrow_mut());

@@ -286,6 +286,7 @@ impl Pool {
         let mut windows = Windows::default();
         let mut connection = pin!(connection);
         let ended = poll_fn(|cx| {
+            session.traffic.begin_turn();
             windows.adapt(&mut connection, session.streams.get(), slot.now());
             if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
                 return Poll::Ready(ended.err());
