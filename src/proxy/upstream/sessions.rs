@@ -49,6 +49,8 @@ const PIECES: usize = 256 * STREAM_WINDOW as usize;
 const SEND_BUFFER: usize = 64 << 10;
 /// What the head of an answer may take, as HTTP/2 counts it; judged in full once it is HTTP/1.1.
 const HEADER_LIST: u32 = 80 << 10;
+/// How often a request waits for yet another connection where the one that it waited for has gone away.
+const AGAIN: u32 = 2;
 /// How long the upstream has to see that its connection ends.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -151,24 +153,32 @@ impl Pool {
         timeouts: &Timeouts,
         retries: u32,
     ) -> Result<Lease, DialFault> {
-        let place = self.place(origin, timeouts, retries).await?;
-        // One that says nothing of it in this time takes none.
-        let _ = place.session.settled(timeouts.connect).await;
-        match place.session.takes_websockets() {
-            Some(true) => Ok(self.start(place, room)),
-            Some(false) => Err(DialFault::NoWebSockets),
-            None => Err(AWAY),
+        for _ in 0..=AGAIN {
+            let place = self.place(origin, timeouts, retries).await?;
+            // One that says nothing of it in this time takes none.
+            let _ = place.session.settled(timeouts.connect).await;
+            match place.session.takes_websockets() {
+                Some(true) => return Ok(self.start(place, room)),
+                Some(false) => return Err(DialFault::NoWebSockets),
+                None => {}
+            }
         }
+        Err(AWAY)
     }
 
     /// The place of a stream on a connection that has room for it: one that is there or a new one. How much room there is
     /// the upstream says first of all; until it has, everybody but one waits for that.
     async fn place(self: &Rc<Self>, origin: &Origin, timeouts: &Timeouts, retries: u32) -> Result<Counted, DialFault> {
+        let mut again = AGAIN;
         loop {
             match self.sessions.find() {
                 Some(session) if session.has_room() => return Ok(Counted::new(session, Rc::clone(self))),
                 Some(session) => {
-                    session.settled(timeouts.connect).await?;
+                    match session.settled(timeouts.connect).await {
+                        // It went away before it was asked anything: nothing speaks against another one.
+                        Err(fault) if fault == AWAY && again > 0 => again -= 1,
+                        settled => settled?,
+                    }
                     continue;
                 }
                 None => {}

@@ -82,3 +82,32 @@ fn an_upstream_whose_answer_comes_slowly_is_not_given_up_for_a_late_pong() {
     }));
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("0\r\n\r\n"), "{answer}");
 }
+
+#[test]
+fn who_waits_for_a_connection_that_goes_away_unasked_gets_another() {
+    run(async {
+        let stage = stage();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("api.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        let view = stage.worker.view();
+        let server = view.fleet.choose().unwrap();
+        let mut origin = Origin { protocol: Protocol::H2c, ..server.origin.clone() };
+        origin.server.address = UpstreamAddress::Unix(path);
+        let timeouts = view.snapshot.config.upstream.timeouts;
+        let ask = || server.pool.stream((&origin, &stage.worker.room), &timeouts, 0);
+        let _tried = ask().await.unwrap();
+        let mut gone = listener.accept().await.unwrap().0;
+        let serving = async {
+            // Settings and a GOAWAY at once, and the end.
+            let goodbye = b"\0\0\0\x04\0\0\0\0\0\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\0";
+            gone.write_all(goodbye).await.unwrap();
+            gone.shutdown().await.unwrap();
+            let mut next = listener.accept().await.unwrap().0;
+            next.write_all(b"\0\0\0\x04\0\0\0\0\0").await.unwrap();
+            next
+        };
+        let (waited, _next) = timeout(PATIENCE, async { tokio::join!(ask(), serving) }).await.expect("a connection");
+        assert!(waited.is_ok());
+    });
+}
