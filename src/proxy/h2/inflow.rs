@@ -34,19 +34,25 @@ const SEND_BUFFER: usize = 64 << 10;
 /// The windows of one connection.
 pub(super) struct Inflow {
     room: Rc<Room>,
-    /// Of each stream.
+    /// Of each stream: little where the worker was short of room when the connection began, until it is not.
     of_stream: u32,
+    streams: u32,
     /// Of the connection, now and at most.
     window: u32,
     most: u32,
+}
+
+/// What a connection may send ahead at most, with so many streams.
+fn of_all(of_stream: u32, streams: u32) -> u32 {
+    of_stream.saturating_mul(streams).min(WINDOW_MOST)
 }
 
 impl Inflow {
     /// Of a connection whose streams have this `room`.
     pub(super) fn new(limits: &Limits, room: Rc<Room>) -> Self {
         let of_stream = if room.is_worker_short() { STREAM_WINDOW / 8 } else { STREAM_WINDOW };
-        let most = of_stream.saturating_mul(limits.h2_streams).min(WINDOW_MOST);
-        Self { room, of_stream, window: most.min(BEGINNING), most }
+        let most = of_all(of_stream, limits.h2_streams);
+        Self { room, of_stream, streams: limits.h2_streams, window: most.min(BEGINNING), most }
     }
 
     /// Where what the streams hold is counted.
@@ -57,6 +63,16 @@ impl Inflow {
     /// Gives the caller a larger window, where half of what it has is held. Ready where there is none to give it now, so that it
     /// is to be asked again.
     pub(super) fn poll(&mut self, connection: &mut Connection<OfCaller<'_>, Piece>, cx: &Context<'_>) -> Poll<()> {
+        if self.of_stream < STREAM_WINDOW {
+            // Nor is it taken while the caller has not acknowledged the settings before.
+            if self.room.is_worker_short() || connection.set_initial_window_size(STREAM_WINDOW).is_err() {
+                return Poll::Ready(());
+            }
+            self.of_stream = STREAM_WINDOW;
+            self.most = of_all(STREAM_WINDOW, self.streams);
+            self.window = self.window.max(self.most.min(BEGINNING));
+            connection.set_target_window_size(self.window);
+        }
         while self.window < self.most && self.room.poll_mark(self.window as usize / 2, cx).is_ready() {
             if self.room.is_worker_short() {
                 return Poll::Ready(());
