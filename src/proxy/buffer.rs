@@ -13,10 +13,10 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, ReadBuf};
 
-use super::room::{LEAST, Room};
+use super::room::{LEAST, Room, STEP};
 
 /// The sizes that are kept, in bytes: the first is for what is short of room.
-const CLASSES: [usize; 4] = [LEAST, 16 * 1024, 64 * 1024, 128 * 1024];
+const CLASSES: [usize; 4] = [LEAST, STEP, 64 * 1024, 128 * 1024];
 /// What a request or an answer starts with otherwise.
 const START: usize = 1;
 /// The most that is worth it where one side is a stream of HTTP/2, whose pipe holds less.
@@ -130,13 +130,13 @@ impl Buffers {
     }
 
     /// For what comes from a stream of HTTP/2 or goes to one, which has this `room`: no buffer is of the largest class, and one
-    /// without bytes begins with memory of the smallest again where room is short.
+    /// without bytes begins with no more memory than a place is to hold where room is short.
     pub(crate) fn fit(&self, buffer: &mut Buffer, room: Option<&Rc<Room>>) {
         let Some(room) = room else { return };
         buffer.wanted = buffer.wanted.min(OF_STREAM);
-        if room.is_short() && buffer.is_empty() {
+        if let Some(step) = room.step().filter(|_| buffer.is_empty()) {
             self.reclaim(buffer);
-            buffer.wanted = 0;
+            buffer.wanted = buffer.wanted.min(Self::class_of(step).unwrap_or_default());
         }
     }
 
@@ -293,16 +293,17 @@ mod tests {
         let buffers = Buffers::default();
         let mut buffer = Buffer::default();
         let mut source: &[u8] = &[7; 300_000];
-        let (room, most) = (Room::of_connection(&Room::of_worker()), 1 << 20);
+        let room = Room::of_connection(&Room::of_worker());
+        let (of_connection, of_worker) = (1 << 20, 8 << 20);
         let mut sizes = Vec::new();
-        for is_short in [false, true, true, false, false, false] {
-            room.take(if is_short { most } else { 0 });
+        for held in [0, of_worker, of_worker, 0, 0, of_connection, 0] {
+            room.take(held);
             buffers.fit(&mut buffer, Some(&room));
-            room.give_back(most);
+            room.give_back(held);
             sizes.push(std::future::poll_fn(|cx| buffers.poll_fill(&mut source, &mut buffer, cx)).await.unwrap());
             buffer.consume(usize::MAX);
         }
-        assert_eq!(sizes, [16 << 10, LEAST, LEAST, 16 << 10, 64 << 10, 64 << 10]);
+        assert_eq!(sizes, [STEP, LEAST, LEAST, STEP, 64 << 10, STEP, 64 << 10]);
         buffers.let_go();
         assert!(buffers.free.iter().all(|free| free.borrow().is_empty()));
     }

@@ -8,6 +8,8 @@ use std::hint::black_box;
 
 /// So many connections, or streams of HTTP/2, make a crowd.
 const CROWD: usize = 64;
+/// Bytes on their way through streams that count like one more of them: 1 MiB makes a crowd of few.
+const SHARE: usize = 16 << 10;
 /// Looks at the allocator after a crowd has left: what was freed last has to wait for its moment.
 const LOOKS: u8 = 20;
 /// Bytes that the allocator takes from the system by themselves, and lets go of by themselves. They are never touched.
@@ -24,9 +26,10 @@ pub(super) struct Tide {
 }
 
 impl Tide {
-    /// Notes that so many connections and streams are `open`. Called a few times in a second. True for a while after a crowd has
-    /// left: nothing is to be kept for later then.
-    pub(super) fn look(&self, open: usize) -> bool {
+    /// Notes that so many connections and streams are `open`, and that the streams held so many bytes since the last look. Called
+    /// a few times in a second. True for a while after a crowd has left: nothing is to be kept for later then.
+    pub(super) fn look(&self, open: usize, held: usize) -> bool {
+        let open = open.saturating_add(held / SHARE);
         let leaves = open < self.last.replace(open);
         if self.has_ebbed(open) || (leaves && self.looks.get() > 0) {
             self.looks.set(LOOKS);
@@ -72,14 +75,21 @@ mod tests {
     }
 
     #[test]
+    fn few_streams_that_held_much_are_a_crowd() {
+        let tide = Tide::default();
+        assert!(!tide.look(2, 1 << 20));
+        assert!(tide.look(2, 0));
+    }
+
+    #[test]
     fn it_is_looked_after_until_the_last_of_a_crowd_has_been_gone_for_a_while() {
         let tide = Tide::default();
-        assert!(!tide.look(100));
-        assert!(tide.look(36));
+        assert!(!tide.look(100, 0));
+        assert!(tide.look(36, 0));
         for open in (0..36).rev() {
-            assert!(tide.look(open), "another one has left");
+            assert!(tide.look(open, 0), "another one has left");
         }
-        let looks = (0..99).take_while(|_| tide.look(0)).count();
+        let looks = (0..99).take_while(|_| tide.look(0, 0)).count();
         assert_eq!(looks, usize::from(LOOKS) - 1);
     }
 }

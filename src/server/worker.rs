@@ -78,7 +78,7 @@ async fn serve(number: usize, worker: Rc<Worker>, floor: Floor) {
         let (own, beats, crowd, tide) = (Rc::clone(&own), Arc::clone(&beats), Rc::clone(&crowd), Tide::default());
         tick(move || {
             own.tick();
-            if tide.look(crowd.get() + own.room.pipes()) {
+            if tide.look(crowd.get() + own.room.pipes(), own.room.take_peak()) {
                 own.let_go();
             }
             beats.beat(number);

@@ -11,14 +11,19 @@ use bytes::{Buf, Bytes};
 use h2::{Reason, SendStream};
 use http::HeaderMap;
 
-use crate::proxy::room::{LEAST, Room};
+use crate::proxy::room::Room;
 
 use super::send::{Stopped, Then};
+
+/// What a piece counts at the least, in bytes: about what the library needs to hold one. An upstream that sends chunk by chunk
+/// makes pieces of a byte.
+const PIECE: usize = 512;
 
 /// A piece of data that the library is to send.
 #[derive(Debug)]
 pub(crate) struct Piece {
     bytes: Bytes,
+    /// What it counts: its bytes, or [`PIECE`] where those are fewer.
     counted: usize,
     queue: Rc<Queue>,
 }
@@ -85,7 +90,7 @@ impl Outlet {
 
     /// Ready when the library is to be given more: it holds little, or may hold much.
     pub(super) fn poll_queue(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Stopped>> {
-        if self.queue.held.get() < LEAST || !self.queue.room.is_short() {
+        if self.queue.held.get() < self.queue.room.allows(usize::MAX) {
             return Poll::Ready(Ok(()));
         }
         *self.queue.waiting.borrow_mut() = Some(cx.waker().clone());
@@ -115,7 +120,7 @@ impl Outlet {
 
     /// Hands `bytes` to the library, and the end of the stream behind them.
     pub(super) fn send(&mut self, bytes: Bytes, then: Then) -> Result<(), Stopped> {
-        let counted = bytes.len();
+        let counted = bytes.len().max(PIECE);
         self.queue.held.set(self.queue.held.get().saturating_add(counted));
         self.queue.room.take(counted);
         let piece = Piece { bytes, counted, queue: Rc::clone(&self.queue) };

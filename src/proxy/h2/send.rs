@@ -61,6 +61,14 @@ impl Patience<'_> {
         }
     }
 
+    /// There is nothing to wait for any more.
+    fn rest(self, cx: &Context<'_>) {
+        match self {
+            Self::Stall(Stall { slot, .. }) | Self::Tunnel(_, slot, _) => slot.arm(Moment::NEVER, cx),
+            Self::While(_) => {}
+        }
+    }
+
     fn poll_over(self, deadline: Moment, cx: &Context<'_>) -> Poll<()> {
         match self {
             Self::Stall(Stall { slot, most, traffic, pipe }) => {
@@ -106,19 +114,20 @@ pub(super) async fn relay(
             let data = block.slice(step.data);
             block = block.slice(step.consumed..);
             if !data.is_empty() {
-                send(stream, std::mem::replace(&mut held, data), Then::More, patience).await?;
+                let behind = data.len() + block.len();
+                send((stream, behind), std::mem::replace(&mut held, data), Then::More, patience).await?;
             }
         }
         if body.is_done() {
             let trailers = head::trailers(body.trailers());
             let then = if trailers.is_empty() { Then::End } else { Then::More };
-            send(stream, held, then, patience).await?;
+            send((stream, 0), held, then, patience).await?;
             if then == Then::More {
                 stream.send_trailers(trailers)?;
             }
             return Ok(Over::Whole);
         }
-        send(stream, held, Then::More, patience).await?;
+        send((stream, 0), held, Then::More, patience).await?;
         match take(stream, pipe).await? {
             Some(bytes) => block = bytes,
             None => return Ok(Over::Cut),
@@ -135,15 +144,15 @@ pub(super) async fn take(stream: &mut Outlet, pipe: &Pipe) -> Result<Option<Byte
     .await
 }
 
-/// Sends `data` as there is room for it.
+/// Sends `data` as there is room for it, while so many bytes wait `behind` it.
 pub(super) async fn send(
-    stream: &mut Outlet,
+    (stream, behind): (&mut Outlet, usize),
     mut data: Bytes,
     then: Then,
     patience: Patience<'_>,
 ) -> Result<(), Stopped> {
     loop {
-        stream.hold(data.len());
+        stream.hold(data.len().saturating_add(behind));
         if !data.is_empty() {
             wait(patience, |cx| stream.poll_queue(cx)).await?;
             wait(patience, |cx| stream.poll_window(data.len(), cx)).await?;
@@ -154,7 +163,7 @@ pub(super) async fn send(
             stream.send(piece, if last { Then::End } else { Then::More })?;
         }
         if data.is_empty() {
-            stream.hold(0);
+            stream.hold(behind);
             return Ok(());
         }
     }
@@ -171,7 +180,12 @@ async fn wait(
             let deadline = *deadline.get_or_insert_with(|| patience.deadline());
             patience.poll_over(deadline, cx).map(|()| Err(Stopped))
         }
-        ready @ Poll::Ready(_) => ready,
+        ready @ Poll::Ready(_) => {
+            if deadline.is_some() {
+                patience.rest(cx);
+            }
+            ready
+        }
     })
     .await
 }

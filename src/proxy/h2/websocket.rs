@@ -132,13 +132,13 @@ async fn send_all(start: Bytes, stream: &mut Outlet, pipe: &Pipe, patience: Pati
     let ended = loop {
         match next {
             Ok(Some(bytes)) => {
-                if send(stream, bytes, Then::More, patience).await.is_err() {
+                if send((stream, 0), bytes, Then::More, patience).await.is_err() {
                     next = Err(Stopped);
                     continue;
                 }
             }
             Ok(None) if pipe.is_cut() => break Ok(Over::Cut),
-            Ok(None) => return send(stream, Bytes::new(), Then::End, patience).await.map(|()| Over::Whole),
+            Ok(None) => return send((stream, 0), Bytes::new(), Then::End, patience).await.map(|()| Over::Whole),
             // It has ended its own direction, which may not have been received yet (RFC 9113 8.1).
             Err(Stopped) if is_reset_for(Reason::NO_ERROR, stream).await => return Ok(Over::Whole),
             Err(stopped) => break Err(stopped),

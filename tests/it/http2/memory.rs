@@ -2,6 +2,7 @@
 //! others waiting, and given back afterwards.
 
 use std::future::poll_fn;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio::task::spawn_local;
 
 use super::eventually;
-use super::frames::{Raw, SETTINGS, WINDOW_UPDATE, frame, get};
+use super::frames::{ACK, DATA, END_HEADERS, HEADERS, Raw, SETTINGS, WINDOW_UPDATE, frame, get, head};
 use crate::support::http2::{Upstream2, run};
 use crate::support::{Gateway, PATIENCE, Setup, Upstream, stands_still, until};
 
@@ -27,6 +28,12 @@ const WINDOW_MOST: u32 = (1 << 31) - 1;
 const ANSWERS: u64 = 18 << 10;
 /// What its uploads may hold. 64 KiB of each may be on their way, 8 MiB in all, and are copied when they are gathered.
 const UPLOADS: u64 = 32 << 10;
+/// Streams that carry data byte by byte.
+const FEW: usize = 20;
+/// What those of one connection may hold, in KiB: each byte costs the library far more than itself.
+const PIECES: u64 = 12 << 10;
+/// Bytes of a request body that may be on their way on one stream.
+const STREAM_WINDOW: u32 = 64 << 10;
 /// What may be left of it, in KiB.
 const LEFT: u64 = 12 << 10;
 
@@ -52,6 +59,17 @@ impl Endless {
             shared.note("begun");
             let Ok(mut stream) = respond.send_response(Response::new(()), false) else { return };
             while send(&mut stream, 16 << 10).await {}
+        }))
+    }
+
+    /// Its answers come in chunks of a byte.
+    fn byte_by_byte() -> Self {
+        Self::Http1(Upstream::start(|connection| {
+            connection.request();
+            connection.note("begun");
+            connection.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+            let chunks = "1\r\nx\r\n".repeat(10_000);
+            while connection.send(&chunks) {}
         }))
     }
 
@@ -140,6 +158,78 @@ fn answers_that_nobody_takes_hold_little_and_that_is_given_back() {
             assert!(held < ANSWERS, "{held} KiB in round {round} of {upstream}");
             drop(caller);
             assert_given_back(&gateway, before);
+        }
+    }
+}
+
+#[test]
+fn answers_in_chunks_of_a_byte_that_nobody_takes_hold_little() {
+    let upstream = Endless::byte_by_byte();
+    let gateway = upstream.gateway();
+    let before = gateway.memory("RssAnon");
+    let mut caller = Raw::connect(gateway.address());
+    caller.send(&frame(SETTINGS, 0, 0, &[&[0, 4], &WINDOW_MOST.to_be_bytes()[..]].concat()));
+    caller.send(&frame(WINDOW_UPDATE, 0, 0, &(WINDOW_MOST - 65_535).to_be_bytes()));
+    caller.send(&(0..FEW as u32).flat_map(|number| get(2 * number + 1)).collect::<Vec<_>>());
+    until("all answers", || (upstream.begun() == FEW).then_some(()));
+    let held = held(&gateway, before);
+    assert!(held < PIECES, "{held} KiB");
+}
+
+#[test]
+fn uploads_byte_by_byte_that_the_upstream_does_not_take_hold_little() {
+    // An upstream that gives room for all there is, and whose socket is full.
+    let upstream = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", upstream.local_addr().expect("its address"));
+    let gateway = Setup::for_url(&url).upstream("  protocol: h2c").routes(OPEN).config("workers: 1").start();
+    let before = gateway.memory("RssAnon");
+    let mut caller = Raw::connect(gateway.address());
+    let posts = (0..FEW as u32).flat_map(|number| frame(HEADERS, END_HEADERS, 2 * number + 1, &head(0x83, "/api/x")));
+    caller.send(&posts.collect::<Vec<_>>());
+    let (mut connection, _) = upstream.accept().expect("a connection");
+    let hello = [
+        frame(SETTINGS, 0, 0, &[&[0, 4], &WINDOW_MOST.to_be_bytes()[..]].concat()),
+        frame(WINDOW_UPDATE, 0, 0, &(WINDOW_MOST - 65_535).to_be_bytes()),
+    ];
+    connection.write_all(&hello.concat()).expect("bytes that are taken");
+    // It is told of new room as long as what it sent goes on, and stops when there is none.
+    let pieces =
+        (0..FEW as u32).flat_map(|number| frame(DATA, 0, 2 * number + 1, b"x")).collect::<Vec<_>>().repeat(512);
+    (0..15).for_each(|_| caller.send(&pieces));
+    let held = held(&gateway, before);
+    assert!(held < PIECES, "{held} KiB");
+}
+
+#[test]
+fn a_connection_that_began_when_the_worker_was_short_of_room_may_send_as_much_as_others_later() {
+    let upstream = Endless::over_http_2();
+    let gateway = upstream.gateway();
+    let mut crowd = Vec::new();
+    let mut late = until("a worker that is short of room", || {
+        let mut other = Raw::connect(gateway.address());
+        let window = window(&mut other);
+        if window < STREAM_WINDOW {
+            return Some(other);
+        }
+        assert_eq!(window, STREAM_WINDOW);
+        other.send(&frame(SETTINGS, 0, 0, &[&[0, 4], &WINDOW_MOST.to_be_bytes()[..]].concat()));
+        other.send(&frame(WINDOW_UPDATE, 0, 0, &(WINDOW_MOST - 65_535).to_be_bytes()));
+        other.send(&(0..STREAMS as u32).flat_map(|number| get(2 * number + 1)).collect::<Vec<_>>());
+        crowd.push(other);
+        None
+    });
+    late.send(&frame(SETTINGS, ACK, 0, &[]));
+    drop(crowd);
+    assert_eq!(window(&mut late), STREAM_WINDOW);
+}
+
+/// What the next settings of the gateway say of the window of a stream.
+fn window(caller: &mut Raw) -> u32 {
+    loop {
+        let settings = caller.next_of(SETTINGS, 0);
+        let window = settings.payload.chunks(6).position(|setting| setting.starts_with(&[0, 4]));
+        if let Some(place) = window {
+            return settings.number(6 * place + 2);
         }
     }
 }

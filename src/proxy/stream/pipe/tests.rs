@@ -1,7 +1,7 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
-use crate::proxy::room::LEAST;
+use crate::proxy::room::STEP;
 
 fn pair() -> (Pipe, Pipe) {
     Pipe::pair(&Room::of_worker())
@@ -108,13 +108,13 @@ async fn a_pipe_is_held_short_while_others_hold_too_much_and_what_it_held_is_giv
     }
     let (one, other) = Pipe::pair(&room);
     for _ in 0..3 {
-        assert!(matches!(one.poll_put(&[7; ROOM], cx), Poll::Ready(Ok(LEAST))), "as much as always");
+        assert!(matches!(one.poll_put(&[7; ROOM], cx), Poll::Ready(Ok(STEP))), "as much as always");
         assert!(one.poll_put(&[7; ROOM], cx).is_pending());
-        assert!(matches!(take(&other), Poll::Ready(Some(bytes)) if bytes.len() == LEAST));
+        assert!(matches!(take(&other), Poll::Ready(Some(bytes)) if bytes.len() == STEP));
     }
     drop(full);
     assert!(matches!(one.poll_put(&[7; ROOM], cx), Poll::Ready(Ok(ROOM))));
     one.sever();
     drop((one, other));
-    assert!(!room.is_short() && room.is_empty());
+    assert!(room.step().is_none() && room.is_empty());
 }
