@@ -4,7 +4,7 @@
 //! the gateway out. With a pepper (`keys.pepper`) it is HMAC-SHA-256: a stolen store alone then verifies no guess, which
 //! matters for imported keys that may have been weak.
 
-mod as_it_is;
+mod keyed;
 
 use std::fmt;
 use std::hash::{Hash, Hasher as StdHasher};
@@ -12,7 +12,7 @@ use std::hash::{Hash, Hasher as StdHasher};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 
-pub use self::as_it_is::{AsItIs, Digests};
+pub use self::keyed::{Digests, Keyed};
 use super::secret::Secret;
 
 /// SHA-256 or HMAC-SHA-256 of a key.
@@ -56,10 +56,13 @@ impl Digest {
 }
 
 impl Hash for Digest {
-    /// Writes the first 8 bytes as one number, which [`AsItIs`] takes as it is.
+    /// Writes all of it, as the two numbers that [`Keyed`] takes.
+    #[inline]
     fn hash<H: StdHasher>(&self, state: &mut H) {
-        let [a, b, c, d, e, f, g, h, ..] = self.0;
-        state.write_u64(u64::from_le_bytes([a, b, c, d, e, f, g, h]));
+        let (halves, _) = self.0.as_chunks::<16>();
+        for half in halves {
+            state.write_u128(u128::from_le_bytes(*half));
+        }
     }
 }
 

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::key::account::Affiliation;
-use crate::key::digest::Hasher;
+use crate::key::digest::{Digest, Hasher};
 use crate::key::lifecycle::{Imprint, Replacement, Transition};
 use crate::key::secret::Secret;
-use crate::key::{GrantSpec, KeyKind, KeyRecord, KeyState, Timestamp};
+use crate::key::{GrantSpec, KeyKind, KeyRecord, KeyState, KeyValue, Timestamp};
 use crate::policy::scope::Grant;
 use crate::policy::{Caller, Invalid};
 use crate::store::sqlite::tests::Place;
@@ -61,6 +61,32 @@ fn a_key_is_found_by_its_digest_and_no_other_is() {
     assert_eq!(state(&index, &known), Some(KeyState::Active));
     assert_eq!(state(&index, &unknown), None);
     assert_eq!((index.len(), index.is_empty()), (1, false));
+}
+
+/// Whoever imports keys chooses their digests; tables that took so many for equal have grown until all memory was gone.
+#[test]
+fn thousands_of_digests_that_begin_or_end_alike_come_in_as_any_others_do() {
+    let (index, template) = (index(), record("key"));
+    let mut digests = Vec::new();
+    for alike in [8, 16, 24] {
+        for number in 0..4000_u64 {
+            let random = Hasher::new(None).digest(&number.to_le_bytes());
+            for place in [0, Digest::LENGTH - alike] {
+                let mut bytes = *random.as_bytes();
+                bytes[place..place + alike].fill(0xaa);
+                digests.push(Digest::from_bytes(bytes));
+            }
+        }
+    }
+    for digest in &digests {
+        put(
+            &index,
+            1,
+            &KeyRecord { value: KeyValue { digest: *digest, ..template.value.clone() }, ..template.clone() },
+        );
+    }
+    assert_eq!(index.len(), digests.len());
+    assert!(digests.iter().all(|digest| index.look_up(digest, |entry| entry.is_some())));
 }
 
 #[test]
