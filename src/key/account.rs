@@ -4,6 +4,9 @@
 //! account above it says otherwise; so enabling an account brings its keys back as they were, and none that was ended. The
 //! parent and the credential of an account never change, and a deletion is final.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use super::lifecycle::{LONGEST_NAME, is_account, is_line};
 use super::visible::escaped;
 use super::{KeyRecord, KeyState, Timestamp};
@@ -75,14 +78,14 @@ pub struct Holdings {
 }
 
 /// What a key has of its account, beside the name.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Affiliation {
     /// The account, or the one above it, is disabled or gone.
     pub is_suspended: bool,
     /// The name of the account's upstream credential, or of that of the account above it.
     pub credential: Option<Box<str>>,
-    /// The sub-accounts of the account, which a key of it is bound to as well.
-    pub children: Box<[Box<str>]>,
+    /// The sub-accounts of the account, in order, which a key of it is bound to as well. One copy for all keys of it.
+    pub children: Arc<[Box<str>]>,
 }
 
 impl AccountState {
@@ -186,11 +189,29 @@ impl Affiliation {
         let is_orphan = account.parent.is_some() && parent.is_none();
         let stops = |account: &AccountRecord| account.state != AccountState::Active;
         let there = children.filter(|child| child.state != AccountState::Deleted);
+        let mut there: Vec<Box<str>> = there.map(|child| child.id.clone()).collect();
+        there.sort_unstable();
         Self {
             is_suspended: is_orphan || stops(account) || parent.is_some_and(stops),
             credential: account.credential.clone().or_else(|| parent.and_then(|parent| parent.credential.clone())),
-            children: there.map(|child| child.id.clone()).collect(),
+            children: there.into(),
         }
+    }
+
+    /// What keys have of each of some accounts, by the id of the account. Each account is looked at once, however many there are.
+    pub fn of_each(accounts: &[AccountRecord]) -> HashMap<&str, Self> {
+        let by_id: HashMap<&str, &AccountRecord> = accounts.iter().map(|account| (&*account.id, account)).collect();
+        let mut below: HashMap<&str, Vec<&AccountRecord>> = HashMap::new();
+        for child in accounts {
+            if let Some(parent) = &child.parent {
+                below.entry(parent).or_default().push(child);
+            }
+        }
+        let of = |account: &AccountRecord| {
+            let parent = account.parent.as_deref().and_then(|parent| by_id.get(parent).copied());
+            Self::of(account, parent, below.get(&*account.id).into_iter().flatten().copied())
+        };
+        accounts.iter().map(|account| (&*account.id, of(account))).collect()
     }
 
     /// What a key has of an account that is not there: it does not work.

@@ -40,7 +40,7 @@ pub(super) fn check<'p>(
         }
         let segment = target.judged().and_then(|path| path.segment(*at));
         let kept = segment
-            .is_some_and(|segment| principal.values(&binding.attribute).any(|value| segment.equals(value.as_bytes())));
+            .is_some_and(|segment| principal.has_value(&binding.attribute, |value| segment.order_of(value.as_bytes())));
         (!kept).then_some(BindingFault::Differs(binding))
     })
 }

@@ -2,6 +2,8 @@
 //!
 //! Nothing is repaired. The bytes stay the caller's; segments are places in them, compared after percent-decoding.
 
+use std::cmp::Ordering;
+
 use smallvec::SmallVec;
 
 use super::octets::{decoded, escape, folded, folded_hash, folded_hash_of, has_escape, hashes_before_dots, is_blank};
@@ -194,6 +196,14 @@ impl Segment<'_> {
         match self.place.encoded {
             false => self.raw == bytes,
             true => decoded(self.raw).eq(bytes.iter().copied()),
+        }
+    }
+
+    /// How bytes stand to the decoded ones in the order of text.
+    pub(super) fn order_of(&self, bytes: &[u8]) -> Ordering {
+        match self.place.encoded {
+            false => bytes.cmp(self.raw),
+            true => bytes.iter().copied().cmp(decoded(self.raw)),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Who is asking, as far as the gateway could tell before the policy is asked.
 
+use std::cmp::Ordering;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -18,6 +19,8 @@ pub struct Principal {
 pub struct Account {
     mark: u64,
     name: Box<str>,
+    /// The accounts below it, in order: there may be thousands.
+    children: Arc<[Box<str>]>,
 }
 
 /// What keys may do, whosever they are: one copy for all that may do the same.
@@ -42,6 +45,12 @@ impl Principal {
         self.account.as_deref().map(Account::name)
     }
 
+    /// The accounts below that of the key, in order.
+    #[must_use]
+    pub fn children(&self) -> Option<&Arc<[Box<str>]>> {
+        self.account.as_deref().map(Account::children)
+    }
+
     /// What the key may do, whosever it is.
     #[must_use]
     pub fn rights(&self) -> &Rights {
@@ -62,9 +71,24 @@ impl Principal {
 
     /// Every value that the key has of `attribute`. `account` has the key's own account first, then its children.
     pub fn values<'p>(&'p self, attribute: &'p str) -> impl Iterator<Item = &'p str> {
-        let account = self.account().filter(|_| attribute == "account");
+        let account = self.account.as_deref().filter(|_| attribute == "account");
+        let family = account
+            .into_iter()
+            .flat_map(|account| std::iter::once(account.name()).chain(account.children.iter().map(|child| &**child)));
+        family.chain(self.others(attribute))
+    }
+
+    /// Whether one of the values that the key has of `attribute` is what is looked for: `order` tells how a value stands to it.
+    pub(super) fn has_value(&self, attribute: &str, order: impl Fn(&str) -> Ordering) -> bool {
+        let account = self.account.as_deref().filter(|_| attribute == "account");
+        account.is_some_and(|account| {
+            order(account.name()).is_eq() || account.children.binary_search_by(|child| order(child)).is_ok()
+        }) || self.others(attribute).any(|value| order(value).is_eq())
+    }
+
+    fn others<'p>(&'p self, attribute: &'p str) -> impl Iterator<Item = &'p str> {
         let others = self.rights.attributes.iter().filter(move |(name, _)| &**name == attribute);
-        account.into_iter().chain(others.map(|(_, value)| &**value))
+        others.map(|(_, value)| &**value)
     }
 
     /// A number that another caller has who may do something else, or for someone else.
@@ -78,8 +102,24 @@ impl Principal {
 impl Account {
     /// The account of that name.
     pub fn new(name: impl Into<Box<str>>) -> Self {
+        Self::with_children(name, Arc::default())
+    }
+
+    /// The account of that name, with those below it, which its keys are bound to as well.
+    pub fn with_children(name: impl Into<Box<str>>, mut children: Arc<[Box<str>]>) -> Self {
+        if !children.is_sorted() {
+            let mut sorted = children.to_vec();
+            sorted.sort_unstable();
+            children = sorted.into();
+        }
         let name = name.into();
-        Self { mark: mark(&name), name }
+        Self { mark: mark(&name), name, children }
+    }
+
+    /// The accounts below it, in order.
+    #[must_use]
+    pub const fn children(&self) -> &Arc<[Box<str>]> {
+        &self.children
     }
 
     /// Its name, as keys have it.
@@ -92,7 +132,7 @@ impl Account {
 impl Rights {
     /// The rights that a grant gives to keys of a kind. `words` are the grant as the upstream is told it. `attributes` are name
     /// and value of what such a key is bound to; a name may stand more than once: each value is as good as another. The account
-    /// need not be repeated there; its children stand there under the name `account`.
+    /// need not be repeated there.
     #[must_use]
     pub fn new(
         kind: Kind,

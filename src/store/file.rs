@@ -8,7 +8,6 @@ mod accounts;
 mod read;
 mod value;
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::os::unix::fs::MetadataExt as _;
@@ -162,12 +161,11 @@ impl KeyStore for KeyFile {
         }
         let Content { records, accounts } = self.parse(bytes, written)?;
         let revision = Revision(self.revision.max(since).0 + 1);
-        let mut known = HashMap::new();
+        let affiliations = accounts.as_ref().map(Accounts::affiliations);
         for record in records {
-            let account = accounts.as_ref().zip(record.account.as_ref()).and_then(|(accounts, account)| {
-                let of = || accounts.affiliation(account);
-                let shared = |affiliation: Affiliation| (!affiliation.is_plain()).then(|| Arc::new(affiliation));
-                known.entry(account.clone()).or_insert_with(|| shared(of())).clone()
+            let account = affiliations.as_ref().zip(record.account.as_deref()).and_then(|(affiliations, account)| {
+                let none = || Some(Arc::new(Affiliation::of_none()));
+                affiliations.get(account).cloned().unwrap_or_else(none)
             });
             tell(Change { revision, record, account });
         }

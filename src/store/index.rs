@@ -7,6 +7,7 @@
 
 mod end;
 mod entry;
+mod member;
 mod name;
 mod shared;
 

@@ -67,11 +67,12 @@ pub(in crate::cli) struct Suspensions(HashMap<Box<str>, String>);
 impl Suspensions {
     pub(in crate::cli) fn of(accounts: &[AccountRecord]) -> Self {
         let known: HashMap<&str, &AccountRecord> = accounts.iter().map(|account| (&*account.id, account)).collect();
+        let each = Affiliation::of_each(accounts);
         let why = |account: &AccountRecord| {
             let above = account.parent.as_deref();
             let parent = above.and_then(|above| known.get(above).copied());
             let id = &account.id;
-            let is_suspended = Affiliation::of(account, parent, std::iter::empty()).is_suspended;
+            let is_suspended = each.get(&**id).is_some_and(|affiliation| affiliation.is_suspended);
             is_suspended.then(|| match (account.state, above) {
                 (AccountState::Active, Some(above)) => {
                     let state = parent.map_or("missing", |parent| parent.state.as_str());

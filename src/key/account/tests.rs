@@ -106,7 +106,7 @@ fn deleted_sub_accounts_are_none() {
     let (shop, gone) = (child("shop", &acme), after(&child("gone", &acme), AccountTransition::Delete));
     let off = after(&child("off", &acme), AccountTransition::Disable);
     let affiliation = Affiliation::of(&acme, None, [&shop, &gone, &off].into_iter());
-    assert_eq!(&*affiliation.children, ["shop".into(), "off".into()]);
+    assert_eq!(&*affiliation.children, ["off".into(), "shop".into()]);
     assert!(!affiliation.is_suspended && !affiliation.is_plain());
     assert!(Affiliation::of(&shop, None, std::iter::empty()).is_suspended, "its parent is not there");
     assert!(Affiliation::of_none().is_suspended);

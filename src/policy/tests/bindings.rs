@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use super::super::*;
 use super::support::*;
 
@@ -61,6 +63,24 @@ fn the_reason_names_the_attribute_and_never_its_value() {
         let target = gate.policy.judge(&parsed(request)).unwrap();
         let reason = gate.policy.decide(&Caller::Known(&key), &target).trace().reason;
         assert!(reason.contains("account") && !reason.contains("hidden"), "{reason}");
+    }
+}
+
+#[test]
+fn an_account_is_bound_to_each_of_those_below_it_however_many_there_are() {
+    let (gate, plain) = (gate(), bound(None, &[]));
+    let children = (0..500).rev().map(|number| format!("shop-{}", number * 7 % 500).into()).collect();
+    let account = Account::with_children("acme", children);
+    let key = Principal::new(Some(Arc::new(account)), Arc::new(plain.rights().clone()));
+    let ask = |account: &str| gate.ask_as(&format!("GET /accounts/{account}/orders"), &Caller::Known(&key));
+    for number in 0..500 {
+        assert_eq!(ask(&format!("shop-{number}")), "allow");
+        assert_eq!(ask(&format!("s%68op%2D{number}")), "allow");
+        assert_eq!(ask(&format!("shop-{number}x")), "outside_binding");
+    }
+    assert_eq!(ask("acme"), "allow");
+    for other in ["shop-", "shop-500", "Shop-1", "a", "zzz"] {
+        assert_eq!(ask(other), "outside_binding", "{other}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! The accounts of a key file.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::read::{Fields, Reader};
 use super::value;
@@ -109,12 +110,10 @@ impl Accounts {
         (!is_listed).then(|| stranger(account, self.list.iter().map(|account| &*account.id)))
     }
 
-    /// What keys of an account have of it.
-    pub(super) fn affiliation(&self, account: &str) -> Affiliation {
-        let find = |id: &str| self.places.get(id).and_then(|place| self.list.get(*place));
-        let Some(account) = find(account) else { return Affiliation::of_none() };
-        let children = self.list.iter().filter(|other| other.parent.as_ref() == Some(&account.id));
-        Affiliation::of(account, account.parent.as_deref().and_then(find), children)
+    /// What keys have of each account; `None` where that is no more than the name.
+    pub(super) fn affiliations(&self) -> HashMap<&str, Option<Arc<Affiliation>>> {
+        let shared = |affiliation: Affiliation| (!affiliation.is_plain()).then(|| Arc::new(affiliation));
+        Affiliation::of_each(&self.list).into_iter().map(|(id, affiliation)| (id, shared(affiliation))).collect()
     }
 
     /// Every account, by id.

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use subtle::ConstantTimeEq as _;
 
 use super::end::{End, Six};
+use super::member::Members;
 use super::name::{IdText, Name};
 use super::shared::Shared;
 use crate::key::account::Affiliation;
@@ -16,7 +17,7 @@ use crate::key::digest::Digest;
 use crate::key::lifecycle::ACCOUNT;
 use crate::key::{GrantSpec, KeyId, KeyKind, KeyRecord, KeyState, KeyValue, Timestamp};
 use crate::policy::scope::{Grant, Vocabulary};
-use crate::policy::{Account, Caller, Invalid, Kind, Principal, Rights};
+use crate::policy::{Caller, Invalid, Kind, Principal, Rights};
 use crate::store::{Change, Revision};
 
 /// An account that no path names: one with a control character in it is refused before any route is looked for.
@@ -50,8 +51,10 @@ pub(super) struct Rare {
     allow_from: Box<[IpNet]>,
     /// Its use is an alarm.
     is_tripwire: bool,
-    /// What the key has of its account; `None` where that is no more than the name.
-    account: Option<Arc<Affiliation>>,
+    /// The account stops it.
+    is_suspended: bool,
+    /// The name of the upstream credential of the account.
+    credential: Option<Box<str>>,
     /// Tells the credential of the account from another; 0 where it has none.
     mark: u64,
 }
@@ -59,7 +62,7 @@ pub(super) struct Rare {
 /// What keys have in common: one copy of each.
 #[derive(Debug, Default)]
 pub(super) struct Pool {
-    accounts: Shared<Account>,
+    accounts: Members,
     rights: Shared<Rights>,
     rares: Shared<Rare>,
     plain: [Plain; KeyKind::ALL.len()],
@@ -75,8 +78,7 @@ impl Pool {
     /// What the keys may do that a change leaves as this one.
     fn rights(&mut self, change: &Change, vocabulary: &Vocabulary) -> Arc<Rights> {
         let KeyRecord { kind, grant, attributes, .. } = &change.record;
-        let is_plain = attributes.is_empty() && change.account.is_none();
-        let Some(plain) = self.plain.get_mut(*kind as usize).filter(|_| is_plain) else {
+        let Some(plain) = self.plain.get_mut(*kind as usize).filter(|_| attributes.is_empty()) else {
             return self.rights.share(rights(change, vocabulary));
         };
         if let Some(known) = plain.get(grant) {
@@ -105,7 +107,8 @@ impl<'c> Mould<'c> {
         let record = &change.record;
         let name = Name::of(record.kind, record.id.as_str());
         let rare = Rare::of(change, name.is_none()).map(|rare| pool.rares.share(rare));
-        let account = record.account.as_ref().map(|account| pool.accounts.share(Account::new(account.clone())));
+        let account = record.account.as_deref();
+        let account = account.map(|account| pool.accounts.share(account, change.account.as_ref()));
         let rights = pool.rights(change, vocabulary);
         Self { change, principal: Principal::new(account, rights), rare, name }
     }
@@ -194,12 +197,12 @@ impl Entry {
 
     /// The name of the upstream credential that requests of this key are sent on with, where its account has one.
     pub fn credential(&self) -> Option<&str> {
-        self.affiliation()?.credential.as_deref()
+        self.rare.as_ref()?.credential.as_deref()
     }
 
     /// Whether the account stops it.
     pub fn is_suspended(&self) -> bool {
-        self.affiliation().is_some_and(|account| account.is_suspended)
+        self.rare.as_ref().is_some_and(|rare| rare.is_suspended)
     }
 
     /// The change that makes such an entry, for the value with that digest.
@@ -209,9 +212,11 @@ impl Entry {
         let is_former = self.minted == u32::MAX;
         let created = Timestamp::from_millis(if is_former { 0 } else { i64::from(self.minted) * 1000 });
         let rights = self.principal.rights();
-        let account = rare.and_then(|rare| rare.account.clone());
-        let children = account.as_ref().map_or(0, |account| account.children.len());
-        let own = rights.attributes().len().saturating_sub(children);
+        let affiliation = Affiliation {
+            is_suspended: self.is_suspended(),
+            credential: self.credential().map(Into::into),
+            children: self.principal.children().map(Arc::clone).unwrap_or_default(),
+        };
         let record = KeyRecord {
             // An id is one: it came from one.
             id: KeyId::parse(self.id().as_str()).unwrap_or_else(|| KeyId::derive(&digest)),
@@ -224,7 +229,7 @@ impl Entry {
             changed: created,
             not_before: rare.map(|rare| rare.not_before).filter(|start| *start > Timestamp::MIN),
             expires: end.filter(|_| !is_former),
-            attributes: rights.attributes().iter().take(own).cloned().collect(),
+            attributes: rights.attributes().into(),
             allow_from: rare.map_or_else(Vec::new, |rare| rare.allow_from.to_vec()),
             note: None,
             value: KeyValue {
@@ -240,6 +245,7 @@ impl Entry {
             last_used: None,
             is_tripwire: self.is_tripwire(),
         };
+        let account = (!affiliation.is_plain()).then(|| Arc::new(affiliation));
         Change { revision: self.revision(), record, account }
     }
 
@@ -247,10 +253,6 @@ impl Entry {
     /// left out: a new one must not end what goes on under the others.
     pub fn mark(&self) -> u64 {
         self.principal.mark() ^ self.rare.as_ref().map_or(0, |rare| rare.mark)
-    }
-
-    fn affiliation(&self) -> Option<&Affiliation> {
-        self.rare.as_ref()?.account.as_deref()
     }
 
     /// Whether it is a public key, which stands in the place for these and in no other.
@@ -287,11 +289,12 @@ impl Entry {
 impl Rare {
     /// What of it a record has, if anything.
     fn of(change: &Change, is_named_otherwise: bool) -> Option<Self> {
-        let (record, account) = (&change.record, change.account.clone());
-        let credential = account.as_ref().and_then(|account| account.credential.as_deref());
+        let (record, account) = (&change.record, change.account.as_deref());
+        let credential = account.and_then(|account| account.credential.as_deref());
         let rare = Self {
             mark: credential.map_or(0, mark),
-            account,
+            is_suspended: account.is_some_and(|account| account.is_suspended),
+            credential: credential.map(Into::into),
             id: is_named_otherwise.then(|| record.id.as_str().into()),
             not_before: record.not_before.unwrap_or(Timestamp::MIN),
             allow_from: record.allow_from.as_slice().into(),
@@ -301,7 +304,8 @@ impl Rare {
             && record.not_before.is_none()
             && rare.allow_from.is_empty()
             && !rare.is_tripwire
-            && rare.account.is_none();
+            && !rare.is_suspended
+            && rare.credential.is_none();
         (!usual).then_some(rare)
     }
 
@@ -321,7 +325,6 @@ fn minted(value: &KeyValue) -> u32 {
     current.map_or(u32::MAX, |seconds| u32::try_from(seconds).unwrap_or(u32::MAX - 1).min(u32::MAX - 1))
 }
 
-/// The sub-accounts of its account are further values of `account`.
 fn rights(change: &Change, vocabulary: &Vocabulary) -> Rights {
     let record = &change.record;
     let kind = match record.kind {
@@ -334,21 +337,18 @@ fn rights(change: &Change, vocabulary: &Vocabulary) -> Rights {
         GrantSpec::Full => Grant::Full,
         GrantSpec::ReadOnly => Grant::ReadOnly,
     };
-    Rights::new(kind, (grant, record.grant.to_header()), attributes(change))
+    Rights::new(kind, (grant, record.grant.to_header()), attributes(record))
 }
 
-/// Those of the record, and the sub-accounts of its account as further values of `account`.
+/// Those of the record. The sub-accounts of its account stand in the account.
 ///
-/// A record of an older version may name that attribute itself. It adds nothing to an account. Where there is none, the key
-/// stays shut out of what the attribute shut it out of, and what it opened is shut as well.
-fn attributes(change: &Change) -> Box<[(Box<str>, Box<str>)]> {
-    let children = change.account.iter().flat_map(|account| &account.children);
-    let children = children.map(|child| (ACCOUNT.into(), child.clone()));
-    let record = &change.record;
+/// A record of an older version may name the attribute `account` itself. It adds nothing to an account. Where there is none, the
+/// key stays shut out of what the attribute shut it out of, and what it opened is shut as well.
+fn attributes(record: &KeyRecord) -> Box<[(Box<str>, Box<str>)]> {
     let (own, others): (Vec<_>, Vec<_>) = record.attributes.iter().partition(|(name, _)| &**name == ACCOUNT);
     let is_of_nobody = record.account.is_none() && !own.is_empty();
     let nobody = is_of_nobody.then(|| (ACCOUNT.into(), NOBODY.into()));
-    others.into_iter().cloned().chain(children).chain(nobody).collect()
+    others.into_iter().cloned().chain(nobody).collect()
 }
 
 fn mark(credential: &str) -> u64 {

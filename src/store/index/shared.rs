@@ -1,7 +1,7 @@
 //! Values that many keys have in common, one copy of each.
 
 use std::collections::HashSet;
-use std::hash::{BuildHasherDefault, DefaultHasher, Hash};
+use std::hash::Hash;
 use std::sync::Arc;
 
 /// So many values are kept before it is looked which of them nobody has any more.
@@ -10,7 +10,7 @@ const FEW: usize = 4096;
 /// A set of values that others hold.
 #[derive(Debug)]
 pub(super) struct Shared<T> {
-    values: HashSet<Arc<T>, BuildHasherDefault<DefaultHasher>>,
+    values: HashSet<Arc<T>>,
     /// How many values there may be before those that nobody else holds are dropped.
     limit: usize,
 }

@@ -428,7 +428,7 @@ fn a_disabled_account_stops_its_keys_and_says_nothing_of_those_that_have_ended()
 #[test]
 fn a_key_is_bound_to_its_account_and_to_those_below_it() {
     let key = KeyRecord { account: Some("acme".into()), ..record("key") };
-    let children = Box::from(["shop".into(), "till".into()]);
+    let children = Arc::from(["till".into(), "shop".into()]);
     of_account(&key, Affiliation { children, ..Affiliation::default() }, |entry| {
         assert_eq!(entry.principal.values("account").collect::<Vec<_>>(), ["acme", "shop", "till"]);
         let index = index();

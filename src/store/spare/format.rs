@@ -141,7 +141,7 @@ fn profile(change: &Change) -> io::Result<Vec<u8>> {
         bytes.push(u8::from(account.is_suspended));
         put_option(&mut bytes, account.credential.as_deref().map(str::as_bytes))?;
         put_count(&mut bytes, account.children.len())?;
-        for child in &account.children {
+        for child in account.children.iter() {
             put_bytes(&mut bytes, child.as_bytes())?;
         }
     }

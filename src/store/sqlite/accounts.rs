@@ -52,20 +52,8 @@ impl Affiliations {
 
     /// For every key.
     pub(super) fn of_all(moment: &Connection) -> Result<Self, BadRow> {
-        let known = read(moment, SELECT_ALL, None)?;
-        let by_id: HashMap<&str, &Known> = known.iter().map(|known| (&*known.0.id, known)).collect();
-        let mut below: HashMap<&str, Vec<&Known>> = HashMap::new();
-        for child in &known {
-            if let Some(parent) = &child.0.parent {
-                below.entry(parent).or_default().push(child);
-            }
-        }
-        let tell = |known: &Known| {
-            let parent = known.0.parent.as_deref().and_then(|parent| by_id.get(parent).copied());
-            let children = below.get(&*known.0.id).map_or(&[][..], Vec::as_slice);
-            (known.0.id.clone(), tell(known, parent, children))
-        };
-        Ok(Self { told: known.iter().map(tell).collect() })
+        let (accounts, own): (Vec<AccountRecord>, Vec<u64>) = read(moment, SELECT_ALL, None)?.into_iter().unzip();
+        Ok(Self { told: tell(&accounts, &own) })
     }
 
     /// What keys of an account have of it. Of one that is not there they have that they do not work.
@@ -73,26 +61,32 @@ impl Affiliations {
         if let Some(told) = self.told.get(id) {
             return Ok(told.clone());
         }
-        let family = read(moment, SELECT_FAMILY, Some(id))?;
-        let find = |id: &str| family.iter().find(|known| *known.0.id == *id);
-        let told = match find(id) {
-            None => (Some(Arc::new(Affiliation::of_none())), Revision::START),
-            Some(known) => {
-                let parent = known.0.parent.as_deref().and_then(find);
-                let below: Vec<&Known> = family.iter().filter(|other| other.0.parent.as_deref() == Some(id)).collect();
-                tell(known, parent, &below)
-            }
-        };
+        let (family, own): (Vec<AccountRecord>, Vec<u64>) = read(moment, SELECT_FAMILY, Some(id))?.into_iter().unzip();
+        let none = || (Some(Arc::new(Affiliation::of_none())), Revision::START);
+        // Of the others of the family not everything was read.
+        let told = tell(&family, &own).remove(id).unwrap_or_else(none);
         self.told.insert(id.into(), told.clone());
         Ok(told)
     }
 }
 
-fn tell(known: &Known, parent: Option<&Known>, children: &[&Known]) -> Told {
-    let affiliation = Affiliation::of(&known.0, parent.map(|known| &known.0), children.iter().map(|known| &known.0));
-    let revisions = parent.into_iter().chain(children.iter().copied()).map(|known| known.1);
-    let revision = revisions.fold(known.1, u64::max);
-    ((!affiliation.is_plain()).then(|| Arc::new(affiliation)), Revision(revision))
+/// What keys have of each account, whose own last changes are `own`: of it, of the one above it and of those below it.
+fn tell(accounts: &[AccountRecord], own: &[u64]) -> HashMap<Box<str>, Told> {
+    let own: HashMap<&str, u64> = accounts.iter().map(|account| &*account.id).zip(own.iter().copied()).collect();
+    let mut latest = own.clone();
+    for account in accounts {
+        let (id, parent) = (&*account.id, account.parent.as_deref().unwrap_or_default());
+        for (one, other) in [(id, parent), (parent, id)] {
+            if let (Some(latest), Some(revision)) = (latest.get_mut(one), own.get(other)) {
+                *latest = (*latest).max(*revision);
+            }
+        }
+    }
+    let told = |(id, affiliation): (&str, Affiliation)| {
+        let revision = Revision(latest.get(id).copied().unwrap_or_default());
+        (id.into(), ((!affiliation.is_plain()).then(|| Arc::new(affiliation)), revision))
+    };
+    Affiliation::of_each(accounts).into_iter().map(told).collect()
 }
 
 /// Every account.

@@ -23,7 +23,8 @@ pub(super) fn tell(
     let sql = if is_whole { row::SELECT_ALL } else { row::SELECT_SINCE };
     let mut query = moment.prepare_cached(sql).map_err(fault)?;
     let after = (!is_whole).then_some(course.since.cast_signed());
-    let mut former = is_whole.then(|| values::Former::of_all(moment)).transpose().map_err(bad)?;
+    let former = after.map_or_else(|| values::Former::of_all(moment), |after| values::Former::of_changed(moment, after));
+    let mut former = former.map_err(bad)?;
     let mut accounts = if is_whole { Affiliations::of_all(moment).map_err(bad)? } else { Affiliations::of_few() };
     let mut grants = row::Grants::default();
     let mut rows = query.query(rusqlite::params_from_iter(after)).map_err(fault)?;
@@ -35,10 +36,7 @@ pub(super) fn tell(
             change.account = affiliation;
         }
         change.revision = course.revision_of(change.revision);
-        match &mut former {
-            Some(former) => former.give(&mut change.record),
-            None => change.record.former = values::of_one(moment, &change.record.id).map_err(bad)?,
-        }
+        former.give(&mut change.record);
         tell(change);
     }
     Ok(())

@@ -15,7 +15,7 @@ use crate::store::{Change, Revision, StoreError};
 
 /// The columns of a row, in the order that [`change`] reads them; `$last` is the last use of the key, and of its value.
 macro_rules! select {
-    ($last:literal, $rest:literal) => {
+    ($last:literal, $rest:expr) => {
         concat!(
             "SELECT k.id, k.revision, k.kind, k.state, k.level, k.scopes, k.name, k.account, k.created, k.changed, ",
             "k.not_before, k.expires, k.attributes, k.networks, k.note, k.prefix, k.last_four, k.digest, k.minted, ",
@@ -29,15 +29,25 @@ macro_rules! select {
 
 /// Everything, in no order, without the last use: for an index.
 pub(super) const SELECT_ALL: &str = select!("NULL, NULL", "");
-/// What changed after a revision, without the last use: for an index. A key changes with its account, the one above it and
-/// those below it.
+/// The ids of the keys that changed after a revision. A key changes with its account and the one above it; and with those below
+/// it where one comes or goes, whose names it has.
+macro_rules! changed {
+    () => {
+        "(SELECT key FROM changes WHERE revision > ?1 AND key IS NOT NULL \
+            UNION SELECT id FROM keys WHERE account IN (WITH changed AS ( \
+                SELECT account AS id, action FROM changes WHERE revision > ?1 AND account IS NOT NULL) \
+            SELECT id FROM changed UNION SELECT id FROM accounts WHERE parent IN (SELECT id FROM changed) \
+            UNION SELECT parent FROM accounts WHERE parent IS NOT NULL \
+                AND id IN (SELECT id FROM changed WHERE action NOT IN ('disable', 'enable'))))"
+    };
+}
+pub(super) use changed;
+
+/// What changed after a revision, without the last use: for an index. What may end a key comes first: what was ended, then what
+/// else was done to a key.
 pub(super) const SELECT_SINCE: &str = select!(
     "NULL, NULL",
-    "WHERE k.id IN (SELECT key FROM changes WHERE revision > ?1 AND key IS NOT NULL \
-        UNION SELECT id FROM keys WHERE account IN (WITH changed AS ( \
-            SELECT account AS id FROM changes WHERE revision > ?1 AND account IS NOT NULL) \
-        SELECT id FROM changed UNION SELECT id FROM accounts WHERE parent IN changed \
-        UNION SELECT parent FROM accounts WHERE id IN changed AND parent IS NOT NULL))"
+    concat!("WHERE k.id IN ", changed!(), " ORDER BY k.state = 'active', k.revision <= ?1")
 );
 /// Everything, the oldest first.
 pub(super) const SELECT_LIST: &str = select!(

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, Row, Transaction, params};
 
-use super::row::BadRow;
+use super::row::{BadRow, changed};
 use crate::key::digest::Digest;
 use crate::key::{KeyId, KeyRecord, KeyValue, Timestamp};
 
 /// The columns of a row, in the order that [`value`] reads them.
 macro_rules! select {
-    ($rest:literal) => {
+    ($rest:expr) => {
         concat!(
             "SELECT f.digest, f.prefix, f.last_four, f.created, f.until, u.last, f.key FROM former_values f ",
             "LEFT JOIN value_uses u ON u.digest = f.digest ",
@@ -28,8 +28,18 @@ pub(super) struct Former(HashMap<KeyId, Vec<KeyValue>>);
 impl Former {
     /// Those of every key.
     pub(super) fn of_all(connection: &Connection) -> Result<Self, BadRow> {
-        let mut query = connection.prepare_cached(select!("ORDER BY f.age DESC"))?;
-        let mut rows = query.query(())?;
+        Self::read(connection, select!("ORDER BY f.age DESC"), None)
+    }
+
+    /// Those of the keys that changed after a revision.
+    pub(super) fn of_changed(connection: &Connection, since: i64) -> Result<Self, BadRow> {
+        let sql = select!(concat!("WHERE f.key IN ", changed!(), " ORDER BY f.age DESC"));
+        Self::read(connection, sql, Some(since))
+    }
+
+    fn read(connection: &Connection, sql: &str, since: Option<i64>) -> Result<Self, BadRow> {
+        let mut query = connection.prepare_cached(sql)?;
+        let mut rows = query.query(rusqlite::params_from_iter(since))?;
         let mut former = HashMap::<KeyId, Vec<KeyValue>>::new();
         while let Some(row) = rows.next()? {
             let key = row.get_ref(6)?.as_str().ok().and_then(KeyId::parse);

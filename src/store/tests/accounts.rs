@@ -1,5 +1,7 @@
 //! What every store must do about accounts.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::key::account::AccountState;
 use crate::key::{KeyKind, SiteId};
@@ -60,6 +62,7 @@ pub(in crate::store) fn an_account_that_changes_tells_its_keys_and_those_below_a
     let say = |name: &str, is_suspended: bool, children: usize| (name.to_owned(), is_suspended, children);
     let (mut loaded, told) = load(store.as_mut(), Revision::START);
     assert_eq!(named(&told), [say("above", false, 1), say("below", false, 0), say("beside", false, 0)]);
+    let mut seen: BTreeMap<_, _> = told.into_iter().map(|change| (change.record.id.clone(), change)).collect();
     for (id, transition, above, below) in [
         ("acme", AccountTransition::Disable, true, true),
         ("shop", AccountTransition::Disable, true, true),
@@ -68,14 +71,25 @@ pub(in crate::store) fn an_account_that_changes_tells_its_keys_and_those_below_a
     ] {
         let outcome = store.change_account(id, transition, STAMP).unwrap();
         let (now, told) = load(store.as_mut(), loaded.revision);
-        assert_eq!(named(&told), [say("above", above, 1), say("below", below, 0)]);
+        // Keys of the one above have nothing of a sub-account but its name: they need not be told.
+        assert!(told.iter().all(|change| &*change.record.name != "beside"));
         assert_eq!(outcome.revision, Some(now.revision));
         assert!(told.iter().all(|change| change.revision == now.revision), "newer than what was told before");
         // What is told anew is told as it was told of the change.
         let anew = load(fixture.open().as_mut(), Revision::START).1;
         assert!(told.iter().all(|change| anew.contains(change)));
+        seen.extend(told.into_iter().map(|change| (change.record.id.clone(), change)));
+        let seen: Vec<_> = seen.values().cloned().collect();
+        assert_eq!(named(&seen), [say("above", above, 1), say("below", below, 0), say("beside", false, 0)]);
         loaded = now;
     }
+    store.change(&keys[0].id, &rotation(60), STAMP).unwrap();
+    loaded = load(store.as_mut(), loaded.revision).0;
+    store.create_account(account("till", Some("acme")), STAMP).unwrap();
+    let (now, told) = load(store.as_mut(), loaded.revision);
+    assert_eq!(named(&told), [say("above", false, 2)]);
+    assert_eq!(told[0].record.former.len(), 1, "with every value that it ever had");
+    loaded = now;
     let outcome = store.change_account("acme", AccountTransition::Enable, STAMP).unwrap();
     assert_eq!(outcome.revision, None);
     assert_eq!(load(store.as_mut(), loaded.revision).1, []);
