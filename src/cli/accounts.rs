@@ -5,6 +5,7 @@ mod view;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::keys::insist::insist;
 use super::keys::{StoreArgs, conclude, let_gateways_follow, print_lines};
 use super::{Console, Exit, Failure, author};
 use crate::key::Timestamp;
@@ -110,12 +111,12 @@ fn create(arguments: CreateArgs, console: &mut Console) -> Result<Exit, Failure>
         credential: arguments.credential.map(Into::into),
     };
     let account = store.create_account(new, stamp).map_err(refusal)?;
-    let_gateways_follow();
     if arguments.json {
         console.print_json(&view::to_json(&account))?;
     }
     let below = account.parent.as_ref().map(|parent| format!(", a sub-account of {parent}"));
     console.note(format_args!("Made the account {}{}.", account.id, below.unwrap_or_default()));
+    let_gateways_follow();
     Ok(Exit::Done)
 }
 
@@ -162,7 +163,13 @@ fn show(arguments: &AccountArgs, console: &mut Console) -> Result<Exit, Failure>
 fn change(arguments: &AccountArgs, transition: AccountTransition, console: &mut Console) -> Result<Exit, Failure> {
     let stamp = Stamp { by: &author::name(), at: Timestamp::now() };
     let mut store = arguments.store.open(console)?;
-    let outcome = store.change_account(&arguments.id, transition, stamp).map_err(Failure::failed)?;
+    let changed = match transition {
+        AccountTransition::Enable => store.change_account(&arguments.id, transition, stamp),
+        AccountTransition::Delete | AccountTransition::Disable => {
+            insist(&mut *store, console, |store| store.change_account(&arguments.id, transition, stamp))
+        }
+    };
+    let outcome = changed.map_err(Failure::failed)?;
     let account = outcome.account;
     let json = arguments.json.then(|| view::to_json(&account));
     let what = format_args!("The account {}", account.id);

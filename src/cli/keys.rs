@@ -4,6 +4,7 @@
 pub(super) mod accounts;
 pub(super) mod attributes;
 mod create;
+pub(super) mod insist;
 mod issued;
 mod replace;
 pub(super) mod table;
@@ -161,9 +162,10 @@ fn open(location: &Location, mode: OpenMode, console: &mut Console) -> Result<Bo
     Ok(store)
 }
 
-/// Waits until running gateways have come by, after a change and before it is told: whoever reads of a key then uses it, and
-/// `KEY=$(scopegate keys create …); curl …` must not be refused. They ask the store once in an interval; the second interval
-/// is for what they find.
+/// Waits until running gateways have come by, before the command ends: `KEY=$(scopegate keys create …); curl …` must not be
+/// refused. They ask the store once in an interval; the second interval is for what they find.
+///
+/// INVARIANT: what a change has made is printed before. Whoever stops the command while it waits must not lose a key.
 pub(super) fn let_gateways_follow() {
     std::thread::sleep(2 * INTERVAL);
 }
@@ -217,7 +219,11 @@ fn change(arguments: &KeyArgs, transition: &Transition, console: &mut Console) -
     let id = parse_id(&arguments.id)?;
     let stamp = Stamp { by: &author::name(), at: Timestamp::now() };
     let mut store = arguments.store.open(console)?;
-    let outcome = match store.change(&id, transition, stamp) {
+    let changed = match transition {
+        Transition::Enable => store.change(&id, transition, stamp),
+        _ => insist::insist(&mut *store, console, |store| store.change(&id, transition, stamp)),
+    };
+    let outcome = match changed {
         Ok(outcome) => outcome,
         Err(StoreError::Unknown(id)) => return Err(unknown(&mut *store, &id)),
         Err(error) => return Err(Failure::failed(error)),
@@ -228,21 +234,21 @@ fn change(arguments: &KeyArgs, transition: &Transition, console: &mut Console) -
     conclude((&what, record.state.as_str(), outcome.revision), json, console)
 }
 
-/// Tells what a change of a state came to, once running gateways have come by: what was changed, the state that it has, and the
+/// Tells what a change of a state came to, and lets running gateways come by: what was changed, the state that it has, and the
 /// change; `None` where it had that state already.
 pub(super) fn conclude(
     (what, state, revision): (&dyn Display, &str, Option<Revision>),
     json: Option<Value>,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    if revision.is_some() {
-        let_gateways_follow();
-    }
     if let Some(json) = json {
         console.print_json(&json)?;
     }
     match revision {
-        Some(_) => console.note(format_args!("{what} is {state} now. Running gateways know within 200 ms.")),
+        Some(_) => {
+            console.note(format_args!("{what} is {state} now. Running gateways usually know within 200 ms."));
+            let_gateways_follow();
+        }
         None => console.note(format_args!("{what} was {state} already.")),
     }
     Ok(Exit::Done)

@@ -96,7 +96,6 @@ pub(super) fn run(arguments: CreateArgs, console: &mut Console) -> Result<Exit, 
     let location = crate::cli::source::location(&keys);
     let mut store = super::open(&location, OpenMode::Create, console)?;
     store.create(std::slice::from_ref(&record), Stamp { by: &author::name(), at: now }).map_err(accounts::refusal)?;
-    super::let_gateways_follow();
     if let Some((account, known)) = record.account.as_deref().zip(credentials.as_deref()) {
         warn_of_missing((account, known), &mut *store, console);
     }
@@ -110,6 +109,7 @@ pub(super) fn run(arguments: CreateArgs, console: &mut Console) -> Result<Exit, 
             record.id
         ))
     })?;
+    super::let_gateways_follow();
     Ok(Exit::Done)
 }
 

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::insist::insist;
 use super::{KeyArgs, StoreArgs, accounts, issued, parse_id, view};
 use crate::cli::{Console, Exit, Failure, author};
 use crate::config::RotateAfter;
@@ -40,9 +41,9 @@ pub(super) fn rotate(arguments: &RotateArgs, kind: Kind, console: &mut Console) 
     let before = find(&mut *store, &id)?;
     let (secret, imprint) = issued::mint(&keys)?;
     let stamp = Stamp { by: &author::name(), at: Timestamp::now() };
-    let made = store.change(&id, &kind(Replacement { imprint, overlap }), stamp);
+    let transition = kind(Replacement { imprint, overlap });
+    let made = insist(&mut *store, console, |store| store.change(&id, &transition, stamp));
     let record = settle(made, &mut *store, &id)?.record;
-    super::let_gateways_follow();
     console.note(format_args!("{id} ({}) has a new value.", record.name));
     tell_of_old((&before, &record), stamp.at, console);
     if record.is_tripwire {
@@ -62,7 +63,6 @@ pub(super) fn clone(arguments: &KeyArgs, console: &mut Console) -> Result<Exit, 
     let stamp = Stamp { by: &author::name(), at: Timestamp::now() };
     let made = store.clone_key(&of, Fresh { id, imprint }, stamp);
     let record = settle(made, &mut *store, &of)?.record;
-    super::let_gateways_follow();
     let grant = view::long_grant(&record);
     console.note(format_args!("Made {} ({}), a clone of {of}: {grant}.", record.id, record.name));
     view::tell_dates(&record, console);
@@ -77,7 +77,7 @@ pub(super) fn end_overlap(arguments: &KeyArgs, console: &mut Console) -> Result<
     let mut store = arguments.store.open(console)?;
     let before = find(&mut *store, &id)?;
     let stamp = Stamp { by: &author::name(), at: Timestamp::now() };
-    let made = store.change(&id, &Transition::EndOverlap, stamp);
+    let made = insist(&mut *store, console, |store| store.change(&id, &Transition::EndOverlap, stamp));
     let outcome = settle(made, &mut *store, &id)?;
     let record = outcome.record;
     if outcome.revision.is_some() {
@@ -127,7 +127,7 @@ fn tell_of_old((before, after): (&KeyRecord, &KeyRecord), now: Timestamp, consol
         console.note(format_args!("The old value {shape} {said}."));
     }
     if cut.iter().any(|cut| cut.after <= now) {
-        console.note("Running gateways know within 200 ms.");
+        console.note("Running gateways usually know within 200 ms.");
     }
 }
 
@@ -150,5 +150,6 @@ fn show(
             "the new value is in force but could not be printed, and cannot be shown again: {again}"
         ))
     })?;
+    super::let_gateways_follow();
     Ok(Exit::Done)
 }

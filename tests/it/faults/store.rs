@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::system::{Disk, System};
 use crate::keys::id_of;
 use crate::support::command::finish;
+use crate::support::process::Process;
 use crate::support::{Call, Gateway, PATIENCE, Setup, Upstream, until};
 
 /// A key that no store holds. It is looked up all the same: a key need not be one of ours.
@@ -69,6 +70,22 @@ fn a_store_that_somebody_holds_is_told_to_the_command_and_noticed_by_no_caller()
     assert_eq!(gateway.metric("scopegate_store_up", &[]), 1.0);
     holder.execute_batch("ROLLBACK").expect("its end");
     assert_served(&gateway, &gateway.key(&["--scopes", "profiles:read"]));
+}
+
+#[test]
+fn what_ends_a_key_waits_for_a_store_that_somebody_holds_and_says_so() {
+    let upstream = Upstream::ok();
+    let gateway = Gateway::in_front_of(&upstream);
+    let key = gateway.key(&["--scopes", "profiles:read"]);
+    let id = id_of(&gateway, &key);
+    let holder = rusqlite::Connection::open(gateway.file("keys.db")).expect("the store");
+    holder.execute_batch("BEGIN IMMEDIATE").expect("a lock");
+    let revoke = Process::start(&mut gateway.command(&["keys", "revoke", &id]));
+    revoke.wait_for("a word of it", |said| said.contains("waiting until it is done").then_some(()));
+    assert_served(&gateway, &key);
+    holder.execute_batch("ROLLBACK").expect("its end");
+    assert_eq!(revoke.exit_code(), 0);
+    until("the end of the key", || (gateway.get("/api/profiles", &key).status() == 401).then_some(()));
 }
 
 #[test]
