@@ -29,6 +29,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How long a question may wait for a writer: short, so that the follower can be stopped.
 const PATIENCE: Duration = Duration::from_millis(200);
 
+/// How long the end of a follower waits for a load that is under way: the index that it fills is not asked any more.
+const FAREWELL: Duration = Duration::from_secs(1);
+
 /// What a follower reports, for the log.
 #[derive(Debug)]
 pub enum Event<'a> {
@@ -65,6 +68,8 @@ pub struct Follower {
     status: Arc<Status>,
     /// Dropped to stop the thread.
     stop: Option<Sender<()>>,
+    /// Closed when the thread is done.
+    done: Receiver<()>,
     thread: Option<JoinHandle<()>>,
     keeper: Option<Keeper>,
 }
@@ -117,10 +122,14 @@ impl Follower {
         let keeper = keeper.map_err(|error| no_thread(&place, &error))?;
         let (stop, stopped) = mpsc::channel();
         let told = Arc::clone(&status);
-        let body = move || pursuit.run(&stopped, &told, &report);
+        let (doing, done) = mpsc::channel();
+        let body = move || {
+            pursuit.run(&stopped, &told, &report);
+            drop::<Sender<()>>(doing);
+        };
         let thread = thread::Builder::new().name("keys".into()).spawn(body);
         let thread = thread.map_err(|error| no_thread(&place, &error))?;
-        Ok(Self { status, stop: Some(stop), thread: Some(thread), keeper })
+        Ok(Self { status, stop: Some(stop), done, thread: Some(thread), keeper })
     }
 
     /// When what the spare copy says was last the truth; `None` where there is none, or none was written yet.
@@ -137,7 +146,8 @@ impl Follower {
 impl Drop for Follower {
     fn drop(&mut self) {
         drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
+        let is_done = self.done.recv_timeout(FAREWELL) != Err(RecvTimeoutError::Timeout);
+        if let Some(thread) = self.thread.take().filter(|_| is_done) {
             // A follower that panicked has nothing more to say: its panic was printed when it happened.
             let _ = thread.join();
         }

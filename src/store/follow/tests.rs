@@ -125,6 +125,18 @@ fn a_follower_stops_when_it_is_dropped() {
 }
 
 #[test]
+fn a_load_that_takes_long_does_not_hold_up_the_end() {
+    let (begun, is_loading) = channel();
+    let (release, released) = channel();
+    let (followed, _) = follow_script(vec![Answer::Told(1, Transition::Enable), Answer::Held(begun, released)]);
+    is_loading.recv_timeout(LONG).unwrap();
+    let since = Instant::now();
+    drop(followed);
+    assert!(since.elapsed() < LONG / 2);
+    release.send(()).unwrap();
+}
+
+#[test]
 fn a_store_that_cannot_be_loaded_does_not_start() {
     let (place, key) = (Place::new(), record("key"));
     place.put(&[key]);
@@ -143,6 +155,8 @@ struct Scripted {
 
 enum Answer {
     Fault(fn() -> StoreError),
+    /// Says that it has begun, and goes on when it is told to.
+    Held(Sender<()>, Receiver<()>),
     Told(u64, Transition),
 }
 
@@ -163,6 +177,11 @@ impl KeyStore for Scripted {
         let revision = match self.answers.next() {
             None => since,
             Some(Answer::Fault(fault)) => return Err(fault()),
+            Some(Answer::Held(begun, released)) => {
+                begun.send(()).unwrap();
+                released.recv_timeout(2 * LONG).unwrap();
+                since
+            }
             Some(Answer::Told(revision, transition)) => {
                 let record = transition.apply(self.key.clone(), STAMP.at).unwrap();
                 tell(Change::of(Revision(revision), record));
@@ -258,10 +277,11 @@ fn put_back(place: &Place, copy: &[u8], in_place: bool) {
     }
     let fresh = place.path().with_extension("fresh");
     fs::write(&fresh, copy).unwrap();
-    fs::rename(&fresh, place.path()).unwrap();
+    // First: whoever opened the copy beside the log of the file before it would take that in.
     for suffix in ["-wal", "-shm"] {
         fs::remove_file(format!("{}{suffix}", place.path().display())).unwrap();
     }
+    fs::rename(&fresh, place.path()).unwrap();
 }
 
 fn backup(place: &Place) -> Vec<u8> {
