@@ -284,12 +284,15 @@ impl Running {
             }
         }
         drop(self.made);
+        // Workers have handed over all that they counted.
+        if let Some(recorder) = self.recorder {
+            let drain = self.drain.clone();
+            recorder.finish(move || drain.deadline());
+        }
         self.drain.finish();
         if self.admin.join().is_err() {
             tracing::error!("the admin listener had panicked");
         }
-        // Workers have handed over all that they counted.
-        drop(self.recorder);
         drop(self.follower);
         if let Some(access) = self.access {
             access.finish(LOG_FINISH);

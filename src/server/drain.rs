@@ -48,6 +48,14 @@ impl Drain {
         });
     }
 
+    /// When a drain that is under way ends; now where none is.
+    pub(super) fn deadline(&self) -> std::time::Instant {
+        match *self.sender.borrow() {
+            Phase::Draining { deadline, .. } => deadline.into_std(),
+            Phase::Over | Phase::Serving => std::time::Instant::now(),
+        }
+    }
+
     /// Workers have ended.
     pub(super) fn finish(&self) {
         self.sender.send_replace(Phase::Over);

@@ -10,7 +10,7 @@ use crate::store::uses::{Count, KeyUse, ValueUse};
 const OWNER: &str =
     "SELECT id FROM keys WHERE digest = ?1 UNION ALL SELECT key FROM former_values WHERE digest = ?1 LIMIT 1";
 
-/// Adds to a row, or makes it.
+/// Adds to a row, or makes it. What was edited into a row may be any number: a sum that overflowed would stop every count.
 macro_rules! add {
     ($table:literal, $columns:literal, $values:literal) => {
         concat!(
@@ -22,8 +22,8 @@ macro_rules! add {
             $values,
             ") ON CONFLICT (",
             $columns,
-            ") DO UPDATE SET allowed = allowed + excluded.allowed, denied = denied + excluded.denied, ",
-            "last = max(last, excluded.last)"
+            ") DO UPDATE SET allowed = min(allowed, 1 << 61) + min(excluded.allowed, 1 << 61), ",
+            "denied = min(denied, 1 << 61) + min(excluded.denied, 1 << 61), last = max(last, excluded.last)"
         )
     };
 }
@@ -72,7 +72,8 @@ pub(super) fn of_key(moment: &Connection, key: &KeyId) -> rusqlite::Result<KeyUs
 
 /// Moments are kept to the second.
 fn columns(count: Count) -> (i64, i64, i64) {
-    (count.allowed.cast_signed(), count.denied.cast_signed(), count.last.as_seconds().saturating_mul(1000))
+    let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    (whole(count.allowed), whole(count.denied), count.last.as_seconds().saturating_mul(1000))
 }
 
 fn count(row: &Row<'_>) -> rusqlite::Result<Count> {

@@ -19,7 +19,7 @@ use crate::store::reach::Reach;
 const GRACE: Duration = Duration::from_millis(600);
 /// How often the interval is asked for while it passes: a reload may have changed it.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long the last write may wait for another process that is writing: the end of the process waits for it.
+/// How long the last write may wait at least for another process that is writing, and at once.
 const LAST_PATIENCE: Duration = Duration::from_secs(1);
 /// How many values are written in one transaction: others that write wait meanwhile, some 200 ms with a million keys.
 const BATCH: usize = 2048;
@@ -85,9 +85,12 @@ struct Shared {
 }
 
 enum Parcel {
-    Stop,
+    /// There will be no more; what was counted is to be written by the moment that is told whenever it is asked for.
+    Stop(Deadline),
     Table(Table),
 }
+
+type Deadline = Box<dyn Fn() -> Instant + Send>;
 
 impl Link {
     pub(super) fn round(&self) -> u64 {
@@ -98,7 +101,7 @@ impl Link {
     pub(super) fn send(&self, table: Table) -> Result<(), Table> {
         self.inbox.try_send(Parcel::Table(table)).map_err(|error| match error {
             TrySendError::Disconnected(Parcel::Table(table)) | TrySendError::Full(Parcel::Table(table)) => table,
-            TrySendError::Disconnected(Parcel::Stop) | TrySendError::Full(Parcel::Stop) => Table::default(),
+            TrySendError::Disconnected(Parcel::Stop(_)) | TrySendError::Full(Parcel::Stop(_)) => Table::default(),
         })
     }
 
@@ -133,6 +136,7 @@ impl Recorder {
             pending: Pending::default(),
             shared: Arc::clone(&link.shared),
             trouble: None,
+            ending: None,
             report: Box::new(report),
         };
         let thread = thread::Builder::new().name("uses".into()).spawn(move || ledger.run(&parcels, &interval));
@@ -153,16 +157,26 @@ impl Recorder {
     pub fn status(&self) -> &Arc<Status> {
         &self.link.shared.status
     }
-}
 
-/// Writes what was handed over until then.
-impl Drop for Recorder {
-    fn drop(&mut self) {
-        let _ = self.link.inbox.send(Parcel::Stop);
+    /// Writes what was handed over until then. Where another process is writing, it is waited for until the moment that `until`
+    /// says, which may come nearer meanwhile; for a second at least.
+    pub fn finish(mut self, until: impl Fn() -> Instant + Send + 'static) {
+        self.stop(Box::new(until));
+    }
+
+    fn stop(&mut self, until: Deadline) {
         if let Some(thread) = self.thread.take() {
+            let _ = self.link.inbox.send(Parcel::Stop(until));
             // One that panicked has nothing more to say: its panic was printed when it happened.
             let _ = thread.join();
         }
+    }
+}
+
+/// Writes what was handed over until then, if nobody else is writing.
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.stop(Box::new(Instant::now));
     }
 }
 
@@ -180,6 +194,8 @@ struct Ledger {
     shared: Arc<Shared>,
     /// Why the last attempt to write failed.
     trouble: Option<String>,
+    /// Until when the last write may take, once there will be no more parcels.
+    ending: Option<Deadline>,
     report: Box<dyn Fn(&Event<'_>) + Send>,
 }
 
@@ -199,12 +215,16 @@ impl Ledger {
             if !self.gather(parcels, Instant::now() + GRACE) {
                 break;
             }
-            self.write(PAUSE);
+            self.write(parcels);
             (last, jitter) = (Instant::now(), self::jitter());
         }
         // A store that cannot even be told this cannot be written to, which is told next.
         let _ = self.reach.store().and_then(|store| store.set_patience(LAST_PATIENCE));
-        self.write(Duration::ZERO);
+        let until = self.ending.take().unwrap_or_else(|| Box::new(Instant::now));
+        let least = Instant::now() + LAST_PATIENCE;
+        // Nothing is paused for any more.
+        self.ending = Some(Box::new(Instant::now));
+        while self.write(parcels) == Attempt::PutOff && Instant::now() < until().max(least) {}
         if !self.pending.is_empty() {
             (self.report)(&Event::Lost(self.pending.requests()));
         }
@@ -212,35 +232,44 @@ impl Ledger {
 
     /// Takes tables in until a moment has come; false when there will be no more.
     fn gather(&mut self, parcels: &Receiver<Parcel>, until: Instant) -> bool {
-        loop {
-            match parcels.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok(Parcel::Table(table)) => self.take_in(table),
-                Ok(Parcel::Stop) | Err(RecvTimeoutError::Disconnected) => return false,
-                Err(RecvTimeoutError::Timeout) => return true,
+        while self.ending.is_none() {
+            if !self.receive(parcels, until) {
+                return true;
+            }
+            // A store in trouble is asked again when it is due, and not for every table.
+            if self.pending.is_crowded() && self.trouble.is_none() {
+                self.write(parcels);
             }
         }
+        false
     }
 
-    fn take_in(&mut self, table: Table) {
-        let lost = self.pending.take_in(table);
-        self.shared.status.lost.fetch_add(lost, Ordering::Relaxed);
-        // A store in trouble is asked again when it is due, and not for every table.
-        if self.pending.is_crowded() && self.trouble.is_none() {
-            self.write(PAUSE);
+    /// Takes in what comes next; false where nothing has come until a moment.
+    fn receive(&mut self, parcels: &Receiver<Parcel>, until: Instant) -> bool {
+        match parcels.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(Parcel::Table(table)) => {
+                let lost = self.pending.take_in(table);
+                self.shared.status.lost.fetch_add(lost, Ordering::Relaxed);
+            }
+            Ok(Parcel::Stop(until)) => self.ending = Some(until),
+            Err(RecvTimeoutError::Disconnected) => self.ending = Some(Box::new(Instant::now)),
+            Err(RecvTimeoutError::Timeout) => return false,
         }
+        true
     }
 
-    /// Writes what is pending, with a pause between two batches.
-    fn write(&mut self, pause: Duration) {
+    /// Writes what is pending, with a pause between two batches while more may come.
+    fn write(&mut self, parcels: &Receiver<Parcel>) -> Attempt {
         if self.pending.is_empty() {
-            return;
+            return Attempt::Over;
         }
-        match self.try_to_write(pause) {
+        match self.try_to_write(parcels) {
             Ok(()) => {
                 self.shared.status.written.fetch_add(1, Ordering::Relaxed);
                 if self.trouble.take().is_some() {
                     (self.report)(&Event::Recovered);
                 }
+                Attempt::Over
             }
             Err(error) => {
                 self.shared.status.failed.fetch_add(1, Ordering::Relaxed);
@@ -249,32 +278,46 @@ impl Ledger {
                     self.trouble = trouble;
                     (self.report)(&Event::Failed(&error));
                 }
+                if matches!(error, StoreError::Locked { .. }) { Attempt::PutOff } else { Attempt::Over }
             }
         }
     }
 
-    /// Writes batch by batch; what could not be written is pending as before.
-    fn try_to_write(&mut self, pause: Duration) -> Result<(), StoreError> {
+    /// Writes batch by batch; what could not be written is pending as before. A batch that the store does not take keeps no other
+    /// from being written.
+    fn try_to_write(&mut self, parcels: &Receiver<Parcel>) -> Result<(), StoreError> {
         // A copy of the store may stand in its place.
         self.reach.store()?.refresh()?;
         let mut rest = self.pending.drain();
+        let mut first = None;
         loop {
             let batch: Vec<(Digest, Sum)> = rest.by_ref().take(BATCH).collect();
             if batch.is_empty() {
-                return Ok(());
+                return first.map_or(Ok(()), Err);
             }
+            let is_full = batch.len() == BATCH;
             let uses: Vec<_> = batch.iter().map(|(digest, sum)| sum.named(*digest, &self.vocabulary)).collect();
             if let Err(error) = self.reach.store().and_then(|store| store.add_uses(&uses)) {
-                for (digest, sum) in batch.into_iter().chain(rest) {
+                let is_put_off = matches!(error, StoreError::Locked { .. });
+                let others = if is_put_off { rest.by_ref().collect() } else { Vec::new() };
+                for (digest, sum) in batch.into_iter().chain(others) {
                     self.pending.add(digest, sum);
                 }
-                return Err(error);
+                first = first.or(Some(error));
             }
-            if batch.len() == BATCH {
-                thread::sleep(pause);
-            }
+            let until = Instant::now() + PAUSE;
+            while is_full && self.ending.is_none() && self.receive(parcels, until) {}
         }
     }
+}
+
+/// What became of an attempt to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Attempt {
+    /// There is nothing to do, or to gain by trying again at once.
+    Over,
+    /// Another process is writing.
+    PutOff,
 }
 
 /// Part of an interval, a little more or less than all of it: gateways that were started together do not go on writing

@@ -312,3 +312,40 @@ fn a_copy_of_the_store_in_its_place_is_written_to() {
     drop(recorded.recorder);
     assert_eq!(recorded.place.open().use_of(&recorded.key.id).unwrap().whole.unwrap().allowed, 1);
 }
+
+#[test]
+fn what_was_counted_waits_at_the_end_for_whoever_else_writes() {
+    let recorded = Recorded::every(LONG * 100);
+    let holder = rusqlite::Connection::open(recorded.place.path()).unwrap();
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let tally = recorded.recorder.tally();
+    recorded.gate.count(&tally, &recorded.key, ("/any", &[]));
+    tally.finish();
+    let recorder = recorded.recorder;
+    let until = std::time::Instant::now() + 4 * LONG;
+    let end = std::thread::spawn(move || recorder.finish(move || until));
+    // The first attempt has waited as long as the end of a process always does.
+    let said = recorded.events.recv_timeout(LONG).unwrap();
+    assert!(said.starts_with("Failed(Locked"), "{said}");
+    holder.execute_batch("ROLLBACK").unwrap();
+    end.join().unwrap();
+    assert_eq!(recorded.events.recv().unwrap(), "Recovered");
+    assert_eq!(recorded.place.open().use_of(&recorded.key.id).unwrap().whole.unwrap().allowed, 1);
+}
+
+#[test]
+fn a_count_that_was_edited_to_the_largest_number_stops_no_other() {
+    let recorded = Recorded::every(LONG * 100);
+    let other = record("other");
+    recorded.place.put(std::slice::from_ref(&other));
+    let count = Count { allowed: 1, denied: 0, last: at(1) };
+    let uses = [&recorded.key, &other].map(|key| ValueUse { digest: key.value.digest, count, scopes: Vec::new() });
+    let mut store = recorded.place.open();
+    store.add_uses(&uses).unwrap();
+    let edited = rusqlite::Connection::open(recorded.place.path()).unwrap();
+    let whole = "UPDATE uses SET allowed = 9223372036854775807 WHERE key = ?1";
+    assert_eq!(edited.execute(whole, [recorded.key.id.as_str()]).unwrap(), 1);
+    store.add_uses(&uses).unwrap();
+    assert_eq!(store.use_of(&other.id).unwrap().whole.unwrap().allowed, 2);
+    assert!(store.use_of(&recorded.key.id).unwrap().whole.unwrap().allowed >= 1 << 61);
+}
