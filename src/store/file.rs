@@ -32,6 +32,9 @@ use crate::yaml;
 /// The JSON Schema of a key file, for editors. A test holds it to what the reader knows.
 pub const SCHEMA: &str = include_str!("file/schema.json");
 
+/// A file that was not touched for so many milliseconds looks otherwise once it is.
+const SETTLED: i64 = 3000;
+
 /// A file of keys.
 #[derive(Debug)]
 pub struct KeyFile {
@@ -44,6 +47,8 @@ pub struct KeyFile {
     /// The content that was loaded last, and its revision.
     content: Option<Digest>,
     revision: Revision,
+    /// A look of the file with what was wrong then: it may be large, and is asked for again and again until it is mended.
+    broken: Option<(Look, Vec<FileFault>)>,
 }
 
 /// What tells one content of a file from another without reading it.
@@ -62,8 +67,15 @@ impl KeyFile {
     /// # Errors
     /// There is no such file, or it cannot be looked at.
     pub fn open(path: &Path, form: Form) -> Result<Self, StoreError> {
-        let mut file =
-            Self { path: path.into(), form, look: None, is_reported: false, content: None, revision: Revision::START };
+        let mut file = Self {
+            path: path.into(),
+            form,
+            look: None,
+            is_reported: false,
+            content: None,
+            revision: Revision::START,
+            broken: None,
+        };
         file.look = Some(file.look()?);
         Ok(file)
     }
@@ -122,6 +134,12 @@ impl KeyFile {
 }
 
 impl Look {
+    /// Whether what is written from now on shows: times of files are coarse.
+    fn is_settled(&self) -> bool {
+        let changed = Timestamp::from_millis(self.changed.0.saturating_mul(1000));
+        Timestamp::now().as_millis().saturating_sub(changed.as_millis()) > SETTLED
+    }
+
     /// When the content was written.
     fn written(&self) -> Timestamp {
         let (seconds, nanos) = self.modified;
@@ -153,13 +171,21 @@ impl KeyStore for KeyFile {
     }
 
     fn load(&mut self, since: Revision, tell: &mut dyn FnMut(Change)) -> Result<Loaded, StoreError> {
-        let written = self.look()?.written();
+        let look = self.look()?;
+        if let Some((_, faults)) = self.broken.as_ref().filter(|(broken, _)| *broken == look) {
+            return Err(StoreError::Faults { path: self.path.clone(), faults: faults.clone() });
+        }
+        let written = look.written();
         let bytes = self.read()?;
         let content = Some(Hasher::new(None).digest(&bytes));
         if self.content == content && self.revision == since {
             return Ok(Loaded { revision: since, extent: Extent::Changes });
         }
-        let Content { records, accounts } = self.parse(bytes, written)?;
+        let parsed = self.parse(bytes, written);
+        if let Err(StoreError::Faults { faults, .. }) = &parsed {
+            self.broken = look.is_settled().then(|| (look, faults.clone()));
+        }
+        let Content { records, accounts } = parsed?;
         let revision = Revision(self.revision.max(since).0 + 1);
         let affiliations = accounts.as_ref().map(Accounts::affiliations);
         for record in records {

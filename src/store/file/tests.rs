@@ -315,6 +315,25 @@ fn a_key_that_was_taken_out_of_the_file_is_gone_and_a_broken_file_changes_nothin
 }
 
 #[test]
+fn a_broken_file_is_not_read_again_while_it_looks_the_same() {
+    let place = Place::new();
+    place.put(&[]);
+    fs::write(place.path(), "keys: [").unwrap();
+    let mut store = KeyFile::open(&place.path(), Form::Sha256).unwrap();
+    let faults = |store: &mut KeyFile| match store.load(Revision::START, &mut |_| ()) {
+        Err(StoreError::Faults { faults, .. }) => faults,
+        other => panic!("{other:?}"),
+    };
+    let mut found = faults(&mut store);
+    assert!(store.broken.is_none(), "it was written just now, and may look the same after another write");
+    found.extend(found.clone());
+    store.broken = Some((store.look().unwrap(), found.clone()));
+    assert_eq!(faults(&mut store), found, "as it was told before");
+    fs::write(place.path(), "keys: []\n").unwrap();
+    store.load(Revision::START, &mut |_| ()).unwrap();
+}
+
+#[test]
 fn a_change_is_told_once_the_file_has_looked_the_same_twice() {
     let place = Place::new();
     let mut store = place.store();
