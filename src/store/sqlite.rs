@@ -98,6 +98,9 @@ impl Sqlite {
             return Err(StoreError::Replaced { path: self.path.clone() });
         }
         connection.busy_timeout(self.patience).map_err(self.fault("open"))?;
+        // A copy made by VACUUM is in the older mode, in which readers and writers wait for each other. Where it cannot be changed
+        // now, the store is followed all the same.
+        let _ = connection.pragma_update(None, "journal_mode", "wal");
         self.connection = connection;
         self.file = file;
         // No commit of this file was seen yet: the next refresh says so, whatever happens before it.
@@ -118,7 +121,10 @@ impl Sqlite {
     fn write(&mut self) -> Result<Transaction<'_>, StoreError> {
         let path = &self.path;
         let begun = self.connection.transaction_with_behavior(TransactionBehavior::Immediate);
-        begun.map_err(|error| fault(path, "write to", &error))
+        let transaction = begun.map_err(|error| fault(path, "write to", &error))?;
+        // A newer program may have brought the store up to date since it was opened.
+        schema::refuse_newer(&transaction, path)?;
+        Ok(transaction)
     }
 }
 
@@ -249,8 +255,6 @@ impl KeyStore for Sqlite {
         let path = self.path.clone();
         let fault = |error| fault(&path, "write to", &error);
         let transaction = self.write()?;
-        // A newer program may have brought the store up to date since it was opened.
-        schema::refuse_newer(&transaction, &path)?;
         for used in uses {
             uses::add(&transaction, used).map_err(fault)?;
         }

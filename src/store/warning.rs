@@ -5,6 +5,9 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Access, access};
+use rustix::io::Errno;
+
 use super::file::FileFault;
 use crate::key::visible::escaped;
 
@@ -112,8 +115,8 @@ pub(super) const MOUNTED_READ_ONLY: &str = "it is mounted read-only: mount it wr
 
 /// Why this user may not use the file at `path`, or make it there.
 pub(super) fn why_denied(path: &Path) -> String {
-    let opened = std::fs::OpenOptions::new().write(true).open(path);
-    if opened.is_err_and(|error| error.kind() == std::io::ErrorKind::ReadOnlyFilesystem) {
+    // Not opened: closing a file of SQLite's gives up every lock that this process has on it.
+    if access(path, Access::WRITE_OK) == Err(Errno::ROFS) {
         return MOUNTED_READ_ONLY.to_owned();
     }
     let (what, owner) = match owner_of(path) {

@@ -23,7 +23,8 @@ pub(super) fn tell(
     let sql = if is_whole { row::SELECT_ALL } else { row::SELECT_SINCE };
     let mut query = moment.prepare_cached(sql).map_err(fault)?;
     let after = (!is_whole).then_some(course.since.cast_signed());
-    let former = after.map_or_else(|| values::Former::of_all(moment), |after| values::Former::of_changed(moment, after));
+    let former =
+        after.map_or_else(|| values::Former::of_all(moment), |after| values::Former::of_changed(moment, after));
     let mut former = former.map_err(bad)?;
     let mut accounts = if is_whole { Affiliations::of_all(moment).map_err(bad)? } else { Affiliations::of_few() };
     let mut grants = row::Grants::default();

@@ -45,10 +45,8 @@ pub(super) use changed;
 
 /// What changed after a revision, without the last use: for an index. What may end a key comes first: what was ended, then what
 /// else was done to a key.
-pub(super) const SELECT_SINCE: &str = select!(
-    "NULL, NULL",
-    concat!("WHERE k.id IN ", changed!(), " ORDER BY k.state = 'active', k.revision <= ?1")
-);
+pub(super) const SELECT_SINCE: &str =
+    select!("NULL, NULL", concat!("WHERE k.id IN ", changed!(), " ORDER BY k.state = 'active', k.revision <= ?1"));
 /// Everything, the oldest first.
 pub(super) const SELECT_LIST: &str = select!(
     "u.last, v.last",
@@ -223,11 +221,19 @@ pub(super) fn update(transaction: &Transaction<'_>, revision: Revision, after: &
 
 /// What was there already, if that is the error.
 pub(super) fn duplicate(error: &rusqlite::Error) -> Option<&'static str> {
+    let said = match error {
+        rusqlite::Error::SqliteFailure(_, Some(said)) => said.as_str(),
+        _ => "",
+    };
     match error.sqlite_error()?.extended_code {
         ffi::SQLITE_CONSTRAINT_PRIMARYKEY => Some("its id is taken"),
         ffi::SQLITE_CONSTRAINT_UNIQUE => Some("a record has the same key"),
-        // The one that a row which is all new can meet: `a_new_key_has_a_new_value`.
-        ffi::SQLITE_CONSTRAINT_TRIGGER => Some("a record has had the same key"),
+        // The triggers `a_new_key_has_a_new_value` and `a_value_is_replaced_by_a_new_one`: the others have other words.
+        ffi::SQLITE_CONSTRAINT_TRIGGER
+            if ["a record has had this value", "a value gives way to a new one, and is kept"].contains(&said) =>
+        {
+            Some("a record has had the same key")
+        }
         _ => None,
     }
 }

@@ -5,7 +5,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::key::digest::Hasher;
-use crate::key::{GrantSpec, KeyKind, KeyState, Timestamp};
+use crate::key::{GrantSpec, KeyKind, KeyState, KeyValue, Timestamp};
 use crate::store::tests::{Fixture, STAMP, imprint, record, rotation};
 use crate::store::uses::Count;
 
@@ -407,4 +407,48 @@ fn a_shared_file_that_cannot_grow_is_a_full_disk() {
     let failure = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR_SHMSIZE);
     let error = fault(Path::new("k.db"), "read", &rusqlite::Error::SqliteFailure(failure, None));
     assert!(matches!(error, StoreError::Full { .. }), "{error}");
+}
+
+#[test]
+fn nothing_is_written_to_a_store_that_a_newer_program_has_brought_up_to_date() {
+    let place = Place::new();
+    let (mut store, key) = (place.store(), record("key"));
+    store.create(std::slice::from_ref(&key), STAMP).unwrap();
+    place.store().connection.pragma_update(None, "user_version", 99).unwrap();
+    let error = store.change(&key.id, &Transition::Revoke, STAMP).unwrap_err();
+    assert!(matches!(error, StoreError::Newer { found: 99, .. }), "{error}");
+    let error = store.create(&[record("other")], STAMP).unwrap_err();
+    assert!(matches!(error, StoreError::Newer { found: 99, .. }), "{error}");
+}
+
+#[test]
+fn a_copy_that_vacuum_made_is_kept_as_the_store_was() {
+    let place = Place::new();
+    let mut store = place.store();
+    store.create(&[record("first")], STAMP).unwrap();
+    let copy = place.path().with_extension("copy");
+    store.connection.execute("VACUUM INTO ?1", [copy.display().to_string()]).unwrap();
+    for suffix in ["-wal", "-shm"] {
+        fs::remove_file(format!("{}{suffix}", place.path().display())).unwrap();
+    }
+    fs::rename(copy, place.path()).unwrap();
+    assert!(store.refresh().unwrap());
+    let mode = |store: &Sqlite| store.connection.query_row("PRAGMA journal_mode", (), |row| row.get::<_, String>(0));
+    assert_eq!(mode(&store).unwrap(), "wal");
+}
+
+#[test]
+fn a_trigger_of_another_kind_is_not_taken_for_a_key_that_is_there() {
+    let place = Place::new();
+    let (mut store, key) = (place.store(), record("key"));
+    store.create(std::slice::from_ref(&key), STAMP).unwrap();
+    let rotated = store.change(&key.id, &rotation(0), STAMP).unwrap().record;
+    let value = KeyValue { until: None, ..rotated.former[0].clone() };
+    let again = KeyRecord { value, ..record("again") };
+    let error = store.create(&[again], STAMP).unwrap_err();
+    assert!(matches!(error, StoreError::Duplicate { what: "a record has had the same key", .. }), "{error}");
+    let forbid = "CREATE TRIGGER no_more BEFORE INSERT ON keys BEGIN SELECT raise(ABORT, 'no more'); END";
+    store.connection.execute_batch(forbid).unwrap();
+    let error = store.create(&[record("other")], STAMP).unwrap_err();
+    assert!(matches!(error, StoreError::Io { .. }) && error.to_string().contains("no more"), "{error}");
 }
