@@ -34,7 +34,7 @@ pub(crate) mod watch;
 pub(crate) mod worker;
 
 use crate::http1::head::{self, AnswerTo, Framing, HeadFault, Kind, RequestHead, Version};
-use crate::policy::{Caller, Request};
+use crate::policy::{Access, Caller, Request, Target};
 use crate::snapshot::{Config, Mode};
 use crate::telemetry::label::{DecisionLabel, MethodLabel};
 
@@ -119,11 +119,16 @@ pub(crate) fn handle(worker: &Worker, view: &View, exchange: &mut Incoming<'_>) 
         let shadowed = config.mode == Mode::Shadow && scene.may_shadow(&target, &caller, decision.denial());
         scene.exchange.ticket.decide(&decision, entry, shadowed);
         scene.count_use(&caller, &decision);
+        if decision.is_allow() {
+            scene.exchange.ticket.note_ignored(&caller);
+        }
         match decision.denial() {
             Some(denial) if !shadowed => scene.deny(denial, Some(decision.trace())),
             // CONNECT passes for a WebSocket where the route says so, and never as the GET that it counts as.
             _ if scene.is_connect() && !offers_tunnel(&target) => scene.deny_tunnel(decision.trace()),
-            _ => scene.forward(&target, entry.filter(|_| matches!(caller, Caller::Known(_)))),
+            _ => {
+                scene.forward(&target, entry.filter(|_| matches!(caller, Caller::Known(_)) && asks_who_calls(&target)))
+            }
         }
     })
 }
@@ -175,6 +180,12 @@ impl From<HeadFault> for ProxyError {
             HeadFault::TargetTooLong => Self::TargetTooLong,
         }
     }
+}
+
+/// False on a route for anyone: a credential that comes along is ignored there, and the upstream is told of nobody. A key that
+/// everybody may read would look like any other.
+fn asks_who_calls(target: &Target<'_>) -> bool {
+    target.route().is_none_or(|route| route.access() != Access::Anyone)
 }
 
 /// True where `hosts` lists the authority, or lists nothing. A listed name without a port stands for every port.

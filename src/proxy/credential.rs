@@ -189,9 +189,16 @@ fn key_of_parameter<'b>(accept: &Accept, piece: &'b [u8]) -> Option<Cow<'b, [u8]
     accepted.then(|| decode(value.get(1..).unwrap_or_default()))
 }
 
-/// True when a parameter's name, decoded once, is `name`.
-pub(crate) fn same_name(given: &[u8], name: &[u8]) -> bool {
-    *decode(given) == *name
+/// True when a parameter's name, decoded once, is `name`, or some server takes it for that: in another case, behind blanks, before a
+/// NUL or a bracket, or with a sign that PHP makes `_` of.
+pub(crate) fn is_taken_for(given: &[u8], name: &[u8]) -> bool {
+    let given = decode(given);
+    let given = given.trim_ascii_start();
+    let given = given.split(|byte| *byte == 0).next().unwrap_or_default().trim_ascii_end();
+    let before_bracket = given.split(|byte| *byte == b'[').next().unwrap_or_default().trim_ascii_end();
+    let fold = |byte: u8| if matches!(byte, b' ' | b'.' | b'[' | b'-') { b'_' } else { byte.to_ascii_lowercase() };
+    let is_alike = |text: &[u8]| text.iter().map(|byte| fold(*byte)).eq(name.iter().map(|byte| fold(*byte)));
+    is_alike(given) || is_alike(before_bracket)
 }
 
 /// Percent-decodes once, `+` as a space; what is no valid escape stays as it is.

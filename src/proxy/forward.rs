@@ -111,7 +111,8 @@ fn write_target(head: &RequestHead<'_>, outgoing: &Outgoing<'_>, out: &mut Vec<u
     }
 }
 
-/// As [`credential::write_target`], less every parameter that has the name of the upstream credential's.
+/// As [`credential::write_target`], less every parameter that has the name of the upstream credential's, or that some server
+/// would take for it.
 fn write_without_parameter(accept: &Accept, target: &[u8], name: &[u8], out: &mut Vec<u8>) {
     let mut kept = Vec::with_capacity(target.len());
     credential::write_target(accept, target, &mut kept);
@@ -121,8 +122,10 @@ fn write_without_parameter(accept: &Accept, target: &[u8], name: &[u8], out: &mu
     let Some((_, query)) = query.split_first() else { return };
     let mut joint = b'?';
     for piece in query.split(|byte| *byte == b'&') {
-        let given = piece.split(|byte| *byte == b'=').next().unwrap_or_default();
-        if !credential::same_name(given, name) {
+        // Some servers also part parameters at `;`.
+        let names =
+            piece.split(|byte| *byte == b';').map(|part| part.split(|byte| *byte == b'=').next().unwrap_or_default());
+        if !names.into_iter().any(|given| credential::is_taken_for(given, name)) {
             out.push(joint);
             out.extend_from_slice(piece);
             joint = b'&';

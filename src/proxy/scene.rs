@@ -3,8 +3,8 @@
 use tracing::field::display;
 
 use crate::http1::head::{AnswerTo, Framing, RequestHead};
-use crate::key::SiteId;
 use crate::key::secret::{self, Checked};
+use crate::key::{KeyState, SiteId};
 use crate::policy::{self, Access, Caller, Decision, Denial, Invalid, Principal, Target, Trace};
 use crate::snapshot::Cors;
 use crate::store::index::Entry;
@@ -52,15 +52,16 @@ impl Scene<'_, '_, '_, '_> {
         worker.keys.look_up(&digest, |entry| match entry {
             Some(entry) => {
                 worker.cells.looked_up(Lookup::Hit);
+                // Here and not where it is denied: a route for anyone lets it in. Whatever is wrong with it, it was found; one that was
+                // taken away is none.
+                if entry.is_tripwire() && matches!(entry.state(), KeyState::Active | KeyState::Disabled) {
+                    worker.cells.tripwires().spring(entry.id().as_str(), self.exchange.ticket.peer);
+                }
                 if !entry.is_named(key.id()) {
                     return then(&mut self, Caller::Invalid(Invalid::Mismatched), None);
                 }
                 self.exchange.ticket.holder = Some(Holder::new(digest, entry));
                 let caller = entry.caller(self.exchange.ticket.wall, self.exchange.ticket.peer);
-                // Here and not where it is denied: a route for anyone lets it in.
-                if matches!(caller, Caller::Invalid(Invalid::Tripwire)) {
-                    worker.cells.tripwires().spring(entry.id().as_str(), self.exchange.ticket.peer);
-                }
                 let caller = self.unless_stale(caller);
                 then(&mut self, caller, Some(entry))
             }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::http1::head::{self, RequestHead};
 use crate::key::Timestamp;
-use crate::policy::{Decision, Denial, Invalid};
+use crate::policy::{Caller, Decision, Denial, Invalid};
 use crate::snapshot::Config;
 use crate::store::index::Entry;
 use crate::telemetry::label::{Code, DecisionLabel, MethodLabel};
@@ -154,6 +154,17 @@ impl Ticket {
             self.key_id.push_str(entry.id().as_str());
             self.account.push_str(entry.principal.account().unwrap_or_default());
         }
+    }
+
+    /// Takes down what is wrong with a key that was not needed: the request passed without it.
+    pub(crate) fn note_ignored(&mut self, caller: &Caller<'_>) {
+        let why = match caller {
+            Caller::Expired(_) => Some("The key has expired."),
+            Caller::Invalid(why) => why_invalid(Denial::InvalidKey(*why)),
+            Caller::Misplaced(_) => Some("The key may not be used from there."),
+            Caller::Ambiguous | Caller::Anonymous | Caller::Known(_) | Caller::StoreUnavailable => None,
+        };
+        self.note = why.or(self.note);
     }
 
     /// Takes down an answer of ours that is no refusal.

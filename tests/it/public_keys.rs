@@ -189,3 +189,27 @@ fn a_configuration_without_a_place_for_public_keys_warns_of_their_routes() {
     let said = [checked.stdout, checked.stderr].concat();
     assert!(said.contains("`keys.accept` names no place for public keys"), "{said}");
 }
+
+#[test]
+fn a_route_for_anyone_tells_the_upstream_of_nobody() {
+    let upstream = Upstream::ok();
+    let gateway = start(&upstream);
+    let site = site(&gateway, "acme");
+    let key = gateway.key(&["--scopes", "profiles:read", "--account", "acme"]);
+    let public = Call::get(&format!("/api/health?company_id={site}"));
+    for call in [public, Call::get("/api/health").key(&key), Call::get("/api/health")] {
+        assert_eq!(gateway.answer(&call).status(), 200);
+        let request = upstream.requests().pop().expect("a request");
+        assert!(!request.text().to_ascii_lowercase().contains("x-scopegate-"), "{}", request.text());
+    }
+    // What is wrong with a key that was not needed stands in the log.
+    gateway.run(&["keys", "revoke", &crate::keys::id_of(&gateway, &key)]).exits(0);
+    until("the revoke", || (gateway.get("/api/profiles", &key).status() == 401).then_some(()));
+    assert_eq!(gateway.get("/api/health", &key).status(), 200);
+    let line = gateway.process.wait_for("its line", |said| {
+        said.lines()
+            .find(|line| line.contains("/api/health") && line.contains("The key was revoked."))
+            .map(str::to_owned)
+    });
+    assert!(line.contains("\"allow\""), "{line}");
+}

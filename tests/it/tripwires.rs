@@ -144,3 +144,28 @@ fn a_tripwire_is_shown_as_one_and_goes_from_store_to_store() {
         "keys.csv:4: `tripwire` is neither true nor false",
     ]);
 }
+
+#[test]
+fn a_tripwire_is_told_whatever_is_wrong_with_it() {
+    let upstream = Upstream::ok();
+    let gateway = Setup::new(&upstream).keys("  accept: [bearer, basic]").start();
+    gateway.run(&["accounts", "create", "acme"]).exits(0);
+    let [disabled, stopped, early, pair] = [
+        &["--tripwire"][..],
+        &["--tripwire", "--account", "acme"],
+        &["--tripwire", "--not-before", "2999-01-01"],
+        &["--tripwire", "--kind", "pair"],
+    ]
+    .map(|options| gateway.create_key(options));
+    let (pair_id, secret) = pair.split_once(':').expect("a pair");
+    let [disabled_id, stopped_id, early_id] = [&disabled, &stopped, &early].map(|key| id_of(&gateway, key));
+    gateway.run(&["keys", "disable", &disabled_id]).exits(0);
+    gateway.run(&["accounts", "disable", "acme"]).exits(0);
+    let keys = [(&*disabled, &*disabled_id), (&stopped, &stopped_id), (&early, &early_id), (secret, pair_id)];
+    for (key, id) in keys {
+        until("the alarm", || {
+            assert_eq!(gateway.get("/api/profiles", key).status(), 401);
+            told(&gateway, id).first().filter(|line| line.contains(FIRST)).map(|_| ())
+        });
+    }
+}

@@ -207,3 +207,39 @@ fn an_ipv6_caller_is_forwarded_as_text() {
     let out = forwarded(&config(), b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n", "2001:db8::1".parse().unwrap()).unwrap();
     assert!(String::from_utf8(out).unwrap().contains("x-forwarded-for: 2001:db8::1\r\n"));
 }
+
+#[test]
+fn what_a_server_may_take_for_the_credential_of_the_query_goes_on_with_no_request() {
+    let accept = config().keys.accept;
+    let sent = |query: &str| {
+        let mut out = Vec::new();
+        write_without_parameter(&accept, format!("/a?{query}").as_bytes(), b"up_key", &mut out);
+        String::from_utf8(out).unwrap()
+    };
+    for taken in [
+        "up_key=x",
+        "up_key",
+        "up_key[]=x",
+        "up_key%5B%5D=x",
+        "up_key[a]=x",
+        "UP_KEY=x",
+        "Up%5fKey=x",
+        "+up_key=x",
+        "%20up_key=x",
+        "up_key%00=x",
+        "up_key%00y=x",
+        "up.key=x",
+        "up+key=x",
+        "up[key=x",
+        "up_key+=x",
+        "b=1;up_key=x",
+        ";up_key=x",
+        "up_key;c=1",
+    ] {
+        assert_eq!(sent(taken), "/a", "{taken}");
+        assert_eq!(sent(&format!("a=1&{taken}&b=2")), "/a?a=1&b=2", "{taken}");
+    }
+    for kept in ["up_keys=x", "my_up_key=x", "a=up_key", "up=key", "a[up_key]=x", "upkey=x", "a=1;b=2"] {
+        assert_eq!(sent(kept), format!("/a?{kept}"));
+    }
+}
