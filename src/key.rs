@@ -14,6 +14,7 @@
 
 pub mod account;
 pub mod digest;
+pub mod leak;
 pub mod lifecycle;
 pub mod mask;
 pub mod search;

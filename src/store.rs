@@ -25,7 +25,7 @@ use crate::key::{KeyId, KeyRecord, Timestamp};
 
 use uses::{KeyUse, ValueUse};
 
-pub use warning::{StoreWarning, User};
+pub use warning::{Outside, StoreWarning, User};
 
 /// The number of a change. A store gives them out in order, starting at 1, and never twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -238,6 +238,13 @@ pub trait KeyStore: Send {
     /// The store is away or broken, or it has no audit.
     fn audit(&mut self, after: u64, tell: &mut dyn FnMut(audit::Entry)) -> Result<audit::Standing, StoreError>;
 
+    /// Tells every entry of the audit as [`audit`](Self::audit), and holds every key and account against them, all as one moment
+    /// saw them.
+    ///
+    /// # Errors
+    /// The store is away or broken, or it has no audit.
+    fn verify(&mut self, tell: &mut dyn FnMut(audit::Entry)) -> Result<audit::Standing, StoreError>;
+
     /// Whether it takes down how keys are used.
     fn records_use(&self) -> bool;
 
@@ -371,6 +378,11 @@ pub enum StoreError {
     Io { path: PathBuf, doing: &'static str, reason: String },
     #[error("the key store {} is busy: another process has been writing for too long; try again", path.display())]
     Locked { path: PathBuf },
+    #[error(
+        "the key store {} is empty: nothing was ever written there, or making it failed; `scopegate keys create` and `scopegate serve` make one of it",
+        path.display()
+    )]
+    Empty { path: PathBuf },
     #[error("no key store at {}: `scopegate keys create` and `scopegate serve` make one", path.display())]
     Missing { path: PathBuf },
     #[error(

@@ -42,7 +42,7 @@ enum AccountsCommand {
 /// Make an account
 #[derive(Debug, Args)]
 struct CreateArgs {
-    /// Id of the account, which keys name it by: 1 to 128 visible ASCII characters
+    /// Id of the account, which keys name it by: 1 to 128 ASCII letters, digits and ._-~@+:
     id: String,
     /// What people call it [default: the id]
     #[arg(long)]

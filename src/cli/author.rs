@@ -1,15 +1,21 @@
 //! Who makes a change by command, as the audit says it.
 
-use crate::store::User;
+use crate::store::{Outside, User};
 
 /// What tells who became the superuser for this command.
 const BECAME_ROOT: [(&str, &str); 2] = [("SUDO_USER", "sudo"), ("DOAS_USER", "doas")];
 
 /// The user of the system that this command runs as, as in `cli:alice`; behind sudo or doas the one who asked for it, as in
-/// `cli:alice (sudo)`.
+/// `cli:alice (sudo)`. In a user namespace anybody may be called the superuser: there the user outside of it is named, too, as in
+/// `cli:root (uid 1000 outside)`.
 pub(super) fn name() -> String {
     let variable = |name: &str| std::env::var(name).ok();
-    author(User::current().map(|user| (user.is_root(), user.name())), variable)
+    let Some(user) = User::current() else { return "cli".to_owned() };
+    match user.outside() {
+        Outside::Same => author(Some((user.is_root(), user.name())), variable),
+        Outside::Other(id) => format!("cli:{} (uid {id} outside)", user.name()),
+        Outside::Unknown => format!("cli:{}", user.name()),
+    }
 }
 
 /// Only the superuser is asked whom they are instead: others would be believed what they like.

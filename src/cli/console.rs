@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::{Failure, width};
 use crate::config::Fault;
 use crate::config::fault::Style;
+use crate::key::leak::{covered, holds_key};
 use crate::key::visible::{escaped, is_invisible};
 
 /// The streams of the process.
@@ -174,6 +175,7 @@ impl Console {
     pub fn show_faults<'f>(&mut self, faults: impl IntoIterator<Item = &'f Fault>) {
         for fault in faults {
             let text = fault.render(self.style);
+            let text = covered(&text).into_owned();
             let text = self.widths.1.map_or_else(|| text.clone(), |width| width::folded(&text, width));
             self.say(format_args!("{text}\n"));
         }
@@ -196,7 +198,10 @@ impl Console {
 
     /// Shows what is wrong with the command line, or the help that it asks for. That nobody reads it is no failure.
     pub(super) fn show_usage(&mut self, error: &clap::Error) {
-        let is_strange = |argument: &std::ffi::OsString| argument.to_string_lossy().chars().any(is_invisible);
+        let is_strange = |argument: &std::ffi::OsString| {
+            let text = argument.to_string_lossy();
+            text.chars().any(is_invisible) || holds_key(&text)
+        };
         if std::env::args_os().any(|argument| is_strange(&argument)) {
             // It may repeat that argument.
             self.say(format_args!("{}", tame(&error.render()).trim_end()));
@@ -248,18 +253,28 @@ fn the_one_file(faults: &[Fault]) -> Option<&str> {
     (faults.iter().all(|fault| fault.file == file && fault.line > 0)).then_some(file)
 }
 
-/// A message as a terminal may get it. It may repeat an argument, or a name from a store or a file, byte for byte.
+/// A message as a terminal may get it. It may repeat an argument, or a name from a store or a file, byte for byte; a key that was
+/// given in a wrong place is not repeated, since what is shown here is kept by shells, CI and terminals.
 fn tame(message: &dyn Display) -> String {
     let message = message.to_string();
+    let message = covered(&message);
     let lines: Vec<String> = message.split('\n').map(escaped).collect();
     lines.join("\n")
 }
 
+/// The longest line that is read, in bytes: no entry of an audit and no question is longer, and what never ends must not fill the
+/// memory.
+const LONGEST_LINE: u64 = 16 << 20;
+
 /// The next line of `input`, without its end; `None` at the end.
 pub(super) fn read_line(input: &mut dyn BufRead) -> io::Result<Option<Vec<u8>>> {
     let mut line = Vec::new();
-    if input.read_until(b'\n', &mut line)? == 0 {
+    let read = input.take(LONGEST_LINE).read_until(b'\n', &mut line)?;
+    if read == 0 {
         return Ok(None);
+    }
+    if read as u64 == LONGEST_LINE && !line.ends_with(b"\n") {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "a line is longer than 16 MiB"));
     }
     line.pop_if(|last| *last == b'\n');
     line.pop_if(|last| *last == b'\r');
@@ -276,6 +291,20 @@ mod tests {
         assert_eq!(shown(Style::Coloured, Ink::Bad, "missing"), "\x1b[31mmissing\x1b[0m");
         assert_eq!(shown(Style::Coloured, Ink::Plain, "text"), "text");
         assert_eq!(shown(Style::Plain, Ink::Bad, "missing"), "missing");
+    }
+
+    #[test]
+    fn no_message_repeats_a_key() {
+        let key = crate::key::secret::Secret::mint("acme").unwrap();
+        let key = std::str::from_utf8(key.expose()).unwrap();
+        assert_eq!(tame(&format_args!("`{key}` is no date")), "`acme_***` is no date");
+    }
+
+    #[test]
+    fn a_line_without_end_is_refused_and_takes_no_more_than_a_line_may() {
+        let mut endless = io::BufReader::new(io::repeat(b'0'));
+        assert_eq!(read_line(&mut endless).unwrap_err().to_string(), "a line is longer than 16 MiB");
+        assert_eq!(read_line(&mut &b"a\r\nb"[..]).unwrap(), Some(b"a".to_vec()));
     }
 
     #[test]

@@ -7,8 +7,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::lifecycle::{LONGEST_NAME, is_account, is_line};
-use super::visible::escaped;
+use super::leak::holds_key;
+use super::lifecycle::{LONGEST_NAME, is_line};
+use super::visible::short;
 use super::{KeyRecord, KeyState, Timestamp};
 
 /// The longest name of an upstream credential, in bytes.
@@ -104,7 +105,11 @@ impl AccountState {
 /// # Errors
 /// What was asked for cannot be: each [`AccountError`] says what and how to mend it.
 pub fn create(new: NewAccount, parent: Option<&AccountRecord>, now: Timestamp) -> Result<AccountRecord, AccountError> {
-    if !is_account(&new.id) {
+    let texts = [Some(&new.id), new.name.as_ref(), new.parent.as_ref(), new.credential.as_ref()];
+    if texts.into_iter().flatten().any(|text| holds_key(text)) {
+        return Err(AccountError::Key);
+    }
+    if !is_new_account(&new.id) {
         return Err(AccountError::Id(new.id));
     }
     let name = new.name.unwrap_or_else(|| new.id.clone());
@@ -225,6 +230,16 @@ impl Affiliation {
     }
 }
 
+/// Whether an account may be made with this id. It stands in headers, in logs and, for `bind`, in a segment of a path, where it
+/// must mean nothing else and be written in one way. Older accounts have others
+/// ([`is_account`](super::lifecycle::is_account)).
+fn is_new_account(id: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-~@+:".contains(&byte);
+    (1..=LONGEST_NAME).contains(&id.len())
+        && id.bytes().all(allowed)
+        && id.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '_')
+}
+
 /// A name that can stand in `upstream.credentials`, and in a sentence.
 fn is_credential(name: &str) -> bool {
     (1..=LONGEST_CREDENTIAL).contains(&name.len()) && is_line(name, LONGEST_CREDENTIAL)
@@ -234,7 +249,12 @@ fn is_credential(name: &str) -> bool {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "each message says what its variant means")]
 pub enum AccountError {
-    #[error("the name of an upstream credential \"{}\" cannot be: use 1 to {LONGEST_CREDENTIAL} characters, without control or invisible ones", escaped(.0))]
+    #[error(
+        "`{}` differs by the case of letters alone from the account {known}, and people would take one for the other: choose another id",
+        short(.id)
+    )]
+    Alike { id: Box<str>, known: Box<str> },
+    #[error("the name of an upstream credential \"{}\" cannot be: use 1 to {LONGEST_CREDENTIAL} characters, without control or invisible ones", short(.0))]
     Credential(Box<str>),
     #[error("the account {id} was deleted at {since}, and that is final: choose another id")]
     Deleted { id: Box<str>, since: Timestamp },
@@ -242,13 +262,20 @@ pub enum AccountError {
     Exists(Box<str>),
     #[error("the account {id} cannot be deleted: it has {}; revoke or delete these first, or disable the account", in_words(.holds))]
     Holds { id: Box<str>, holds: Holdings },
-    #[error("`{}` is no account id: use 1 to 128 visible ASCII characters", escaped(.0))]
+    #[error(
+        "`{}` cannot be the id of an account: use 1 to 128 ASCII letters, digits and `._-~@+:`, with a letter, a digit or `_` first",
+        short(.0)
+    )]
     Id(Box<str>),
-    #[error("the name of an account \"{}\" cannot be: use 1 to {LONGEST_NAME} characters, not all blank, without control or invisible ones", escaped(.0))]
+    #[error(
+        "a key stands in the account's id, name or credential, where everybody would read it: leave it out, and where others may have seen it, rotate it"
+    )]
+    Key,
+    #[error("the name of an account \"{}\" cannot be: use 1 to {LONGEST_NAME} characters, not all blank, without control or invisible ones", short(.0))]
     Name(Box<str>),
     #[error("{id} cannot be a sub-account of {parent}, which is one itself: accounts nest one level")]
     Nested { id: Box<str>, parent: Box<str> },
-    #[error("there is no account `{}`{}: `scopegate accounts create` makes one, `scopegate accounts list` shows them all", escaped(.id), near.as_ref().map(|near| format!("; did you mean `{near}`?")).unwrap_or_default())]
+    #[error("there is no account `{}`{}: `scopegate accounts create` makes one, `scopegate accounts list` shows them all", short(.id), near.as_ref().map(|near| format!("; did you mean `{near}`?")).unwrap_or_default())]
     Unknown { id: Box<str>, near: Option<Box<str>> },
 }
 

@@ -9,8 +9,9 @@ mod transition;
 use ipnet::IpNet;
 
 use super::digest::{Digest, Hasher};
+use super::leak::holds_key;
 use super::secret::{self, Secret};
-use super::visible::{escaped, is_invisible};
+use super::visible::{is_invisible, short};
 use super::{GrantSpec, KeyId, KeyKind, KeyRecord, KeyState, KeyValue, SiteId, Timestamp};
 use crate::policy::scope::is_scope_name;
 
@@ -147,6 +148,9 @@ pub fn check(new: &NewKey) -> Result<(), NewKeyError> {
     if new.kind == KeyKind::Public {
         check_public(new)?;
     }
+    if let Some(what) = leaks(new) {
+        return Err(NewKeyError::Key(what));
+    }
     if new.name.trim().is_empty() || !is_line(&new.name, LONGEST_NAME) {
         return Err(NewKeyError::Name(new.name.clone()));
     }
@@ -179,6 +183,20 @@ pub fn check(new: &NewKey) -> Result<(), NewKeyError> {
     }
 }
 
+/// What of it holds a key of ours: all of this is shown, logged and written into the audit.
+fn leaks(new: &NewKey) -> Option<&'static str> {
+    let is_of = |text: &Option<Box<str>>| text.as_deref().is_some_and(holds_key);
+    let scopes = if let GrantSpec::Custom(scopes) = &new.grant { scopes.as_slice() } else { &[] };
+    let places = [
+        ("name", holds_key(&new.name)),
+        ("note", is_of(&new.note)),
+        ("account", is_of(&new.account)),
+        ("attributes", new.attributes.iter().any(|(name, value)| holds_key(name) || holds_key(value))),
+        ("scopes", scopes.iter().any(|scope| holds_key(scope))),
+    ];
+    places.into_iter().find(|(_, holds)| *holds).map(|(what, _)| what)
+}
+
 /// A public key identifies an account, and nothing else is to be said of it but a name and attributes.
 fn check_public(new: &NewKey) -> Result<(), NewKeyError> {
     let has_no_scopes = new.grant == GrantSpec::Custom(Vec::new());
@@ -202,21 +220,26 @@ fn check_public(new: &NewKey) -> Result<(), NewKeyError> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "each message says what its variant means")]
 pub enum NewKeyError {
-    #[error("the account `{0}` is no account id: use 1 to 128 visible ASCII characters")]
+    #[error("the account `{}` is no account id: use 1 to 128 visible ASCII characters", short(.0))]
     Account(Box<str>),
     #[error(
         "the attribute `{ACCOUNT}` cannot be given: it is the account that the key belongs to, so name that (`--account`, or `account` in a file)"
     )]
     AccountAttribute,
     #[error(
-        "the attribute `{0}` cannot be: names are 1 to 64 ASCII letters, digits, `_` or `-`, values 1 to {LONGEST_NAME} characters without control or invisible ones"
+        "the attribute `{}` cannot be: names are 1 to 64 ASCII letters, digits, `_` or `-`, values 1 to {LONGEST_NAME} characters without control or invisible ones",
+        short(.0)
     )]
     Attribute(Box<str>),
     #[error("the key would have expired at {0}, which is past: choose a later date")]
     Expired(Timestamp),
     #[error(
+        "a key stands in the {0}, where everybody would read it: leave it out, and where others may have seen it, rotate it"
+    )]
+    Key(&'static str),
+    #[error(
         "the name \"{}\" cannot be: use 1 to {LONGEST_NAME} characters, not all blank, without control or invisible ones",
-        escaped(.0)
+        short(.0)
     )]
     Name(Box<str>),
     #[error("the key would expire at {expires} and begin only at {begin}: choose a later end")]
@@ -230,7 +253,8 @@ pub enum NewKeyError {
     #[error("a public key has no {0}")]
     Public(&'static str),
     #[error(
-        "`{0}` is no scope: use visible ASCII characters without `\"`, `\\`, `,` and `*` (for every scope, use the level full)"
+        "`{}` is no scope: use visible ASCII characters without `\"`, `\\`, `,` and `*` (for every scope, use the level full)",
+        short(.0)
     )]
     Scope(Box<str>),
     #[error("too many {0} for one key: at most {MOST_ITEMS}")]

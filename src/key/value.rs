@@ -19,6 +19,8 @@ pub struct KeyValue {
     pub created: Timestamp,
     /// It does not work at this moment or later, since another has taken its place; `None` for the one that a key has now.
     pub until: Option<Timestamp>,
+    /// Its end had come when its key was changed: it never works again, whatever a clock says.
+    pub is_ended: bool,
     /// When it was last used, as far as is recorded.
     pub last_used: Option<Timestamp>,
 }
@@ -33,12 +35,13 @@ impl KeyValue {
             site: imprint.site,
             created,
             until: None,
+            is_ended: false,
             last_used: None,
         }
     }
 
     /// Whether its end has come, apart from that of its key.
     pub fn is_over(&self, now: Timestamp) -> bool {
-        self.until.is_some_and(|end| end <= now)
+        self.is_ended || self.until.is_some_and(|end| end <= now)
     }
 }

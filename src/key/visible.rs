@@ -52,6 +52,17 @@ pub fn escaped(text: &str) -> String {
     shown
 }
 
+/// So much of a text that may have any length is shown, in characters.
+const SHOWN: usize = 256;
+
+/// As [`escaped`], of a long text its beginning.
+pub fn short(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}\u{2026}", escaped(text.get(..end).unwrap_or_default())),
+        None => escaped(text),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,6 +85,13 @@ mod tests {
         for character in "a ~\u{a0}\u{e9}\u{5d0}\u{645}\u{4e2d}\u{fffd}\u{1f600}".chars() {
             assert!(!is_invisible(character), "{:x}", u32::from(character));
         }
+    }
+
+    #[test]
+    fn of_a_long_text_the_beginning_is_shown() {
+        assert_eq!(short("caf\u{e9}\u{1b}"), "caf\u{e9}\\u{1b}");
+        assert_eq!(short(&"\u{e9}".repeat(SHOWN)), "\u{e9}".repeat(SHOWN));
+        assert_eq!(short(&"\u{e9}".repeat(5_000_000)), "\u{e9}".repeat(SHOWN) + "\u{2026}");
     }
 
     #[test]

@@ -5,11 +5,15 @@
 //! first). Its `hash` is the SHA-256 of that object in the canonical form of RFC 8785: no blanks, names sorted, UTF-8. So the hash
 //! of the last entry, the head, stands for all of them: whoever keeps it elsewhere can tell that one was changed, left out or cut off.
 //!
-//! INVARIANT: no entry holds a key, a part of one, or a digest of one.
+//! INVARIANT: no entry holds a key, a part of one, or what a guess of one could be held against without the store: which value a
+//! key has is said by a [`Seal`].
 
 mod accounts;
 mod chain;
 mod detail;
+mod keys;
+mod line;
+mod seal;
 
 use std::fmt;
 
@@ -19,6 +23,9 @@ use sha2::{Digest as _, Sha256};
 pub use self::accounts::ToldAccounts;
 pub use self::chain::{Break, Chain};
 pub use self::detail::{of_account, of_new, of_transition};
+pub use self::keys::ToldKeys;
+pub use self::line::read_line;
+pub use self::seal::Seal;
 use crate::key::Timestamp;
 
 /// The hash of an entry.
@@ -192,24 +199,46 @@ impl Entry {
 pub struct Standing {
     /// The highest number that was ever given out.
     pub given: u64,
-    /// What was changed past the log.
-    pub unlogged: Option<Unlogged>,
+    /// What is not as the log says, where it was held against it.
+    pub unlogged: Vec<Unlogged>,
+    /// Of so many keys it says less than it would today: their entries are older. What they do say was held against the keys.
+    pub lacking: usize,
 }
 
-/// What is in no entry.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What is not as the log says: it was changed past it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Unlogged {
     /// The account with this id is not what its entries say, has none, or is missing.
     Account(Box<str>),
-    /// The last change of the key with this id.
-    Key(Box<str>),
+    /// A key.
+    Key {
+        /// Its id.
+        id: Box<str>,
+        /// What of it is otherwise, in words.
+        what: Box<str>,
+    },
+}
+
+impl Unlogged {
+    /// A key, and what of it is otherwise.
+    pub fn key(id: &str, what: &str) -> Self {
+        Self::Key { id: id.into(), what: what.into() }
+    }
+
+    /// The word for what it is, its id, and what of it is otherwise.
+    pub fn parts(&self) -> (&'static str, &str, &str) {
+        match self {
+            Self::Account(id) => ("account", id, "what its entries say"),
+            Self::Key { id, what } => ("key", id, what),
+        }
+    }
 }
 
 impl fmt::Display for Unlogged {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Account(id) => write!(out, "the account {id}"),
-            Self::Key(id) => write!(out, "the key {id}"),
+            Self::Key { id, what } => write!(out, "the key {id} ({what})"),
         }
     }
 }

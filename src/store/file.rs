@@ -249,6 +249,10 @@ impl KeyStore for KeyFile {
         Err(StoreError::NoAudit { path: self.path.clone() })
     }
 
+    fn verify(&mut self, _: &mut dyn FnMut(Entry)) -> Result<Standing, StoreError> {
+        Err(StoreError::NoAudit { path: self.path.clone() })
+    }
+
     fn records_use(&self) -> bool {
         false
     }

@@ -27,7 +27,7 @@ use self::audit::{Deed, log};
 use self::fault::{fault, refusal};
 use self::file::Opened;
 use self::history::History;
-use super::audit::{Entry, Standing, of_new, of_transition};
+use super::audit::{Entry, Seal, Standing, ToldAccounts, ToldKeys, of_new, of_transition};
 use super::uses::{KeyUse, ValueUse};
 use super::warning::{self, Owner};
 use super::{AccountOutcome, Change, Extent, KeyStore, Loaded, OpenMode, Outcome, Revision, Stamp, StoreError};
@@ -57,6 +57,7 @@ pub struct Sqlite {
     file: Opened,
     /// The store that was opened first, so that another one put in its place is noticed.
     store: [u8; 16],
+    seal: Seal,
     /// What `PRAGMA data_version` last said: it changes with every commit of another connection.
     data_version: i64,
     history: History,
@@ -77,8 +78,10 @@ impl Sqlite {
         file.refuse_what_is_no_database(path)?;
         let connection = connect(path, mode)?;
         let store = schema::store_id(&connection).map_err(|error| fault(path, "read", &error))?;
+        let seal = schema::seal(&connection).map_err(|error| fault(path, "read", &error))?;
+        let seal = Seal::new(seal);
         let (data_version, history) = (UNSEEN, History::default());
-        Ok(Self { path: path.into(), connection, file, store, data_version, history, patience: PATIENCE })
+        Ok(Self { path: path.into(), connection, file, store, seal, data_version, history, patience: PATIENCE })
     }
 
     fn fault(&self, doing: &'static str) -> impl Fn(rusqlite::Error) -> StoreError {
@@ -181,13 +184,14 @@ impl KeyStore for Sqlite {
 
     fn add(&mut self, records: &[KeyRecord], provenance: Provenance, stamp: Stamp<'_>) -> Result<Revision, StoreError> {
         self.make_room_for(records.len())?;
-        let path = self.path.clone();
+        let (path, seal) = (self.path.clone(), self.seal.clone());
         let fault = |error| fault(&path, "write to", &error);
         let transaction = self.write()?;
         accounts::admit(&transaction, records, (provenance.strangers(), stamp)).map_err(|refusal| refusal.at(&path))?;
         for record in records {
             accounts::refuse_second(&transaction, record).map_err(|refusal| refusal.at(&path))?;
-            let detail = of_new(record, None);
+            let mut detail = of_new(record, None);
+            seal.add_to(&mut detail, record, stamp.at);
             let deed = deed(provenance.as_str(), record, &detail);
             let revision = log(&transaction, deed, stamp).map_err(fault)?;
             row::insert(&transaction, revision, record).map_err(|error| refusal(record, error, fault))?;
@@ -198,7 +202,7 @@ impl KeyStore for Sqlite {
     }
 
     fn change(&mut self, id: &KeyId, transition: &Transition, stamp: Stamp<'_>) -> Result<Outcome, StoreError> {
-        let path = self.path.clone();
+        let (path, seal) = (self.path.clone(), self.seal.clone());
         let fault = |error| fault(&path, "write to", &error);
         let transaction = self.write()?;
         let before = records::one(&transaction, id, &path)?.ok_or_else(|| StoreError::Unknown(id.clone()))?;
@@ -206,7 +210,10 @@ impl KeyStore for Sqlite {
         if record == before {
             return Ok(Outcome { record, revision: None });
         }
-        let detail = of_transition(transition, &before, &record);
+        let mut detail = of_transition(transition, &before, &record);
+        if record.value.digest != before.value.digest {
+            seal.add_value(&mut detail, &record);
+        }
         let deed = deed(transition.as_str(), &record, &detail);
         let revision = log(&transaction, deed, stamp).map_err(fault)?;
         let written = values::retire(&transaction, &before, &record);
@@ -217,12 +224,13 @@ impl KeyStore for Sqlite {
     }
 
     fn clone_key(&mut self, of: &KeyId, fresh: Fresh, stamp: Stamp<'_>) -> Result<Outcome, StoreError> {
-        let path = self.path.clone();
+        let (path, seal) = (self.path.clone(), self.seal.clone());
         let fault = |error| fault(&path, "write to", &error);
         let transaction = self.write()?;
         let original = records::one(&transaction, of, &path)?.ok_or_else(|| StoreError::Unknown(of.clone()))?;
         let record = lifecycle::clone_key(&original, fresh, stamp.at)?;
-        let detail = of_new(&record, Some(of));
+        let mut detail = of_new(&record, Some(of));
+        seal.add_to(&mut detail, &record, stamp.at);
         let deed = deed("clone", &record, &detail);
         let revision = log(&transaction, deed, stamp).map_err(fault)?;
         row::insert(&transaction, revision, &record).map_err(|error| refusal(&record, error, fault))?;
@@ -243,8 +251,24 @@ impl KeyStore for Sqlite {
 
     fn audit(&mut self, after: u64, tell: &mut dyn FnMut(Entry)) -> Result<Standing, StoreError> {
         let moment = self.connection.unchecked_transaction().map_err(self.fault("read"))?;
-        let (standing, told) = audit::read(&moment, after, tell).map_err(self.fault("read"))?;
-        accounts::hold_against(&moment, told, standing).map_err(|bad| bad.at(&self.path))
+        let given = audit::read(&moment, after, tell).map_err(self.fault("read"))?;
+        Ok(Standing { given, ..Standing::default() })
+    }
+
+    fn verify(&mut self, tell: &mut dyn FnMut(Entry)) -> Result<Standing, StoreError> {
+        let moment = self.connection.unchecked_transaction().map_err(self.fault("read"))?;
+        let bad = |bad: row::BadRow| bad.at(&self.path);
+        let (mut accounts, mut keys) = (ToldAccounts::default(), ToldKeys::new(self.seal.clone()));
+        let given = audit::read(&moment, 0, &mut |entry| {
+            accounts.follow(&entry);
+            keys.follow(&entry);
+            tell(entry);
+        });
+        let given = given.map_err(self.fault("read"))?;
+        let mut unlogged = accounts::hold_against(&moment, accounts).map_err(bad)?;
+        let (strange, lacking) = records::hold_against(&moment, keys).map_err(bad)?;
+        unlogged.extend(strange);
+        Ok(Standing { given, unlogged, lacking })
     }
 
     fn records_use(&self) -> bool {
@@ -314,7 +338,7 @@ fn connect(path: &Path, mode: OpenMode) -> Result<Connection, StoreError> {
     connection.busy_timeout(PATIENCE).map_err(fault)?;
     schema::bring_up(&mut connection, path, mode)?;
     connection
-        .execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;")
+        .execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA recursive_triggers = ON;")
         .map_err(fault)?;
     Ok(connection)
 }

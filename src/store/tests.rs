@@ -372,7 +372,7 @@ fn every_change_is_written_down_and_bound_to_the_one_before_it(fixture: &dyn Fix
     store.change(&key.id, &Transition::Revoke, STAMP).unwrap();
     store.change(&key.id, &Transition::Revoke, STAMP).unwrap();
     let (mut chain, mut entries) = (audit::Chain::whole(None), Vec::new());
-    let standing = store.audit(0, &mut |entry| entries.push(entry)).unwrap();
+    let standing = store.verify(&mut |entry| entries.push(entry)).unwrap();
     entries.iter().for_each(|entry| chain.follow(&entry.to_json()).unwrap());
     chain.finish(Some(&standing)).unwrap();
     let revision = load(store.as_mut(), Revision::START).0.revision;
@@ -490,6 +490,8 @@ fn any_sequence_of_changes_reads_back_as_it_was_made(fixture: &dyn Fixture) {
     }
     let listed = store.list().unwrap().into_iter().map(|record| (record.id.clone(), record)).collect();
     assert_eq!(model, listed);
+    let standing = store.verify(&mut |_| {}).unwrap();
+    assert_eq!((standing.unlogged, standing.lacking), (vec![], 0));
 }
 
 fn at(seconds: i64) -> Timestamp {

@@ -56,6 +56,16 @@ impl User {
         self.id == ROOT
     }
 
+    /// Who it is outside of the user namespace that this process is in (user_namespaces(7)).
+    pub fn outside(self) -> Outside {
+        match std::fs::read_to_string("/proc/self/uid_map") {
+            Ok(map) => outside(self.id, &map),
+            // Where there are no such namespaces there is no outside.
+            Err(_) if !cfg!(target_os = "linux") => Outside::Same,
+            Err(_) => Outside::Unknown,
+        }
+    }
+
     /// Its name where `/etc/passwd` has one, else its number, as in `uid 1000`.
     pub fn name(self) -> String {
         let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
@@ -71,6 +81,33 @@ impl fmt::Display for User {
             None => write!(out, "the user with id {}", self.id),
         }
     }
+}
+
+/// Who a user is outside of the user namespace that a process is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outside {
+    /// The one with this id, whatever it is called inside.
+    Other(u32),
+    /// The process is in no namespace of its own.
+    Same,
+    /// That cannot be known.
+    Unknown,
+}
+
+/// Each line of a map has the first id inside, the first one outside, and how many there are.
+fn outside(id: u32, map: &str) -> Outside {
+    let mut ranges = map.lines().filter_map(|line| {
+        let mut numbers = line.split_whitespace().map(str::parse::<u32>);
+        Some((numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?))
+    });
+    if map.split_whitespace().eq(["0", "0", "4294967295"]) {
+        return Outside::Same;
+    }
+    let found = ranges.find_map(|(inside, outside, count)| {
+        let offset = id.checked_sub(inside).filter(|offset| *offset < count)?;
+        outside.checked_add(offset)
+    });
+    found.map_or(Outside::Unknown, Outside::Other)
 }
 
 fn name_of(id: u32, users: &str) -> Option<&str> {
@@ -166,6 +203,23 @@ mod tests {
 
     fn said(owner: u32, mode: u32, ours: Option<(u32, u32)>) -> Vec<String> {
         judge(Path::new("k.db"), (owner, mode), ours).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_user_of_a_namespace_is_known_by_its_id_outside() {
+        let whole = "         0          0 4294967295\n";
+        for (id, map, expected) in [
+            (0, whole, Outside::Same),
+            (1000, whole, Outside::Same),
+            (0, "         0       1000          1\n", Outside::Other(1000)),
+            (0, "0 1000 1\n1 100000 65536\n", Outside::Other(1000)),
+            (5, "0 1000 1\n1 100000 65536\n", Outside::Other(100_004)),
+            (70_000, "0 1000 1\n1 100000 65536\n", Outside::Unknown),
+            (0, "", Outside::Unknown),
+            (7, "0 4294967290 100", Outside::Unknown),
+        ] {
+            assert_eq!(outside(id, map), expected, "{id} by {map:?}");
+        }
     }
 
     /// An id that no system gives out.

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::cli::width;
 use crate::key::Timestamp;
+use crate::key::leak::covered;
 use crate::key::visible::escaped;
 use crate::store::audit::Entry;
 
@@ -12,7 +13,9 @@ pub(super) fn cells(entry: &Entry) -> [String; 6] {
     let of = entry.key.as_deref().or(entry.account.as_deref()).unwrap_or("-");
     let at = Timestamp::from_millis(entry.at.as_seconds().saturating_mul(1000));
     let detail = entry.detail.as_ref().map_or_else(|| "-".to_owned(), words);
-    [entry.number.to_string(), at.to_string(), entry.by.to_string(), entry.action.to_string(), of.to_owned(), detail]
+    // What older versions took for a name may be a key.
+    let [of, detail] = [of, &detail].map(|text| covered(text).into_owned());
+    [entry.number.to_string(), at.to_string(), entry.by.to_string(), entry.action.to_string(), of, detail]
 }
 
 /// An entry on a terminal, which has no room for its detail beside the rest.
@@ -25,7 +28,9 @@ pub(super) fn lines(entry: &Entry, columns: usize) -> String {
 /// A detail as names and values, the name of a key first.
 fn words(detail: &Value) -> String {
     let Value::Object(fields) = detail else { return word(detail) };
-    let (name, rest): (Vec<_>, Vec<_>) = fields.iter().partition(|(field, _)| *field == "name");
+    // Which value a key has is said to programs: a reader has nothing to hold it against.
+    let fields = fields.iter().filter(|(field, _)| *field != "value");
+    let (name, rest): (Vec<_>, Vec<_>) = fields.partition(|(field, _)| *field == "name");
     let words = name.into_iter().chain(rest).map(|(name, value)| format!("{name}={}", word(value)));
     words.collect::<Vec<_>>().join(" ")
 }

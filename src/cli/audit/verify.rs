@@ -11,12 +11,13 @@ use super::{entries, tell_head};
 use crate::cli::console::read_line;
 use crate::cli::keys::StoreArgs;
 use crate::cli::{Console, Exit, Failure};
-use crate::store::audit::{Break, Chain, Head};
+use crate::store::audit::{self, Break, Chain, Head, Standing, Unlogged};
 
 /// Check that no change was altered, taken out or cut off
 ///
-/// Exits with 3 where an entry does not hold, and says which is the first. Whoever can write the store could write the whole log
-/// anew: that shows by a head that was kept elsewhere alone.
+/// Each entry has to follow from the one before it, and each key and account of the store has to be what the entries say: its
+/// state, what it may do, its dates and its values. Exits with 3 where something does not hold, and names it. Whoever can write the
+/// store could write the whole log anew: that shows by a head that was kept elsewhere alone.
 #[derive(Debug, Args)]
 pub(super) struct VerifyArgs {
     /// An export, or - for standard input [default: the log of the store]
@@ -34,8 +35,11 @@ pub(super) struct VerifyArgs {
 
 pub(super) fn run(arguments: &VerifyArgs, console: &mut Console) -> Result<Exit, Failure> {
     let kept = arguments.head.as_deref().map(head).transpose()?;
-    let (chain, broken) = match &arguments.file {
-        Some(path) => of_file(path, kept, console)?,
+    let (chain, broken, standing) = match &arguments.file {
+        Some(path) => {
+            let (chain, broken) = of_file(path, kept, console)?;
+            (chain, broken, Standing::default())
+        }
         None => of_store(arguments, kept, console)?,
     };
     if arguments.json {
@@ -45,8 +49,12 @@ pub(super) fn run(arguments: &VerifyArgs, console: &mut Console) -> Result<Exit,
             "first": chain.first(),
             "head": chain.head().map(ToString::to_string),
             "broken": broken.as_ref().map(|broken| json!({ "number": broken.number, "what": broken.what })),
+            "changed_past_it": standing.unlogged.iter().map(stray).collect::<Vec<_>>(),
+            "keys_with_older_entries": standing.lacking,
+            "older_than_the_one_before": chain.steps_back(),
         }))?;
     }
+    warn(&chain, &standing, console);
     match (broken, chain.head()) {
         (Some(broken), _) => {
             let before = match chain.length() {
@@ -75,6 +83,31 @@ pub(super) fn run(arguments: &VerifyArgs, console: &mut Console) -> Result<Exit,
     }
 }
 
+/// What does not break the log, and ought to be known.
+fn warn(chain: &Chain, standing: &Standing, console: &mut Console) {
+    if let [first, rest @ ..] = chain.steps_back() {
+        let others = match rest.len() {
+            0 => String::new(),
+            1 => ", and so is 1 other".to_owned(),
+            count => format!(", and so are {count} others"),
+        };
+        console.warn(format_args!(
+            "entry {first} is older than the one before it{others}: a clock went back there, or was set by whoever made the change"
+        ));
+    }
+    if standing.lacking > 0 {
+        let keys = if standing.lacking == 1 { "1 key".to_owned() } else { format!("{} keys", standing.lacking) };
+        console.note(format_args!(
+            "The entries of {keys} are of an older version, which said less: what they do not say was not compared."
+        ));
+    }
+}
+
+fn stray(stray: &Unlogged) -> Value {
+    let (sort, id, what) = stray.parts();
+    json!({ sort: id, "what": what })
+}
+
 fn head(text: &str) -> Result<Head, Failure> {
     Head::parse(text).ok_or_else(|| {
         Failure::usage(
@@ -88,17 +121,17 @@ fn of_store(
     arguments: &VerifyArgs,
     kept: Option<Head>,
     console: &mut Console,
-) -> Result<(Chain, Option<Break>), Failure> {
+) -> Result<(Chain, Option<Break>, Standing), Failure> {
     let mut store = arguments.store.open(console)?;
     let (mut chain, mut broken) = (Chain::whole(kept), None);
-    let read = store.audit(0, &mut |entry| {
+    let read = store.verify(&mut |entry| {
         if broken.is_none() {
             broken = chain.follow(&entry.to_json()).err();
         }
     });
     let standing = read.map_err(Failure::failed)?;
     let broken = broken.or_else(|| chain.finish(Some(&standing)).err());
-    Ok((chain, broken))
+    Ok((chain, broken, standing))
 }
 
 fn of_file(path: &Path, kept: Option<Head>, console: &mut Console) -> Result<(Chain, Option<Break>), Failure> {
@@ -114,7 +147,7 @@ fn of_file(path: &Path, kept: Option<Head>, console: &mut Console) -> Result<(Ch
     let mut chain = Chain::part(kept);
     while let Some(line) = read_line(&mut *input).map_err(|error| fault(&error))? {
         // What is no JSON is no entry, and the chain says so.
-        let line = serde_json::from_slice(&line).unwrap_or(Value::Null);
+        let line = audit::read_line(&line).unwrap_or(Value::Null);
         if let Err(broken) = chain.follow(&line) {
             return Ok((chain, Some(broken)));
         }

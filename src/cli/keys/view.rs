@@ -85,7 +85,7 @@ fn value_to_json(record: &KeyRecord, value: &KeyValue, now: Timestamp) -> Value 
 
 /// What a value is to its key now.
 fn stage(record: &KeyRecord, value: &KeyValue, now: Timestamp) -> &'static str {
-    let is_over = record.end_of(value).is_some_and(|end| end <= now);
+    let is_over = value.is_ended || record.end_of(value).is_some_and(|end| end <= now);
     match (value.until, record.state) {
         (_, KeyState::Deleted | KeyState::Revoked) => "ended",
         _ if is_over => "ended",

@@ -49,9 +49,9 @@ fn accounts_nest_one_level() {
 #[test]
 fn what_cannot_be_an_account_is_refused_with_what_is_wrong() {
     for (new, expected) in [
-        (new("", None), "`` is no account id"),
-        (new("a b", None), "`a b` is no account id"),
-        (new("a\u{1b}[2J", None), "`a\\u{1b}[2J` is no account id"),
+        (new("", None), "`` cannot be the id of an account"),
+        (new("a b", None), "`a b` cannot be the id of an account"),
+        (new("a\u{1b}[2J", None), "`a\\u{1b}[2J` cannot be the id of an account"),
         (NewAccount { name: Some(" ".into()), ..new("a", None) }, "the name of an account \" \" cannot be"),
         (NewAccount { name: Some("x\u{202e}".into()), ..new("a", None) }, "the name of an account \"x\\u{202e}\""),
         (NewAccount { credential: Some("".into()), ..new("a", None) }, "the name of an upstream credential \"\""),
@@ -168,4 +168,23 @@ proptest! {
             prop_assert!(its.state != AccountState::Deleted || is_ended, "no account goes under a key that may work");
         }
     }
+}
+
+#[test]
+fn a_new_account_has_an_id_that_means_nothing_else_in_a_path() {
+    let named = |id: &str| create(new(id, None), None, at(100));
+    for good in ["acme", "Acme-EU_1.test", "_x", "9", "a@example.com", "a:b+c~d", &"a".repeat(128)] {
+        assert!(named(good).is_ok(), "{good}");
+    }
+    for bad in
+        ["", ".", "..", "../x", "a/b", "a%2Fb", "a\\b", "-x", "a b", "a;b", "a?b", "a#b", "a\u{e9}", &"a".repeat(129)]
+    {
+        let error = named(bad).unwrap_err().to_string();
+        assert!(error.contains("cannot be the id of an account"), "{error}");
+    }
+    let key = crate::key::secret::Secret::mint("sg").unwrap();
+    let key = std::str::from_utf8(key.expose()).unwrap();
+    assert_eq!(named(key).unwrap_err(), AccountError::Key);
+    let credential = NewAccount { credential: Some(key.into()), ..new("a", None) };
+    assert_eq!(create(credential, None, at(100)).unwrap_err(), AccountError::Key);
 }

@@ -111,3 +111,23 @@ fn a_public_key_has_an_account_and_opens_nothing_by_itself() {
 fn a_key_without_any_scope_can_be_made() {
     assert_eq!(make(NewKey::new("tripwire", GrantSpec::Custom(vec![]))).unwrap().grant, GrantSpec::Custom(vec![]));
 }
+
+#[test]
+fn a_key_stands_nowhere_in_what_is_said_of_another() {
+    let key = Secret::mint("acme").unwrap();
+    let bare: Box<str> = std::str::from_utf8(key.expose()).unwrap().into();
+    let key = format!("of {bare}");
+    let base = || NewKey::new("name", GrantSpec::Full);
+    for (new, what) in [
+        (NewKey { name: key.as_str().into(), ..base() }, "name"),
+        (NewKey { note: Some(key.as_str().into()), ..base() }, "note"),
+        (NewKey { account: Some(bare.clone()), ..base() }, "account"),
+        (NewKey { attributes: vec![("t".into(), bare.clone())], ..base() }, "attributes"),
+        (NewKey { attributes: vec![(bare.clone(), "t".into())], ..base() }, "attributes"),
+        (NewKey { grant: GrantSpec::custom([&*bare]), ..base() }, "scopes"),
+    ] {
+        let error = check(&new).unwrap_err();
+        assert_eq!(error, NewKeyError::Key(what));
+        assert!(!error.to_string().contains(bare.rsplit('_').next().unwrap()), "{error}");
+    }
+}

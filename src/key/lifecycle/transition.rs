@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Imprint;
+use crate::key::leak::holds_key;
 use crate::key::{GrantSpec, KeyId, KeyKind, KeyRecord, KeyState, KeyValue, Timestamp};
 
 /// The longest that a value may work beside the one that took its place.
@@ -100,6 +101,10 @@ pub fn clone_key(record: &KeyRecord, fresh: Fresh, now: Timestamp) -> Result<Key
     refuse_ended(record, WANTED)?;
     refuse_expired(record, (WANTED, now))?;
     refuse_public(record, WANTED)?;
+    // It was made before such names were refused.
+    if holds_key(&record.name) || record.attributes.iter().any(|(_, value)| holds_key(value)) {
+        return Err(TransitionError::Leaks(record.id.clone()));
+    }
     if record.state == KeyState::Disabled {
         return Err(TransitionError::Disabled { id: record.id.clone(), since: record.changed });
     }
@@ -151,6 +156,8 @@ fn replace(
     former.extend(record.former);
     for value in &mut former {
         value.until = Some(value.until.map_or(end, |until| until.min(end)));
+        // What is over now stays so on a gateway whose clock is behind, and when this clock turns out to have been ahead.
+        value.is_ended = value.is_over(now);
     }
     Ok(KeyRecord { value: KeyValue::new(replacement.imprint.clone(), now), former, changed: now, ..record })
 }
@@ -160,10 +167,14 @@ fn end_overlap(mut record: KeyRecord, now: Timestamp) -> KeyRecord {
     if matches!(record.state, KeyState::Deleted | KeyState::Revoked) || record.is_expired(now) {
         return record;
     }
-    for value in record.former.iter_mut().filter(|value| !value.is_over(now)) {
-        value.until = Some(now);
-        record.changed = now;
+    if record.former.iter().all(|value| value.is_over(now)) {
+        return record;
     }
+    for value in &mut record.former {
+        value.until = Some(value.until.map_or(now, |until| until.min(now)));
+        value.is_ended = true;
+    }
+    record.changed = now;
     record
 }
 
@@ -234,6 +245,8 @@ pub enum TransitionError {
         "key {id} cannot be given a new secret: it is of kind {kind}, not a pair; `scopegate keys rotate {id}` gives it a new value"
     )]
     NoPair { id: KeyId, kind: KeyKind },
+    #[error("key {0} cannot be cloned: a key stands in its name or in an attribute; create another key without that")]
+    Leaks(KeyId),
     #[error("an old value works beside the new one for 90 days at most: choose a shorter overlap")]
     Overlap,
     #[error(

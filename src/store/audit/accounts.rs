@@ -49,10 +49,10 @@ impl ToldAccounts {
         (told.record.changed, told.last) = (entry.at, entry.number);
     }
 
-    /// The first account, by id, that is not what its entries say, has none, or is missing. `accounts` are all there are, each
+    /// The accounts, by id, that are not what its entries say, have none, or are missing. `accounts` are all there are, each
     /// with the number of its last change: [`Revision::START`] for one that is older than entries about accounts, which has
     /// nothing but its id then.
-    pub fn unlogged<'a>(mut self, accounts: impl Iterator<Item = (&'a AccountRecord, Revision)>) -> Option<Box<str>> {
+    pub fn unlogged<'a>(mut self, accounts: impl Iterator<Item = (&'a AccountRecord, Revision)>) -> Vec<Box<str>> {
         let is_as_told = |account: &AccountRecord, last: Revision, told: Option<Told>| match told {
             Some(Told { mut record, last: told, is_older }) => {
                 if is_older {
@@ -70,7 +70,8 @@ impl ToldAccounts {
             .collect();
         // Those that are left have entries alone.
         strange.extend(self.0.into_keys());
-        strange.into_iter().min()
+        strange.sort_unstable();
+        strange
     }
 }
 

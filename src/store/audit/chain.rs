@@ -4,7 +4,9 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::{Head, Link, Standing, canonical};
+use crate::key::Timestamp;
+
+use super::{Head, Link, Standing, Unlogged, canonical};
 
 /// Entries that were looked at one after the other, each as a line of an export.
 #[derive(Debug)]
@@ -16,7 +18,14 @@ pub struct Chain {
     first: Option<u64>,
     last: Option<Head>,
     length: u64,
+    /// When the last entry was made, as far as it says.
+    at: Option<Timestamp>,
+    /// The numbers of the entries that are older than the one before them.
+    steps_back: Vec<u64>,
 }
+
+/// No store gives out a greater number.
+const MOST: u64 = i64::MAX.cast_unsigned();
 
 /// The first entry that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +45,7 @@ impl fmt::Display for Break {
 impl Chain {
     /// A log from its first entry on, which has to have the entry that is kept elsewhere.
     pub fn whole(kept: Option<Head>) -> Self {
-        Self { kept, is_whole: true, first: None, last: None, length: 0 }
+        Self { kept, is_whole: true, first: None, last: None, length: 0, at: None, steps_back: Vec::new() }
     }
 
     /// As [`whole`](Self::whole), from any entry on.
@@ -52,7 +61,7 @@ impl Chain {
         let text = |name: &str| line.get(name).and_then(Value::as_str);
         let expected = self.last.as_ref().map_or(1, |last| last.number + 1);
         let fail = |number: u64, what: String| Err(Break { number, what });
-        let Some(number) = line.get("number").and_then(Value::as_u64) else {
+        let Some(number) = line.get("number").and_then(Value::as_u64).filter(|number| *number < MOST) else {
             return fail(expected, "is no entry: it has no number".to_owned());
         };
         let is_any = self.last.is_none() && !self.is_whole;
@@ -77,6 +86,11 @@ impl Chain {
         self.first.get_or_insert(number);
         self.last = Some(Head { number, hash: hash.into() });
         self.length += 1;
+        let at = text("at").and_then(|at| Timestamp::parse_moment(at).ok());
+        if at.zip(self.at).is_some_and(|(at, before)| at < before) {
+            self.steps_back.push(number);
+        }
+        self.at = at;
         Ok(())
     }
 
@@ -85,7 +99,7 @@ impl Chain {
         let Some(kept) = &self.kept else { return Ok(()) };
         let found = match kept.number {
             kept if kept == number => hash,
-            kept if kept + 1 == number && self.last.is_none() => previous,
+            kept if kept.checked_add(1) == Some(number) && self.last.is_none() => previous,
             _ => return Ok(()),
         };
         match found == &*kept.hash {
@@ -109,7 +123,7 @@ impl Chain {
             (Some(kept), _) if kept.number >= next => {
                 return cut(format!("the head that you gave is entry {}", kept.number));
             }
-            (Some(kept), Some(first)) if kept.number + 1 < first => {
+            (Some(kept), Some(first)) if kept.number.saturating_add(1) < first => {
                 let what = format!("is not there to compare: the first one is entry {first}");
                 return Err(Break { number: kept.number, what });
             }
@@ -119,8 +133,8 @@ impl Chain {
             Some(standing) if standing.given >= next => {
                 cut(format!("the store has written {} entries", standing.given))
             }
-            Some(Standing { unlogged: Some(unlogged), .. }) => {
-                let what = format!("is missing: {unlogged} was changed past the log");
+            Some(Standing { unlogged, .. }) if !unlogged.is_empty() => {
+                let what = format!("is missing: {} changed past the log", in_words(unlogged));
                 Err(Break { number: next, what })
             }
             _ => Ok(()),
@@ -137,8 +151,27 @@ impl Chain {
         self.first
     }
 
+    /// The numbers of the entries that are older than the one before them: a clock went back, or was not to be trusted.
+    pub fn steps_back(&self) -> &[u64] {
+        &self.steps_back
+    }
+
     /// The last of them.
     pub const fn head(&self) -> Option<&Head> {
         self.last.as_ref()
+    }
+}
+
+/// All that is not as the log says, by name; of very many the first ones.
+fn in_words(unlogged: &[Unlogged]) -> String {
+    const MOST: usize = 50;
+    let mut names: Vec<String> = unlogged.iter().take(MOST).map(ToString::to_string).collect();
+    if unlogged.len() > MOST {
+        names.push(format!("{} more", unlogged.len() - MOST));
+    }
+    let last = names.pop().unwrap_or_default();
+    match names.is_empty() {
+        true => format!("{last} was"),
+        false => format!("{} and {last} were", names.join(", ")),
     }
 }

@@ -1,4 +1,5 @@
-//! What an entry says beside who, when, what and which key: never a key, a part of one, or a digest.
+//! What an entry says beside who, when, what and which key: never a key, a part of one, or a digest. Which value a key has, a
+//! [`Seal`](super::Seal) adds.
 
 use serde_json::{Map, Value, json};
 

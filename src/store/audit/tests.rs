@@ -64,7 +64,7 @@ fn the_hash_of_an_entry_is_what_others_make_of_it() {
 #[test]
 fn a_log_as_it_was_written_holds_from_any_entry_on() {
     let log = log(6);
-    assert_eq!(judged(Chain::whole(None), &log, Some(&Standing { given: 6, unlogged: None })), "6 hold");
+    assert_eq!(judged(Chain::whole(None), &log, Some(&Standing { given: 6, ..Standing::default() })), "6 hold");
     assert_eq!(judged(Chain::whole(None), &[], Some(&Standing::default())), "0 hold");
     assert_eq!(judged(Chain::part(None), &log[2..], None), "4 hold");
     for kept in &log {
@@ -143,11 +143,17 @@ fn an_end_that_was_cut_off_shows_where_it_is_known() {
     let kept = Some(head(&log[5]));
     let told = judged(Chain::whole(kept), &log[..4], None);
     assert_eq!(told, "entry 5 is missing: the head that you gave is entry 6, so the end was cut off");
-    let told = judged(Chain::whole(None), &log[..4], Some(&Standing { given: 6, unlogged: None }));
+    let told = judged(Chain::whole(None), &log[..4], Some(&Standing { given: 6, ..Standing::default() }));
     assert_eq!(told, "entry 5 is missing: the store has written 6 entries, so the end was cut off");
-    let unlogged = Standing { given: 6, unlogged: Some(Unlogged::Key("key_x".into())) };
+    let stray = |name: &str| Unlogged::key(name, "its state");
+    let unlogged = Standing { given: 6, unlogged: vec![stray("key_x")], lacking: 0 };
     let told = judged(Chain::whole(None), &log, Some(&unlogged));
-    assert_eq!(told, "entry 7 is missing: the key key_x was changed past the log");
+    assert_eq!(told, "entry 7 is missing: the key key_x (its state) was changed past the log");
+    let account = Unlogged::Account("acme".into());
+    let unlogged = Standing { unlogged: vec![account, stray("key_x"), stray("key_y")], ..unlogged };
+    let told = judged(Chain::whole(None), &log, Some(&unlogged));
+    let expected = "entry 7 is missing: the account acme, the key key_x (its state) and the key key_y (its state) were changed past the log";
+    assert_eq!(told, expected);
     let told = judged(Chain::part(Some(head(&log[0]))), &log[2..], None);
     assert_eq!(told, "entry 1 is not there to compare: the first one is entry 3");
 }
@@ -220,4 +226,42 @@ fn a_detail_says_what_became_of_a_key() {
     let disabled = Transition::Disable.apply(record.clone(), record.created).unwrap();
     let told = of_transition(&Transition::Revoke, &disabled, &record);
     assert_eq!(told, json!({ "name": "export", "was": "disabled" }));
+}
+
+#[test]
+fn a_line_that_says_a_thing_twice_or_has_a_number_beyond_all_is_no_entry() {
+    let log = log(2);
+    let line = log[0].to_string();
+    assert_eq!(read_line(line.as_bytes()), Some(log[0].clone()));
+    let twice = line.replacen('{', "{\"by\":\"cli:bob\",", 1);
+    assert_eq!(read_line(twice.as_bytes()), None);
+    assert_eq!(read_line(br#"{"detail":{"a":1,"a":2}}"#), None);
+    assert_eq!(read_line(br#"{"a":1} {"a":1}"#), None);
+    for number in [i64::MAX.cast_unsigned(), u64::MAX] {
+        let mut line = log[0].clone();
+        line["number"] = number.into();
+        let told = judged(Chain::part(None), &[line.clone(), line], None);
+        assert_eq!(told, "entry 1 is no entry: it has no number");
+    }
+    let kept = Head::parse(&format!("{}:{}", u64::MAX, "0".repeat(64)));
+    let told = judged(Chain::part(kept), &log[1..], None);
+    assert!(told.starts_with("entry 3 is missing: the head that you gave"), "{told}");
+}
+
+#[test]
+fn entries_that_are_older_than_the_one_before_them_are_told() {
+    let mut log = log(4);
+    let mut previous = log[0]["hash"].clone();
+    for (line, at) in log[1..].iter_mut().zip(["2027-01-15T08:00:05Z", "2020-01-01T00:00:00Z", "2027-01-15T08:00:06Z"])
+    {
+        line["at"] = at.into();
+        line["previous"] = previous;
+        line.as_object_mut().unwrap().remove("hash");
+        let hash = Link::of(&canonical(line)).to_string();
+        line["hash"] = hash.as_str().into();
+        previous = hash.into();
+    }
+    let mut chain = Chain::whole(None);
+    log.iter().for_each(|line| chain.follow(line).unwrap());
+    assert_eq!((chain.length(), chain.steps_back()), (4, [3].as_slice()));
 }

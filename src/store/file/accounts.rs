@@ -28,16 +28,14 @@ impl Accounts {
             return Self::default();
         };
         let mut wanted: Vec<(NewAccount, AccountState, Places)> = Vec::with_capacity(items.len());
-        let mut seen: HashMap<Box<str>, Span> = HashMap::new();
+        let mut seen: HashMap<Box<str>, (Span, Box<str>)> = HashMap::new();
         for item in items {
             let Some((new, state, at)) = read_one(reader, item) else { continue };
-            if let Some(first) = seen.insert(new.id.clone(), at.id) {
+            if let Some((first, known)) = seen.insert(new.id.to_ascii_lowercase().into(), (at.id, new.id.clone())) {
                 let line = yaml::line_and_column(text, first.start).0;
-                reader.note(
-                    at.id,
-                    format!("the account on line {line} has the same id"),
-                    "each account is listed once",
-                );
+                let case = if known == new.id { "" } else { ", but for the case of letters" };
+                let message = format!("the account on line {line} has the same id{case}");
+                reader.note(at.id, message, "each account is listed once");
                 continue;
             }
             wanted.push((new, state, at));
@@ -67,7 +65,8 @@ impl Accounts {
             }
             match account::create(new, parent, reader.written()) {
                 Ok(account) => {
-                    self.places.insert(account.id.clone(), self.list.len());
+                    let place = self.list.len();
+                    self.places.insert(account.id.clone(), place);
                     self.list.push(AccountRecord { state, ..account });
                 }
                 Err(error) => {
@@ -94,7 +93,7 @@ impl Accounts {
             let Some(parent) = new.parent.as_ref().filter(|parent| !self.places.contains_key(*parent)) else {
                 continue;
             };
-            if ids.contains(parent) {
+            if ids.binary_search(parent).is_ok() {
                 let error = AccountError::Nested { id: new.id.clone(), parent: parent.clone() };
                 reader.note(at.parent, error.to_string(), "");
             } else {

@@ -10,6 +10,7 @@ use self::fault::{Draft, not_text, place};
 use super::accounts::Accounts;
 use super::value::{Read, Wrong};
 use crate::key::digest::Digest;
+use crate::key::leak::covered;
 use crate::key::{KeyId, KeyRecord, Timestamp};
 use crate::yaml::{self, Entry, Hidden, Node, Span, Trick, Value};
 
@@ -99,7 +100,9 @@ impl Reader {
     }
 
     pub(super) fn note(&mut self, span: Span, message: impl Into<String>, help: impl Into<String>) {
-        self.drafts.push(Draft { span, message: message.into(), help: help.into() });
+        // It may repeat what stands there, and that may be a key in the wrong place.
+        let (message, help) = (message.into(), help.into());
+        self.drafts.push(Draft { span, message: covered(&message).into(), help: covered(&help).into() });
     }
 
     /// Notes the characters that do not show as what they are, in the place of what else was noted where one stands.

@@ -218,7 +218,7 @@ fn accounts_that_are_listed_are_the_ones_that_keys_may_name() {
         ),
         ("accounts: [{id: a}, {id: a}]\nkeys: []\n".to_owned(), "1:26: the account on line 1 has the same id"),
         ("accounts: [{name: a}]\nkeys: []\n".to_owned(), "1:12: `id` is missing"),
-        ("accounts: [{id: a b}]\nkeys: []\n".to_owned(), "1:17: `a b` is no account id"),
+        ("accounts: [{id: a b}]\nkeys: []\n".to_owned(), "1:17: `a b` cannot be the id of an account"),
         ("accounts: [{id: a, colour: red}]\nkeys: []\n".to_owned(), "1:20: unknown field `colour`"),
         ("accounts: [{id: a, parent: b}]\nkeys: []\n".to_owned(), "1:28: `b` is none of the accounts of the file"),
         (

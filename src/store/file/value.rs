@@ -3,6 +3,7 @@
 use ipnet::IpNet;
 
 use crate::key::digest::Digest;
+use crate::key::leak::holds_key;
 use crate::key::{GrantSpec, KeyId, KeyKind, SiteId, Timestamp, parse_network};
 use crate::yaml::{self, Node, Value};
 
@@ -30,7 +31,11 @@ pub(super) fn boolean(node: &Node) -> Read<bool> {
 }
 
 pub(super) fn id(node: &Node) -> Read<KeyId> {
-    let found = KeyId::parse(&string(node)?);
+    let text = string(node)?;
+    if holds_key(&text) {
+        return wrong("is a key", "give its digest, and any other id; if others could read the file, revoke the key");
+    }
+    let found = KeyId::parse(&text);
     found.map_or_else(|| wrong("cannot be an id", "use 1 to 64 ASCII letters, digits, `_`, `-` or `.`"), Ok)
 }
 

@@ -215,6 +215,10 @@ impl KeyStore for Scripted {
         unreachable!("a follower reads no audit")
     }
 
+    fn verify(&mut self, _: &mut dyn FnMut(audit::Entry)) -> Result<audit::Standing, StoreError> {
+        unreachable!("a follower reads no audit")
+    }
+
     fn records_use(&self) -> bool {
         false
     }

@@ -1,6 +1,6 @@
 //! Numbers in six bytes.
 
-use crate::key::{KeyState, Timestamp};
+use crate::key::{KeyRecord, KeyState, KeyValue, Timestamp};
 
 /// A number below 2^48; what is greater counts as the greatest. As milliseconds since 1970 it reaches beyond the year 9999, as a
 /// revision it lasts for 900 years of 10,000 changes a second.
@@ -32,8 +32,17 @@ impl End {
     const DELETED: u64 = Six::MAX - 1;
     const DISABLED: u64 = Six::MAX - 2;
     const REVOKED: u64 = Six::MAX - 3;
+    /// The value was ended for good, whatever the moment.
+    const OVER: u64 = Six::MAX - 4;
     /// No moment that can be written is later.
-    const LAST: u64 = Six::MAX - 4;
+    const LAST: u64 = Six::MAX - 5;
+
+    /// The end of one value of a key.
+    pub(super) fn of(record: &KeyRecord, value: &KeyValue) -> Self {
+        let end = Self::new(record.state, record.end_of(value));
+        let is_over = value.is_ended && record.state == KeyState::Active;
+        if is_over { Self(Six::new(Self::OVER)) } else { end }
+    }
 
     pub(super) fn new(state: KeyState, end: Option<Timestamp>) -> Self {
         let number = match state {
@@ -57,9 +66,11 @@ impl End {
         }
     }
 
-    /// The end of a key that works; [`Timestamp::MAX`] where it has none, and of a key that does not work.
+    /// The end of a key that works; [`Timestamp::MAX`] where it has none, and of a key that does not work; before all
+    /// moments where it was ended for good.
     pub(super) fn moment(self) -> Timestamp {
         match self.0.number() {
+            Self::OVER => Timestamp::MIN,
             number @ ..=Self::LAST => Timestamp::from_millis(number.cast_signed()),
             _ => Timestamp::MAX,
         }

@@ -120,7 +120,7 @@ impl<'c> Mould<'c> {
             principal: self.principal.clone(),
             rare: self.rare.clone(),
             name: self.name.unwrap_or_default(),
-            end: End::new(record.state, record.end_of(value)),
+            end: End::of(record, value),
             revision: Six::new(self.change.revision.0),
             minted: minted(value),
         }
@@ -239,6 +239,8 @@ impl Entry {
                 site: None,
                 created,
                 until: is_former.then(|| end.unwrap_or(Timestamp::MAX)),
+                // Of one that was ended for good the moment is before all others.
+                is_ended: is_former && end == Some(Timestamp::MIN),
                 last_used: None,
             },
             former: Vec::new(),

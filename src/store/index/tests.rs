@@ -462,3 +462,29 @@ fn an_attribute_that_names_accounts_opens_no_other_than_that_of_the_key() {
         assert!(values.len() == 1 && values[0].bytes().all(|byte| byte.is_ascii_control()), "{values:?}");
     });
 }
+
+#[test]
+fn a_value_that_was_ended_for_good_works_at_no_moment() {
+    let rotated = |overlap: u64, at: Timestamp| {
+        let replacement =
+            Replacement { imprint: crate::store::tests::imprint(), overlap: Duration::from_secs(overlap) };
+        Transition::Rotate(replacement).apply(record("key"), at).unwrap()
+    };
+    let now = STAMP.at;
+    let index = index();
+    for (overlap, revived) in [(0, false), (60, true)] {
+        let key = rotated(overlap, now);
+        put(&index, 1, &key);
+        index.look_up(&key.former[0].digest, |entry| {
+            let works = |moment: Timestamp| matches!(entry.unwrap().caller(moment, None), Caller::Known(_));
+            let early = [
+                Timestamp::MIN,
+                Timestamp::from_millis(-1),
+                Timestamp::from_millis(0),
+                Timestamp::from_millis(now.as_millis() - 3_600_000),
+            ];
+            assert_eq!(early.map(works), [revived; 4], "an overlap of {overlap}");
+            assert!(!works(now.after(Duration::from_secs(60))) && !works(Timestamp::MAX));
+        });
+    }
+}

@@ -89,7 +89,8 @@ impl<W: Write> Body<W> {
         put_moment(line, record.value.created);
         put_moment(line, record.expires.unwrap_or(Timestamp::MAX));
         line.push(u8::from(record.value.until.is_some()));
-        put_moment(line, record.value.until.unwrap_or(Timestamp::MAX));
+        let until = record.value.until.unwrap_or(Timestamp::MAX);
+        put_moment(line, if record.value.is_ended { Timestamp::MIN } else { until });
         put_bytes(line, record.id.as_str().as_bytes())?;
         put_option(line, record.account.as_deref().map(str::as_bytes))?;
         let profile = profile(change)?;
@@ -266,6 +267,7 @@ fn read_value(source: &mut Source<impl Read>, profiles: &mut Vec<Profile>) -> io
         site: None,
         created,
         until: until.0.then_some(until.1),
+        is_ended: until == (true, Timestamp::MIN),
         last_used: None,
     };
     let record = KeyRecord {

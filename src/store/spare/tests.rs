@@ -103,8 +103,9 @@ fn an_index_comes_out_of_its_copy_as_it_went_in() {
         index.apply(&Change::of(Revision(number as u64 + 1), record));
     }
     let mut rotated = record("rotated");
-    rotated.former = vec![plain.value];
+    rotated.former = vec![plain.value, record("older").value];
     rotated.former[0].until = at(1_900_000_000_456);
+    (rotated.former[1].until, rotated.former[1].is_ended) = (at(1_700_000_000_456), true);
     index.apply(&Change::of(Revision(7), rotated));
     let below =
         KeyRecord { account: Some("acme".into()), attributes: vec![("x".into(), "y".into())], ..record("below") };
@@ -116,7 +117,7 @@ fn an_index_comes_out_of_its_copy_as_it_went_in() {
     let other = self::index();
     let loaded = kept.spare.load(&other).unwrap().unwrap();
     assert_eq!((loaded.past, loaded.warnings), (past, Vec::new()));
-    assert_eq!((said(&other), other.len()), (said(&index), 14));
+    assert_eq!((said(&other), other.len()), (said(&index), 15));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::key::account::{self, AccountError, AccountRecord, AccountState, Accou
 use crate::key::account::{Holdings, NewAccount};
 use crate::key::{KeyId, KeyKind, KeyRecord, Timestamp, lifecycle};
 use crate::policy::nearest;
-use crate::store::audit::{Standing, ToldAccounts, Unlogged, of_account};
+use crate::store::audit::{ToldAccounts, Unlogged, of_account};
 use crate::store::{Revision, Stamp, StoreError, Strangers};
 
 /// The columns of a row, in the order that [`account()`] reads them.
@@ -27,6 +27,8 @@ macro_rules! select {
 
 const SELECT_ALL: &str = select!("ORDER BY id");
 const SELECT_ONE: &str = select!("WHERE id = ?1");
+/// One whose id differs by case alone.
+const SELECT_ALIKE: &str = select!("WHERE id = ?1 COLLATE NOCASE AND id <> ?1 LIMIT 1");
 /// An account, the one above it and those below it.
 const SELECT_FAMILY: &str =
     select!("WHERE id = ?1 OR parent = ?1 OR id = (SELECT parent FROM accounts WHERE id = ?1) ORDER BY id");
@@ -94,16 +96,11 @@ pub(super) fn list(connection: &Connection) -> Result<Vec<AccountRecord>, BadRow
     Ok(read(connection, SELECT_ALL, None)?.into_iter().map(|(account, _)| account).collect())
 }
 
-/// Adds to what is known of the log the account that is not what it says, where all of it was told.
-pub(super) fn hold_against(
-    moment: &Connection,
-    told: Option<ToldAccounts>,
-    standing: Standing,
-) -> Result<Standing, BadRow> {
-    let (None, Some(told)) = (&standing.unlogged, told) else { return Ok(standing) };
+/// The accounts that are not what all of the log says.
+pub(super) fn hold_against(moment: &Connection, told: ToldAccounts) -> Result<Vec<Unlogged>, BadRow> {
     let known = read(moment, SELECT_ALL, None)?;
-    let account = told.unlogged(known.iter().map(|(account, revision)| (account, Revision(*revision))));
-    Ok(Standing { unlogged: account.map(Unlogged::Account), ..standing })
+    let strange = told.unlogged(known.iter().map(|(account, revision)| (account, Revision(*revision))));
+    Ok(strange.into_iter().map(Unlogged::Account).collect())
 }
 
 /// Adds an account.
@@ -118,6 +115,9 @@ pub(super) fn create(
             AccountState::Active | AccountState::Disabled => AccountError::Exists(known.id),
         }
         .into());
+    }
+    if let Some((known, _)) = read(transaction, SELECT_ALIKE, Some(&new.id))?.pop() {
+        return Err(AccountError::Alike { id: new.id, known: known.id }.into());
     }
     let parent = new.parent.as_deref().map(|parent| demand(transaction, parent)).transpose()?;
     let account = account::create(new, parent.as_ref(), stamp.at)?;

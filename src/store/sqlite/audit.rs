@@ -4,7 +4,7 @@ use rusqlite::{Connection, Row, Transaction, params};
 use serde_json::Value;
 
 use crate::key::Timestamp;
-use crate::store::audit::{Content, Entry, Link, Standing, ToldAccounts, Unlogged, canonical};
+use crate::store::audit::{Content, Entry, Link, canonical};
 use crate::store::{Revision, Stamp};
 
 /// What was done, and to what.
@@ -28,8 +28,6 @@ const INSERT: &str = "INSERT INTO changes (revision, at, author, action, key, ac
 const SELECT: &str = "SELECT revision, at, author, action, key, account, detail, hash FROM changes WHERE revision > ?1 \
     ORDER BY revision LIMIT ?2";
 const HASH: &str = "SELECT hash FROM changes WHERE revision <= ?1 ORDER BY revision DESC LIMIT 1";
-const UNLOGGED: &str = "SELECT id FROM keys WHERE NOT EXISTS \
-    (SELECT 1 FROM changes WHERE changes.revision = keys.revision AND changes.key = keys.id) LIMIT 1";
 /// Entries that are linked at once.
 const BATCH: i64 = 4096;
 
@@ -56,13 +54,8 @@ pub(super) fn log(transaction: &Transaction<'_>, deed: Deed<'_>, stamp: Stamp<'_
     Ok(Revision(content.number))
 }
 
-/// Tells every entry after a number, and what the store knows of them beside; what they say of accounts, where that is all of them.
-pub(super) fn read(
-    moment: &Connection,
-    after: u64,
-    tell: &mut dyn FnMut(Entry),
-) -> rusqlite::Result<(Standing, Option<ToldAccounts>)> {
-    let mut told = (after == 0).then(ToldAccounts::default);
+/// Tells every entry after a number; what comes of it is the highest number that was ever given out.
+pub(super) fn read(moment: &Connection, after: u64, tell: &mut dyn FnMut(Entry)) -> rusqlite::Result<u64> {
     let after = after.cast_signed();
     let mut previous = moment.prepare_cached(HASH)?.query([after])?.next()?.map_or(Link::START, |row| hash(row, 0));
     let mut query = moment.prepare_cached(SELECT)?;
@@ -70,12 +63,10 @@ pub(super) fn read(
     while let Some(row) = rows.next()? {
         let entry = entry(row, previous)?;
         previous = entry.hash;
-        told.iter_mut().for_each(|told| told.follow(&entry));
         tell(entry);
     }
     let given = moment.prepare_cached(END)?.query_row((), |row| row.get::<_, Option<i64>>(1))?;
-    let key = moment.prepare_cached(UNLOGGED)?.query(())?.next()?.map(|row| row.get(0)).transpose()?;
-    Ok((Standing { given: given.unwrap_or(0).cast_unsigned(), unlogged: key.map(Unlogged::Key) }, told))
+    Ok(given.unwrap_or(0).cast_unsigned())
 }
 
 /// Binds the entries of a store that was made before they were bound. What was done to them until then does not show.

@@ -9,6 +9,7 @@ use super::fault::fault;
 use super::history::Course;
 use super::{row, values};
 use crate::key::{KeyId, KeyRecord};
+use crate::store::audit::{ToldKeys, Unlogged};
 use crate::store::{Change, StoreError};
 
 /// Tells every record that changed since a load began.
@@ -58,6 +59,24 @@ pub(super) fn list(moment: &Connection, path: &Path) -> Result<Vec<KeyRecord>, S
         records.push(record);
     }
     Ok(records)
+}
+
+/// The keys that are not what all of the log says, and of how many it says less than it would today.
+pub(super) fn hold_against(moment: &Connection, mut told: ToldKeys) -> Result<(Vec<Unlogged>, usize), row::BadRow> {
+    let mut query = moment.prepare_cached(row::SELECT_ALL)?;
+    let mut former = values::Former::of_all(moment)?;
+    let mut grants = row::Grants::default();
+    let mut rows = query.query(())?;
+    let (mut strange, mut lacking) = (Vec::new(), 0);
+    while let Some(row) = rows.next()? {
+        let mut change = row::change(row, &mut grants)?;
+        former.give(&mut change.record);
+        lacking += usize::from(!told.says_all_of(&change.record));
+        strange.extend(told.compare(&change.record, change.revision));
+    }
+    strange.extend(told.left());
+    strange.sort_unstable();
+    Ok((strange, lacking))
 }
 
 /// The record of one key.

@@ -77,6 +77,11 @@ const UPDATE: &str = "UPDATE keys SET revision = ?2, state = ?3, changed = ?4, d
 const DELETE: &str = "UPDATE keys SET revision = ?2, state = 'revoked', changed = ?3, deleted = ?3, level = 'custom', \
     scopes = '', account = NULL, attributes = NULL, networks = NULL, note = NULL WHERE id = ?1";
 
+/// Why a record is not added, in the words of the schema where a trigger says it.
+const TAKEN: &str = "its id is taken";
+const IS_THERE: &str = "a record has the same key";
+const WAS_THERE: &str = "a record has had the same key";
+
 /// A row that is no record.
 #[derive(Debug)]
 pub(super) struct BadRow(String);
@@ -149,6 +154,7 @@ pub(super) fn change(row: &Row<'_>, grants: &mut Grants) -> Result<Change, BadRo
             digest: Digest::from_bytes(row.get(17)?),
             created: moment(18)?.map_or_else(|| row.get(8).map(Timestamp::from_millis), Ok)?,
             until: None,
+            is_ended: false,
             last_used: moment(21)?,
         },
         former: Vec::new(),
@@ -221,18 +227,20 @@ pub(super) fn update(transaction: &Transaction<'_>, revision: Revision, after: &
 
 /// What was there already, if that is the error.
 pub(super) fn duplicate(error: &rusqlite::Error) -> Option<&'static str> {
-    let said = match error {
-        rusqlite::Error::SqliteFailure(_, Some(said)) => said.as_str(),
-        _ => "",
-    };
     match error.sqlite_error()?.extended_code {
-        ffi::SQLITE_CONSTRAINT_PRIMARYKEY => Some("its id is taken"),
-        ffi::SQLITE_CONSTRAINT_UNIQUE => Some("a record has the same key"),
-        // The triggers `a_new_key_has_a_new_value` and `a_value_is_replaced_by_a_new_one`: the others have other words.
-        ffi::SQLITE_CONSTRAINT_TRIGGER
-            if ["a record has had this value", "a value gives way to a new one, and is kept"].contains(&said) =>
-        {
-            Some("a record has had the same key")
+        ffi::SQLITE_CONSTRAINT_PRIMARYKEY => Some(TAKEN),
+        ffi::SQLITE_CONSTRAINT_UNIQUE => Some(IS_THERE),
+        ffi::SQLITE_CONSTRAINT_TRIGGER => {
+            let said = error.to_string();
+            // What triggers say of a row that cannot be added. Whatever else they say is another matter.
+            let known = [
+                (TAKEN, TAKEN),
+                (IS_THERE, IS_THERE),
+                ("a record has had this value", WAS_THERE),
+                ("a value gives way to a new one", WAS_THERE),
+                ("a value is never forgotten", WAS_THERE),
+            ];
+            known.into_iter().find(|(words, _)| said.contains(words)).map(|(_, what)| what)
         }
         _ => None,
     }

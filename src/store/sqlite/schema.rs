@@ -15,6 +15,7 @@ const STEPS: &[Step] = &[
     Step { sql: include_str!("migrations/4.sql"), then: Some(audit::link_all) },
     Step { sql: include_str!("migrations/5.sql"), then: None },
     Step { sql: include_str!("migrations/6.sql"), then: None },
+    Step { sql: include_str!("migrations/7.sql"), then: None },
 ];
 /// `SGKS`: what `PRAGMA application_id` says of our stores, so that another program's database is not taken for one.
 const APPLICATION: i64 = 0x5347_4B53;
@@ -70,6 +71,11 @@ pub(super) fn store_id(connection: &Connection) -> rusqlite::Result<[u8; 16]> {
     connection.query_row("SELECT value FROM meta WHERE name = 'store'", (), |row| row.get(0))
 }
 
+/// The secret of the store, under which its log says which value a key has.
+pub(super) fn seal(connection: &Connection) -> rusqlite::Result<[u8; 32]> {
+    connection.query_row("SELECT value FROM meta WHERE name = 'seal'", (), |row| row.get(0))
+}
+
 fn header(connection: &Connection) -> rusqlite::Result<Header> {
     let number = |sql: &str| connection.query_row(sql, (), |row| row.get(0));
     Ok(Header {
@@ -87,7 +93,7 @@ fn judge(header: Header, path: &Path, mode: OpenMode) -> Result<(), StoreError> 
         return Ok(());
     }
     if is_new {
-        return Err(StoreError::NotAStore { path, what: "it is empty".into() });
+        return Err(StoreError::Empty { path });
     }
     if header.application != APPLICATION {
         return Err(StoreError::NotAStore { path, what: "it is a SQLite database of another program".into() });
@@ -118,3 +124,6 @@ fn migrate(connection: &mut Connection, path: &Path, mode: OpenMode) -> Result<(
     transaction.pragma_update(None, "application_id", APPLICATION).map_err(fault)?;
     transaction.commit().map_err(fault)
 }
+
+#[cfg(test)]
+mod tests;

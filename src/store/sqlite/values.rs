@@ -12,15 +12,15 @@ use crate::key::{KeyId, KeyRecord, KeyValue, Timestamp};
 macro_rules! select {
     ($rest:expr) => {
         concat!(
-            "SELECT f.digest, f.prefix, f.last_four, f.created, f.until, u.last, f.key FROM former_values f ",
+            "SELECT f.digest, f.prefix, f.last_four, f.created, f.until, f.ended, u.last, f.key FROM former_values f ",
             "LEFT JOIN value_uses u ON u.digest = f.digest ",
             $rest
         )
     };
 }
 
-const INSERT: &str = "INSERT INTO former_values (key, digest, prefix, last_four, created, until) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+const INSERT: &str = "INSERT INTO former_values (key, digest, prefix, last_four, created, until, ended) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 
 /// The former values of many keys. Few keys have any.
 pub(super) struct Former(HashMap<KeyId, Vec<KeyValue>>);
@@ -42,7 +42,7 @@ impl Former {
         let mut rows = query.query(rusqlite::params_from_iter(since))?;
         let mut former = HashMap::<KeyId, Vec<KeyValue>>::new();
         while let Some(row) = rows.next()? {
-            let key = row.get_ref(6)?.as_str().ok().and_then(KeyId::parse);
+            let key = row.get_ref(7)?.as_str().ok().and_then(KeyId::parse);
             let key = key.ok_or_else(|| BadRow::new("a former value has the id of a key that cannot be"))?;
             former.entry(key).or_default().push(value(row)?);
         }
@@ -75,11 +75,11 @@ pub(super) fn retire(transaction: &Transaction<'_>, before: &KeyRecord, after: &
         let until = value.until.unwrap_or(Timestamp::MIN).as_millis();
         let digest = value.digest.as_bytes();
         if before.former.iter().any(|known| known.digest == value.digest) {
-            let sql = "UPDATE former_values SET until = ?2 WHERE digest = ?1";
-            transaction.prepare_cached(sql)?.execute(params![digest, until])?;
+            let sql = "UPDATE former_values SET until = ?2, ended = ?3 WHERE digest = ?1";
+            transaction.prepare_cached(sql)?.execute(params![digest, until, value.is_ended])?;
         } else {
             let created = value.created.as_millis();
-            let row = params![after.id.as_str(), digest, value.prefix, value.last_four, created, until];
+            let row = params![after.id.as_str(), digest, value.prefix, value.last_four, created, until, value.is_ended];
             transaction.prepare_cached(INSERT)?.execute(row)?;
         }
     }
@@ -94,6 +94,7 @@ fn value(row: &Row<'_>) -> Result<KeyValue, BadRow> {
         site: None,
         created: Timestamp::from_millis(row.get(3)?),
         until: Some(Timestamp::from_millis(row.get(4)?)),
-        last_used: row.get::<_, Option<i64>>(5)?.map(Timestamp::from_millis),
+        is_ended: row.get(5)?,
+        last_used: row.get::<_, Option<i64>>(6)?.map(Timestamp::from_millis),
     })
 }

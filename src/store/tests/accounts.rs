@@ -138,7 +138,7 @@ pub(in crate::store) fn an_account_has_one_public_key_that_can_work(fixture: &dy
 /// Every entry, where the log holds and the accounts are what it says of them.
 fn log_that_holds(store: &mut dyn KeyStore) -> Vec<audit::Entry> {
     let (mut chain, mut entries) = (audit::Chain::whole(None), Vec::new());
-    let standing = store.audit(0, &mut |entry| entries.push(entry)).unwrap();
+    let standing = store.verify(&mut |entry| entries.push(entry)).unwrap();
     entries.iter().for_each(|entry| chain.follow(&entry.to_json()).unwrap());
     chain.finish(Some(&standing)).unwrap();
     entries

@@ -360,3 +360,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_value_that_was_over_at_a_rotation_is_over_whatever_a_clock_says() {
+    let over = |record: &KeyRecord, moment| record.former.iter().map(|value| value.is_over(moment)).collect::<Vec<_>>();
+    let plain = after(key(), &rotate("second", 0), 110);
+    assert_eq!((over(&plain, day(1)), over(&plain, Timestamp::MIN)), (vec![true], vec![true]));
+    // Made while the clock was ten years ahead, and put right by the next rotation.
+    let promised = after(KeyRecord { expires: None, ..key() }, &rotate("second", 90), 4000);
+    assert_eq!((ends(&promised), over(&promised, day(110))), (vec![day(4090)], vec![false]));
+    let again = after(promised.clone(), &rotate("third", 0), 110);
+    assert_eq!(over(&again, day(1)), [true, true]);
+    let longest = after(promised, &rotate("third", 90), 110);
+    assert_eq!(ends(&longest), [day(200), day(200)]);
+    // One whose overlap runs out ends by the clock, until the next rotation looks.
+    let late = after(after(key(), &rotate("second", 5), 110), &rotate("third", 5), 120);
+    assert_eq!((over(&late, day(111)), ends(&late)), (vec![false, true], vec![day(125), day(115)]));
+}

@@ -177,7 +177,8 @@ impl Reader {
 fn field_of(error: &NewKeyError) -> Option<&'static str> {
     match error {
         NewKeyError::Account(_) => Some("account"),
-        NewKeyError::AccountAttribute | NewKeyError::Attribute(_) => Some("attrs"),
+        NewKeyError::AccountAttribute | NewKeyError::Attribute(_) | NewKeyError::Key("attributes") => Some("attrs"),
+        NewKeyError::Key(what) => Some(what),
         NewKeyError::Expired(_) | NewKeyError::NeverValid { .. } => Some("expires"),
         NewKeyError::NoAccount | NewKeyError::Public(_) => Some("kind"),
         NewKeyError::Name(_) => Some("name"),

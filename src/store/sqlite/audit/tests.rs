@@ -4,13 +4,13 @@ use crate::key::lifecycle::Transition;
 use crate::store::audit::Chain;
 use crate::store::sqlite::Sqlite;
 use crate::store::sqlite::tests::{Place, write_version_1};
-use crate::store::tests::{STAMP, record};
+use crate::store::tests::{STAMP, record, rotation};
 use crate::store::{Extent, KeyStore as _, OpenMode, StoreError};
 
 /// What `scopegate audit verify` would say.
 fn verdict(store: &mut Sqlite) -> String {
     let (mut chain, mut broken) = (Chain::whole(None), None);
-    let standing = store.audit(0, &mut |entry| {
+    let standing = store.verify(&mut |entry| {
         if broken.is_none() {
             broken = chain.follow(&entry.to_json()).err();
         }
@@ -60,7 +60,7 @@ fn whatever_is_done_to_the_log_shows() {
         ("DELETE FROM changes", "entry 1 is missing: the store has written 4 entries, so the end was cut off"),
         (
             "DELETE FROM changes WHERE revision > 3; UPDATE sqlite_sequence SET seq = 3; UPDATE keys SET id = 'key_x' WHERE revision = 4",
-            "entry 4 is missing: the key key_x was changed past the log",
+            "entry 4 is missing: the key key_x (it has no entry) was changed past the log",
         ),
         ("UPDATE changes SET revision = 9 WHERE revision = 4", "entry 4 is missing: entry 9 stands in its place"),
     ] {
@@ -88,7 +88,10 @@ fn whatever_is_done_to_an_account_past_the_log_shows() {
         ("UPDATE accounts SET parent = NULL WHERE id = 'shop'", "entry 6 is missing: the account shop was changed"),
         ("UPDATE accounts SET disabled = 1 WHERE id = 'other'", "entry 6 is missing: the account other was changed"),
         ("DELETE FROM accounts WHERE id = 'shop'", "entry 6 is missing: the account shop was changed past the log"),
-        ("UPDATE accounts SET id = 'b' WHERE id = 'other'", "entry 6 is missing: the account b was changed"),
+        (
+            "UPDATE accounts SET id = 'b' WHERE id = 'other'",
+            "entry 6 is missing: the account b and the account other were changed",
+        ),
         (
             "INSERT INTO accounts (id, revision, name, created, changed) VALUES ('new', 3, 'new', 1, 1)",
             "entry 6 is missing: the account new was changed past the log",
@@ -115,6 +118,110 @@ fn whatever_is_done_to_an_account_past_the_log_shows() {
         let said = verdict(&mut store);
         assert!(said.starts_with(told), "{sql}: {said}");
     }
+}
+
+/// Keys of which one had three values, and one was deleted.
+fn lived(store: &mut Sqlite) -> [crate::key::KeyId; 3] {
+    let keys = ["plain", "rotated", "deleted"].map(record);
+    store.create(&keys, STAMP).unwrap();
+    let ids = keys.map(|key| key.id);
+    let later = |seconds: i64| Stamp { at: Timestamp::from_millis(STAMP.at.as_millis() + 1000 * seconds), ..STAMP };
+    store.change(&ids[1], &rotation(60), later(1)).unwrap();
+    store.change(&ids[1], &rotation(3600), later(10)).unwrap();
+    store.change(&ids[0], &Transition::Disable, later(20)).unwrap();
+    store.change(&ids[2], &Transition::Delete, later(30)).unwrap();
+    ids
+}
+
+#[test]
+fn whatever_is_done_to_a_key_past_the_log_shows_and_says_what() {
+    let [state, terms, values] = ["its state", "its name or what it may do", "its values"];
+    for (of, set, what) in [
+        (0, "state = 'active'", state),
+        (2, "state = 'active', deleted = NULL", "its name or what it may do, its state"),
+        (0, "name = 'other'", terms),
+        (0, "level = 'full', scopes = NULL", terms),
+        (0, "scopes = 'lists:read orders:write profiles:read'", terms),
+        (0, "account = 'acme'", terms),
+        (0, "attributes = '[[\"owner\",\"x\"]]'", terms),
+        (0, "networks = '10.0.0.0/8'", terms),
+        (0, "expires = 9999999999999", terms),
+        (0, "not_before = 1", terms),
+        (0, "kind = 'pair'", terms),
+        (0, "level = 'custom', scopes = '', tripwire = 1", terms),
+        (2, "scopes = 'lists:read'", terms),
+        (2, "name = 'other'", terms),
+        (0, "digest = randomblob(32)", values),
+        (1, "digest = randomblob(32)", values),
+        (0, "created = created - 1", "when it was made or changed"),
+        (0, "changed = changed + 1", "when it was made or changed"),
+        (0, "revision = 1", "its last change"),
+        (0, "id = 'key_x'", "it is gone"),
+    ] {
+        let (_place, mut store) = open_to_all(1);
+        let ids = lived(&mut store);
+        assert_eq!(verdict(&mut store), "8 hold");
+        store.connection.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
+        store.connection.execute_batch(&format!("UPDATE keys SET {set} WHERE id = '{}'", ids[of])).unwrap();
+        let said = verdict(&mut store);
+        assert!(said.starts_with("entry 9 is missing: ") && said.ends_with("changed past the log"), "{set}: {said}");
+        assert!(said.contains(&format!("the key {} ({what})", ids[of])), "{set}: {said}");
+    }
+}
+
+#[test]
+fn whatever_is_done_to_the_former_values_of_a_key_past_the_log_shows() {
+    for sql in [
+        "UPDATE former_values SET until = until + 1 WHERE age = 1",
+        "UPDATE former_values SET until = until - 1 WHERE age = 2",
+        "UPDATE former_values SET ended = 1",
+        "UPDATE former_values SET digest = randomblob(32) WHERE age = 1",
+        "DELETE FROM former_values WHERE age = 2",
+        "INSERT INTO former_values (key, digest, prefix, last_four, created, until) \
+            SELECT key, randomblob(32), '', '', 0, 9999999999999 FROM former_values LIMIT 1",
+    ] {
+        let (_place, mut store) = open_to_all(1);
+        let ids = lived(&mut store);
+        store.connection.execute_batch(sql).unwrap();
+        let expected = format!("entry 9 is missing: the key {} (its values) was changed past the log", ids[1]);
+        assert_eq!(verdict(&mut store), expected, "{sql}");
+    }
+}
+
+#[test]
+fn every_key_and_account_that_was_changed_past_the_log_is_named() {
+    let (_place, mut store) = open_to_all(3);
+    let new = NewAccount { id: "acme".into(), name: None, parent: None, credential: None };
+    store.create_account(new, STAMP).unwrap();
+    store.connection.execute_batch("UPDATE keys SET state = 'disabled'; UPDATE accounts SET disabled = 1").unwrap();
+    let standing = store.verify(&mut |_| {}).unwrap();
+    assert_eq!(standing.unlogged.len(), 4);
+    let mut ids: Vec<String> = store.list().unwrap().iter().map(|key| key.id.to_string()).collect();
+    ids.sort();
+    let named: Vec<&str> = standing.unlogged.iter().map(|unlogged| unlogged.parts().1).collect();
+    assert_eq!(named, ["acme", &ids[0], &ids[1], &ids[2]]);
+    assert!(
+        store.audit(0, &mut |_| {}).unwrap().unlogged.is_empty(),
+        "who only reads the log asks nothing of the keys"
+    );
+}
+
+#[test]
+fn an_entry_tells_values_apart_and_nothing_of_them_to_whoever_lacks_the_store() {
+    let [one, other] = [Place::new(), Place::new()];
+    let key = record("key");
+    let marks = [&one, &other].map(|place| {
+        let mut store = place.store();
+        store.create(std::slice::from_ref(&key), STAMP).unwrap();
+        store.change(&key.id, &rotation(0), STAMP).unwrap();
+        let mut marks = Vec::new();
+        store.audit(0, &mut |entry| marks.push(entry.detail.unwrap()["value"].as_str().unwrap().to_owned())).unwrap();
+        marks
+    });
+    let [[first, second], [elsewhere, _]] = marks.each_ref().map(|marks| marks.first_chunk().unwrap());
+    assert_ne!(first, second);
+    assert_ne!(first, elsewhere, "the same value in another store");
+    assert!(!key.value.digest.to_hex().contains(first.as_str()));
 }
 
 #[test]
@@ -148,8 +255,9 @@ fn a_log_that_does_not_hold_keeps_nobody_from_ending_a_key_and_never_holds_again
 fn the_log_of_an_older_store_is_bound_when_it_is_brought_up() {
     let place = Place::new();
     let older = write_version_1(&place.path());
-    let clone =
-        "INSERT INTO changes (at, author, action, key, detail) VALUES (3600, 'cli', 'clone', 'key_x', 'key_active')";
+    let clone = "INSERT INTO changes (at, author, action, key, detail) VALUES (3600, 'cli', 'clone', 'key_x', 'key_active'); \
+        INSERT INTO keys SELECT 'key_x', 6, kind, state, level, scopes, name, NULL, 3600, 3600, NULL, NULL, NULL, NULL, NULL, \
+            '', '', randomblob(32) FROM keys WHERE id = 'key_active'";
     older.execute_batch(clone).unwrap();
     drop(older);
     let mut store = place.store();
