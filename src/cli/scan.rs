@@ -5,9 +5,10 @@ mod report;
 mod walk;
 
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -82,6 +83,12 @@ fn scan(arguments: &ScanArgs, report: &mut Report, console: &mut Console) -> Res
     Ok(())
 }
 
+/// Opens a file without waiting for it: what calls itself one in /proc and the like may have nothing to read yet, and for ever.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
+    OpenOptions::new().read(true).custom_flags(flags).open(path)
+}
+
 struct Scanner<'s> {
     search: Search,
     ledger: &'s Ledger,
@@ -93,7 +100,7 @@ impl Scanner<'_> {
         match step {
             Step::File(path) => {
                 self.look_at_name(path, console)?;
-                match File::open(path) {
+                match open(path) {
                     Ok(mut file) => self.read(&mut file, path, console),
                     Err(error) => self.report.miss(self.ledger, (path, &error), console),
                 }
@@ -140,5 +147,20 @@ impl Scanner<'_> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::fs::{CWD, FileType, Mode};
+
+    use super::*;
+
+    #[test]
+    fn nobody_is_waited_for_who_may_never_write_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("fifo");
+        rustix::fs::mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        assert_eq!(open(&path).unwrap().read(&mut [0]).unwrap(), 0);
     }
 }

@@ -25,7 +25,7 @@ use crate::key::visible::escaped;
 use crate::key::{GrantSpec, KeyRecord, KeyState, Timestamp};
 use crate::store::{KeyStore, Location, OpenMode, Provenance, Revision, Stamp, Strangers};
 
-/// So many faults are told; the rest are counted.
+/// So many faults are told; of the rest the lines.
 const MOST_FAULTS: usize = 50;
 
 /// The form of a file of keys.
@@ -298,13 +298,25 @@ fn refuse(arguments: &ImportArgs, faults: Vec<(usize, String)>) -> Result<(), Fa
         return Ok(());
     }
     let (name, count) = (place(arguments), faults.len());
+    let lines: Vec<usize> = faults.iter().skip(MOST_FAULTS).map(|(line, _)| *line).collect();
     let mut said: Vec<String> =
         faults.into_iter().take(MOST_FAULTS).map(|(line, fault)| format!("{name}:{line}: {fault}")).collect();
     if count > MOST_FAULTS {
-        said.push(format!("{} more faults are not listed", count - MOST_FAULTS));
+        said.push(format!("{name}: {} more faults, on these lines: {}", count - MOST_FAULTS, in_spans(lines)));
     }
     said.push("nothing was imported".to_owned());
     Err(invalid(said.join("\n       ")))
+}
+
+/// The numbers of lines, those in a row as one: `51 to 60, 72`.
+fn in_spans(mut lines: Vec<usize>) -> String {
+    lines.sort_unstable();
+    let rows = lines.chunk_by(|one, next| next - one <= 1);
+    let spans = rows.filter_map(|row| match (row.first()?, row.last()?) {
+        (one, last) if one == last => Some(one.to_string()),
+        (first, last) => Some(format!("{first} to {last}")),
+    });
+    spans.collect::<Vec<_>>().join(", ")
 }
 
 fn invalid(message: impl Display) -> Failure {
@@ -393,4 +405,15 @@ fn attributes(record: &KeyRecord) -> Value {
         }
     }
     Value::Object(map)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_in_a_row_are_said_as_one() {
+        assert_eq!(in_spans(vec![72, 51, 53, 52, 52, 80, 81]), "51 to 53, 72, 80 to 81");
+        assert_eq!(in_spans(vec![7]), "7");
+    }
 }

@@ -1,13 +1,15 @@
 //! From a line to the record of a key: every fault of it.
 
 use std::cell::Cell;
+use std::time::Duration;
 
 use super::row::{Field, Row};
 use crate::config::Keys;
 use crate::key::digest::{Digest, Hasher};
+use crate::key::leak::holds_key;
 use crate::key::lifecycle::{self, Imprint, NewKey};
 use crate::key::secret::{self, Checked, Secret};
-use crate::key::visible::escaped;
+use crate::key::visible::short;
 use crate::key::{GrantSpec, KeyId, KeyKind, KeyRecord, KeyState, SiteId, Timestamp, parse_network};
 use crate::policy::Policy;
 
@@ -39,6 +41,9 @@ pub(super) const FIELDS: [&str; 20] = [
     "state",
     "tripwire",
 ];
+
+/// So much the clock may be ahead that said when a key was made.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(3600);
 
 /// Attributes as a record has them.
 type Attributes = Vec<(Box<str>, Box<str>)>;
@@ -73,7 +78,13 @@ pub(super) fn read(row: Row, ground: &Ground<'_>) -> Result<KeyRecord, Vec<Strin
     let opens_nothing = kind == KeyKind::Public || is_tripwire == Some(true);
     let grant = reader.grant(ground.policy.as_ref(), opens_nothing);
     let state = reader.state();
-    let created = reader.parsed("created", moment);
+    let created = reader.parsed("created", |text| match moment(text) {
+        // Clocks differ a little.
+        Ok(created) if created > ground.now.after(CLOCKS_DIFFER) => {
+            Err("is in the future: such a key would not be flagged when it is old".to_owned())
+        }
+        read => read,
+    });
     let name = reader.text("name");
     if name.is_none() {
         reader.faults.push("`name` is missing: say what this key is called".to_owned());
@@ -105,7 +116,7 @@ impl Reader {
     fn refuse_unknown(&mut self) {
         let unknown = self.fields.iter().filter(|(name, _)| !FIELDS.contains(&name.as_str()));
         let told = unknown.map(|(name, _)| {
-            let shown = escaped(name);
+            let shown = short(name);
             format!("unknown field `{shown}`: the fields of a key are {}", FIELDS.join(", "))
         });
         let told: Vec<String> = told.take(1).collect();
@@ -255,7 +266,7 @@ impl Reader {
 
 fn unknown_scope(policy: &Policy, scope: &str) -> String {
     let near = policy.nearest(scope).map(|near| format!("; did you mean `{near}`?"));
-    format!("the policy does not know the scope `{}`{}", escaped(scope), near.unwrap_or_default())
+    format!("the policy does not know the scope `{}`{}", short(scope), near.unwrap_or_default())
 }
 
 /// Whether a key that came from elsewhere can be one here. It is not repeated.
@@ -295,6 +306,9 @@ fn digest(text: &str) -> Result<Digest, String> {
 }
 
 fn id(text: &str) -> Result<KeyId, String> {
+    if holds_key(text) {
+        return Err("is a key: give any other id, and the key as `key`".to_owned());
+    }
     KeyId::parse(text).ok_or_else(|| "cannot be an id: use 1 to 64 ASCII letters, digits, `_`, `-` or `.`".to_owned())
 }
 

@@ -6,7 +6,9 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use crate::key::visible::short;
 use crate::policy::nearest;
+use crate::store::audit;
 
 /// What a field holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +39,9 @@ impl Row {
     }
 }
 
+/// The most fields that a line may have: more than there are, and so few that looking through them is quick.
+const MOST_FIELDS: usize = 64;
+
 /// The lines of JSON Lines. Empty ones are passed over.
 pub(super) fn of_json(text: &str) -> Vec<Row> {
     let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
@@ -45,12 +50,26 @@ pub(super) fn of_json(text: &str) -> Vec<Row> {
 
 fn object(text: &str) -> Result<Vec<(String, Field)>, String> {
     let Members(members) = serde_json::from_str(text).map_err(|error| wrong_json(&error))?;
+    if members.len() > MOST_FIELDS {
+        return Err(format!("the line has {} fields, which is no key: write one key in it", members.len()));
+    }
+    // Of a name that stands twice in a map within, the parser keeps the last value and says nothing.
+    if members.iter().any(|(_, value)| value.is_object())
+        && audit::read_line(text.as_bytes()).is_none()
+        && members
+            .iter()
+            .enumerate()
+            .all(|(place, (name, _))| members.iter().take(place).all(|(known, _)| known != name))
+    {
+        return Err("a name stands twice in a map: write it once, with a list of its values".to_owned());
+    }
     let mut fields: Vec<(String, Field)> = Vec::with_capacity(members.len());
     for (name, value) in members {
         if fields.iter().any(|(known, _)| *known == name) {
-            return Err(format!("`{name}` stands twice: write it once"));
+            return Err(format!("`{}` stands twice: write it once", short(&name)));
         }
         let Some(field) = field(value) else {
+            let name = short(&name);
             return Err(format!("`{name}` has a value that no field takes: write a text, a list or a map of texts"));
         };
         fields.push((name, field));
@@ -127,8 +146,11 @@ pub(super) fn of_csv(text: &str, known: &[&str]) -> Result<Vec<Row>, String> {
     let mut records = records(text.strip_prefix('\u{feff}').unwrap_or(text)).into_iter();
     let Some((_, head)) = records.next() else { return Ok(Vec::new()) };
     let names: Vec<String> = head?.iter().map(|name| name.trim().to_owned()).collect();
+    if names.len() > MOST_FIELDS {
+        return Err(format!("the line has {} columns, which is no header of keys", names.len()));
+    }
     if let Some(twice) = names.iter().enumerate().find(|(place, name)| names.iter().take(*place).any(|n| n == *name)) {
-        return Err(format!("the column `{}` stands twice: write it once", twice.1));
+        return Err(format!("the column `{}` stands twice: write it once", short(twice.1)));
     }
     see_header(&names, known)?;
     let row = |(line, cells): (usize, Result<Vec<String>, String>)| Row {
@@ -316,7 +338,19 @@ mod tests {
     }
 
     #[test]
+    fn a_line_of_very_many_fields_is_none_and_no_name_is_kept_twice_in_silence() {
+        let fields: Vec<String> = (0..40_000).map(|number| format!("\"f{number}\":1")).collect();
+        let told = |text: &str| of_json(text).remove(0).fields.unwrap_err();
+        assert!(told(&format!("{{{}}}", fields.join(","))).contains("40000 fields"));
+        assert!(told(r#"{"attrs":{"team":"blue","team":"red"}}"#).contains("a name stands twice in a map"));
+        assert_eq!(told(r#"{"name":{},"name":{}}"#), "`name` stands twice: write it once");
+        assert!(told(&format!(r#"{{"{}":null}}"#, "a".repeat(5_000_000))).len() < 600);
+    }
+
+    #[test]
     fn csv_that_cannot_be_read_is_told() {
+        let wide = vec!["a"; 65].join(",");
+        assert!(of_csv(&wide, &KNOWN).unwrap_err().contains("65 columns"));
         assert!(of_csv("name,name\n", &KNOWN).unwrap_err().contains("`name` stands twice"));
         for (body, what) in [
             ("a", "the line has 1 cells where the first has 2"),
