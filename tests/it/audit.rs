@@ -131,3 +131,60 @@ fn a_change_made_past_the_program_shows() {
     run(&setup, &["keys", "revoke", listed["keys"][1]["id"].as_str().expect("an id")]).exits(0);
     run(&setup, &["audit", "verify"]).exits(3).says(&["entry 2 is missing: entry 3 stands in its place"]);
 }
+
+#[test]
+fn a_key_in_a_wrong_place_is_refused_and_never_repeated() {
+    let upstream = Upstream::ok();
+    let setup = Setup::new(&upstream).written();
+    let key = run(&setup, &["keys", "create", "--name", "shop", "--full"]).exits(0).stdout.trim().to_owned();
+    let named = format!("my {key}");
+    let attribute = format!("t={key}");
+    let file = setup.folder().join("keys.jsonl");
+    std::fs::write(&file, format!("{{\"name\":\"{key}\",\"{key}\":1,\"grant\":\"full\"}}\n")).expect("a file");
+    let file = file.to_str().expect("a path").to_owned();
+    let calls: [&[&str]; 15] = [
+        &["keys", "create", "--full", "--name", &named],
+        &["keys", "create", "--full", "--name", "a", "--note", &named],
+        &["keys", "create", "--full", "--name", "a", "--attr", &attribute],
+        &["keys", "create", "--full", "--name", "a", "--account", &key],
+        &["keys", "create", "--full", "--name", "a", "--expires", &key],
+        &["keys", "create", "--full", "--name", "a", "--from", &key],
+        &["keys", "create", "--full", "--name", "a", "--kind", &key],
+        &["keys", "create", "--name", "a", "--scopes", &key],
+        &["keys", "rotate", "key_0123456789abcdef", "--overlap", &key],
+        &["keys", "list", "--store", &key],
+        &["keys", &key],
+        &[&key],
+        &["accounts", "create", &key],
+        &["accounts", "create", "acme", "--credential", &key],
+        &["keys", "import", &file],
+    ];
+    for call in calls {
+        let output = run(&setup, call);
+        assert_ne!(output.code, 0, "{call:?}");
+        let said = format!("{}{}", output.stdout, output.stderr);
+        assert!(!said.contains(&key[3..]), "{call:?}: {said}");
+    }
+    let exported = run(&setup, &["audit", "export"]).exits(0).stdout;
+    assert!(!exported.contains(&key[3..]), "{exported}");
+}
+
+#[test]
+fn every_key_that_was_changed_past_the_program_is_named() {
+    let upstream = Upstream::ok();
+    let setup = Setup::new(&upstream).written();
+    for name in ["one", "two"] {
+        let made = run(&setup, &["keys", "create", "--name", name, "--full", "--json"]).exits(0).json();
+        run(&setup, &["keys", "disable", made["id"].as_str().expect("an id")]).exits(0);
+    }
+    let store = rusqlite::Connection::open(setup.folder().join("keys.db")).expect("the store");
+    store.execute_batch("UPDATE keys SET state = 'active'").expect("no trigger can tell");
+    let told = run(&setup, &["audit", "verify", "--json"]).exits(3).says(&[
+        "entry 5 is missing: the key key_",
+        "(its state)",
+        "were changed past the log",
+    ]);
+    let strays = told.json()["changed_past_it"].as_array().expect("a list").clone();
+    assert_eq!(strays.len(), 2);
+    assert!(strays.iter().all(|stray| stray["what"] == "its state" && stray["key"].is_string()), "{strays:?}");
+}
