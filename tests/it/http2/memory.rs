@@ -195,7 +195,7 @@ fn uploads_byte_by_byte_that_the_upstream_does_not_take_hold_little() {
     // It is told of new room as long as what it sent goes on, and stops when there is none.
     let pieces =
         (0..FEW as u32).flat_map(|number| frame(DATA, 0, 2 * number + 1, b"x")).collect::<Vec<_>>().repeat(512);
-    (0..15).for_each(|_| caller.send(&pieces));
+    (0..30).for_each(|_| caller.send(&pieces));
     let held = held(&gateway, before);
     assert!(held < PIECES, "{held} KiB");
 }
