@@ -27,11 +27,11 @@ impl Sort {
         }
     }
 
-    /// The status that a request with it gets while it works.
+    /// The status that a request with it gets while it works. A tripwire opens nothing: it gets what an ended key gets.
     fn status(self) -> u16 {
         match self {
             Self::Pair | Self::Secret => 200,
-            Self::Tripwire => 403,
+            Self::Tripwire => 401,
         }
     }
 }
