@@ -205,11 +205,16 @@ impl Terms {
         for name in ["created", "of", "state", "value"] {
             detail.shift_remove(name);
         }
+        let is_public = detail.get("kind").and_then(Value::as_str) == Some(KeyKind::Public.as_str());
+        // Older entries say of a public key that it has no scopes.
+        if is_public && detail.get("scopes").and_then(Value::as_array).is_some_and(Vec::is_empty) {
+            detail.shift_remove("scopes");
+        }
         let whole = print(&detail);
         for name in ["account", "allow_from", "attributes", "grant", "scopes"] {
             detail.shift_remove(name);
         }
-        if detail.get("kind").and_then(Value::as_str) != Some(KeyKind::Public.as_str()) {
+        if !is_public {
             detail.insert("scopes".to_owned(), Value::Array(Vec::new()));
         }
         Self { whole, tombstone: print(&detail) }
@@ -226,4 +231,29 @@ fn print(detail: &Map<String, Value>) -> Print {
     let link = Link::of(&canonical(&Value::Object(detail.clone())));
     let (half, _) = link.as_bytes().split_first_chunk().unwrap_or((&[0; 16], &[]));
     *half
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::lifecycle::{self, Imprint, NewKey};
+    use crate::key::{GrantSpec, KeyId, SiteId};
+    use crate::store::tests::STAMP;
+
+    #[test]
+    fn an_older_entry_of_a_public_key_tells_the_same_key() {
+        let new = NewKey {
+            kind: KeyKind::Public,
+            account: Some("acme".into()),
+            ..NewKey::new("site", GrantSpec::Custom(vec![]))
+        };
+        let imprint: Imprint = SiteId::mint().unwrap().imprint();
+        let record = lifecycle::create(new, KeyId::mint(KeyKind::Public).unwrap(), imprint, STAMP.at).unwrap();
+        let Value::Object(mut detail) = of_new(&record, None) else { unreachable!("it is an object") };
+        assert!(Terms::of(detail.clone()).are_of(&record));
+        detail.insert("scopes".to_owned(), Value::Array(Vec::new()));
+        assert!(Terms::of(detail.clone()).are_of(&record));
+        detail.insert("scopes".to_owned(), Value::Array(vec!["lists:read".into()]));
+        assert!(!Terms::of(detail).are_of(&record));
+    }
 }
