@@ -110,8 +110,8 @@ impl Told {
     fn first(entry: &Entry, detail: &Map<String, Value>) -> Self {
         let text = |name: &str| detail.get(name).and_then(Value::as_str);
         let mark = text("value").map(Box::from);
-        // What is imported brings a date of its own, which older entries do not say.
-        let is_dated = &*entry.action != "import" || mark.is_some();
+        // What is imported brings a date of its own. Older entries do not say it, nor always that it was imported.
+        let is_dated = mark.is_some();
         let created = match text("created") {
             Some(created) => Timestamp::parse_moment(created).ok(),
             None => is_dated.then_some(entry.at),
@@ -255,5 +255,29 @@ mod tests {
         assert!(Terms::of(detail.clone()).are_of(&record));
         detail.insert("scopes".to_owned(), Value::Array(vec!["lists:read".into()]));
         assert!(!Terms::of(detail).are_of(&record));
+    }
+
+    #[test]
+    fn an_older_entry_of_an_import_does_not_say_when_the_key_was_made() {
+        let told = |value: Value| {
+            let detail = serde_json::json!({ "name": "export", "scopes": [], "value": value });
+            let Value::Object(mut detail) = detail else { unreachable!("it is an object") };
+            detail.retain(|_, value| !value.is_null());
+            let entry = Entry {
+                number: 1,
+                at: STAMP.at,
+                by: "test".into(),
+                action: "create".into(),
+                key: Some("key_of".into()),
+                account: None,
+                detail: None,
+                previous: Link::of(""),
+                hash: Link::of(""),
+            };
+            let told = Told::first(&entry, &detail);
+            (told.created, told.changed)
+        };
+        assert_eq!(told(Value::Null), (None, None), "it may have been imported, with a date of its own");
+        assert_eq!(told("mark".into()), (Some(STAMP.at), Some(STAMP.at)));
     }
 }
