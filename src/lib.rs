@@ -25,7 +25,7 @@
 //!
 //! | floor | modules | what they may do |
 //! |---|---|---|
-//! | 0 | [`policy`], [`key`], [`http1`], [`yaml`] | compute: no IO, no runtime; `key` reads the one clock |
+//! | 0 | [`policy`], [`key`], [`http1`], [`yaml`], [`database`] | compute: no IO, no runtime; `key` reads the one clock |
 //! | 1 | [`config`], [`store`], [`import`], [`stub`] | read and keep |
 //! | side | [`telemetry`] | record decisions; it can name no secret |
 //! | 2 | [`snapshot`] | hold one generation of everything in force, and swap it |
@@ -44,6 +44,7 @@
 pub mod admin;
 pub mod cli;
 pub mod config;
+pub mod database;
 pub mod http1;
 pub mod import;
 pub mod key;

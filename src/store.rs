@@ -8,7 +8,9 @@ pub mod audit;
 pub mod file;
 pub mod follow;
 pub mod index;
+pub mod postgres;
 pub mod reach;
+mod record;
 pub mod spare;
 pub mod sqlite;
 pub mod uses;
@@ -17,8 +19,10 @@ mod warning;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
+use crate::database::Database;
 use crate::key::account::{AccountError, AccountRecord, AccountTransition, Affiliation, NewAccount};
 use crate::key::lifecycle::{Fresh, Transition, TransitionError};
 use crate::key::{KeyId, KeyRecord, Timestamp};
@@ -142,6 +146,28 @@ pub enum Strangers {
     Made,
     /// No key is added.
     Refused,
+}
+
+/// A gateway that follows a store, as it says itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gateway {
+    /// What tells this run of it from every other.
+    pub id: Box<str>,
+    /// The name of its machine or pod.
+    pub name: Box<str>,
+    /// Its index holds everything up to this change.
+    pub revision: Revision,
+    /// How long ago it said so.
+    pub silent_for: Duration,
+}
+
+/// The gateways that follow a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fleet {
+    /// The last change of the store.
+    pub revision: Revision,
+    /// Every gateway that has said how far it has come, by name.
+    pub gateways: Vec<Gateway>,
 }
 
 /// A record of keys. One value is one connection; the same store may be open many times, in many processes.
@@ -284,6 +310,35 @@ pub trait KeyStore: Send {
         stamp: Stamp<'_>,
     ) -> Result<AccountOutcome, StoreError>;
 
+    /// Waits until it is time to ask again whether anything changed, and tells whether to go on; not, where `stopped` says so.
+    /// A store that fares well is asked as often as it likes, and at once where it tells of a change by itself.
+    fn wait(&mut self, stopped: &Receiver<()>) -> bool {
+        stopped.recv_timeout(follow::INTERVAL) == Err(RecvTimeoutError::Timeout)
+    }
+
+    /// Within what time a gateway that can reach the store knows of a change, all being well.
+    fn delay(&self) -> Duration {
+        4 * follow::INTERVAL
+    }
+
+    /// Says for everyone who asks that a gateway holds every change up to this one. Called often; a store that keeps no list
+    /// of gateways has nothing to do.
+    ///
+    /// # Errors
+    /// It may not be said, which is told once; the store is away.
+    fn confirm(&mut self, revision: Revision) -> Result<(), StoreError> {
+        let _ = revision;
+        Ok(())
+    }
+
+    /// Every gateway that has said how far it has come, and has not said that it ends; `None` where the store keeps no list.
+    ///
+    /// # Errors
+    /// The store is away.
+    fn gateways(&mut self) -> Result<Option<Fleet>, StoreError> {
+        Ok(None)
+    }
+
     /// How long a call may wait for another process that is writing.
     ///
     /// # Errors
@@ -305,6 +360,8 @@ pub enum OpenMode {
 pub enum Location {
     /// A key file, whose digests have this form.
     File(PathBuf, file::Form),
+    /// A PostgreSQL database.
+    Postgres(Box<Database>),
     /// A SQLite database.
     Sqlite(PathBuf),
 }
@@ -314,6 +371,7 @@ impl Location {
     pub fn place(&self) -> String {
         match self {
             Self::File(path, _) => format!("file:{}", path.display()),
+            Self::Postgres(database) => database.to_string(),
             Self::Sqlite(path) => format!("sqlite:{}", path.display()),
         }
     }
@@ -322,7 +380,7 @@ impl Location {
     pub const fn records_use(&self) -> bool {
         match self {
             Self::File(..) => false,
-            Self::Sqlite(_) => true,
+            Self::Postgres(_) | Self::Sqlite(_) => true,
         }
     }
 }
@@ -335,6 +393,7 @@ impl Location {
 pub fn open(location: &Location, mode: OpenMode) -> Result<Box<dyn KeyStore>, StoreError> {
     match location {
         Location::File(path, form) => Ok(Box::new(file::KeyFile::open(path, *form)?)),
+        Location::Postgres(database) => Ok(Box::new(postgres::Postgres::open(database, mode)?)),
         Location::Sqlite(path) => Ok(Box::new(sqlite::Sqlite::open(path, mode)?)),
     }
 }
@@ -346,6 +405,7 @@ pub fn open(location: &Location, mode: OpenMode) -> Result<Box<dyn KeyStore>, St
 pub fn probe(location: &Location) -> Result<(), StoreError> {
     match location {
         Location::File(path, form) => file::KeyFile::probe(path, *form),
+        Location::Postgres(database) => postgres::probe(database),
         Location::Sqlite(path) => sqlite::probe(path),
     }
 }
@@ -358,6 +418,8 @@ pub enum StoreError {
     Account(#[from] AccountError),
     #[error("the key store {} is damaged ({what}): restore it from a backup", path.display())]
     Damaged { path: PathBuf, what: String },
+    #[error(transparent)]
+    Database(#[from] postgres::DatabaseError),
     #[error(
         "cannot {doing} the key store {}: the disk failed ({reason}); see what the system's log says of it (dmesg); `scopegate keys list` shows whether anything was changed",
         path.display()
@@ -418,6 +480,9 @@ impl StoreError {
     /// Whether the store may come back as it was, so that what is known of its keys is worth something meanwhile. A store that
     /// stands there and is no store, or of another version, is for somebody to mend.
     pub const fn is_absence(&self) -> bool {
+        if let Self::Database(error) = self {
+            return error.is_absence();
+        }
         matches!(
             self,
             Self::Damaged { .. } | Self::Disk { .. } | Self::Io { .. } | Self::Locked { .. } | Self::Missing { .. }

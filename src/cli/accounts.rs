@@ -173,7 +173,7 @@ fn change(arguments: &AccountArgs, transition: AccountTransition, console: &mut 
     let account = outcome.account;
     let json = arguments.json.then(|| view::to_json(&account));
     let what = format_args!("The account {}", account.id);
-    conclude((&what, account.state.as_str(), outcome.revision), json, console)
+    conclude((&what, account.state.as_str(), outcome.revision), (json, store.delay()), console)
 }
 
 /// What cannot be is the fault of whoever asked; all else is the store's.

@@ -11,8 +11,10 @@ pub(super) mod table;
 mod transfer;
 pub(super) mod usage;
 pub(super) mod view;
+mod wait;
 
 use std::fmt::Display;
+use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -31,6 +33,7 @@ pub(super) use create::CreateArgs;
 use replace::RotateArgs;
 use table::Shown;
 use transfer::{ExportArgs, ImportArgs};
+use wait::EndArgs;
 
 /// Make, list and end keys
 #[derive(Debug, Args)]
@@ -59,15 +62,15 @@ enum KeysCommand {
     /// The value that it has works on, and no new one is made.
     EndOverlap(KeyArgs),
     /// Switch a key off, until it is enabled again
-    Disable(KeyArgs),
+    Disable(EndArgs),
     /// Switch a disabled key on again
     Enable(KeyArgs),
     /// End a key for good
-    Revoke(KeyArgs),
+    Revoke(EndArgs),
     /// End a key for good and take it out of the list
     ///
     /// Its id, name and dates are kept, and its value is never good again. What it might do stands in the audit alone.
-    Delete(KeyArgs),
+    Delete(EndArgs),
     Import(Box<ImportArgs>),
     Export(ExportArgs),
 }
@@ -116,10 +119,10 @@ pub(super) fn run(arguments: KeysArgs, console: &mut Console) -> Result<Exit, Fa
         KeysCommand::Rotate(arguments) => replace::rotate(&arguments, Transition::Rotate, console),
         KeysCommand::ResetSecret(arguments) => replace::rotate(&arguments, Transition::ResetSecret, console),
         KeysCommand::EndOverlap(arguments) => replace::end_overlap(&arguments, console),
-        KeysCommand::Disable(arguments) => change(&arguments, &Transition::Disable, console),
-        KeysCommand::Enable(arguments) => change(&arguments, &Transition::Enable, console),
-        KeysCommand::Revoke(arguments) => change(&arguments, &Transition::Revoke, console),
-        KeysCommand::Delete(arguments) => change(&arguments, &Transition::Delete, console),
+        KeysCommand::Disable(arguments) => end(&arguments, &Transition::Disable, console),
+        KeysCommand::Enable(arguments) => change(&arguments, (&Transition::Enable, None), console),
+        KeysCommand::Revoke(arguments) => end(&arguments, &Transition::Revoke, console),
+        KeysCommand::Delete(arguments) => end(&arguments, &Transition::Delete, console),
         KeysCommand::Import(arguments) => transfer::import(&arguments, console),
         KeysCommand::Export(arguments) => transfer::export(&arguments, console),
     }
@@ -215,10 +218,20 @@ fn show(arguments: &KeyArgs, console: &mut Console) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn change(arguments: &KeyArgs, transition: &Transition, console: &mut Console) -> Result<Exit, Failure> {
+fn end(arguments: &EndArgs, transition: &Transition, console: &mut Console) -> Result<Exit, Failure> {
+    let limit = arguments.limit()?;
+    change(&arguments.key, (transition, limit), console)
+}
+
+fn change(
+    arguments: &KeyArgs,
+    (transition, wait): (&Transition, Option<Duration>),
+    console: &mut Console,
+) -> Result<Exit, Failure> {
     let id = parse_id(&arguments.id)?;
     let stamp = Stamp { by: &author::name(), at: Timestamp::now() };
     let mut store = arguments.store.open(console)?;
+    let begun = Instant::now();
     let changed = match transition {
         Transition::Enable => store.change(&id, transition, stamp),
         _ => insist::insist(&mut *store, console, |store| store.change(&id, transition, stamp)),
@@ -229,26 +242,45 @@ fn change(arguments: &KeyArgs, transition: &Transition, console: &mut Console) -
         Err(error) => return Err(Failure::failed(error)),
     };
     let record = outcome.record;
-    let json = arguments.json.then(|| view::to_json(&record, stamp.at));
+    let verdict = match wait {
+        Some(limit) => wait::until_confirmed(&mut *store, outcome.revision, (begun, limit))?,
+        None => None,
+    };
+    let mut json = arguments.json.then(|| view::to_json(&record, stamp.at));
     let what = format_args!("{id} ({})", record.name);
-    conclude((&what, record.state.as_str(), outcome.revision), json, console)
+    let told = (&what as &dyn Display, record.state.as_str(), outcome.revision);
+    let Some(verdict) = verdict else {
+        if wait.is_some() {
+            console.note("Gateways of this store cannot confirm that they know; those of one in PostgreSQL can.");
+        }
+        return conclude(told, (json, store.delay()), console);
+    };
+    if let Some(Value::Object(fields)) = &mut json {
+        fields.insert("gateways".to_owned(), verdict.to_json());
+    }
+    conclude(told, (json, Duration::ZERO), console)?;
+    verdict.tell(console);
+    Ok(verdict.exit())
 }
 
-/// Tells what a change of a state came to, and lets running gateways come by: what was changed, the state that it has, and the
-/// change; `None` where it had that state already.
+/// Tells what a change of a state came to: what was changed, the state that it has, and the change; `None` where it had that state
+/// already. Then lets running gateways come by, who know within `delay`; where that is nothing, they know.
 pub(super) fn conclude(
     (what, state, revision): (&dyn Display, &str, Option<Revision>),
-    json: Option<Value>,
+    (json, delay): (Option<Value>, Duration),
     console: &mut Console,
 ) -> Result<Exit, Failure> {
+    let is_awaited = revision.is_some() && !delay.is_zero();
     if let Some(json) = json {
         console.print_json(&json)?;
     }
     match revision {
-        Some(_) => {
-            console.note(format_args!("{what} is {state} now. Running gateways usually know within 200 ms."));
+        Some(_) if is_awaited => {
+            let delay = delay.as_millis();
+            console.note(format_args!("{what} is {state} now. Running gateways usually know within {delay} ms."));
             let_gateways_follow();
         }
+        Some(_) => console.note(format_args!("{what} is {state} now.")),
         None => console.note(format_args!("{what} was {state} already.")),
     }
     Ok(Exit::Done)

@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::Failure;
 use crate::config::{self, Fault, Keys, KeysPart, Loaded, Overrides, Source, StoreLocation, StorePart};
+use crate::database::Database;
 use crate::policy::Policy;
 use crate::policy::scope::Vocabulary;
 use crate::store::Location;
@@ -16,8 +17,7 @@ use crate::store::file::Form;
 /// What to do without a configuration, where a command has `--policy`.
 const POLICY_ALONE: &str = "give the policy alone with `--policy FILE`";
 /// What to do without a configuration, where a command has `--store`.
-const STORE_ALONE: &str =
-    "name the store with `--store sqlite:PATH` (a key file needs a configuration: it says whether there is a pepper)";
+const STORE_ALONE: &str = "name the store with `--store sqlite:PATH` or `--store postgres://…` (a key file needs a configuration: it says whether there is a pepper)";
 /// What to do without a configuration, where a command needs one.
 const IN_ITS_FOLDER: &str = "run this in its folder";
 
@@ -126,6 +126,12 @@ impl ConfigArgs {
         {
             return Ok(Location::Sqlite(PathBuf::from(path)));
         }
+        if let Some(text) = said.as_deref().filter(|text| text.starts_with("postgres")) {
+            let database = Database::parse(text);
+            let database = database
+                .map_err(|fault| Failure::usage(format_args!("the address of the database cannot be used: {fault}")))?;
+            return Ok(Location::Postgres(Box::new(database)));
+        }
         self.see_file()?;
         let source = self.source_with(STORE_ALONE, |overrides| overrides.store = said);
         let part = config::load_store(&source).map_err(|mut faults| {
@@ -200,6 +206,7 @@ fn location_of(store: &StoreLocation, is_peppered: bool) -> Location {
             let form = if is_peppered { Form::HmacSha256 } else { Form::Sha256 };
             Location::File(path.clone(), form)
         }
+        StoreLocation::Postgres(database) => Location::Postgres(database.clone()),
         StoreLocation::Sqlite(path) => Location::Sqlite(path.clone()),
     }
 }

@@ -7,6 +7,7 @@ use super::read::{Field, Fields, Reader};
 use super::section::value;
 use super::text::quoted;
 use super::unit::{Complaint, duration, or_none, positive_duration};
+use crate::database::{Database, Roots, Tls};
 use crate::key::mask::Mask;
 use crate::key::secret::{Secret, is_prefix};
 use crate::key::{KeyKind, KeyRecord, KeyState, Timestamp};
@@ -54,6 +55,8 @@ pub struct RotateAfter {
 pub enum StoreLocation {
     /// A `keys.yaml`, read-only.
     File(PathBuf),
+    /// A PostgreSQL database.
+    Postgres(Box<Database>),
     /// A SQLite database.
     Sqlite(PathBuf),
 }
@@ -115,7 +118,11 @@ impl Keys {
         let mut keys = Self::at(folder);
         let Some(fields) = reader.fields(field, &KNOWN) else { return (keys, None) };
         if let Some(field) = fields.find("store") {
-            if field.node.scalar().is_some_and(|scalar| scalar.text.contains('@')) {
+            if field
+                .node
+                .scalar()
+                .is_some_and(|scalar| scalar.text.contains('@') || scalar.text.starts_with("postgres"))
+            {
                 reader.mask(field.node);
             }
             if let Some(store) = reader.parse(&field, |text| store(text, folder)) {
@@ -143,8 +150,11 @@ impl Keys {
     fn read_snapshot(&self, reader: &mut Reader<'_>, fields: &Fields<'_>, folder: &Path) -> Option<PathBuf> {
         let field = fields.find("snapshot").filter(|field| !Reader::is_none(field))?;
         let path = reader.parse(&field, |text| snapshot(text, folder))?;
-        let (StoreLocation::File(store) | StoreLocation::Sqlite(store)) = &self.store;
-        if path == *store {
+        let is_store = match &self.store {
+            StoreLocation::File(store) | StoreLocation::Sqlite(store) => path == *store,
+            StoreLocation::Postgres(_) => false,
+        };
+        if is_store {
             let message = format!("`{}` is the key store itself", field.path);
             reader.fault(field.node.span, message, "name another file: it is written over");
         }
@@ -191,16 +201,14 @@ impl RotateAfter {
     }
 }
 
-/// `sqlite:PATH` or `file:PATH`, a relative path being in `folder`.
+/// `sqlite:PATH`, `file:PATH` or `postgres://…`, a relative path being in `folder`.
 pub(super) fn store(text: &str, folder: &Path) -> Result<StoreLocation, Complaint> {
-    const HELP: &str = "write `sqlite:scopegate.db` or `file:keys.yaml`";
+    const HELP: &str = "write `sqlite:scopegate.db`, `file:keys.yaml` or `postgres://USER:PASSWORD@HOST/NAME`";
     match text.split_once(':') {
         Some(("sqlite" | "file", "")) => Err(Complaint::new(format!("{} has no path", quoted(text)), HELP)),
         Some(("sqlite", path)) => Ok(StoreLocation::Sqlite(folder.join(path))),
         Some(("file", path)) => Ok(StoreLocation::File(folder.join(path))),
-        Some(("postgres" | "postgresql", _)) => {
-            Err(Complaint::new("PostgreSQL is not available in this version", HELP))
-        }
+        Some(("postgres" | "postgresql", _)) => database(text, folder),
         // What is behind an unknown scheme may hold a password.
         Some((scheme, _)) => Err(Complaint::new(format!("{} is not a kind of store", quoted(scheme)), HELP)),
         None => Err(Complaint::new(format!("{} does not say what kind of store it is", quoted(text)), HELP)),
@@ -216,6 +224,17 @@ fn snapshot(text: &str, folder: &Path) -> Result<PathBuf, Complaint> {
         ));
     }
     Ok(folder.join(text))
+}
+
+/// The address of a database. What is wrong with it is told without the password.
+fn database(text: &str, folder: &Path) -> Result<StoreLocation, Complaint> {
+    const HELP: &str = "write `postgres://USER:PASSWORD@HOST/NAME`, the password by ${env:NAME} or ${file:PATH}";
+    let mut database = Database::parse(text)
+        .map_err(|fault| Complaint::new(format!("the address of the database cannot be used: {fault}"), HELP))?;
+    if let Tls::Authority(Roots::File(path)) | Tls::Full(Roots::File(path)) = &mut database.tls {
+        *path = folder.join(&path);
+    }
+    Ok(StoreLocation::Postgres(Box::new(database)))
 }
 
 fn prefix(text: &str) -> Result<Box<str>, Complaint> {

@@ -20,6 +20,7 @@ pub(super) fn location(keys: &Keys) -> Location {
     match &keys.store {
         StoreLocation::File(path) if keys.pepper.is_some() => Location::File(path.clone(), Form::HmacSha256),
         StoreLocation::File(path) => Location::File(path.clone(), Form::Sha256),
+        StoreLocation::Postgres(database) => Location::Postgres(database.clone()),
         StoreLocation::Sqlite(path) => Location::Sqlite(path.clone()),
     }
 }
@@ -141,6 +142,10 @@ fn report(event: &Event<'_>) {
         Event::Restored { keys } => tracing::warn!(
             keys,
             "the key store was put back to a backup, and all keys were loaded anew: what was made after the backup is gone, and what was revoked after it works again; look over `scopegate keys list`"
+        ),
+        Event::Unconfirmed(error) => tracing::warn!(
+            %error,
+            "this gateway cannot say how far it has come, so that `--wait` does not wait for it; it follows the key store all the same"
         ),
         Event::Up => tracing::info!("the key store can be followed again"),
     }

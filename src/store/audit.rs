@@ -250,6 +250,12 @@ pub fn canonical(value: &Value) -> String {
     text
 }
 
+/// What stands in a column, or the text itself where it is not the canonical form of anything: then it was never written by us.
+pub(super) fn read_detail(text: &str) -> Value {
+    let value = serde_json::from_str(text).ok();
+    value.filter(|value| canonical(value) == text).unwrap_or_else(|| text.into())
+}
+
 fn append(text: &mut String, value: &Value) {
     match value {
         Value::Array(items) => {

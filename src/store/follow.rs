@@ -49,6 +49,8 @@ pub enum Event<'a> {
         /// How many records there are.
         keys: usize,
     },
+    /// Nobody can be told how far this follower has come. Told once.
+    Unconfirmed(&'a StoreError),
     /// The store can be followed again.
     Up,
 }
@@ -198,9 +200,9 @@ impl Pursuit {
     }
 
     fn run(mut self, stopped: &Receiver<()>, status: &Status, report: &dyn Fn(&Event<'_>)) {
-        let mut pause = INTERVAL;
+        let mut pause = (!self.is_taken_up).then_some(INTERVAL);
         let mut back_off = BackOff::new(LONGEST_PAUSE);
-        while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(pause) {
+        while self.wait(pause, stopped) {
             let since = Instant::now();
             match self.step() {
                 Ok(news) => {
@@ -213,7 +215,8 @@ impl Pursuit {
                         Some((_, keys)) => report(&Event::Loaded { keys, revision: self.revision }),
                     }
                     back_off.reset();
-                    pause = INTERVAL;
+                    pause = None;
+                    self.confirm(report);
                 }
                 Err(error) => {
                     // Whoever writes a fault into a file is to mend it: no key ends for that.
@@ -223,9 +226,26 @@ impl Pursuit {
                     if status.missed(error.to_string()) {
                         report(&Event::Down(&error));
                     }
-                    pause = back_off.next();
+                    pause = Some(back_off.next());
                 }
             }
+        }
+    }
+
+    /// Waits as long as is due, and tells whether to go on.
+    fn wait(&mut self, pause: Option<Duration>, stopped: &Receiver<()>) -> bool {
+        if pause.is_none()
+            && let Ok(store) = self.reach.store()
+        {
+            return store.wait(stopped);
+        }
+        stopped.recv_timeout(pause.unwrap_or(INTERVAL)) == Err(RecvTimeoutError::Timeout)
+    }
+
+    /// Says for everyone who asks how far the index has come.
+    fn confirm(&mut self, report: &dyn Fn(&Event<'_>)) {
+        if let Err(error) = self.reach.store().and_then(|store| store.confirm(self.revision)) {
+            report(&Event::Unconfirmed(&error));
         }
     }
 

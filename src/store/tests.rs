@@ -25,7 +25,8 @@ pub(super) trait Fixture {
 }
 
 /// Makes the tests of one store. `reads`: what every store does. `writes`: what a store does besides that is written by
-/// command. `refuses`: what one does that is not.
+/// command. `restored`: what one does that follows a backup which was put back. `refuses`: what one does that is not written
+/// by command.
 macro_rules! suite {
     ($store:ident: $fixture:expr, reads $(, $more:ident)*) => {
         mod $store {
@@ -48,7 +49,6 @@ macro_rules! suite {
             a_load_tells_what_changed_since_and_nothing_else,
             a_revoke_is_final_for_every_connection,
             a_rotated_key_is_told_with_every_value_that_it_had,
-            a_store_that_has_not_come_so_far_tells_everything,
             a_transition_to_the_same_state_takes_no_revision,
             an_account_has_one_public_key_that_can_work,
             an_account_is_never_deleted_under_its_keys,
@@ -67,6 +67,9 @@ macro_rules! suite {
             what_is_known_of_the_use_of_a_key_outlives_it,
         }
     };
+    ($fixture:expr, restored) => {
+        suite! { @ $fixture, restored; a_store_that_has_not_come_so_far_tells_everything }
+    };
     ($fixture:expr, refuses) => {
         suite! { @ $fixture, refuses;
             every_change_is_refused_with_what_to_do_and_none_is_made,
@@ -83,7 +86,8 @@ macro_rules! suite {
     };
 }
 
-suite! { sqlite: crate::store::sqlite::tests::Place::new(), reads, writes }
+suite! { sqlite: crate::store::sqlite::tests::Place::new(), reads, writes, restored }
+suite! { postgres: match crate::store::postgres::tests::Place::new() { Some(place) => place, None => return }, reads, writes }
 suite! { file: crate::store::file::tests::Place::new(), reads, refuses }
 
 pub(super) const STAMP: Stamp<'static> = Stamp { by: "test", at: Timestamp::from_millis(1_800_000_000_000) };

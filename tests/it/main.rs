@@ -30,6 +30,7 @@ mod dialling; // While a connection to the upstream is dialled: who waits how lo
 mod differences; // `scopegate diff`: what a new policy loosens and tightens.
 mod early; // What comes before its time: 100 and 103, answers and refusals while the caller is still sending.
 mod faults; // What breaks, and what it costs: the status, the time, what is left behind. Its table names the test of each.
+mod fleet; // Several gateways on one PostgreSQL: a change for all, and the proof that each holds it.
 mod forwarded; // Whose X-Forwarded-* and PROXY headers are believed, and what follows from them.
 mod framing; // Messages whose end two readers could see at different places: refused, nothing passes.
 mod harness; // The harness itself: the raw client against the raw upstream, without a gateway between them.

@@ -12,6 +12,8 @@ pub mod client;
 pub mod command;
 pub mod gateway;
 pub mod http2;
+#[expect(dead_code, reason = "the tests of the store kill servers, and look at certificates")]
+pub mod postgres;
 pub mod process;
 pub mod sample;
 pub mod upstream;

@@ -135,7 +135,7 @@ impl Ledger {
     }
 
     fn read(&mut self, location: &Location, arguments: &ScanArgs) -> Result<(), Failure> {
-        self.is_writable = matches!(location, Location::Sqlite(_));
+        self.is_writable = !matches!(location, Location::File(..));
         let mut store = store::open(location, OpenMode::Existing).map_err(Failure::failed)?;
         let (mut known, now) = (HashMap::new(), Timestamp::now());
         let told = store.load(Revision::START, &mut |change| {

@@ -92,7 +92,7 @@ fn a_bad_override_says_where_it_came_from() {
     SCOPEGATE_UPSTREAM: the URL holds a user name or a password
         write the host alone, and give the upstream its credential in `upstream.credential`
     SCOPEGATE_STORE: `redis` is not a kind of store
-        write `sqlite:scopegate.db` or `file:keys.yaml`
+        write `sqlite:scopegate.db`, `file:keys.yaml` or `postgres://USER:PASSWORD@HOST/NAME`
     SCOPEGATE_ADMIN: `admin:1` has a name where an IP address must stand
         write an IP address and a port, as in `127.0.0.1:8080` or `[::1]:8080`
     ");

@@ -35,6 +35,7 @@ fn follow_from(origin: Origin, index: Arc<Index>, spare: Option<Spare>) -> Follo
             Event::Down(error) => format!("down: {error}"),
             Event::Loaded { keys, revision } => format!("{keys} to {revision}"),
             Event::Restored { keys } => format!("restored: {keys}"),
+            Event::Unconfirmed(error) => format!("unconfirmed: {error}"),
             Event::Up => "up".into(),
         };
         tell.send(said).unwrap();

@@ -13,6 +13,7 @@ use crate::key::account::{Holdings, NewAccount};
 use crate::key::{KeyId, KeyKind, KeyRecord, Timestamp, lifecycle};
 use crate::policy::nearest;
 use crate::store::audit::{ToldAccounts, Unlogged, of_account};
+use crate::store::record::{Told, tell};
 use crate::store::{Revision, Stamp, StoreError, Strangers};
 
 /// The columns of a row, in the order that [`account()`] reads them.
@@ -35,11 +36,6 @@ const SELECT_FAMILY: &str =
 const INSERT: &str = "INSERT INTO accounts (id, revision, name, parent, credential, created, changed) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)";
 const UPDATE: &str = "UPDATE accounts SET revision = ?2, disabled = ?3, deleted = ?4, changed = ?5 WHERE id = ?1";
-
-/// An account with the revision of its last change, in the numbers of the store.
-type Known = (AccountRecord, u64);
-/// What keys have of an account, and the revision from which they have it, in the numbers of the store.
-type Told = (Option<Arc<Affiliation>>, Revision);
 
 /// What the keys of one moment have of their accounts. Each account is looked at once.
 pub(super) struct Affiliations {
@@ -70,25 +66,6 @@ impl Affiliations {
         self.told.insert(id.into(), told.clone());
         Ok(told)
     }
-}
-
-/// What keys have of each account, whose own last changes are `own`: of it, of the one above it and of those below it.
-fn tell(accounts: &[AccountRecord], own: &[u64]) -> HashMap<Box<str>, Told> {
-    let own: HashMap<&str, u64> = accounts.iter().map(|account| &*account.id).zip(own.iter().copied()).collect();
-    let mut latest = own.clone();
-    for account in accounts {
-        let (id, parent) = (&*account.id, account.parent.as_deref().unwrap_or_default());
-        for (one, other) in [(id, parent), (parent, id)] {
-            if let (Some(latest), Some(revision)) = (latest.get_mut(one), own.get(other)) {
-                *latest = (*latest).max(*revision);
-            }
-        }
-    }
-    let told = |(id, affiliation): (&str, Affiliation)| {
-        let revision = Revision(latest.get(id).copied().unwrap_or_default());
-        (id.into(), ((!affiliation.is_plain()).then(|| Arc::new(affiliation)), revision))
-    };
-    Affiliation::of_each(accounts).into_iter().map(told).collect()
 }
 
 /// Every account.
@@ -269,7 +246,7 @@ fn holdings(connection: &Connection, id: &str, now: Timestamp) -> rusqlite::Resu
     Ok(Holdings { keys: whole(count(keys, &[&id, &now.as_millis()])?), children: whole(count(children, &[&id])?) })
 }
 
-fn read(connection: &Connection, sql: &str, id: Option<&str>) -> Result<Vec<Known>, BadRow> {
+fn read(connection: &Connection, sql: &str, id: Option<&str>) -> Result<Vec<(AccountRecord, u64)>, BadRow> {
     let mut query = connection.prepare_cached(sql)?;
     let mut rows = query.query(rusqlite::params_from_iter(id))?;
     let mut known = Vec::new();

@@ -4,7 +4,7 @@ use rusqlite::{Connection, Row, Transaction, params};
 use serde_json::Value;
 
 use crate::key::Timestamp;
-use crate::store::audit::{Content, Entry, Link, canonical};
+use crate::store::audit::{Content, Entry, Link, canonical, read_detail};
 use crate::store::{Revision, Stamp};
 
 /// What was done, and to what.
@@ -100,16 +100,10 @@ fn entry(row: &Row<'_>, previous: Link) -> rusqlite::Result<Entry> {
         action: row.get(3)?,
         key: row.get(4)?,
         account: row.get(5)?,
-        detail: row.get_ref(6)?.as_str_or_null().unwrap_or_default().map(detail),
+        detail: row.get_ref(6)?.as_str_or_null().unwrap_or_default().map(read_detail),
         previous,
         hash: hash(row, 7),
     })
-}
-
-/// What stands in the column, or the text itself where it is not the canonical form of anything: then it was never written by us.
-fn detail(text: &str) -> Value {
-    let value = serde_json::from_str(text).ok();
-    value.filter(|value| canonical(value) == text).unwrap_or_else(|| text.into())
 }
 
 /// A hash that is missing or none is that of the start. No change is held up by it: it shows when the log is verified.

@@ -3,14 +3,11 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use ipnet::IpNet;
 use rusqlite::{Row, Transaction, ffi, params};
 
 use crate::key::digest::Digest;
-use crate::key::{
-    GrantSpec, KeyId, KeyKind, KeyRecord, KeyState, KeyValue, SiteId, Timestamp, lifecycle, parse_network,
-};
-use crate::policy::scope::is_scope_name;
+use crate::key::{GrantSpec, KeyId, KeyKind, KeyRecord, KeyState, KeyValue, SiteId, Timestamp, lifecycle};
+use crate::store::record::{Columns, attributes, grant, networks, site, state};
 use crate::store::{Change, Revision, StoreError};
 
 /// The columns of a row, in the order that [`change`] reads them; `$last` is the last use of the key, and of its value.
@@ -169,28 +166,22 @@ pub(super) fn change(row: &Row<'_>, grants: &mut Grants) -> Result<Change, BadRo
 
 /// Adds the record of a key that had no other value yet.
 pub(super) fn insert(transaction: &Transaction<'_>, revision: Revision, record: &KeyRecord) -> rusqlite::Result<()> {
-    let (level, scopes) = match &record.grant {
-        GrantSpec::Custom(scopes) => ("custom", Some(scopes.join(" "))),
-        GrantSpec::Full => ("full", None),
-        GrantSpec::ReadOnly => ("read-only", None),
-    };
-    let attributes = (!record.attributes.is_empty()).then(|| serde_json::json!(record.attributes).to_string());
-    let networks: Vec<String> = record.allow_from.iter().map(ToString::to_string).collect();
+    let columns = Columns::of(record);
     transaction.prepare_cached(INSERT)?.execute(params![
         record.id.as_str(),
         revision.0.cast_signed(),
         record.kind.as_str(),
         record.state.as_str(),
-        level,
-        scopes,
+        columns.level,
+        columns.scopes,
         record.name,
         record.account,
         record.created.as_millis(),
         record.changed.as_millis(),
         record.not_before.map(Timestamp::as_millis),
         record.expires.map(Timestamp::as_millis),
-        attributes,
-        (!networks.is_empty()).then(|| networks.join(" ")),
+        columns.attributes,
+        columns.networks,
         record.note,
         record.value.prefix,
         record.value.last_four,
@@ -248,36 +239,4 @@ pub(super) fn duplicate(error: &rusqlite::Error) -> Option<&'static str> {
 
 fn text<'r>(row: &'r Row<'_>, column: usize) -> Result<Option<&'r str>, BadRow> {
     row.get_ref(column)?.as_str_or_null().map_err(|error| BadRow(error.to_string()))
-}
-
-fn site(text: Option<&str>) -> Option<Option<SiteId>> {
-    text.map_or(Some(None), |text| SiteId::parse(text.as_bytes()).map(Some))
-}
-
-fn state(word: &str, deleted: Option<Timestamp>) -> Option<KeyState> {
-    match (KeyState::parse(word)?, deleted) {
-        (state, None) => Some(state),
-        (KeyState::Revoked, Some(_)) => Some(KeyState::Deleted),
-        _ => None,
-    }
-}
-
-fn grant(level: &str, scopes: &str) -> Option<GrantSpec> {
-    match level {
-        "custom" => {
-            let mut names = scopes.split(' ').filter(|name| !name.is_empty());
-            names.clone().all(is_scope_name).then(|| GrantSpec::custom(names.by_ref()))
-        }
-        "full" => Some(GrantSpec::Full),
-        "read-only" => Some(GrantSpec::ReadOnly),
-        _ => None,
-    }
-}
-
-fn attributes(json: Option<&str>) -> Option<Vec<(Box<str>, Box<str>)>> {
-    json.map_or(Some(Vec::new()), |json| serde_json::from_str(json).ok())
-}
-
-fn networks(list: &str) -> Option<Vec<IpNet>> {
-    list.split(' ').filter(|text| !text.is_empty()).map(|text| parse_network(text).ok()).collect()
 }

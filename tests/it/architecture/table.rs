@@ -66,21 +66,23 @@ pub const TABLE: &[Row] = &[
         outside: Some(&["serde", "serde_saphyr", "thiserror"]),
         never: &[],
     },
+    // An address alone: nothing here connects to it.
+    Row { module: "database", inside: &[], hidden: &[], outside: Some(&["thiserror", "zeroize"]), never: &[] },
     // Floor 1: what is read and kept.
     Row {
         module: "store",
         // A key file is YAML.
-        inside: &["key", "policy", "yaml"],
+        inside: &["database", "key", "policy", "yaml"],
         hidden: &[],
         outside: None,
         never: &["h2", "hyper", "hyper_util", "axum", "clap"],
     },
     Row {
         module: "config",
-        inside: &["key", "policy", "yaml"],
+        inside: &["database", "key", "policy", "yaml"],
         hidden: &[],
         outside: None,
-        never: &["tokio", "h2", "hyper", "hyper_util", "axum", "clap", "rusqlite"],
+        never: &["tokio", "h2", "hyper", "hyper_util", "axum", "clap", "rusqlite", "tokio_postgres"],
     },
     Row {
         module: "import",
@@ -142,7 +144,19 @@ pub const TABLE: &[Row] = &[
     // Floor 5: what a user types.
     Row {
         module: "cli",
-        inside: &["config", "import", "key", "policy", "server", "snapshot", "store", "stub", "telemetry", "yaml"],
+        inside: &[
+            "config",
+            "database",
+            "import",
+            "key",
+            "policy",
+            "server",
+            "snapshot",
+            "store",
+            "stub",
+            "telemetry",
+            "yaml",
+        ],
         hidden: &[],
         outside: None,
         never: &["h2", "hyper", "hyper_util", "rusqlite", "serde_saphyr"],

@@ -116,6 +116,12 @@ impl Setup {
         self
     }
 
+    /// Keys come from this store instead of a database of its own.
+    pub fn with_store(mut self, store: &str) -> Setup {
+        self.keys = self.keys.replace("sqlite:keys.db", &format!("'{store}'"));
+        self
+    }
+
     pub fn environment(mut self, name: &str, value: &str) -> Setup {
         self.environment.push((name.to_owned(), value.to_owned()));
         self

@@ -126,7 +126,7 @@ fn stores_of_keys() {
         "keys: { store: 'sqlite:' }",
         "keys: { store: 'file:' }",
         "keys: { store: 'mysql:keys' }",
-        "keys: { store: 'postgres://u:geheim@db/x' }",
+        "keys: { store: 'postgres://u:geheim@db' }",
         "keys: { prefix: sg- }",
         "keys: { prefix: '' }",
         "keys: { pepper: '' }",

@@ -1,0 +1,130 @@
+//! `--wait`: a change is done when every gateway has said that it holds it.
+
+use std::collections::HashMap;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::KeyArgs;
+use crate::cli::{Console, Exit, Failure};
+use crate::key::timestamp::parse_span;
+use crate::store::{Gateway, KeyStore, Revision};
+
+/// How often the list of gateways is read.
+const LOOK: Duration = Duration::from_millis(5);
+/// A gateway says every five seconds that it is there; one that has not for so long is not waited for.
+const SILENCE: Duration = Duration::from_secs(16);
+/// One that was not heard of for so long is gone, and not named any more.
+const GONE: Duration = Duration::from_secs(15 * 60);
+
+/// A key that is to end, and whether to wait for it.
+#[derive(Debug, Args)]
+pub(super) struct EndArgs {
+    /// Wait until every running gateway has confirmed that it holds the change, at most this long [default: 5s]
+    ///
+    /// Says how many have and how long the slowest took; one that has not is named, and the command exits with 1. Gateways
+    /// that share a SQLite file or a key file follow it all the same, but cannot confirm.
+    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "5s")]
+    pub(super) wait: Option<String>,
+    #[command(flatten)]
+    pub(super) key: KeyArgs,
+}
+
+impl EndArgs {
+    /// How long to wait, where that is asked.
+    ///
+    /// # Errors
+    /// It is no length of time.
+    pub(super) fn limit(&self) -> Result<Option<Duration>, Failure> {
+        self.wait.as_deref().map(|text| parse_span(text).map_err(Failure::usage)).transpose()
+    }
+}
+
+/// What became of the wait.
+#[derive(Debug)]
+pub(super) struct Verdict {
+    /// How long each gateway took that has confirmed.
+    confirmed: Vec<Duration>,
+    /// Those that have not.
+    missing: Vec<Gateway>,
+    revision: Revision,
+    limit: Duration,
+}
+
+/// Waits for every gateway to hold a change that was made at `begun`, or everything there is now; `None` where no gateway of
+/// this store can say so.
+///
+/// # Errors
+/// The store is away.
+pub(super) fn until_confirmed(
+    store: &mut dyn KeyStore,
+    revision: Option<Revision>,
+    (begun, limit): (Instant, Duration),
+) -> Result<Option<Verdict>, Failure> {
+    let mut took: HashMap<Box<str>, Duration> = HashMap::new();
+    let mut wanted = revision;
+    loop {
+        let Some(fleet) = store.gateways().map_err(Failure::failed)? else { return Ok(None) };
+        let revision = *wanted.get_or_insert(fleet.revision);
+        let elapsed = begun.elapsed();
+        let (there, missing): (Vec<Gateway>, Vec<Gateway>) =
+            fleet.gateways.into_iter().partition(|gateway| gateway.revision >= revision);
+        for gateway in there {
+            took.entry(gateway.id).or_insert(elapsed);
+        }
+        // One that ended meanwhile took its row away, and serves nobody.
+        let missing: Vec<Gateway> = missing.into_iter().filter(|gateway| gateway.silent_for < GONE).collect();
+        let is_awaited = missing.iter().any(|gateway| gateway.silent_for < SILENCE);
+        if !is_awaited || elapsed >= limit {
+            return Ok(Some(Verdict { confirmed: took.into_values().collect(), missing, revision, limit }));
+        }
+        thread::sleep(LOOK);
+    }
+}
+
+impl Verdict {
+    /// Says it.
+    pub(super) fn tell(&self, console: &mut Console) {
+        let slowest = self.confirmed.iter().max().copied().unwrap_or_default().as_millis();
+        match (self.confirmed.len(), self.missing.len()) {
+            (0, 0) => console.note("No gateway follows the store, as far as it knows."),
+            (0, _) => {}
+            (1, _) => console.note(format_args!("1 gateway has confirmed, after {slowest} ms.")),
+            (count, _) => {
+                console.note(format_args!("{count} gateways have confirmed, the slowest after {slowest} ms."));
+            }
+        }
+        for Gateway { id, name, revision, silent_for } in &self.missing {
+            let wanted = self.revision;
+            if *silent_for < SILENCE {
+                let limit = self.limit.as_millis();
+                console.warn(format_args!(
+                    "gateway {name} ({id}) has not confirmed within {limit} ms: it has come to change {revision} of {wanted}"
+                ));
+            } else {
+                let silence = silent_for.as_secs();
+                console.warn(format_args!(
+                    "gateway {name} ({id}) has not confirmed, and was last heard of {silence} s ago: where it still runs, it is cut off from the store and goes on with what it knows"
+                ));
+            }
+        }
+    }
+
+    /// The same for a program.
+    pub(super) fn to_json(&self) -> Value {
+        let missing = |gateway: &Gateway| {
+            let silent = u64::try_from(gateway.silent_for.as_millis()).unwrap_or(u64::MAX);
+            json!({ "id": gateway.id, "name": gateway.name, "revision": gateway.revision.0, "silent_ms": silent })
+        };
+        let slowest = self.confirmed.iter().max().map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+        let missing: Vec<Value> = self.missing.iter().map(missing).collect();
+        json!({ "confirmed": self.confirmed.len(), "slowest_ms": slowest, "missing": missing })
+    }
+
+    /// What the process exits with.
+    pub(super) fn exit(&self) -> Exit {
+        if self.missing.is_empty() { Exit::Done } else { Exit::Failed }
+    }
+}

@@ -1,0 +1,502 @@
+//! The store of a fleet: a schema `scopegate` in a PostgreSQL database, shared by gateways and the command line.
+//!
+//! # Why nothing is lost
+//!
+//! A gateway asks for what came after the last change that it knows. That is right only where changes become visible in the
+//! order of their numbers, which a sequence does not give: of two transactions the one with the higher number may commit first,
+//! and whoever looks in between never sees the other. Here every change first locks the one row of `scopegate.head`, takes its
+//! number from it, and holds it until it has committed:
+//!
+//! 1. A transaction gets number N only once the row is its own, so once the one with N - 1 has committed (or gone, and
+//!    left the number to it).
+//! 2. PostgreSQL makes a commit visible before it gives up the transaction's locks. So N - 1 is visible before N is even given out,
+//!    to every snapshot that is taken from then on; whoever sees the head at N sees every change up to N.
+//! 3. A load is one `REPEATABLE READ` transaction, so the head and the rows that it reads are of one snapshot. A replica
+//!    applies commits in the order of the primary's log, in which N - 1 stands before N.
+//!
+//! So "every row changed after R, up to the head" is whole, whoever commits when. The same lock makes the chain of the audit
+//! one chain, and a look before a write (is this value taken?) the truth until the commit.
+//!
+//! # What wakes a gateway
+//!
+//! `NOTIFY`, sent by a trigger with the commit, is only a wake-up: nothing depends on it. Every second the head is read anyway,
+//! which is one row, and works through a pooler in transaction mode and on a replica, where there is no `LISTEN`. No
+//! statement leaves anything behind on the server (prepared statements, settings, session locks), so that a pooler may
+//! give each transaction to another connection.
+//!
+//! # Another past
+//!
+//! A gateway keeps the random id of the store and the hash of the last change that it has taken in, which follows from every
+//! change before it. A database that does not have them was emptied, restored or replaced: a key that was revoked may work
+//! there. It is refused, and what is in memory stays in force, until an operator decides by a restart.
+
+mod accounts;
+mod audit;
+mod fault;
+mod fleet;
+mod former;
+mod link;
+mod row;
+mod schema;
+mod tls;
+mod uses;
+mod value;
+
+use std::collections::BTreeSet;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::time::{Duration, Instant};
+
+use self::accounts::Affiliations;
+use self::audit::{Deed, Log, no_head};
+use self::fault::Fault;
+use self::fleet::Membership;
+use self::former::Former;
+use self::link::{Link, Session};
+use self::schema::Head;
+use self::value::{get, values};
+use super::audit::{Entry, Seal, Standing, ToldAccounts, ToldKeys, Unlogged, of_new, of_transition};
+use super::uses::{KeyUse, ValueUse};
+use super::{AccountOutcome, Change, Extent, Fleet, KeyStore, Loaded, OpenMode, Outcome, Revision, Stamp};
+use super::{Provenance, StoreError, StoreWarning, follow};
+use crate::database::Database;
+use crate::key::account::{AccountRecord, AccountTransition, NewAccount};
+use crate::key::lifecycle::{self, Fresh, Transition};
+use crate::key::{KeyId, KeyRecord};
+
+pub use fault::DatabaseError;
+
+/// How often the head is read by a gateway that is told nothing.
+const POLL: Duration = Duration::from_secs(1);
+/// How long a call waits for another process that is writing, unless told otherwise.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How many keys are added by one statement.
+const BATCH: usize = 1000;
+/// Reads of one moment.
+const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+/// Where the store stands, and whether it has the change that was told last.
+const STANDING: &str = "SELECT h.store, h.version, h.revision, \
+    (SELECT hash FROM scopegate.changes WHERE revision = $1), \
+    (SELECT hash FROM scopegate.changes WHERE revision = h.revision), \
+    CASE WHEN $1 > 0 THEN (SELECT count(*) FROM scopegate.changes WHERE revision > $1) END FROM scopegate.head h";
+
+/// One connection to a store in PostgreSQL.
+#[derive(Debug)]
+pub struct Postgres {
+    database: Database,
+    link: Link,
+    /// The store that was opened first, so that another one in its place is noticed.
+    store: Box<[u8]>,
+    seal: Seal,
+    /// What the head last said.
+    seen: Option<Head>,
+    /// The revision that the last load came up to, and the hash of its change.
+    told: Option<(Revision, Vec<u8>)>,
+    membership: Membership,
+}
+
+/// How a load goes on.
+struct Course {
+    revision: Revision,
+    extent: Extent,
+    hash: Option<Vec<u8>>,
+}
+
+impl Postgres {
+    /// Opens the store of a database; with [`OpenMode::Create`] makes it, or brings it up to date, where this user may.
+    ///
+    /// # Errors
+    /// As [`open`](super::open).
+    pub fn open(database: &Database, mode: OpenMode) -> Result<Self, StoreError> {
+        let place = database.to_string();
+        let opened = Link::new(database).and_then(|mut link| {
+            let head = schema::bring_up(&mut link, &place, mode)?;
+            let seal = link.with(schema::seal)?;
+            Ok((link, head.store, seal))
+        });
+        let (link, store, seal) = opened.map_err(|fault| fault.of(database, "open"))?;
+        let database = database.clone();
+        Ok(Self { database, link, store, seal, seen: None, told: None, membership: Membership::default() })
+    }
+
+    fn read<T>(&mut self, work: impl FnOnce(&Session<'_>) -> Result<T, Fault>) -> Result<T, StoreError> {
+        self.link.within(READ, work).map_err(|fault| fault.of(&self.database, "read"))
+    }
+
+    /// Works on the store as its one writer. What was committed is on disk, whatever the database is set to.
+    fn write<T>(&mut self, work: impl FnOnce(&mut Log<'_, '_>) -> Result<T, Fault>) -> Result<T, StoreError> {
+        let place = self.database.to_string();
+        let patience = self.link.patience.as_millis().max(1);
+        let begin = format!(
+            "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = {patience}; \
+            SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'; \
+            SELECT FROM scopegate.head FOR UPDATE"
+        );
+        let written = self.link.within(&begin, |session| {
+            // A newer program may have brought the store up to date since it was opened.
+            Head::read(session)?.refuse_other_versions(&place)?;
+            work(&mut Log::open(session)?)
+        });
+        written.map_err(|fault| fault.of(&self.database, "write to"))
+    }
+}
+
+impl KeyStore for Postgres {
+    fn place(&self) -> String {
+        self.database.to_string()
+    }
+
+    fn warnings(&self) -> Vec<StoreWarning> {
+        Vec::new()
+    }
+
+    fn refresh(&mut self) -> Result<bool, StoreError> {
+        let head = self.link.with(Head::read).map_err(|fault| fault.of(&self.database, "read"))?;
+        let is_news = self.seen.as_ref() != Some(&head);
+        self.seen = Some(head);
+        Ok(is_news)
+    }
+
+    fn load(&mut self, since: Revision, tell: &mut dyn FnMut(Change)) -> Result<Loaded, StoreError> {
+        let (place, store) = (self.database.to_string(), self.store.clone());
+        let told = self.told.clone().filter(|(revision, _)| *revision == since).map(|(_, hash)| hash);
+        let course = self.read(|session| {
+            let course = plan(session, (&place, &store), since, told.as_deref())?;
+            match course.extent {
+                Extent::Changes if since == course.revision && since != Revision::START => {}
+                Extent::Changes if since != Revision::START => tell_some(session, since, tell)?,
+                Extent::Changes => tell_all(session, None, tell)?,
+                Extent::AnotherPast | Extent::Everything => tell_all(session, Some(course.revision), tell)?,
+            }
+            Ok(course)
+        })?;
+        self.told = course.hash.map(|hash| (course.revision, hash));
+        Ok(Loaded { revision: course.revision, extent: course.extent })
+    }
+
+    fn bookmark(&self) -> Option<Vec<u8>> {
+        let (revision, hash) = self.told.as_ref()?;
+        Some([&self.store[..], &revision.0.to_be_bytes(), hash].concat())
+    }
+
+    fn resume(&mut self, bookmark: &[u8]) -> Result<Option<Revision>, StoreError> {
+        let Some((store, rest)) = bookmark.split_at_checked(self.store.len()) else { return Ok(None) };
+        let Some((revision, hash)) = rest.split_first_chunk() else { return Ok(None) };
+        if *store != *self.store {
+            let seen = "is another one than the copy of its keys was made of".to_owned();
+            return Err(DatabaseError::AnotherPast { place: self.place(), seen }.into());
+        }
+        let revision = Revision(u64::from_be_bytes(*revision));
+        self.told = Some((revision, hash.to_vec()));
+        Ok(Some(revision))
+    }
+
+    fn estimate(&mut self) -> Result<usize, StoreError> {
+        self.read(|session| {
+            let Some(row) = session.query_one(row::COUNT, &[])? else { return Ok(0) };
+            // What the database has no room for it has not.
+            let most = get::<i64>(&row, 1)? / row::LEAST_BYTES;
+            Ok(usize::try_from(get::<i64>(&row, 0)?.min(most)).unwrap_or(0))
+        })
+    }
+
+    fn add(&mut self, records: &[KeyRecord], provenance: Provenance, stamp: Stamp<'_>) -> Result<Revision, StoreError> {
+        let seal = self.seal.clone();
+        self.write(|log| {
+            let session = log.session();
+            accounts::admit(log, records, (provenance.strangers(), stamp))?;
+            accounts::refuse_second(session, records)?;
+            for batch in records.chunks(BATCH) {
+                row::refuse_taken(session, &batch.iter().collect::<Vec<_>>())?;
+                let mut rows = Vec::with_capacity(batch.len());
+                for record in batch {
+                    let mut detail = of_new(record, None);
+                    seal.add_to(&mut detail, record, stamp.at);
+                    rows.push((log.add(Deed::to(record, provenance.as_str(), &detail), stamp), record));
+                }
+                row::insert(session, &rows)?;
+                log.flush(stamp)?;
+            }
+            log.flush(stamp)?;
+            Ok(log.revision())
+        })
+    }
+
+    fn change(&mut self, id: &KeyId, transition: &Transition, stamp: Stamp<'_>) -> Result<Outcome, StoreError> {
+        let seal = self.seal.clone();
+        self.write(|log| {
+            let session = log.session();
+            let before = one(session, id)?.ok_or_else(|| StoreError::Unknown(id.clone()))?;
+            let record = transition.apply(before.clone(), stamp.at)?;
+            if record == before {
+                return Ok(Outcome { record, revision: None });
+            }
+            if record.former.len() > before.former.len() {
+                row::refuse_taken_value(session, &record)?;
+            }
+            let mut detail = of_transition(transition, &before, &record);
+            if record.value.digest != before.value.digest {
+                seal.add_value(&mut detail, &record);
+            }
+            let revision = log.add(Deed::to(&record, transition.as_str(), &detail), stamp);
+            former::retire(session, &before, &record)?;
+            row::update(session, revision, &record)?;
+            log.flush(stamp)?;
+            Ok(Outcome { record, revision: Some(revision) })
+        })
+    }
+
+    fn clone_key(&mut self, of: &KeyId, fresh: Fresh, stamp: Stamp<'_>) -> Result<Outcome, StoreError> {
+        let seal = self.seal.clone();
+        self.write(|log| {
+            let session = log.session();
+            let original = one(session, of)?.ok_or_else(|| StoreError::Unknown(of.clone()))?;
+            let record = lifecycle::clone_key(&original, fresh, stamp.at)?;
+            row::refuse_taken(session, &[&record])?;
+            let mut detail = of_new(&record, Some(of));
+            seal.add_to(&mut detail, &record, stamp.at);
+            let revision = log.add(Deed::to(&record, "clone", &detail), stamp);
+            row::insert(session, &[(revision, &record)])?;
+            log.flush(stamp)?;
+            Ok(Outcome { record, revision: Some(revision) })
+        })
+    }
+
+    fn find(&mut self, id: &KeyId) -> Result<Option<KeyRecord>, StoreError> {
+        self.read(|session| one(session, id))
+    }
+
+    fn list(&mut self) -> Result<Vec<KeyRecord>, StoreError> {
+        self.read(|session| {
+            let mut former = Former::of_all(session)?;
+            let mut records = Vec::new();
+            session.each(row::SELECT_LIST, &[], |row| {
+                let mut record = row::change(row)?.record;
+                former.give(&mut record);
+                records.push(record);
+                Ok(())
+            })?;
+            Ok(records)
+        })
+    }
+
+    fn audit(&mut self, after: u64, tell: &mut dyn FnMut(Entry)) -> Result<Standing, StoreError> {
+        self.read(|session| Ok(Standing { given: audit::read(session, after, tell)?, ..Standing::default() }))
+    }
+
+    fn verify(&mut self, tell: &mut dyn FnMut(Entry)) -> Result<Standing, StoreError> {
+        let (mut accounts, mut keys) = (ToldAccounts::default(), ToldKeys::new(self.seal.clone()));
+        self.read(|session| {
+            let given = audit::read(session, 0, &mut |entry| {
+                accounts.follow(&entry);
+                keys.follow(&entry);
+                tell(entry);
+            })?;
+            let mut unlogged = accounts::hold_against(session, accounts)?;
+            let (strange, lacking) = hold_against(session, keys)?;
+            unlogged.extend(strange);
+            Ok(Standing { given, unlogged, lacking })
+        })
+    }
+
+    fn records_use(&self) -> bool {
+        true
+    }
+
+    fn add_uses(&mut self, uses: &[ValueUse]) -> Result<(), StoreError> {
+        let place = self.database.to_string();
+        let added = self.link.within("BEGIN ISOLATION LEVEL READ COMMITTED", |session| {
+            Head::read(session)?.refuse_other_versions(&place)?;
+            uses::add(session, uses)
+        });
+        added.map_err(|fault| fault.of(&self.database, "write to"))
+    }
+
+    fn use_of(&mut self, id: &KeyId) -> Result<KeyUse, StoreError> {
+        self.read(|session| uses::of_key(session, id))
+    }
+
+    fn accounts(&mut self) -> Result<Vec<AccountRecord>, StoreError> {
+        self.read(accounts::list)
+    }
+
+    fn create_account(&mut self, new: NewAccount, stamp: Stamp<'_>) -> Result<AccountRecord, StoreError> {
+        self.write(|log| {
+            let account = accounts::create(log, new, stamp)?;
+            log.flush(stamp)?;
+            Ok(account)
+        })
+    }
+
+    fn change_account(
+        &mut self,
+        id: &str,
+        transition: AccountTransition,
+        stamp: Stamp<'_>,
+    ) -> Result<AccountOutcome, StoreError> {
+        self.write(|log| {
+            let (account, revision) = accounts::change(log, (id, transition), stamp)?;
+            log.flush(stamp)?;
+            Ok(AccountOutcome { account, revision })
+        })
+    }
+
+    fn wait(&mut self, stopped: &Receiver<()>) -> bool {
+        let goes_on = |rest| stopped.recv_timeout(rest) == Err(RecvTimeoutError::Timeout);
+        if !self.link.listens() {
+            // What changed until now is found by asking once more, at once.
+            return self.link.listen().is_ok() || goes_on(follow::INTERVAL);
+        }
+        let until = Instant::now() + POLL;
+        while self.link.is_up() && Instant::now() < until {
+            // Both the end and the news are looked for: a look is cheap, and asks nobody.
+            if self.link.await_news(follow::INTERVAL) {
+                break;
+            }
+            if stopped.try_recv() != Err(TryRecvError::Empty) {
+                return false;
+            }
+        }
+        stopped.try_recv() == Err(TryRecvError::Empty)
+    }
+
+    fn confirm(&mut self, revision: Revision) -> Result<(), StoreError> {
+        match self.membership.confirm(&mut self.link, revision) {
+            // The next question tells it.
+            Err(fault) if fault.is_of_the_line() => Ok(()),
+            said => said.map_err(|fault| fault.of(&self.database, "write to")),
+        }
+    }
+
+    fn gateways(&mut self) -> Result<Option<Fleet>, StoreError> {
+        let list = |session: &Session<'_>| {
+            let revision = Revision(Head::read(session)?.revision);
+            Ok(Fleet { revision, gateways: fleet::list(session)? })
+        };
+        self.read(list).map(Some)
+    }
+
+    fn delay(&self) -> Duration {
+        POLL + 4 * follow::INTERVAL
+    }
+
+    fn set_patience(&mut self, patience: Duration) -> Result<(), StoreError> {
+        self.link.patience = patience;
+        Ok(())
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        self.membership.leave(&mut self.link);
+    }
+}
+
+/// What would keep a gateway from using the store of a database, as far as it shows without touching anything.
+///
+/// # Errors
+/// It cannot be used.
+pub fn probe(database: &Database) -> Result<(), StoreError> {
+    match Postgres::open(database, OpenMode::Existing) {
+        // Whether it may be made does not show.
+        Ok(_) | Err(StoreError::Database(DatabaseError::Missing { .. }) | StoreError::Older { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Finds out what is to be told to someone who knows everything up to `since`, whose hash is `told` where that is known.
+fn plan(
+    session: &Session<'_>,
+    (place, store): (&str, &[u8]),
+    since: Revision,
+    told: Option<&[u8]>,
+) -> Result<Course, Fault> {
+    let row = session.query_one(STANDING, values![since.0.cast_signed()])?.ok_or_else(no_head)?;
+    let head = Head::of(&row)?;
+    let another = |seen: String| Err(DatabaseError::AnotherPast { place: place.to_owned(), seen }.into());
+    if *head.store != *store {
+        return another("is another one than was opened".to_owned());
+    }
+    head.refuse_other_versions(place)?;
+    if head.revision < since.0 {
+        return another(format!("has come to change {} only, and change {since} was followed", head.revision));
+    }
+    let found = get::<Option<&[u8]>>(&row, 3)?;
+    if found.zip(told).is_some_and(|(found, told)| found != told) {
+        return another(format!("has another change {since} than the one that was followed"));
+    }
+    let is_gapless = match get::<Option<i64>>(&row, 5)? {
+        None => true,
+        Some(count) => found.is_some() && count.cast_unsigned() == head.revision - since.0,
+    };
+    let extent = if is_gapless { Extent::Changes } else { Extent::Everything };
+    let hash = get::<Option<&[u8]>>(&row, 4)?.map(<[u8]>::to_vec);
+    Ok(Course { revision: Revision(head.revision), extent, hash })
+}
+
+/// The keys that are not what all of the log says, and of how many it says less than it would today.
+fn hold_against(session: &Session<'_>, mut told: ToldKeys) -> Result<(Vec<Unlogged>, usize), Fault> {
+    let mut former = Former::of_all(session)?;
+    let (mut strange, mut lacking) = (Vec::new(), 0);
+    session.each(row::SELECT_ALL, &[], |row| {
+        let mut change = row::change(row)?;
+        former.give(&mut change.record);
+        lacking += usize::from(!told.says_all_of(&change.record));
+        strange.extend(told.compare(&change.record, change.revision));
+        Ok(())
+    })?;
+    strange.extend(told.left());
+    strange.sort_unstable();
+    Ok((strange, lacking))
+}
+
+/// Tells every record, with its own revision or one for all.
+fn tell_all(session: &Session<'_>, revision: Option<Revision>, tell: &mut dyn FnMut(Change)) -> Result<(), Fault> {
+    let mut former = Former::of_all(session)?;
+    let accounts = Affiliations::of_all(session)?;
+    session.each(row::SELECT_ALL, &[], |row| {
+        let mut change = affiliate(row::change(row)?, &accounts);
+        former.give(&mut change.record);
+        change.revision = revision.unwrap_or(change.revision);
+        tell(change);
+        Ok(())
+    })
+}
+
+/// Tells what changed after a revision: few records.
+fn tell_some(session: &Session<'_>, since: Revision, tell: &mut dyn FnMut(Change)) -> Result<(), Fault> {
+    let mut changes = Vec::new();
+    session.each(row::SELECT_SINCE, values![since.0.cast_signed()], |row| {
+        changes.push(row::change(row)?);
+        Ok(())
+    })?;
+    let keys: Vec<&str> = changes.iter().map(|change| change.record.id.as_str()).collect();
+    let accounts: BTreeSet<&str> = changes.iter().filter_map(|change| change.record.account.as_deref()).collect();
+    let accounts: Vec<&str> = accounts.into_iter().collect();
+    let mut former = Former::of(session, &keys)?;
+    let accounts = Affiliations::of_some(session, &accounts)?;
+    for change in changes {
+        let mut change = affiliate(change, &accounts);
+        former.give(&mut change.record);
+        tell(change);
+    }
+    Ok(())
+}
+
+fn affiliate(mut change: Change, accounts: &Affiliations) -> Change {
+    if let Some(account) = &change.record.account {
+        let (affiliation, since) = accounts.told(account);
+        change.revision = change.revision.max(since);
+        change.account = affiliation;
+    }
+    change
+}
+
+fn one(session: &Session<'_>, id: &KeyId) -> Result<Option<KeyRecord>, Fault> {
+    let Some(row) = session.query_one(row::SELECT_ONE, values![id.as_str()])? else { return Ok(None) };
+    let mut record = row::change(&row)?.record;
+    Former::of(session, &[id.as_str()])?.give(&mut record);
+    Ok(Some(record))
+}
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,0 +1,256 @@
+//! What goes wrong with a database, and what to do about it.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use tokio_postgres::Error;
+use tokio_postgres::error::{DbError, SqlState};
+
+use crate::database::Database;
+use crate::key::account::AccountError;
+use crate::key::lifecycle::TransitionError;
+use crate::store::StoreError;
+
+/// What is wrong with a key store in a database.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each message says what its variant means")]
+pub enum DatabaseError {
+    #[error(
+        "the key store {place} {seen}, so it was emptied, restored, or is another one: what it holds is not followed, and the keys in memory stay in force for as long as keys.max_stale says; bring back the one that was followed, or restart the gateways to go on with what is there now"
+    )]
+    AnotherPast { place: String, seen: String },
+    #[error("cannot reach the key store {place}: {reason}")]
+    Away { place: String, reason: String },
+    #[error(
+        "the server of the key store {place} does not let this user in ({reason}): see user and password in keys.store, and the server's pg_hba.conf"
+    )]
+    LogIn { place: String, reason: String },
+    #[error(
+        "there is no key store at {place} (no schema scopegate): `scopegate keys create` as the owner of the database makes one"
+    )]
+    Missing { place: String },
+    #[error(
+        "there is no key store at {place}, and this user may not make one ({reason}): run `scopegate keys create` as the owner of the database, then GRANT what README says to this user"
+    )]
+    MayNotMake { place: String, reason: String },
+    #[error(
+        "the key store {place} was made by an older scopegate (schema {found}, this program needs {known}), and this user may not bring it up to date ({reason}): run `scopegate keys create` of this version as the owner of the schema scopegate"
+    )]
+    MayNotBringUp { place: String, found: i64, known: i64, reason: String },
+    #[error("the server of the key store {place} has no such database: {reason}")]
+    NoDatabase { place: String, reason: String },
+    #[error(
+        "this user may not do that with the key store {place} ({reason}): as the owner of the schema scopegate, {grant}"
+    )]
+    Privilege { place: String, reason: String, grant: String },
+    #[error(
+        "the key store {place} is a replica, or set to be read-only: changes go to the primary; name that in keys.store, or by ?target_session_attrs=read-write beside several hosts"
+    )]
+    Replica { place: String },
+    #[error("cannot {doing} the key store {place}: {reason}")]
+    Sql { place: String, doing: &'static str, reason: String },
+    #[error("TLS to the key store {place} cannot be set up: {reason}")]
+    Tls { place: String, reason: String },
+    #[error(
+        "whether the change of the key store {place} was made is not known, as no answer came: `scopegate keys list` shows it"
+    )]
+    Uncertain { place: String },
+}
+
+impl DatabaseError {
+    /// Whether the store may come back as it was: it is out of reach, or what is there is not what was.
+    pub(in crate::store) const fn is_absence(&self) -> bool {
+        matches!(
+            self,
+            Self::Away { .. }
+                | Self::LogIn { .. }
+                | Self::MayNotMake { .. }
+                | Self::Missing { .. }
+                | Self::NoDatabase { .. }
+                | Self::Sql { .. }
+        )
+    }
+}
+
+/// What went wrong, before it is said of which store.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// There is no connection to be had.
+    Away(String),
+    /// A row that is no record.
+    Bad(String),
+    /// What the server said.
+    Postgres(Error),
+    /// A refusal of ours.
+    Refusal(StoreError),
+    /// No answer came.
+    Silent(Duration),
+    /// TLS cannot be set up.
+    Tls(String),
+    /// No answer came to a commit.
+    Uncertain,
+    /// Another fault, after which the connection cannot be used.
+    WithTheLine(Box<Self>),
+}
+
+impl Fault {
+    /// The connection is gone.
+    pub(super) fn closed() -> Self {
+        Self::Away("the connection was closed".to_owned())
+    }
+
+    /// Whether the connection cannot be used after it.
+    pub(super) fn is_of_the_line(&self) -> bool {
+        match self {
+            Self::Away(_) | Self::Silent(_) | Self::Uncertain | Self::WithTheLine(_) => true,
+            Self::Postgres(error) => error.as_db_error().is_none_or(is_last_word),
+            Self::Bad(_) | Self::Refusal(_) | Self::Tls(_) => false,
+        }
+    }
+
+    /// The same, of a connection that cannot be used either.
+    pub(super) fn and_the_line(self) -> Self {
+        Self::WithTheLine(Box::new(self))
+    }
+
+    /// The same, where it came of a commit: the server may have made the change or not.
+    pub(super) fn at_commit(self) -> Self {
+        if self.is_of_the_line() { Self::Uncertain } else { self }
+    }
+
+    /// Whether the server said this.
+    pub(super) fn is(&self, states: &[SqlState]) -> bool {
+        self.database_error().is_some_and(|error| states.contains(error.code()))
+    }
+
+    /// What the server said, where it did.
+    pub(super) fn database_error(&self) -> Option<&DbError> {
+        match self {
+            Self::Postgres(error) => error.as_db_error(),
+            Self::WithTheLine(fault) => fault.database_error(),
+            _ => None,
+        }
+    }
+
+    /// The same, as a fault of a store.
+    pub(super) fn of(self, database: &Database, doing: &'static str) -> StoreError {
+        let place = database.to_string();
+        match self {
+            Self::Refusal(error) => error,
+            Self::Bad(what) => StoreError::Damaged { path: place.into(), what },
+            Self::Away(reason) => DatabaseError::Away { place, reason }.into(),
+            Self::Silent(time) => {
+                DatabaseError::Away { place, reason: format!("no answer within {} s", time.as_secs()) }.into()
+            }
+            Self::Tls(reason) => DatabaseError::Tls { place, reason }.into(),
+            Self::Uncertain => DatabaseError::Uncertain { place }.into(),
+            Self::WithTheLine(fault) => fault.of(database, doing),
+            Self::Postgres(error) => match error.as_db_error() {
+                Some(said) => of_the_server(said, database, doing),
+                None => DatabaseError::Away { place, reason: reason(&error) }.into(),
+            },
+        }
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self::Postgres(error)
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        Self::Refusal(error)
+    }
+}
+
+impl From<AccountError> for Fault {
+    fn from(error: AccountError) -> Self {
+        Self::Refusal(error.into())
+    }
+}
+
+impl From<TransitionError> for Fault {
+    fn from(error: TransitionError) -> Self {
+        Self::Refusal(error.into())
+    }
+}
+
+impl From<DatabaseError> for Fault {
+    fn from(error: DatabaseError) -> Self {
+        Self::Refusal(error.into())
+    }
+}
+
+/// Whether the server says no more on this connection: it ends, or is taken away.
+fn is_last_word(error: &DbError) -> bool {
+    matches!(error.severity(), "FATAL" | "PANIC")
+        || matches!(
+            error.parsed_severity(),
+            Some(tokio_postgres::error::Severity::Fatal | tokio_postgres::error::Severity::Panic)
+        )
+}
+
+fn of_the_server(said: &DbError, database: &Database, doing: &'static str) -> StoreError {
+    let (place, reason) = (database.to_string(), said.message().to_owned());
+    let error = match said.code() {
+        code if *code == SqlState::INVALID_PASSWORD || *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
+            DatabaseError::LogIn { place, reason }
+        }
+        code if *code == SqlState::INVALID_CATALOG_NAME => DatabaseError::NoDatabase { place, reason },
+        code if *code == SqlState::UNDEFINED_TABLE || *code == SqlState::INVALID_SCHEMA_NAME => {
+            DatabaseError::Missing { place }
+        }
+        code if *code == SqlState::INSUFFICIENT_PRIVILEGE => {
+            let grant = grant(&reason, &database.user);
+            DatabaseError::Privilege { place, reason, grant }
+        }
+        code if *code == SqlState::READ_ONLY_SQL_TRANSACTION => DatabaseError::Replica { place },
+        code if *code == SqlState::LOCK_NOT_AVAILABLE => return StoreError::Locked { path: place.into() },
+        code if *code == SqlState::DISK_FULL => return StoreError::Full { path: place.into() },
+        code if *code == SqlState::DATA_CORRUPTED || *code == SqlState::INDEX_CORRUPTED => {
+            return StoreError::Damaged { path: place.into(), what: reason };
+        }
+        code if is_of_being_away(code) => DatabaseError::Away { place, reason },
+        code => DatabaseError::Sql { place, doing, reason: format!("{reason} (SQLSTATE {})", code.code()) },
+    };
+    error.into()
+}
+
+/// Whether the server is there, and cannot serve: it starts, ends, or has too many connections.
+fn is_of_being_away(code: &SqlState) -> bool {
+    ["57P", "53", "08"].iter().any(|class| code.code().starts_with(class))
+}
+
+/// The statement that gives a user what it lacks.
+fn grant(reason: &str, user: &str) -> String {
+    let user = user.replace('"', "\"\"");
+    match reason.strip_prefix("permission denied for table ") {
+        Some("gateways") => format!("GRANT SELECT, INSERT, UPDATE, DELETE ON scopegate.gateways TO \"{user}\""),
+        Some("uses" | "value_uses") => {
+            format!("GRANT SELECT, INSERT, UPDATE ON scopegate.uses, scopegate.value_uses TO \"{user}\"")
+        }
+        Some("head") => format!(
+            "GRANT SELECT ON ALL TABLES IN SCHEMA scopegate TO \"{user}\", and for a user that may change keys what README says beside"
+        ),
+        Some(_) => format!("GRANT SELECT ON ALL TABLES IN SCHEMA scopegate TO \"{user}\", or more, see README"),
+        None if reason.contains("schema") => format!("GRANT USAGE ON SCHEMA scopegate TO \"{user}\""),
+        None => "see README for what it needs".to_owned(),
+    }
+}
+
+/// An error with what it came of.
+fn reason(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let said = cause.to_string();
+        if !text.contains(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,105 @@
+//! Which gateways follow a store, and how far they have come.
+//!
+//! Each gateway has a row that it writes anew whenever it has taken a change in, and every few seconds besides. The row says
+//! that the index of the gateway holds everything up to that change. One that ends takes its row away; one that was killed, or
+//! cut off, leaves it, and it grows old.
+
+use std::time::{Duration, Instant};
+
+use tokio_postgres::error::SqlState;
+
+use super::fault::Fault;
+use super::link::{Link, Session};
+use super::value::{get, number, values};
+use crate::store::{Gateway, Revision};
+
+/// How often a gateway says that it is there.
+const BEAT: Duration = Duration::from_secs(5);
+/// How long one that may not say so waits before it tries again.
+const REST: Duration = Duration::from_secs(60);
+/// How long a goodbye may take.
+const GOODBYE: Duration = Duration::from_millis(500);
+
+/// The disk is not waited for: a row that is lost in a crash is written again within seconds.
+const SAY: &str = "WITH quick AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)) \
+    INSERT INTO scopegate.gateways (id, name, revision, seen) SELECT $1, $2, $3, clock_timestamp() FROM quick \
+    ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, seen = excluded.seen";
+const FORGET_OLD: &str = "DELETE FROM scopegate.gateways WHERE seen < clock_timestamp() - interval '1 day'";
+const LEAVE: &str = "DELETE FROM scopegate.gateways WHERE id = $1";
+const LIST: &str = "SELECT id, name, revision, \
+    greatest(0, (extract(epoch FROM clock_timestamp() - seen) * 1000)::bigint) FROM scopegate.gateways ORDER BY name, id";
+
+/// What one connection has said of the gateway that it is of.
+#[derive(Debug, Default)]
+pub(super) struct Membership {
+    id: Option<Box<str>>,
+    said: Option<(Revision, Instant)>,
+    /// It may not be said, as far as is known.
+    denied: Option<Instant>,
+}
+
+impl Membership {
+    /// Says how far the gateway has come, where that is news, or it was not said for a while. Where it may not be said, that
+    /// is told once.
+    pub(super) fn confirm(&mut self, link: &mut Link, revision: Revision) -> Result<(), Fault> {
+        let is_news = self.said.is_none_or(|(said, at)| said != revision || at.elapsed() >= BEAT);
+        if !is_news || self.denied.is_some_and(|at| at.elapsed() < REST) {
+            return Ok(());
+        }
+        let is_first = self.id.is_none();
+        let id = self.id.get_or_insert_with(random_id).clone();
+        let said = link.with(|session| {
+            session.execute(SAY, values![&*id, host_name().as_str(), revision.0.cast_signed()])?;
+            if is_first { session.execute(FORGET_OLD, &[]).map(drop) } else { Ok(()) }
+        });
+        match said {
+            Ok(()) => {
+                self.denied = None;
+                self.said = Some((revision, Instant::now()));
+                Ok(())
+            }
+            Err(fault) if fault.is(&[SqlState::INSUFFICIENT_PRIVILEGE, SqlState::READ_ONLY_SQL_TRANSACTION]) => {
+                match self.denied.replace(Instant::now()) {
+                    None => Err(fault),
+                    Some(_) => Ok(()),
+                }
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Takes the row away, where there is one and the server answers at once.
+    pub(super) fn leave(&mut self, link: &mut Link) {
+        if let (Some(id), Some(_), true) = (&self.id, &self.said, link.is_up()) {
+            link.hurry(GOODBYE);
+            // One that could not say goodbye is missed by whoever waits for it, and named.
+            let _ = link.with(|session| session.execute(LEAVE, values![&**id]));
+        }
+    }
+}
+
+/// Every gateway that has a row.
+pub(super) fn list(session: &Session<'_>) -> Result<Vec<Gateway>, Fault> {
+    let gateway = |row: &tokio_postgres::Row| {
+        Ok(Gateway {
+            id: get(row, 0)?,
+            name: get(row, 1)?,
+            revision: Revision(number(row, 2)?),
+            silent_for: Duration::from_millis(number(row, 3)?),
+        })
+    };
+    session.query(LIST, &[])?.iter().map(gateway).collect()
+}
+
+/// A name for this run of the gateway.
+fn random_id() -> Box<str> {
+    use std::hash::{BuildHasher as _, RandomState};
+    format!("{:016x}", RandomState::new().hash_one(std::process::id())).into()
+}
+
+/// What the system calls this machine; the name of the pod, in Kubernetes.
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name: String = name.trim().chars().filter(|letter| letter.is_ascii_graphic()).take(255).collect();
+    if name.is_empty() { "unknown".to_owned() } else { name }
+}

@@ -1,0 +1,157 @@
+mod following; // What gateways take in, and what they refuse.
+mod trouble; // A database that is away, cut off, or full of people who may not.
+
+use super::*;
+use crate::key::lifecycle::Transition;
+use crate::store::Strangers;
+use crate::store::tests::{Fixture, STAMP, record, rotation};
+
+#[path = "../../../tests/it/support/postgres.rs"]
+#[expect(unreachable_pub, reason = "it is shared with the tests of the binary")]
+pub(in crate::store) mod server;
+
+use server::{Scratch, scratch};
+
+/// A database with one store.
+pub(in crate::store) struct Place(Scratch);
+
+impl Place {
+    pub(in crate::store) fn new() -> Option<Self> {
+        scratch().map(Self)
+    }
+
+    pub(in crate::store) fn store(&self) -> Postgres {
+        open(&self.0.url(), OpenMode::Create).unwrap()
+    }
+}
+
+impl Fixture for Place {
+    fn open(&self) -> Box<dyn KeyStore> {
+        Box::new(self.store())
+    }
+
+    fn put(&self, records: &[KeyRecord]) {
+        self.store().add(records, Provenance::Imported(Strangers::Made), STAMP).unwrap();
+    }
+}
+
+fn open(url: &str, mode: OpenMode) -> Result<Postgres, StoreError> {
+    Postgres::open(&Database::parse(url).unwrap(), mode)
+}
+
+fn refusal(url: &str, mode: OpenMode) -> String {
+    let said = open(url, mode).unwrap_err().to_string();
+    assert!(!said.contains("h@im") && !said.contains("h%40im"), "the password is told: {said}");
+    said
+}
+
+#[test]
+fn a_step_that_was_released_is_never_edited() {
+    let digest = crate::key::digest::Hasher::new(None).digest(include_bytes!("migrations/1.sql")).to_hex();
+    assert_eq!(digest, "f9532ec3433a5faf2491c4c4c810f2eebbf992efb86b31f39c723ce51542806f");
+}
+
+#[test]
+fn a_missing_store_is_made_by_nobody_who_only_wants_to_read() {
+    let Some(place) = Place::new() else { return };
+    let said = refusal(&place.0.url(), OpenMode::Existing);
+    assert!(said.starts_with("there is no key store at postgres://owner@") && said.contains("keys create"), "{said}");
+    assert!(probe(&Database::parse(&place.0.url()).unwrap()).is_ok(), "it can be made");
+}
+
+#[test]
+fn many_who_make_the_same_store_at_once_all_get_it() {
+    let Some(place) = Place::new() else { return };
+    std::thread::scope(|scope| {
+        for name in ["a", "b", "c", "d", "e", "f"] {
+            let place = &place;
+            scope.spawn(move || place.put(&[record(name)]));
+        }
+    });
+    assert_eq!(place.store().list().unwrap().len(), 6);
+}
+
+#[test]
+fn a_store_of_another_version_is_refused_with_what_to_do() {
+    let Some(place) = Place::new() else { return };
+    let mut store = place.store();
+    place.0.run("UPDATE scopegate.head SET version = 99");
+    let said = refusal(&place.0.url(), OpenMode::Create);
+    assert!(said.contains("made by a newer scopegate (schema 99, this program knows 1)"), "{said}");
+    assert!(matches!(store.load(Revision::START, &mut |_| {}), Err(StoreError::Newer { .. })));
+    assert!(matches!(store.create(&[record("new")], STAMP), Err(StoreError::Newer { .. })));
+    place.0.run("ALTER TABLE scopegate.head DISABLE TRIGGER USER; UPDATE scopegate.head SET version = 0");
+    assert!(refusal(&place.0.url(), OpenMode::Existing).contains("made by an older scopegate (schema 0"));
+}
+
+#[test]
+fn the_database_itself_refuses_to_widen_a_key_to_revive_it_or_to_forget_a_change() {
+    let Some(place) = Place::new() else { return };
+    let mut store = place.store();
+    let key = record("key");
+    store.create(std::slice::from_ref(&key), STAMP).unwrap();
+    store.change(&key.id, &rotation(60), STAMP).unwrap();
+    store.change(&key.id, &Transition::Revoke, STAMP).unwrap();
+    for (sql, said) in [
+        ("UPDATE keys SET level = 'full', scopes = NULL", "what a key may do never changes"),
+        ("UPDATE keys SET expires = 9999999999999", "what a key may do never changes"),
+        ("UPDATE keys SET state = 'active'", "a revoke is final"),
+        ("UPDATE changes SET author = 'nobody'", "only appended to"),
+        ("DELETE FROM changes", "only appended to"),
+        ("TRUNCATE changes", "only appended to"),
+        ("INSERT INTO changes SELECT 9, at, author, action, key, account, detail, NULL FROM changes", "not-null"),
+        ("UPDATE head SET revision = 1", "no number is given out twice"),
+        ("DELETE FROM head", "a store has a head"),
+        ("DELETE FROM keys", "a key is never forgotten"),
+        ("TRUNCATE keys CASCADE", "never forgotten"),
+        ("UPDATE keys SET deleted = 1, state = 'active'", "a"),
+        ("UPDATE keys SET tripwire = true, level = 'custom', scopes = ''", "a"),
+        ("UPDATE keys SET digest = sha256('x')", "a value gives way to a new one, and is kept"),
+        ("UPDATE former_values SET until = until + 1", "the end of a value only comes nearer"),
+        ("DELETE FROM former_values", "a value is never forgotten"),
+        (
+            "INSERT INTO former_values (key, digest, prefix, last_four, created, until) \
+            SELECT id, sha256('x'), '', '', 0, 9999999999999 FROM keys",
+            "a former value is one that its key had",
+        ),
+        ("UPDATE keys SET digest = (SELECT digest FROM former_values)", "a value gives way to a new one, and is kept"),
+    ] {
+        let error = place.0.try_to_run(&format!("SET search_path = scopegate; {sql}")).unwrap_err();
+        assert!(error.contains(said), "{sql}: {error}");
+    }
+}
+
+#[test]
+fn a_row_edited_by_hand_cannot_put_a_line_into_a_header() {
+    let Some(place) = Place::new() else { return };
+    let mut store = place.store();
+    place.put(&[record("key")]);
+    place.0.run("ALTER TABLE scopegate.keys DISABLE TRIGGER USER");
+    for (column, value, said) in [
+        ("account", "'a' || chr(13) || 'X-Admin: yes'", "an account that cannot be"),
+        ("scopes", "'a' || chr(10)", "a grant that cannot be"),
+        ("networks", "'everywhere'", "networks that cannot be"),
+        ("attributes", "'{}'", "attributes that cannot be"),
+    ] {
+        let before = place.0.run(&format!("SELECT quote_nullable({column}) FROM scopegate.keys"));
+        place.0.run(&format!("UPDATE scopegate.keys SET {column} = {value}"));
+        let error = store.list().unwrap_err().to_string();
+        assert!(error.contains(said), "{error}");
+        place.0.run(&format!("UPDATE scopegate.keys SET {column} = {before}"));
+    }
+    assert_eq!(store.list().unwrap().len(), 1);
+}
+
+#[test]
+fn a_thousand_keys_and_one_are_added_together_or_not_at_all() {
+    let Some(place) = Place::new() else { return };
+    let mut store = place.store();
+    let mut many: Vec<_> = (0..=BATCH).map(|number| record(&number.to_string())).collect();
+    let revision = store.create(&many, STAMP).unwrap();
+    assert_eq!(revision, Revision(1001));
+    many.iter_mut().take(BATCH).for_each(|key| *key = record("again"));
+    let error = store.create(&many, STAMP).unwrap_err();
+    assert!(matches!(error, StoreError::Duplicate { .. }), "{error}");
+    assert_eq!(store.list().unwrap().len(), 1001);
+    assert_eq!(place.0.run("SELECT revision FROM scopegate.head"), "1001");
+}

@@ -1,0 +1,223 @@
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::following::follow;
+use super::server::{ESCAPED, until};
+use super::*;
+use crate::key::KeyState;
+use crate::store::uses::{Count, ValueUse};
+
+/// What README gives a gateway, and what one that counts uses has besides.
+const GATEWAY: &str =
+    "GRANT USAGE ON SCHEMA scopegate TO gateway; GRANT SELECT ON ALL TABLES IN SCHEMA scopegate TO gateway";
+const HEARTBEAT: &str = "GRANT INSERT, UPDATE, DELETE ON scopegate.gateways TO gateway";
+const USES: &str = "GRANT INSERT, UPDATE ON scopegate.uses, scopegate.value_uses TO gateway";
+/// What README gives whoever makes and ends keys.
+const WRITER: &str = "GRANT USAGE ON SCHEMA scopegate TO writer; GRANT SELECT ON ALL TABLES IN SCHEMA scopegate TO writer; \
+    GRANT INSERT ON scopegate.keys, scopegate.former_values, scopegate.accounts, scopegate.changes TO writer; \
+    GRANT UPDATE ON scopegate.keys, scopegate.former_values, scopegate.accounts, scopegate.head TO writer";
+
+#[test]
+fn readme_gives_the_rights_that_are_tested_here() {
+    let readme = include_str!("../../../../README.md");
+    let words: Vec<&str> = readme.split_whitespace().collect();
+    let readme = words.join(" ");
+    for statement in [GATEWAY, HEARTBEAT, USES, WRITER].iter().flat_map(|rights| rights.split("; ")) {
+        let statement = statement.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(readme.contains(&format!("{statement};")), "{statement}");
+    }
+}
+
+#[test]
+fn a_gateway_follows_with_the_least_rights_and_is_told_which_one_it_lacks() {
+    let Some(place) = Place::new() else { return };
+    let key = record("key");
+    let url = place.0.url_of("gateway");
+    let said = refusal(&url, OpenMode::Create);
+    assert!(said.contains("this user may not make one (permission denied for database"), "{said}");
+    place.put(std::slice::from_ref(&key));
+    let said = refusal(&url, OpenMode::Create);
+    assert!(said.ends_with("GRANT USAGE ON SCHEMA scopegate TO \"gateway\""), "{said}");
+    place.0.run("GRANT USAGE ON SCHEMA scopegate TO gateway");
+    let said = refusal(&url, OpenMode::Create);
+    assert!(said.contains("GRANT SELECT ON ALL TABLES IN SCHEMA scopegate TO \"gateway\""), "{said}");
+    place.0.run(GATEWAY);
+    let followed = follow(open(&url, OpenMode::Create).unwrap());
+    let said = followed.next();
+    assert!(said.starts_with("Unconfirmed(") && said.contains("permission denied for table gateways"), "{said}");
+    place.store().change(&key.id, &Transition::Revoke, STAMP).unwrap();
+    assert_eq!(followed.next(), "1 to 2", "it follows all the same, and says so once");
+    let mut store = open(&url, OpenMode::Existing).unwrap();
+    let count = Count { allowed: 1, denied: 0, last: STAMP.at };
+    let uses = [ValueUse { digest: key.value.digest, count, scopes: Vec::new() }];
+    let said = store.add_uses(&uses).unwrap_err().to_string();
+    assert!(
+        said.ends_with("GRANT SELECT, INSERT, UPDATE ON scopegate.uses, scopegate.value_uses TO \"gateway\""),
+        "{said}"
+    );
+    place.0.run(&format!("{USES}; {HEARTBEAT}"));
+    store.add_uses(&uses).unwrap();
+    store.confirm(Revision(2)).unwrap();
+    assert_eq!(place.store().gateways().unwrap().unwrap().gateways.len(), 1);
+    for refused in
+        [store.create(&[record("other")], STAMP).map(drop), store.change(&key.id, &Transition::Delete, STAMP).map(drop)]
+    {
+        let error = refused.unwrap_err();
+        assert!(matches!(error, StoreError::Database(DatabaseError::Privilege { .. })), "{error}");
+    }
+    place.0.run("ALTER TABLE scopegate.head DISABLE TRIGGER USER; UPDATE scopegate.head SET version = 0");
+    assert!(refusal(&url, OpenMode::Create).contains("this user may not bring it up to date"), "by the owner alone");
+}
+
+#[test]
+fn whoever_makes_and_ends_keys_needs_no_more_than_readme_gives() {
+    let Some(place) = Place::new() else { return };
+    drop(place.store());
+    place.0.run(WRITER);
+    let mut store = open(&place.0.url_of("writer"), OpenMode::Existing).unwrap();
+    let key = record("key");
+    store.create(std::slice::from_ref(&key), STAMP).unwrap();
+    store.change(&key.id, &rotation(60), STAMP).unwrap();
+    store.change(&key.id, &rotation(0), STAMP).unwrap();
+    store.change(&key.id, &Transition::Delete, STAMP).unwrap();
+    let new = NewAccount { id: "acme".into(), name: None, parent: None, credential: None };
+    store.create_account(new, STAMP).unwrap();
+    store.change_account("acme", AccountTransition::Delete, STAMP).unwrap();
+    let error =
+        place.0.server().try_to_run(&place.0.name, "SET ROLE writer; DELETE FROM scopegate.changes").unwrap_err();
+    assert!(error.contains("permission denied"), "{error}");
+}
+
+#[test]
+fn a_server_is_believed_by_its_certificate_and_the_password_is_bound_to_it() {
+    let Some(place) = Place::new() else { return };
+    drop(place.store());
+    let (port, ca) = (place.0.server().port, place.0.server().authority());
+    let url = |host: &str, more: &str| format!("postgres://owner:{ESCAPED}@{host}:{port}/{}?{more}", place.0.name);
+    let ca = format!("sslrootcert={}", ca.display());
+    let is_secure = "SELECT count(*) FROM pg_stat_ssl s JOIN pg_stat_activity a USING (pid) WHERE s.ssl AND datname = current_database()";
+    for url in [
+        url("localhost", &format!("{ca}&channel_binding=require")),
+        url("localhost", "sslmode=require"),
+        url("127.0.0.1", &format!("sslmode=verify-ca&{ca}")),
+        url("127.0.0.1", &format!("sslmode=require&{ca}")),
+    ] {
+        let store = open(&url, OpenMode::Existing).unwrap_or_else(|error| panic!("{url}: {error}"));
+        assert_eq!(place.0.run(is_secure), "1", "{url}");
+        drop(store);
+        until("it is gone", || place.0.run(is_secure) == "0");
+    }
+    assert!(open(&url("localhost", ""), OpenMode::Existing).is_ok(), "this machine is talked to in cleartext");
+    for (url, said) in [
+        (url("127.0.0.1", &ca), "certificate not valid for name"),
+        (url("localhost", "sslmode=verify-full"), "certificate"),
+        (url("localhost", "sslmode=verify-full&sslrootcert=missing.pem"), "sslrootcert missing.pem: "),
+        (url("localhost", "sslmode=disable&channel_binding=require"), "channel binding"),
+    ] {
+        let error = refusal(&url, OpenMode::Existing);
+        assert!(error.contains(said), "{url}: {error}");
+    }
+}
+
+#[test]
+fn who_is_not_let_in_is_told_what_to_look_at() {
+    let Some(place) = Place::new() else { return };
+    let port = place.0.server().port;
+    for (url, said) in [
+        (format!("postgres://owner:wrong@localhost:{port}/{}", place.0.name), "does not let this user in (password"),
+        (format!("postgres://owner:{ESCAPED}@localhost:{port}/nosuch"), "has no such database: database \"nosuch\""),
+        (
+            format!("postgres://owner:{ESCAPED}@localhost:1/x"),
+            "cannot reach the key store postgres://owner@localhost:1/x",
+        ),
+    ] {
+        let error = refusal(&url, OpenMode::Existing);
+        assert!(error.contains(said), "{error}");
+    }
+}
+
+#[test]
+fn a_writer_that_holds_the_store_too_long_is_said_to_and_readers_do_not_wait() {
+    let Some(place) = Place::new() else { return };
+    let (mut store, mut other) = (place.store(), place.store());
+    store.set_patience(Duration::from_millis(50)).unwrap();
+    let held = other.link.within("BEGIN; SELECT FROM scopegate.head FOR UPDATE", |_| {
+        let error = store.create(&[record("late")], STAMP).unwrap_err();
+        assert!(matches!(error, StoreError::Locked { .. }), "{error}");
+        assert_eq!(store.list().unwrap(), []);
+        Ok(())
+    });
+    assert!(held.is_ok());
+    store.create(&[record("later")], STAMP).unwrap();
+}
+
+#[test]
+fn a_replica_is_followed_and_refuses_changes_with_what_to_do() {
+    let Some(place) = Place::new() else { return };
+    let key = record("key");
+    place.put(std::slice::from_ref(&key));
+    place.0.run(&format!("ALTER DATABASE {} SET default_transaction_read_only = on", place.0.name));
+    let mut store = open(&place.0.url(), OpenMode::Create).unwrap();
+    let error = store.change(&key.id, &Transition::Revoke, STAMP).unwrap_err();
+    assert!(matches!(error, StoreError::Database(DatabaseError::Replica { .. })), "{error}");
+    let followed = follow(open(&place.0.url(), OpenMode::Create).unwrap());
+    assert!(followed.next().starts_with("Unconfirmed("));
+    assert_eq!(followed.state(&key), Some(KeyState::Active));
+}
+
+/// A way to the server that can be cut without a word: nothing comes through, and nothing is closed.
+struct Wire {
+    port: u16,
+    is_cut: Arc<AtomicBool>,
+}
+
+impl Wire {
+    fn to(port: u16) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let here = listener.local_addr().unwrap().port();
+        let is_cut = Arc::new(AtomicBool::new(false));
+        let cut = Arc::clone(&is_cut);
+        thread::spawn(move || {
+            for near in listener.incoming().map_while(Result::ok) {
+                let far = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+                for (mut from, mut to) in [(near.try_clone().unwrap(), far.try_clone().unwrap()), (far, near)] {
+                    let cut = Arc::clone(&cut);
+                    thread::spawn(move || {
+                        let mut bytes = [0; 4096];
+                        while let Ok(count @ 1..) = from.read(&mut bytes) {
+                            until("the wire is whole", || !cut.load(Ordering::Relaxed));
+                            if to.write_all(&bytes[..count]).is_err() {
+                                break;
+                            }
+                        }
+                        let _ = to.shutdown(Shutdown::Both);
+                    });
+                }
+            }
+        });
+        Self { port: here, is_cut }
+    }
+}
+
+#[test]
+fn a_network_that_is_cut_without_a_word_is_noticed_and_what_happened_meanwhile_is_taken_in() {
+    let Some(place) = Place::new() else { return };
+    let key = record("key");
+    place.put(std::slice::from_ref(&key));
+    let wire = Wire::to(place.0.server().port);
+    let url = format!("postgres://owner:{ESCAPED}@localhost:{}/{}?connect_timeout=1", wire.port, place.0.name);
+    let followed = follow(open(&url, OpenMode::Existing).unwrap());
+    wire.is_cut.store(true, Ordering::Relaxed);
+    let cut = Instant::now();
+    place.store().change(&key.id, &Transition::Revoke, STAMP).unwrap();
+    let said = followed.next();
+    assert!(said.starts_with("down: cannot reach the key store") && said.contains("no answer within"), "{said}");
+    assert!(cut.elapsed() >= Duration::from_secs(1));
+    assert_eq!(followed.state(&key), Some(KeyState::Active), "nothing is known of it yet");
+    wire.is_cut.store(false, Ordering::Relaxed);
+    until("what happened meanwhile is taken in", || followed.state(&key) == Some(KeyState::Revoked));
+}
