@@ -5,9 +5,11 @@
 //! first, then published: what was acknowledged survives a crash, and what is in memory was acknowledged.
 
 pub mod audit;
+mod error;
 pub mod file;
 pub mod follow;
 pub mod index;
+mod location;
 pub mod postgres;
 pub mod reach;
 mod record;
@@ -17,18 +19,18 @@ pub mod uses;
 mod warning;
 
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use crate::database::Database;
-use crate::key::account::{AccountError, AccountRecord, AccountTransition, Affiliation, NewAccount};
-use crate::key::lifecycle::{Fresh, Transition, TransitionError};
+use crate::key::account::{AccountRecord, AccountTransition, Affiliation, NewAccount};
+use crate::key::lifecycle::{Fresh, Transition};
 use crate::key::{KeyId, KeyRecord, Timestamp};
 
 use uses::{KeyUse, ValueUse};
 
+pub use error::StoreError;
+pub use location::{Location, OpenMode, open, probe};
 pub use warning::{Outside, StoreWarning, User};
 
 /// The number of a change. A store gives them out in order, starting at 1, and never twice.
@@ -344,150 +346,6 @@ pub trait KeyStore: Send {
     /// # Errors
     /// The store is broken.
     fn set_patience(&mut self, patience: Duration) -> Result<(), StoreError>;
-}
-
-/// Whether opening may make a store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OpenMode {
-    /// Make it if it is missing, bring its schema up to date if it is older: `serve`, `demo`, `keys create|import`.
-    Create,
-    /// Take it as it is: everything else.
-    Existing,
-}
-
-/// Which store.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Location {
-    /// A key file, whose digests have this form.
-    File(PathBuf, file::Form),
-    /// A PostgreSQL database.
-    Postgres(Box<Database>),
-    /// A SQLite database.
-    Sqlite(PathBuf),
-}
-
-impl Location {
-    /// What [`KeyStore::place`] says of a store that is there.
-    pub fn place(&self) -> String {
-        match self {
-            Self::File(path, _) => format!("file:{}", path.display()),
-            Self::Postgres(database) => database.to_string(),
-            Self::Sqlite(path) => format!("sqlite:{}", path.display()),
-        }
-    }
-
-    /// Whether a store there takes down how keys are used.
-    pub const fn records_use(&self) -> bool {
-        match self {
-            Self::File(..) => false,
-            Self::Postgres(_) | Self::Sqlite(_) => true,
-        }
-    }
-}
-
-/// Opens a store.
-///
-/// # Errors
-/// What stands there is missing (with [`OpenMode::Existing`]), is no store, is newer or older than this program, or cannot
-/// be read. Nothing is changed on disk then.
-pub fn open(location: &Location, mode: OpenMode) -> Result<Box<dyn KeyStore>, StoreError> {
-    match location {
-        Location::File(path, form) => Ok(Box::new(file::KeyFile::open(path, *form)?)),
-        Location::Postgres(database) => Ok(Box::new(postgres::Postgres::open(database, mode)?)),
-        Location::Sqlite(path) => Ok(Box::new(sqlite::Sqlite::open(path, mode)?)),
-    }
-}
-
-/// Sees whether a gateway could use a store, or make it, as far as that shows without touching anything.
-///
-/// # Errors
-/// What [`open`] would say with [`OpenMode::Create`].
-pub fn probe(location: &Location) -> Result<(), StoreError> {
-    match location {
-        Location::File(path, form) => file::KeyFile::probe(path, *form),
-        Location::Postgres(database) => postgres::probe(database),
-        Location::Sqlite(path) => sqlite::probe(path),
-    }
-}
-
-/// What is wrong with a store, or with what was asked of it.
-#[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "each message says what its variant means")]
-pub enum StoreError {
-    #[error(transparent)]
-    Account(#[from] AccountError),
-    #[error("the key store {} is damaged ({what}): restore it from a backup", path.display())]
-    Damaged { path: PathBuf, what: String },
-    #[error(transparent)]
-    Database(#[from] postgres::DatabaseError),
-    #[error(
-        "cannot {doing} the key store {}: the disk failed ({reason}); see what the system's log says of it (dmesg); `scopegate keys list` shows whether anything was changed",
-        path.display()
-    )]
-    Disk { path: PathBuf, doing: &'static str, reason: String },
-    #[error("{name} is in the key store already ({what}): each key is added once")]
-    Duplicate { name: String, what: &'static str },
-    #[error(
-        "no audit is kept of {0}: whoever can edit the file changes its keys; keep it in git, and `git log -p -- {0}` says who changed what, and when",
-        path.display()
-    )]
-    NoAudit { path: PathBuf },
-    #[error("{}", file::describe(path, faults))]
-    Faults { path: PathBuf, faults: Vec<file::FileFault> },
-    #[error("no room is left for the key store {}: nothing was changed; free some space and try again", path.display())]
-    Full { path: PathBuf },
-    #[error("cannot {doing} the key store {}: {reason}", path.display())]
-    Io { path: PathBuf, doing: &'static str, reason: String },
-    #[error("the key store {} is busy: another process has been writing for too long; try again", path.display())]
-    Locked { path: PathBuf },
-    #[error(
-        "the key store {} is empty: nothing was ever written there, or making it failed; `scopegate keys create` and `scopegate serve` make one of it",
-        path.display()
-    )]
-    Empty { path: PathBuf },
-    #[error("no key store at {}: `scopegate keys create` and `scopegate serve` make one", path.display())]
-    Missing { path: PathBuf },
-    #[error(
-        "the key store {} was made by a newer scopegate (schema {found}, this program knows {known}): use that version",
-        path.display()
-    )]
-    Newer { path: PathBuf, found: i64, known: i64 },
-    #[error("{} is no key store ({what}): name another file, or move this one away", path.display())]
-    NotAStore { path: PathBuf, what: String },
-    #[error(
-        "the key store {} was made by an older scopegate (schema {found}, this program needs {known}): `scopegate serve` and `scopegate keys create` bring it up to date",
-        path.display()
-    )]
-    Older { path: PathBuf, found: i64, known: i64 },
-    #[error("the keys in {} cannot be changed by command: edit the file, running gateways follow it", path.display())]
-    ReadOnly { path: PathBuf },
-    #[error(
-        "another key store was put at {}: the keys in memory stay in force for as long as keys.max_stale says, or until the gateway restarts",
-        path.display()
-    )]
-    Replaced { path: PathBuf },
-    #[error(
-        "the account {account} has a public key already, {first}: `scopegate keys show {first}` shows it; where it is to be replaced, revoke it first"
-    )]
-    SecondPublic { account: Box<str>, first: KeyId },
-    #[error(transparent)]
-    Transition(#[from] TransitionError),
-    #[error("no key has the id {0}: `scopegate keys list` shows them all")]
-    Unknown(KeyId),
-}
-
-impl StoreError {
-    /// Whether the store may come back as it was, so that what is known of its keys is worth something meanwhile. A store that
-    /// stands there and is no store, or of another version, is for somebody to mend.
-    pub const fn is_absence(&self) -> bool {
-        if let Self::Database(error) = self {
-            return error.is_absence();
-        }
-        matches!(
-            self,
-            Self::Damaged { .. } | Self::Disk { .. } | Self::Io { .. } | Self::Locked { .. } | Self::Missing { .. }
-        )
-    }
 }
 
 #[cfg(test)]

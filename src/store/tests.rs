@@ -565,7 +565,7 @@ fn where_no_use_is_recorded_none_is_known(fixture: &dyn Fixture) {
 
 #[test]
 fn what_is_wrong_with_a_store_is_told_with_what_to_do() {
-    let path = || PathBuf::from("keys.db");
+    let path = || std::path::PathBuf::from("keys.db");
     let id = || KeyId::parse("key_0123456789abcdef").unwrap();
     let errors = [
         StoreError::Damaged { path: path(), what: "a page is missing".to_owned() },
