@@ -32,35 +32,34 @@
 
 mod accounts;
 mod audit;
+mod change;
 mod fault;
 mod fleet;
 mod former;
 mod link;
+mod load;
 mod row;
 mod schema;
 mod tls;
 mod uses;
 mod value;
 
-use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
-use self::accounts::Affiliations;
-use self::audit::{Deed, Log, no_head};
+use self::audit::Log;
 use self::fault::Fault;
 use self::fleet::Membership;
-use self::former::Former;
 use self::link::{Link, Session};
 use self::schema::Head;
-use self::value::{get, values};
-use super::audit::{Entry, Seal, Standing, ToldAccounts, ToldKeys, Unlogged, of_new, of_transition};
+use self::value::get;
+use super::audit::{Entry, Seal, Standing, ToldAccounts, ToldKeys};
 use super::uses::{KeyUse, ValueUse};
-use super::{AccountOutcome, Change, Extent, Fleet, KeyStore, Loaded, OpenMode, Outcome, Revision, Stamp};
+use super::{AccountOutcome, Change, Fleet, KeyStore, Loaded, OpenMode, Outcome, Revision, Stamp};
 use super::{Provenance, StoreError, StoreWarning, follow};
 use crate::database::Database;
 use crate::key::account::{AccountRecord, AccountTransition, NewAccount};
-use crate::key::lifecycle::{self, Fresh, Transition};
+use crate::key::lifecycle::{Fresh, Transition};
 use crate::key::{KeyId, KeyRecord};
 
 pub use fault::DatabaseError;
@@ -69,16 +68,8 @@ pub use fault::DatabaseError;
 const POLL: Duration = Duration::from_secs(1);
 /// How long a call waits for another process that is writing, unless told otherwise.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How many keys are added by one statement.
-const BATCH: usize = 1000;
 /// Reads of one moment.
 const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-/// Where the store stands, and whether it has the change that was told last.
-const STANDING: &str = "SELECT h.store, h.version, h.revision, \
-    (SELECT hash FROM scopegate.changes WHERE revision = $1), \
-    (SELECT hash FROM scopegate.changes WHERE revision = h.revision), \
-    CASE WHEN $1 > 0 THEN (SELECT count(*) FROM scopegate.changes WHERE revision > $1) END FROM scopegate.head h";
-
 /// One connection to a store in PostgreSQL.
 #[derive(Debug)]
 pub struct Postgres {
@@ -92,13 +83,6 @@ pub struct Postgres {
     /// The revision that the last load came up to, and the hash of its change.
     told: Option<(Revision, Vec<u8>)>,
     membership: Membership,
-}
-
-/// How a load goes on.
-struct Course {
-    revision: Revision,
-    extent: Extent,
-    hash: Option<Vec<u8>>,
 }
 
 impl Postgres {
@@ -160,14 +144,8 @@ impl KeyStore for Postgres {
         let (place, store) = (self.database.to_string(), self.store.clone());
         let told = self.told.clone().filter(|(revision, _)| *revision == since).map(|(_, hash)| hash);
         let course = self.read(|session| {
-            let course = plan(session, (&place, &store), since, told.as_deref())?;
-            match course.extent {
-                Extent::Changes if since == course.revision && since != Revision::START => {}
-                Extent::Changes if since != Revision::START => tell_some(session, since, tell)?,
-                Extent::Changes => tell_all(session, None, tell)?,
-                Extent::AnotherPast | Extent::Everything => tell_all(session, Some(course.revision), tell)?,
-            }
-            Ok(course)
+            let course = load::plan(session, (&place, &store), since, told.as_deref())?;
+            course.tell(session, since, tell).map(|()| course)
         })?;
         self.told = course.hash.map(|hash| (course.revision, hash));
         Ok(Loaded { revision: course.revision, extent: course.extent })
@@ -201,82 +179,25 @@ impl KeyStore for Postgres {
 
     fn add(&mut self, records: &[KeyRecord], provenance: Provenance, stamp: Stamp<'_>) -> Result<Revision, StoreError> {
         let seal = self.seal.clone();
-        self.write(|log| {
-            let session = log.session();
-            accounts::admit(log, records, (provenance.strangers(), stamp))?;
-            accounts::refuse_second(session, records)?;
-            for batch in records.chunks(BATCH) {
-                row::refuse_taken(session, &batch.iter().collect::<Vec<_>>())?;
-                let mut rows = Vec::with_capacity(batch.len());
-                for record in batch {
-                    let mut detail = of_new(record, None);
-                    seal.add_to(&mut detail, record, stamp.at);
-                    rows.push((log.add(Deed::to(record, provenance.as_str(), &detail), stamp), record));
-                }
-                row::insert(session, &rows)?;
-                log.flush(stamp)?;
-            }
-            log.flush(stamp)?;
-            Ok(log.revision())
-        })
+        self.write(|log| change::add(log, &seal, (records, provenance), stamp))
     }
 
     fn change(&mut self, id: &KeyId, transition: &Transition, stamp: Stamp<'_>) -> Result<Outcome, StoreError> {
         let seal = self.seal.clone();
-        self.write(|log| {
-            let session = log.session();
-            let before = one(session, id)?.ok_or_else(|| StoreError::Unknown(id.clone()))?;
-            let record = transition.apply(before.clone(), stamp.at)?;
-            if record == before {
-                return Ok(Outcome { record, revision: None });
-            }
-            if record.former.len() > before.former.len() {
-                row::refuse_taken_value(session, &record)?;
-            }
-            let mut detail = of_transition(transition, &before, &record);
-            if record.value.digest != before.value.digest {
-                seal.add_value(&mut detail, &record);
-            }
-            let revision = log.add(Deed::to(&record, transition.as_str(), &detail), stamp);
-            former::retire(session, &before, &record)?;
-            row::update(session, revision, &record)?;
-            log.flush(stamp)?;
-            Ok(Outcome { record, revision: Some(revision) })
-        })
+        self.write(|log| change::change(log, &seal, (id, transition), stamp))
     }
 
     fn clone_key(&mut self, of: &KeyId, fresh: Fresh, stamp: Stamp<'_>) -> Result<Outcome, StoreError> {
         let seal = self.seal.clone();
-        self.write(|log| {
-            let session = log.session();
-            let original = one(session, of)?.ok_or_else(|| StoreError::Unknown(of.clone()))?;
-            let record = lifecycle::clone_key(&original, fresh, stamp.at)?;
-            row::refuse_taken(session, &[&record])?;
-            let mut detail = of_new(&record, Some(of));
-            seal.add_to(&mut detail, &record, stamp.at);
-            let revision = log.add(Deed::to(&record, "clone", &detail), stamp);
-            row::insert(session, &[(revision, &record)])?;
-            log.flush(stamp)?;
-            Ok(Outcome { record, revision: Some(revision) })
-        })
+        self.write(|log| change::clone_key(log, &seal, (of, fresh), stamp))
     }
 
     fn find(&mut self, id: &KeyId) -> Result<Option<KeyRecord>, StoreError> {
-        self.read(|session| one(session, id))
+        self.read(|session| load::one(session, id))
     }
 
     fn list(&mut self) -> Result<Vec<KeyRecord>, StoreError> {
-        self.read(|session| {
-            let mut former = Former::of_all(session)?;
-            let mut records = Vec::new();
-            session.each(row::SELECT_LIST, &[], |row| {
-                let mut record = row::change(row)?.record;
-                former.give(&mut record);
-                records.push(record);
-                Ok(())
-            })?;
-            Ok(records)
-        })
+        self.read(load::list)
     }
 
     fn audit(&mut self, after: u64, tell: &mut dyn FnMut(Entry)) -> Result<Standing, StoreError> {
@@ -292,7 +213,7 @@ impl KeyStore for Postgres {
                 tell(entry);
             })?;
             let mut unlogged = accounts::hold_against(session, accounts)?;
-            let (strange, lacking) = hold_against(session, keys)?;
+            let (strange, lacking) = load::hold_against(session, keys)?;
             unlogged.extend(strange);
             Ok(Standing { given, unlogged, lacking })
         })
@@ -401,101 +322,6 @@ pub fn probe(database: &Database) -> Result<(), StoreError> {
         Ok(_) | Err(StoreError::Database(DatabaseError::Missing { .. }) | StoreError::Older { .. }) => Ok(()),
         Err(error) => Err(error),
     }
-}
-
-/// Finds out what is to be told to someone who knows everything up to `since`, whose hash is `told` where that is known.
-fn plan(
-    session: &Session<'_>,
-    (place, store): (&str, &[u8]),
-    since: Revision,
-    told: Option<&[u8]>,
-) -> Result<Course, Fault> {
-    let row = session.query_one(STANDING, values![since.0.cast_signed()])?.ok_or_else(no_head)?;
-    let head = Head::of(&row)?;
-    let another = |seen: String| Err(DatabaseError::AnotherPast { place: place.to_owned(), seen }.into());
-    if *head.store != *store {
-        return another("is another one than was opened".to_owned());
-    }
-    head.refuse_other_versions(place)?;
-    if head.revision < since.0 {
-        return another(format!("has come to change {} only, and change {since} was followed", head.revision));
-    }
-    let found = get::<Option<&[u8]>>(&row, 3)?;
-    if found.zip(told).is_some_and(|(found, told)| found != told) {
-        return another(format!("has another change {since} than the one that was followed"));
-    }
-    let is_gapless = match get::<Option<i64>>(&row, 5)? {
-        None => true,
-        Some(count) => found.is_some() && count.cast_unsigned() == head.revision - since.0,
-    };
-    let extent = if is_gapless { Extent::Changes } else { Extent::Everything };
-    let hash = get::<Option<&[u8]>>(&row, 4)?.map(<[u8]>::to_vec);
-    Ok(Course { revision: Revision(head.revision), extent, hash })
-}
-
-/// The keys that are not what all of the log says, and of how many it says less than it would today.
-fn hold_against(session: &Session<'_>, mut told: ToldKeys) -> Result<(Vec<Unlogged>, usize), Fault> {
-    let mut former = Former::of_all(session)?;
-    let (mut strange, mut lacking) = (Vec::new(), 0);
-    session.each(row::SELECT_ALL, &[], |row| {
-        let mut change = row::change(row)?;
-        former.give(&mut change.record);
-        lacking += usize::from(!told.says_all_of(&change.record));
-        strange.extend(told.compare(&change.record, change.revision));
-        Ok(())
-    })?;
-    strange.extend(told.left());
-    strange.sort_unstable();
-    Ok((strange, lacking))
-}
-
-/// Tells every record, with its own revision or one for all.
-fn tell_all(session: &Session<'_>, revision: Option<Revision>, tell: &mut dyn FnMut(Change)) -> Result<(), Fault> {
-    let mut former = Former::of_all(session)?;
-    let accounts = Affiliations::of_all(session)?;
-    session.each(row::SELECT_ALL, &[], |row| {
-        let mut change = affiliate(row::change(row)?, &accounts);
-        former.give(&mut change.record);
-        change.revision = revision.unwrap_or(change.revision);
-        tell(change);
-        Ok(())
-    })
-}
-
-/// Tells what changed after a revision: few records.
-fn tell_some(session: &Session<'_>, since: Revision, tell: &mut dyn FnMut(Change)) -> Result<(), Fault> {
-    let mut changes = Vec::new();
-    session.each(row::SELECT_SINCE, values![since.0.cast_signed()], |row| {
-        changes.push(row::change(row)?);
-        Ok(())
-    })?;
-    let keys: Vec<&str> = changes.iter().map(|change| change.record.id.as_str()).collect();
-    let accounts: BTreeSet<&str> = changes.iter().filter_map(|change| change.record.account.as_deref()).collect();
-    let accounts: Vec<&str> = accounts.into_iter().collect();
-    let mut former = Former::of(session, &keys)?;
-    let accounts = Affiliations::of_some(session, &accounts)?;
-    for change in changes {
-        let mut change = affiliate(change, &accounts);
-        former.give(&mut change.record);
-        tell(change);
-    }
-    Ok(())
-}
-
-fn affiliate(mut change: Change, accounts: &Affiliations) -> Change {
-    if let Some(account) = &change.record.account {
-        let (affiliation, since) = accounts.told(account);
-        change.revision = change.revision.max(since);
-        change.account = affiliation;
-    }
-    change
-}
-
-fn one(session: &Session<'_>, id: &KeyId) -> Result<Option<KeyRecord>, Fault> {
-    let Some(row) = session.query_one(row::SELECT_ONE, values![id.as_str()])? else { return Ok(None) };
-    let mut record = row::change(&row)?.record;
-    Former::of(session, &[id.as_str()])?.give(&mut record);
-    Ok(Some(record))
 }
 
 #[cfg(test)]

@@ -21,6 +21,8 @@ pub enum DatabaseError {
     AnotherPast { place: String, seen: String },
     #[error("cannot reach the key store {place}: {reason}")]
     Away { place: String, reason: String },
+    #[error("cannot reach the key store {place}: no name server knows its host ({reason}); see the host in keys.store")]
+    HostUnknown { place: String, reason: String },
     #[error(
         "the server of the key store {place} does not let this user in ({reason}): see user and password in keys.store, and the server's pg_hba.conf"
     )]
@@ -52,6 +54,10 @@ pub enum DatabaseError {
     #[error("TLS to the key store {place} cannot be set up: {reason}")]
     Tls { place: String, reason: String },
     #[error(
+        "the server of the key store {place} is not talked to, as it does not prove who it is: {reason}; see sslmode and sslrootcert in keys.store, and the server's certificate"
+    )]
+    Unproven { place: String, reason: String },
+    #[error(
         "whether the change of the key store {place} was made is not known, as no answer came: `scopegate keys list` shows it"
     )]
     Uncertain { place: String },
@@ -63,14 +69,26 @@ impl DatabaseError {
         matches!(
             self,
             Self::Away { .. }
+                | Self::HostUnknown { .. }
                 | Self::LogIn { .. }
                 | Self::MayNotMake { .. }
                 | Self::Missing { .. }
                 | Self::NoDatabase { .. }
                 | Self::Sql { .. }
+                | Self::Unproven { .. }
         )
     }
+
+    /// Whether it may pass by itself: the server is not there, or not yet. What else there is somebody must mend.
+    pub(in crate::store) const fn is_passing(&self) -> bool {
+        matches!(self, Self::Away { .. } | Self::Uncertain { .. })
+    }
 }
+
+/// What libraries of C say of a host that no name server knows (EAI_NONAME): glibc, musl, and those of macOS. One that cannot be asked
+/// says otherwise.
+const UNKNOWN_HOST: [&str; 3] =
+    ["Name or service not known", "Name does not resolve", "nodename nor servname provided, or not known"];
 
 /// What went wrong, before it is said of which store.
 #[derive(Debug)]
@@ -147,7 +165,7 @@ impl Fault {
             Self::WithTheLine(fault) => fault.of(database, doing),
             Self::Postgres(error) => match error.as_db_error() {
                 Some(said) => of_the_server(said, database, doing),
-                None => DatabaseError::Away { place, reason: reason(&error) }.into(),
+                None => of_the_way(&error, place).into(),
             },
         }
     }
@@ -237,6 +255,20 @@ fn grant(reason: &str, user: &str) -> String {
         Some(_) => format!("GRANT SELECT ON ALL TABLES IN SCHEMA scopegate TO \"{user}\", or more, see README"),
         None if reason.contains("schema") => format!("GRANT USAGE ON SCHEMA scopegate TO \"{user}\""),
         None => "see README for what it needs".to_owned(),
+    }
+}
+
+/// What kept an answer from coming.
+fn of_the_way(error: &Error, place: String) -> DatabaseError {
+    let reason = reason(error);
+    if reason.contains("invalid peer certificate") || reason.contains("server does not support TLS") {
+        DatabaseError::Unproven { place, reason }
+    } else if UNKNOWN_HOST.iter().any(|said| reason.ends_with(said)) {
+        DatabaseError::HostUnknown { place, reason }
+    } else if reason.contains("channel binding") {
+        DatabaseError::LogIn { place, reason }
+    } else {
+        DatabaseError::Away { place, reason }
     }
 }
 

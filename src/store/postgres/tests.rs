@@ -146,10 +146,10 @@ fn a_row_edited_by_hand_cannot_put_a_line_into_a_header() {
 fn a_thousand_keys_and_one_are_added_together_or_not_at_all() {
     let Some(place) = Place::new() else { return };
     let mut store = place.store();
-    let mut many: Vec<_> = (0..=BATCH).map(|number| record(&number.to_string())).collect();
+    let mut many: Vec<_> = (0..=change::BATCH).map(|number| record(&number.to_string())).collect();
     let revision = store.create(&many, STAMP).unwrap();
     assert_eq!(revision, Revision(1001));
-    many.iter_mut().take(BATCH).for_each(|key| *key = record("again"));
+    many.iter_mut().take(change::BATCH).for_each(|key| *key = record("again"));
     let error = store.create(&many, STAMP).unwrap_err();
     assert!(matches!(error, StoreError::Duplicate { .. }), "{error}");
     assert_eq!(store.list().unwrap().len(), 1001);

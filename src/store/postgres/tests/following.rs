@@ -8,6 +8,7 @@ use super::server::{Server, until};
 use super::*;
 use crate::key::KeyState;
 use crate::policy::scope::Vocabulary;
+use crate::store::Extent;
 use crate::store::follow::{Event, Follower};
 use crate::store::index::Index;
 

@@ -1,0 +1,157 @@
+//! What is told of keys: which of them a load tells, and how they are put together from their rows.
+
+use std::collections::BTreeSet;
+
+use super::accounts::Affiliations;
+use super::audit::no_head;
+use super::fault::{DatabaseError, Fault};
+use super::former::Former;
+use super::link::Session;
+use super::row;
+use super::schema::Head;
+use super::value::{get, values};
+use crate::key::{KeyId, KeyRecord};
+use crate::store::audit::{ToldKeys, Unlogged};
+use crate::store::{Change, Extent, Revision};
+
+/// Where the store stands, and whether it has the change that was told last.
+const STANDING: &str = "SELECT h.store, h.version, h.revision, \
+    (SELECT hash FROM scopegate.changes WHERE revision = $1), \
+    (SELECT hash FROM scopegate.changes WHERE revision = h.revision), \
+    CASE WHEN $1 > 0 THEN (SELECT count(*) FROM scopegate.changes WHERE revision > $1) END FROM scopegate.head h";
+
+/// How a load goes on.
+pub(super) struct Course {
+    /// How far it comes.
+    pub(super) revision: Revision,
+    /// What it tells.
+    pub(super) extent: Extent,
+    /// The hash of the change that it comes to, where there is one.
+    pub(super) hash: Option<Vec<u8>>,
+}
+
+impl Course {
+    /// Tells what it is to tell to someone who knows everything up to `since`.
+    pub(super) fn tell(
+        &self,
+        session: &Session<'_>,
+        since: Revision,
+        tell: &mut dyn FnMut(Change),
+    ) -> Result<(), Fault> {
+        match self.extent {
+            Extent::Changes if since == self.revision && since != Revision::START => Ok(()),
+            Extent::Changes if since != Revision::START => tell_some(session, since, tell),
+            Extent::Changes => tell_all(session, None, tell),
+            Extent::AnotherPast | Extent::Everything => tell_all(session, Some(self.revision), tell),
+        }
+    }
+}
+
+/// Finds out what is to be told to someone who knows everything up to `since`, whose hash is `told` where that is known.
+pub(super) fn plan(
+    session: &Session<'_>,
+    (place, store): (&str, &[u8]),
+    since: Revision,
+    told: Option<&[u8]>,
+) -> Result<Course, Fault> {
+    let row = session.query_one(STANDING, values![since.0.cast_signed()])?.ok_or_else(no_head)?;
+    let head = Head::of(&row)?;
+    let another = |seen: String| Err(DatabaseError::AnotherPast { place: place.to_owned(), seen }.into());
+    if *head.store != *store {
+        return another("is another one than was opened".to_owned());
+    }
+    head.refuse_other_versions(place)?;
+    if head.revision < since.0 {
+        return another(format!("has come to change {} only, and change {since} was followed", head.revision));
+    }
+    let found = get::<Option<&[u8]>>(&row, 3)?;
+    if found.zip(told).is_some_and(|(found, told)| found != told) {
+        return another(format!("has another change {since} than the one that was followed"));
+    }
+    let is_gapless = match get::<Option<i64>>(&row, 5)? {
+        None => true,
+        Some(count) => found.is_some() && count.cast_unsigned() == head.revision - since.0,
+    };
+    let extent = if is_gapless { Extent::Changes } else { Extent::Everything };
+    let hash = get::<Option<&[u8]>>(&row, 4)?.map(<[u8]>::to_vec);
+    Ok(Course { revision: Revision(head.revision), extent, hash })
+}
+
+/// The keys that are not what all of the log says, and of how many it says less than it would today.
+pub(super) fn hold_against(session: &Session<'_>, mut told: ToldKeys) -> Result<(Vec<Unlogged>, usize), Fault> {
+    let mut former = Former::of_all(session)?;
+    let (mut strange, mut lacking) = (Vec::new(), 0);
+    session.each(row::SELECT_ALL, &[], |row| {
+        let mut change = row::change(row)?;
+        former.give(&mut change.record);
+        lacking += usize::from(!told.says_all_of(&change.record));
+        strange.extend(told.compare(&change.record, change.revision));
+        Ok(())
+    })?;
+    strange.extend(told.left());
+    strange.sort_unstable();
+    Ok((strange, lacking))
+}
+
+/// Tells every record, with its own revision or one for all.
+fn tell_all(session: &Session<'_>, revision: Option<Revision>, tell: &mut dyn FnMut(Change)) -> Result<(), Fault> {
+    let mut former = Former::of_all(session)?;
+    let accounts = Affiliations::of_all(session)?;
+    session.each(row::SELECT_ALL, &[], |row| {
+        let mut change = affiliate(row::change(row)?, &accounts);
+        former.give(&mut change.record);
+        change.revision = revision.unwrap_or(change.revision);
+        tell(change);
+        Ok(())
+    })
+}
+
+/// Tells what changed after a revision: few records.
+fn tell_some(session: &Session<'_>, since: Revision, tell: &mut dyn FnMut(Change)) -> Result<(), Fault> {
+    let mut changes = Vec::new();
+    session.each(row::SELECT_SINCE, values![since.0.cast_signed()], |row| {
+        changes.push(row::change(row)?);
+        Ok(())
+    })?;
+    let keys: Vec<&str> = changes.iter().map(|change| change.record.id.as_str()).collect();
+    let accounts: BTreeSet<&str> = changes.iter().filter_map(|change| change.record.account.as_deref()).collect();
+    let accounts: Vec<&str> = accounts.into_iter().collect();
+    let mut former = Former::of(session, &keys)?;
+    let accounts = Affiliations::of_some(session, &accounts)?;
+    for change in changes {
+        let mut change = affiliate(change, &accounts);
+        former.give(&mut change.record);
+        tell(change);
+    }
+    Ok(())
+}
+
+fn affiliate(mut change: Change, accounts: &Affiliations) -> Change {
+    if let Some(account) = &change.record.account {
+        let (affiliation, since) = accounts.told(account);
+        change.revision = change.revision.max(since);
+        change.account = affiliation;
+    }
+    change
+}
+
+/// Every record, the oldest first.
+pub(super) fn list(session: &Session<'_>) -> Result<Vec<KeyRecord>, Fault> {
+    let mut former = Former::of_all(session)?;
+    let mut records = Vec::new();
+    session.each(row::SELECT_LIST, &[], |row| {
+        let mut record = row::change(row)?.record;
+        former.give(&mut record);
+        records.push(record);
+        Ok(())
+    })?;
+    Ok(records)
+}
+
+/// One record.
+pub(super) fn one(session: &Session<'_>, id: &KeyId) -> Result<Option<KeyRecord>, Fault> {
+    let Some(row) = session.query_one(row::SELECT_ONE, values![id.as_str()])? else { return Ok(None) };
+    let mut record = row::change(&row)?.record;
+    Former::of(session, &[id.as_str()])?.give(&mut record);
+    Ok(Some(record))
+}
