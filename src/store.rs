@@ -323,6 +323,11 @@ pub trait KeyStore: Send {
         4 * follow::INTERVAL
     }
 
+    /// How long whoever follows it rests at most before it asks again, while it is in trouble.
+    fn rest(&self) -> Duration {
+        follow::REST
+    }
+
     /// Says for everyone who asks that a gateway holds every change up to this one. Called often; a store that keeps no list
     /// of gateways has nothing to do.
     ///

@@ -85,4 +85,10 @@ impl StoreError {
             Self::Damaged { .. } | Self::Disk { .. } | Self::Io { .. } | Self::Locked { .. } | Self::Missing { .. }
         )
     }
+
+    /// Whether it may pass by itself, so that a process that begins waits for it though it knows no key: a server that is not
+    /// there yet. What is wrong with an address, a password or a right, or with a file, is told at once, and ends the start.
+    pub const fn is_passing(&self) -> bool {
+        matches!(self, Self::Database(error) if error.is_passing())
+    }
 }

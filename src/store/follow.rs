@@ -25,7 +25,9 @@ use super::{Change, Extent, KeyStore, Revision, StoreError};
 /// How often the store is asked.
 pub const INTERVAL: Duration = Duration::from_millis(50);
 /// How long the follower waits at most before it asks a store in trouble again that is a file.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+pub const REST: Duration = Duration::from_secs(1);
+/// The same, of a store that others ask too, over a network: what comes back is not to be stormed by a fleet.
+pub const REST_OF_A_FLEET: Duration = Duration::from_secs(10);
 /// How long a question may wait for a writer: short, so that the follower can be stopped.
 const PATIENCE: Duration = Duration::from_millis(200);
 
@@ -201,7 +203,7 @@ impl Pursuit {
 
     fn run(mut self, stopped: &Receiver<()>, status: &Status, report: &dyn Fn(&Event<'_>)) {
         let mut pause = (!self.is_taken_up).then_some(INTERVAL);
-        let mut back_off = BackOff::new(LONGEST_PAUSE);
+        let mut back_off = BackOff::new(self.reach.rest());
         while self.wait(pause, stopped) {
             let since = Instant::now();
             match self.step() {

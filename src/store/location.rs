@@ -1,8 +1,9 @@
 //! Where stores are, and how they are opened.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use super::{KeyStore, StoreError, file, postgres, sqlite};
+use super::{KeyStore, StoreError, file, follow, postgres, sqlite};
 use crate::database::Database;
 
 /// Whether opening may make a store.
@@ -32,6 +33,14 @@ impl Location {
             Self::File(path, _) => format!("file:{}", path.display()),
             Self::Postgres(database) => database.to_string(),
             Self::Sqlite(path) => format!("sqlite:{}", path.display()),
+        }
+    }
+
+    /// What [`KeyStore::rest`](super::KeyStore::rest) says of a store that is there.
+    pub const fn rest(&self) -> Duration {
+        match self {
+            Self::File(..) | Self::Sqlite(_) => follow::REST,
+            Self::Postgres(_) => follow::REST_OF_A_FLEET,
         }
     }
 

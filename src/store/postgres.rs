@@ -78,6 +78,8 @@ pub struct Postgres {
     /// The store that was opened first, so that another one in its place is noticed.
     store: Box<[u8]>,
     seal: Seal,
+    /// How often the head is read though nobody tells of a change.
+    poll: Duration,
     /// What the head last said.
     seen: Option<Head>,
     /// The revision that the last load came up to, and the hash of its change.
@@ -99,7 +101,7 @@ impl Postgres {
         });
         let (link, store, seal) = opened.map_err(|fault| fault.of(database, "open"))?;
         let database = database.clone();
-        Ok(Self { database, link, store, seal, seen: None, told: None, membership: Membership::default() })
+        Ok(Self { database, link, store, seal, poll: POLL, seen: None, told: None, membership: Membership::default() })
     }
 
     fn read<T>(&mut self, work: impl FnOnce(&Session<'_>) -> Result<T, Fault>) -> Result<T, StoreError> {
@@ -267,7 +269,7 @@ impl KeyStore for Postgres {
             // What changed until now is found by asking once more, at once.
             return self.link.listen().is_ok() || goes_on(follow::INTERVAL);
         }
-        let until = Instant::now() + POLL;
+        let until = Instant::now() + self.poll;
         while self.link.is_up() && Instant::now() < until {
             // Both the end and the news are looked for: a look is cheap, and asks nobody.
             if self.link.await_news(follow::INTERVAL) {
@@ -298,6 +300,10 @@ impl KeyStore for Postgres {
 
     fn delay(&self) -> Duration {
         POLL + 4 * follow::INTERVAL
+    }
+
+    fn rest(&self) -> Duration {
+        follow::REST_OF_A_FLEET
     }
 
     fn set_patience(&mut self, patience: Duration) -> Result<(), StoreError> {

@@ -1,8 +1,9 @@
 //! A store that is open, or is opened once it can be.
 
 use std::fmt;
+use std::time::Duration;
 
-use super::{KeyStore, StoreError};
+use super::{KeyStore, StoreError, follow};
 
 /// Opens a store, as often as it is tried.
 type Opener = Box<dyn FnMut() -> Result<Box<dyn KeyStore>, StoreError> + Send>;
@@ -10,6 +11,8 @@ type Opener = Box<dyn FnMut() -> Result<Box<dyn KeyStore>, StoreError> + Send>;
 /// A way to a store. Whoever has one goes on working while the store cannot be opened yet.
 pub struct Reach {
     place: String,
+    /// The longest rest while it is not open.
+    rest: Duration,
     way: Way,
 }
 
@@ -21,12 +24,26 @@ enum Way {
 impl Reach {
     /// To a store that is open.
     pub fn of(store: Box<dyn KeyStore>) -> Self {
-        Self { place: store.place(), way: Way::Open(store) }
+        Self { place: store.place(), rest: store.rest(), way: Way::Open(store) }
     }
 
     /// To the store at `place`, which `open` opens once it can be.
     pub fn to(place: String, open: impl FnMut() -> Result<Box<dyn KeyStore>, StoreError> + Send + 'static) -> Self {
-        Self { place, way: Way::Shut(Box::new(open)) }
+        Self { place, rest: follow::REST, way: Way::Shut(Box::new(open)) }
+    }
+
+    /// The same, with another longest rest between two attempts to open it.
+    #[must_use]
+    pub fn resting(self, rest: Duration) -> Self {
+        Self { rest, ..self }
+    }
+
+    /// How long whoever is refused by it rests at most before the next attempt.
+    pub fn rest(&self) -> Duration {
+        match &self.way {
+            Way::Open(store) => store.rest(),
+            Way::Shut(_) => self.rest,
+        }
     }
 
     /// Where it is. Holds no credential.

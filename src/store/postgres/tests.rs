@@ -7,7 +7,7 @@ use crate::store::Strangers;
 use crate::store::tests::{Fixture, STAMP, record, rotation};
 
 #[path = "../../../tests/it/support/postgres.rs"]
-#[expect(unreachable_pub, reason = "it is shared with the tests of the binary")]
+#[expect(dead_code, unreachable_pub, reason = "it is shared with the tests of the binary")]
 pub(in crate::store) mod server;
 
 use server::{Scratch, scratch};

@@ -94,6 +94,39 @@ fn a_notification_wakes_a_follower_long_before_it_would_ask() {
 }
 
 #[test]
+fn no_change_needs_to_be_asked_for_by_a_follower_that_listens_however_many_there_are_and_however_they_fall() {
+    let Some(place) = Place::new() else { return };
+    let keys: Vec<_> = (0..40).map(|number| record(&number.to_string())).collect();
+    place.put(&keys);
+    let mut fleet = Vec::new();
+    for _ in 0..12 {
+        let mut store = place.store();
+        store.poll = Duration::from_secs(3600);
+        fleet.push(follow(store));
+    }
+    let indexes: Vec<_> = fleet.iter().map(|followed| Arc::clone(&followed.index)).collect();
+    let is_revoked = |index: &Index, key: &KeyRecord| {
+        let state = index.look_up(&key.value.digest, |entry| entry.map(|entry| entry.state()));
+        state == Some(KeyState::Revoked)
+    };
+    std::thread::scope(|scope| {
+        // Two at once: changes fall into loads, confirmations and other changes.
+        for half in keys.chunks(keys.len() / 2) {
+            let (mut store, indexes) = (place.store(), &indexes);
+            scope.spawn(move || {
+                for key in half {
+                    store.change(&key.id, &Transition::Revoke, STAMP).unwrap();
+                    for index in indexes {
+                        until("a follower is woken", || is_revoked(index, key));
+                    }
+                }
+            });
+        }
+    });
+    assert!(fleet.iter().all(|followed| followed.follower.status().is_up()));
+}
+
+#[test]
 fn a_change_is_found_where_no_notification_comes() {
     let Some(place) = Place::new() else { return };
     let key = record("key");
