@@ -131,7 +131,7 @@ impl App {
         let aim = Aim { handle: Arc::clone(&handle), vocabulary: vocabulary.clone(), metrics: Arc::clone(&metrics) };
         let reloader = Reloader::new(source, files, aim);
         let app = Self {
-            recorder: uses::start(&location, vocabulary, &handle)?,
+            recorder: uses::start((&location, follower.status()), vocabulary, &handle)?,
             handle,
             follower,
             keys: index,

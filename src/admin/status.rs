@@ -76,7 +76,9 @@ impl Readiness {
         }
         match self.store.get().and_then(|store| (store.0)()) {
             None => (StatusCode::OK, "ready\n".into()),
-            Some(Absence { since: None, .. }) => not_ready("the key store could not be read yet"),
+            Some(Absence { since: None, .. }) => {
+                not_ready("the key store could not be read yet, the log says why; no key is let in until it is")
+            }
             Some(Absence { since: Some(since), is_stale }) => {
                 let seconds = since.as_secs();
                 let why = format!("the key store has been away for {seconds} s");

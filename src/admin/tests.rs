@@ -78,7 +78,9 @@ fn ready_says_for_how_long_the_store_is_away_and_ends_when_no_key_is_let_in() {
         let words =
             "not ready: the key store has been away for 960 s, longer than keys.max_stale, and no key is let in\n";
         assert!(answer.ends_with(words), "{answer}");
-        assert!(asked(None, false).await.ends_with("not ready: the key store could not be read yet\n"));
+        assert!(asked(None, false).await.ends_with(
+            "not ready: the key store could not be read yet, the log says why; no key is let in until it is\n"
+        ));
         *absence.lock().unwrap() = None;
         assert!(ask(address, "GET /readyz").await.ends_with("\r\n\r\nready\n"));
     });

@@ -28,7 +28,7 @@ pub(super) fn location(keys: &Keys) -> Location {
 /// The way to a store that is there, or was.
 pub(super) fn reach(location: &Location) -> Reach {
     let known = location.clone();
-    Reach::to(location.place(), move || open_existing(&known))
+    Reach::to(location.place(), move || open_existing(&known)).resting(location.rest())
 }
 
 /// Opens a store without making one. An older one is brought up to date.
@@ -40,7 +40,8 @@ fn open_existing(location: &Location) -> Result<Box<dyn KeyStore>, StoreError> {
 }
 
 /// Loads the keys into `index` and follows their store. Where the store is away and there is a copy of it, the copy is loaded,
-/// and the store is taken up when it comes.
+/// and the store is taken up when it comes. So is one of which nothing is known, where its absence may pass by itself: until it
+/// is there the gateway is not ready, and whoever needs a key gets 503.
 pub(super) fn follow(keys: &Keys, location: &Location, index: &Arc<Index>) -> Result<Follower, StoreError> {
     let spare = keys.snapshot.clone().map(|path| Spare::new(path, location.place(), report_spare));
     let error = match follow_here(location, index, spare.as_ref()) {
@@ -48,23 +49,36 @@ pub(super) fn follow(keys: &Keys, location: &Location, index: &Arc<Index>) -> Re
         done => return done,
     };
     let past = spare.as_ref().and_then(|spare| load(spare, index, &error));
-    let (spare, past) = match (spare, past) {
-        (Some(spare), Some(past)) => (spare, past),
-        // There was one to be missed only as long as there seemed to be a copy of it.
-        (spare, None) if matches!(error, StoreError::Missing { .. }) => {
+    if past.is_none() {
+        if matches!(error, StoreError::Missing { .. }) {
+            // There was one to be missed only as long as there seemed to be a copy of it.
             return begin(store::open(location, OpenMode::Create)?, index, spare);
         }
-        _ => return Err(error),
-    };
+        if !error.is_passing() {
+            return Err(error);
+        }
+        tracing::error!(
+            %error,
+            "the key store is away, and nothing is known of its keys: this gateway is not ready, and answers 503 where a key is needed; the store is tried again and again"
+        );
+    }
+    // One that never was is made when it can be, but not where a copy says that there was one.
+    let open = if spare.as_ref().is_some_and(|spare| spare.path().exists()) { open_existing } else { open_or_make };
     let known = location.clone();
-    let reach = Reach::to(location.place(), move || open_existing(&known).inspect(|records| warn_of(&**records)));
-    let follower = Follower::start_from(Origin::Away(reach, Some(past)), Arc::clone(index), Some(spare), report)?;
+    let reach = Reach::to(location.place(), move || open(&known).inspect(|records| warn_of(&**records)));
+    let origin = Origin::Away(reach.resting(location.rest()), past);
+    let follower = Follower::start_from(origin, Arc::clone(index), spare, report)?;
     if follower.status().judge(Instant::now(), keys.max_stale) {
         tracing::error!(
             "the copy of the keys is older than keys.max_stale: no key is let in until the key store is back"
         );
     }
     Ok(follower)
+}
+
+/// Opens a store, and makes it where there is none.
+fn open_or_make(location: &Location) -> Result<Box<dyn KeyStore>, StoreError> {
+    store::open(location, OpenMode::Create)
 }
 
 /// The same where the store is there. One that is missing is made, but not where a copy says that there was one.
@@ -74,7 +88,7 @@ fn follow_here(location: &Location, index: &Arc<Index>, spare: Option<&Spare>) -
             Err(error) if !error.is_absence() => store::open(location, OpenMode::Create),
             opened => opened,
         },
-        None => store::open(location, OpenMode::Create),
+        None => open_or_make(location),
     };
     begin(records?, index, spare.cloned())
 }

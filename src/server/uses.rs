@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::policy::Vocabulary;
 use crate::snapshot::Handle;
+use crate::store::follow::Status;
 use crate::store::uses::{Event, Recorder};
 use crate::store::{Location, StoreError};
 
@@ -15,9 +16,10 @@ use crate::telemetry::metrics::{Metrics, UseWrites};
 const IDLE: Duration = Duration::from_secs(10);
 
 /// Starts it, by a connection of its own: a write that takes long must not hold up the follower. Where the store is away, it
-/// begins to write when the store comes. `None` where the store takes no use down.
+/// begins to write when the store comes; one that the follower could not reach is not asked at once. `None` where the store
+/// takes no use down.
 pub(super) fn start(
-    location: &Location,
+    (location, store): (&Location, &Status),
     vocabulary: Vocabulary,
     handle: &Arc<Handle>,
 ) -> Result<Option<Recorder>, StoreError> {
@@ -25,7 +27,8 @@ pub(super) fn start(
         return Ok(None);
     }
     let mut reach = keys::reach(location);
-    if let Err(error) = reach.store()
+    if store.is_up()
+        && let Err(error) = reach.store()
         && !error.is_absence()
     {
         return Err(error);

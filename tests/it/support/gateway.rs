@@ -166,6 +166,14 @@ impl Setup {
         })
     }
 
+    /// Starts the gateway without waiting until it is ready, which it may not become.
+    pub fn start_unready(self) -> Gateway {
+        let (listen, admin) = (Port::free(), Port::free());
+        self.write(listen.address, admin.address);
+        let process = Process::start(self.command().arg("serve"));
+        Gateway { process, listen, admin, setup: self }
+    }
+
     /// The same; `prepare` says how, given the binary with the environment of this gateway.
     pub fn start_by(self, prepare: impl Fn(&mut Command)) -> Gateway {
         for _ in 0..5 {

@@ -1,0 +1,103 @@
+use std::net::TcpListener;
+
+use crate::keys::id_of;
+use crate::support::postgres::{ESCAPED, Server, free_port, scratch};
+use crate::support::process::Process;
+use crate::support::{Gateway, Setup, Upstream, command, until};
+
+fn refusal(gateway: &Gateway, key: &str) -> (u16, String) {
+    let answer = gateway.get("/api/whoami", key);
+    let code = if answer.status() == 200 { String::new() } else { answer.code() };
+    (answer.status(), code)
+}
+
+#[test]
+fn a_gateway_whose_database_is_away_starts_waits_and_takes_it_up_when_it_comes() {
+    let Some(mut server) = Server::private() else { return };
+    server.run("postgres", "CREATE DATABASE keys OWNER owner");
+    let upstream = Upstream::ok();
+    let mut gateway = Setup::new(&upstream).with_store(&server.url_of("owner", "keys")).start();
+    let key = gateway.key(&["--full"]);
+    gateway.process.signal("TERM");
+    assert_eq!(gateway.process.exit_code(), 0);
+    server.stop("fast");
+    gateway.process = Process::start(&mut gateway.command(&["serve"]));
+    gateway.process.wait_for("the start", |said| said.contains("\"serving\"").then_some(()));
+    let unavailable = (503, "key_store_unavailable".to_owned());
+    assert_eq!(gateway.admin("/livez").status(), 200);
+    let ready = gateway.admin("/readyz");
+    assert_eq!(ready.status(), 503);
+    assert!(ready.body_text().contains("the key store could not be read yet"), "{}", ready.body_text());
+    for key in [&key, "a-key-that-nobody-made"] {
+        assert_eq!(refusal(&gateway, key), unavailable, "never 401: nothing is known of it");
+    }
+    assert_eq!(gateway.get("/api/health", "").status(), 200, "a route for anyone needs no key");
+    assert_eq!(gateway.metric("scopegate_store_up", &[]), 0.0);
+    gateway.process.wait_for("the word of it", |said| {
+        (said.contains("nothing is known of its keys") && said.contains("cannot reach the key store")).then_some(())
+    });
+    server.start();
+    until("it is ready", || gateway.is_ready().then_some(()));
+    assert_eq!(refusal(&gateway, &key).0, 200);
+    assert_eq!(refusal(&gateway, "a-key-that-nobody-made"), (401, "invalid_key".to_owned()));
+    let id = id_of(&gateway, &key);
+    gateway.run(&["keys", "revoke", &id, "--wait=20s"]).exits(0).says(&["1 gateway has confirmed"]);
+    assert_eq!(refusal(&gateway, &key), (401, "invalid_key".to_owned()));
+}
+
+#[test]
+fn a_store_that_is_not_there_yet_is_made_when_its_database_comes() {
+    let Some(server) = Server::private() else { return };
+    let upstream = Upstream::ok();
+    server.stop("fast");
+    let setup = Setup::new(&upstream).with_store(&server.url_of("owner", "keys"));
+    let mut server = server;
+    let gateway = setup.start_unready();
+    gateway.process.wait_for("the start", |said| said.contains("\"serving\"").then_some(()));
+    server.start();
+    gateway.process.wait_for("the word of it", |said| said.contains("has no such database").then_some(()));
+    assert_eq!((gateway.admin("/readyz").status(), gateway.admin("/livez").status()), (503, 200));
+    server.run("postgres", "CREATE DATABASE keys OWNER owner");
+    until("it is ready", || gateway.is_ready().then_some(()));
+    gateway.key(&["--full"]);
+}
+
+#[test]
+fn what_waiting_cannot_mend_ends_the_start_and_says_what_is_wrong() {
+    let Some(database) = scratch() else { return };
+    let (upstream, port) = (Upstream::ok(), database.server().port);
+    let refused = |url: &str, said: &str| {
+        let setup = Setup::new(&upstream).with_store(url).written();
+        command::finish(setup.command().arg("serve")).exits(1).says(&[said]);
+    };
+    refused(&database.url().replace(ESCAPED, "wrong"), "does not let this user in");
+    refused(&database.url().replace(&database.name, "nosuch"), "has no such database");
+    refused(&database.url_of("gateway"), "this user may not make one");
+    refused(&format!("postgres://owner:{ESCAPED}@localhost:{port}/x?sslmode=verify-full"), "does not prove who it is");
+    refused(
+        &format!("postgres://owner:{ESCAPED}@localhost:{port}/x?sslrootcert=missing.pem"),
+        "sslrootcert missing.pem",
+    );
+    refused("postgres://owner@no-such-host.invalid/x?sslmode=disable", "no-such-host.invalid");
+}
+
+#[test]
+fn gateways_that_lost_their_database_do_not_come_back_to_it_in_step() {
+    let listener = TcpListener::bind(("127.0.0.1", free_port())).expect("a port");
+    let port = listener.local_addr().expect("its address").port();
+    let upstream = Upstream::ok();
+    let url = format!("postgres://owner@127.0.0.1:{port}/keys");
+    let fleet: [Gateway; 4] = std::array::from_fn(|_| Setup::new(&upstream).with_store(&url).start_unready());
+    // Whoever comes is sent away. The pauses between two visits grow with each.
+    let visits = std::cell::RefCell::new(Vec::new());
+    let start = std::time::Instant::now();
+    while visits.borrow().len() < 60 {
+        drop(listener.accept().expect("a visit"));
+        visits.borrow_mut().push(start.elapsed());
+    }
+    let visits = visits.into_inner();
+    assert!(fleet.iter().all(|gateway| gateway.process.exited().is_none()));
+    let (early, late) = (visits[29] - visits[9], visits[59] - visits[39]);
+    println!("20 visits took {early:?}, and 30 later {late:?}");
+    assert!(late > early, "{visits:?}");
+}
