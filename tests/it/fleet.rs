@@ -1,5 +1,9 @@
 //! Several gateways on one PostgreSQL: one change for all, and the proof that each of them holds it.
 
+mod absence; // The database is away when a gateway starts, and when many come back to it.
+mod pooler; // Between gateways and the database stands PgBouncer.
+mod replica; // Gateways on replicas, and what happens when one of them takes over.
+
 use crate::keys::id_of;
 use crate::support::postgres::{ESCAPED, Scratch, scratch};
 use crate::support::{Gateway, Setup, Upstream, until};

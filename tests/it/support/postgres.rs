@@ -122,6 +122,64 @@ impl Server {
         format!("postgres://{role}:{ESCAPED}@/{database}?host={}&port={}", self.folder.display(), self.port)
     }
 
+    /// Another server that takes over whatever is committed in this one, and that takes no changes itself. It may be reached
+    /// whether this one is there or not.
+    pub fn replica(&self) -> Self {
+        append(&self.folder.join("data/pg_hba.conf"), "local replication postgres trust\n");
+        self.run("postgres", "SELECT pg_reload_conf()");
+        let (folder, port) = (self.folder.with_extension("replica"), free_port());
+        fs::create_dir_all(&folder).expect("a folder for the replica");
+        give_to_nobody_special(&folder);
+        let mut replica = Self { programs: self.programs.clone(), folder: folder.clone(), port, is_private: true };
+        let mut copy = self.program(&self.programs.join("pg_basebackup"));
+        copy.args([
+            "-U",
+            "postgres",
+            "-R",
+            "-X",
+            "stream",
+            "-c",
+            "fast",
+            "--no-sync",
+            "-p",
+            &self.port.to_string(),
+            "-h",
+        ]);
+        let copied = copy.arg(&self.folder).arg("-D").arg(folder.join("data")).output().expect("pg_basebackup runs");
+        assert!(copied.status.success(), "pg_basebackup: {}", String::from_utf8_lossy(&copied.stderr));
+        let settings = format!("port = {port}\nunix_socket_directories = '{}'\n", folder.display());
+        append(&folder.join("data/postgresql.conf"), &settings);
+        give_to_nobody_special(&folder);
+        replica.start();
+        replica
+    }
+
+    /// Makes a replica a server that takes changes.
+    pub fn promote(&self) {
+        assert_eq!(self.run("postgres", "SELECT pg_promote(true, 60)"), "t", "it is promoted");
+    }
+
+    /// The address of a database for a role, on whichever of two servers takes changes.
+    pub fn url_of_either(&self, other: &Self, (role, database): (&str, &str)) -> String {
+        let (here, there) = (self.folder.display(), other.folder.display());
+        format!(
+            "postgres://{role}:{ESCAPED}@/{database}?host={here},{there}&port={},{}&target_session_attrs=read-write",
+            self.port, other.port
+        )
+    }
+
+    /// A program that is run as whoever runs the server.
+    pub fn program(&self, program: &Path) -> Command {
+        let mut command = as_nobody_special(program);
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// A folder that the server may write to.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The certificate of the authority that its certificate, for `localhost`, follows from.
     pub fn authority(&self) -> PathBuf {
         self.folder.join("ca.pem")
@@ -175,9 +233,7 @@ impl Server {
     fn make(&mut self) {
         let data = self.folder.join("data");
         let _ = fs::remove_dir_all(&data);
-        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-        self.port = taken.local_addr().expect("an address").port();
-        drop(taken);
+        self.port = free_port();
         self.certify();
         give_to_nobody_special(&self.folder);
         let mut initdb = as_nobody_special(&self.programs.join("initdb"));
@@ -261,6 +317,12 @@ fn whose() -> String {
     format!("{:016x}", hasher.finish())
 }
 
+/// A port on which nobody listens at the moment.
+pub fn free_port() -> u16 {
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    taken.local_addr().expect("an address").port()
+}
+
 fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt as _;
     fs::metadata("/proc/self").is_ok_and(|found| found.uid() == 0)
@@ -276,7 +338,8 @@ fn as_nobody_special(program: &Path) -> Command {
     command
 }
 
-fn give_to_nobody_special(folder: &Path) {
+/// Gives a file or a folder to whoever runs the servers.
+pub fn give_to_nobody_special(folder: &Path) {
     if is_root() {
         let given = Command::new("chown").args(["-R", "postgres:postgres"]).arg(folder).status();
         assert!(given.is_ok_and(|status| status.success()), "the folder is given to the user postgres");
