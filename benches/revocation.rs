@@ -15,6 +15,8 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -30,6 +32,8 @@ use self::support::{Gateway, Outcome, command, connect, in_folder};
 
 /// The pause between two requests of a caller: all of them share the machine with what they measure.
 const PACE: Duration = Duration::from_millis(2);
+/// A round that takes longer is told by itself. A gateway that was not woken asks after a second.
+const LATE: Duration = Duration::from_millis(300);
 const POLICY: &str = "version: 1\nroutes: { 'GET /things': { scopes: [things:read] } }\n";
 
 /// A key that was made, and a request with it.
@@ -76,8 +80,8 @@ fn call(mut stream: TcpStream, request: &[u8], refused: &Sender<Instant>) -> Out
     Ok(refused.send(Instant::now())?)
 }
 
-/// Revokes one key and gives how long the last of the gateways took from the commit on, and the median one.
-fn round(store: &mut dyn KeyStore, fleet: &[Gateway]) -> Outcome<[Duration; 2]> {
+/// Revokes one key and gives how long the last of the gateways took from the commit on, the one before it, and the median one.
+fn round(store: &mut dyn KeyStore, fleet: &[Gateway]) -> Outcome<[Duration; 3]> {
     let made = make(store)?;
     let (refused, moments) = mpsc::channel();
     let mut callers = Vec::new();
@@ -99,7 +103,42 @@ fn round(store: &mut dyn KeyStore, fleet: &[Gateway]) -> Outcome<[Duration; 2]> 
         caller.join().map_err(|_| "a caller failed")??;
     }
     took.sort();
-    Ok([*took.last().ok_or("no gateway")?, *took.get(took.len() / 2).ok_or("no gateway")?])
+    let at = |place: usize| took.get(place).copied().ok_or("no gateway");
+    let last = took.len().saturating_sub(1);
+    Ok([at(last)?, at(last.saturating_sub(1))?, at(took.len() / 2)?])
+}
+
+/// How late a thread is woken that does nothing but sleep: what the machine adds to each step of those that are measured.
+struct Sleeper(Arc<AtomicU64>);
+
+impl Sleeper {
+    fn start() -> Self {
+        let latest = Arc::new(AtomicU64::new(0));
+        let told = Arc::clone(&latest);
+        thread::spawn(move || {
+            loop {
+                let asleep = Instant::now();
+                thread::sleep(PACE);
+                let late = asleep.elapsed().saturating_sub(PACE);
+                told.fetch_max(u64::try_from(late.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+            }
+        });
+        Self(latest)
+    }
+
+    /// The worst since this was asked last, in milliseconds.
+    fn worst(&self) -> u64 {
+        self.0.swap(0, Ordering::Relaxed)
+    }
+}
+
+/// A round that took long, with what tells a gateway that was not woken from a machine that was busy with other things.
+#[expect(clippy::print_stdout, reason = "a bench prints its figures")]
+fn tell_late(number: usize, took: [Duration; 3], late: u64) {
+    let [last, second, middle] = took.map(|took| took.as_millis());
+    println!(
+        "  round {number}: the last {last} ms, the one before it {second}, the middle one {middle}; a thread that only sleeps was woken up to {late} ms late"
+    );
 }
 
 #[expect(clippy::print_stdout, reason = "a bench prints its figures")]
@@ -132,8 +171,13 @@ fn run(folder: &Path, (rounds, gateways): (usize, usize)) -> Outcome<()> {
     }
     println!("{gateways} gateways, {rounds} revokes; from the commit to the first refusal, on open connections:");
     let (mut last, mut median) = (Vec::new(), Vec::new());
-    for _ in 0..rounds {
-        let [slowest, middle] = round(&mut *store, &fleet)?;
+    let sleeper = Sleeper::start();
+    for number in 1..=rounds {
+        sleeper.worst();
+        let [slowest, second, middle] = round(&mut *store, &fleet)?;
+        if slowest > LATE {
+            tell_late(number, [slowest, second, middle], sleeper.worst());
+        }
         last.push(slowest);
         median.push(middle);
     }

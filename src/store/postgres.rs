@@ -44,6 +44,7 @@ mod tls;
 mod uses;
 mod value;
 
+use std::mem;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
@@ -82,6 +83,8 @@ pub struct Postgres {
     poll: Duration,
     /// What the head last said.
     seen: Option<Head>,
+    /// Whether a notification came since then: nobody need look whether there is news.
+    is_told: bool,
     /// The revision that the last load came up to, and the hash of its change.
     told: Option<(Revision, Vec<u8>)>,
     membership: Membership,
@@ -101,7 +104,17 @@ impl Postgres {
         });
         let (link, store, seal) = opened.map_err(|fault| fault.of(database, "open"))?;
         let database = database.clone();
-        Ok(Self { database, link, store, seal, poll: POLL, seen: None, told: None, membership: Membership::default() })
+        Ok(Self {
+            database,
+            link,
+            store,
+            seal,
+            poll: POLL,
+            seen: None,
+            is_told: false,
+            told: None,
+            membership: Membership::default(),
+        })
     }
 
     fn read<T>(&mut self, work: impl FnOnce(&Session<'_>) -> Result<T, Fault>) -> Result<T, StoreError> {
@@ -136,6 +149,9 @@ impl KeyStore for Postgres {
     }
 
     fn refresh(&mut self) -> Result<bool, StoreError> {
+        if mem::take(&mut self.is_told) {
+            return Ok(true);
+        }
         let head = self.link.with(Head::read).map_err(|fault| fault.of(&self.database, "read"))?;
         let is_news = self.seen.as_ref() != Some(&head);
         self.seen = Some(head);
@@ -149,6 +165,7 @@ impl KeyStore for Postgres {
             let course = load::plan(session, (&place, &store), since, told.as_deref())?;
             course.tell(session, since, tell).map(|()| course)
         })?;
+        self.seen = Some(course.head);
         self.told = course.hash.map(|hash| (course.revision, hash));
         Ok(Loaded { revision: course.revision, extent: course.extent })
     }
@@ -273,6 +290,7 @@ impl KeyStore for Postgres {
         while self.link.is_up() && Instant::now() < until {
             // Both the end and the news are looked for: a look is cheap, and asks nobody.
             if self.link.await_news(follow::INTERVAL) {
+                self.is_told = self.link.is_up();
                 break;
             }
             if stopped.try_recv() != Err(TryRecvError::Empty) {

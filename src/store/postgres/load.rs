@@ -28,6 +28,8 @@ pub(super) struct Course {
     pub(super) extent: Extent,
     /// The hash of the change that it comes to, where there is one.
     pub(super) hash: Option<Vec<u8>>,
+    /// What the head said.
+    pub(super) head: Head,
 }
 
 impl Course {
@@ -74,7 +76,7 @@ pub(super) fn plan(
     };
     let extent = if is_gapless { Extent::Changes } else { Extent::Everything };
     let hash = get::<Option<&[u8]>>(&row, 4)?.map(<[u8]>::to_vec);
-    Ok(Course { revision: Revision(head.revision), extent, hash })
+    Ok(Course { revision: Revision(head.revision), extent, hash, head })
 }
 
 /// The keys that are not what all of the log says, and of how many it says less than it would today.
