@@ -36,7 +36,7 @@ impl Location {
         }
     }
 
-    /// What [`KeyStore::rest`](super::KeyStore::rest) says of a store that is there.
+    /// What [`KeyStore::rest`] says of a store that is there.
     pub const fn rest(&self) -> Duration {
         match self {
             Self::File(..) | Self::Sqlite(_) => follow::REST,
