@@ -6,13 +6,14 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::keys::insist::insist;
-use super::keys::{StoreArgs, conclude, let_gateways_follow, print_lines};
+use super::keys::wait::{self, Patience, WaitArgs};
+use super::keys::{StoreArgs, let_gateways_follow, print_lines, tell_state};
 use super::{Console, Exit, Failure, author};
 use crate::key::Timestamp;
 use crate::key::account::{AccountError, AccountRecord, AccountState, AccountTransition, NewAccount};
 use crate::key::visible::escaped;
 use crate::policy::nearest;
-use crate::store::{Stamp, StoreError};
+use crate::store::{AccountOutcome, Stamp, StoreError};
 use view::Ledger;
 
 /// Make, list and stop the accounts that keys belong to
@@ -30,13 +31,13 @@ enum AccountsCommand {
     /// Show an account with its keys, its sub-accounts, and how they were used
     Show(AccountArgs),
     /// Stop the keys of an account and of its sub-accounts, until it is enabled again
-    Disable(AccountArgs),
+    Disable(EndArgs),
     /// Let the keys of an account work again, each as it was
     Enable(AccountArgs),
     /// End an account that has neither keys that may work nor sub-accounts
     ///
     /// Its id, name and dates are kept, and the id is not given again.
-    Delete(AccountArgs),
+    Delete(EndArgs),
 }
 
 /// Make an account
@@ -87,14 +88,25 @@ struct AccountArgs {
     json: bool,
 }
 
+/// An account that is to end, and whether to wait for it.
+#[derive(Debug, Args)]
+struct EndArgs {
+    #[command(flatten)]
+    wait: WaitArgs,
+    #[command(flatten)]
+    account: AccountArgs,
+}
+
 pub(super) fn run(arguments: AccountsArgs, console: &mut Console) -> Result<Exit, Failure> {
     match arguments.command {
         AccountsCommand::Create(arguments) => create(arguments, console),
         AccountsCommand::List(arguments) => list(&arguments, console),
         AccountsCommand::Show(arguments) => show(&arguments, console),
-        AccountsCommand::Disable(arguments) => change(&arguments, AccountTransition::Disable, console),
-        AccountsCommand::Enable(arguments) => change(&arguments, AccountTransition::Enable, console),
-        AccountsCommand::Delete(arguments) => change(&arguments, AccountTransition::Delete, console),
+        AccountsCommand::Disable(arguments) => end(&arguments, AccountTransition::Disable, console),
+        AccountsCommand::Enable(arguments) => {
+            change(&arguments, (AccountTransition::Enable, Patience::none()), console)
+        }
+        AccountsCommand::Delete(arguments) => end(&arguments, AccountTransition::Delete, console),
     }
 }
 
@@ -160,20 +172,29 @@ fn show(arguments: &AccountArgs, console: &mut Console) -> Result<Exit, Failure>
     Ok(Exit::Done)
 }
 
-fn change(arguments: &AccountArgs, transition: AccountTransition, console: &mut Console) -> Result<Exit, Failure> {
+fn end(arguments: &EndArgs, transition: AccountTransition, console: &mut Console) -> Result<Exit, Failure> {
+    change(&arguments.account, (transition, arguments.wait.patience()?), console)
+}
+
+fn change(
+    arguments: &AccountArgs,
+    (transition, patience): (AccountTransition, Patience),
+    console: &mut Console,
+) -> Result<Exit, Failure> {
     let stamp = Stamp { by: &author::name(), at: Timestamp::now() };
     let mut store = arguments.store.open(console)?;
+    let patience = patience.from_now();
     let changed = match transition {
         AccountTransition::Enable => store.change_account(&arguments.id, transition, stamp),
         AccountTransition::Delete | AccountTransition::Disable => {
             insist(&mut *store, console, |store| store.change_account(&arguments.id, transition, stamp))
         }
     };
-    let outcome = changed.map_err(Failure::failed)?;
-    let account = outcome.account;
+    let AccountOutcome { account, revision } = changed.map_err(Failure::failed)?;
     let json = arguments.json.then(|| view::to_json(&account));
     let what = format_args!("The account {}", account.id);
-    conclude((&what, account.state.as_str(), outcome.revision), (json, store.delay()), console)
+    tell_state((&what, account.state.as_str(), revision), (&*store, patience), console);
+    wait::settle(&mut *store, (revision, patience), json, console)
 }
 
 /// What cannot be is the fault of whoever asked; all else is the store's.

@@ -11,13 +11,12 @@ pub(super) mod table;
 mod transfer;
 pub(super) mod usage;
 pub(super) mod view;
-mod wait;
+pub(super) mod wait;
 
 use std::fmt::Display;
-use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{ConfigArgs, Console, Exit, Failure, author, source};
 use crate::config::{Keys, RotateAfter, StorePart};
@@ -26,14 +25,14 @@ use crate::key::secret::{self, Checked};
 use crate::key::{GrantSpec, KeyId, KeyRecord, KeyState, Timestamp};
 use crate::store::follow::INTERVAL;
 use crate::store::uses::KeyUse;
-use crate::store::{self, KeyStore, Location, OpenMode, Revision, Stamp, StoreError};
+use crate::store::{self, KeyStore, Location, OpenMode, Outcome, Revision, Stamp, StoreError};
 
 use accounts::Suspensions;
 pub(super) use create::CreateArgs;
 use replace::RotateArgs;
 use table::Shown;
 use transfer::{ExportArgs, ImportArgs};
-use wait::EndArgs;
+use wait::{EndArgs, Patience};
 
 /// Make, list and end keys
 #[derive(Debug, Args)]
@@ -60,7 +59,7 @@ enum KeysCommand {
     /// End the old values of a key at once, where an overlap lets them work beside the one that it has
     ///
     /// The value that it has works on, and no new one is made.
-    EndOverlap(KeyArgs),
+    EndOverlap(EndArgs),
     /// Switch a key off, until it is enabled again
     Disable(EndArgs),
     /// Switch a disabled key on again
@@ -120,7 +119,7 @@ pub(super) fn run(arguments: KeysArgs, console: &mut Console) -> Result<Exit, Fa
         KeysCommand::ResetSecret(arguments) => replace::rotate(&arguments, Transition::ResetSecret, console),
         KeysCommand::EndOverlap(arguments) => replace::end_overlap(&arguments, console),
         KeysCommand::Disable(arguments) => end(&arguments, &Transition::Disable, console),
-        KeysCommand::Enable(arguments) => change(&arguments, (&Transition::Enable, None), console),
+        KeysCommand::Enable(arguments) => change(&arguments, (&Transition::Enable, Patience::none()), console),
         KeysCommand::Revoke(arguments) => end(&arguments, &Transition::Revoke, console),
         KeysCommand::Delete(arguments) => end(&arguments, &Transition::Delete, console),
         KeysCommand::Import(arguments) => transfer::import(&arguments, console),
@@ -219,71 +218,48 @@ fn show(arguments: &KeyArgs, console: &mut Console) -> Result<Exit, Failure> {
 }
 
 fn end(arguments: &EndArgs, transition: &Transition, console: &mut Console) -> Result<Exit, Failure> {
-    let limit = arguments.limit()?;
-    change(&arguments.key, (transition, limit), console)
+    change(&arguments.key, (transition, arguments.wait.patience()?), console)
 }
 
 fn change(
     arguments: &KeyArgs,
-    (transition, wait): (&Transition, Option<Duration>),
+    (transition, patience): (&Transition, Patience),
     console: &mut Console,
 ) -> Result<Exit, Failure> {
     let id = parse_id(&arguments.id)?;
     let stamp = Stamp { by: &author::name(), at: Timestamp::now() };
     let mut store = arguments.store.open(console)?;
-    let begun = Instant::now();
+    let patience = patience.from_now();
     let changed = match transition {
         Transition::Enable => store.change(&id, transition, stamp),
         _ => insist::insist(&mut *store, console, |store| store.change(&id, transition, stamp)),
     };
-    let outcome = match changed {
+    let Outcome { record, revision } = match changed {
         Ok(outcome) => outcome,
         Err(StoreError::Unknown(id)) => return Err(unknown(&mut *store, &id)),
         Err(error) => return Err(Failure::failed(error)),
     };
-    let record = outcome.record;
-    let verdict = match wait {
-        Some(limit) => wait::until_confirmed(&mut *store, outcome.revision, (begun, limit))?,
-        None => None,
-    };
-    let mut json = arguments.json.then(|| view::to_json(&record, stamp.at));
+    let json = arguments.json.then(|| view::to_json(&record, stamp.at));
     let what = format_args!("{id} ({})", record.name);
-    let told = (&what as &dyn Display, record.state.as_str(), outcome.revision);
-    let Some(verdict) = verdict else {
-        if wait.is_some() {
-            console.note("Gateways of this store cannot confirm that they know; those of one in PostgreSQL can.");
-        }
-        return conclude(told, (json, store.delay()), console);
-    };
-    if let Some(Value::Object(fields)) = &mut json {
-        fields.insert("gateways".to_owned(), verdict.to_json());
-    }
-    conclude(told, (json, Duration::ZERO), console)?;
-    verdict.tell(console);
-    Ok(verdict.exit())
+    tell_state((&what, record.state.as_str(), revision), (&*store, patience), console);
+    wait::settle(&mut *store, (revision, patience), json, console)
 }
 
-/// Tells what a change of a state came to: what was changed, the state that it has, and the change; `None` where it had that state
-/// already. Then lets running gateways come by, who know within `delay`; where that is nothing, they know.
-pub(super) fn conclude(
+/// Tells what a change of a state came to: what was changed, the state that it has, and the change; `None` where it had that
+/// state already.
+pub(super) fn tell_state(
     (what, state, revision): (&dyn Display, &str, Option<Revision>),
-    (json, delay): (Option<Value>, Duration),
+    (store, patience): (&dyn KeyStore, Patience),
     console: &mut Console,
-) -> Result<Exit, Failure> {
-    let is_awaited = revision.is_some() && !delay.is_zero();
-    if let Some(json) = json {
-        console.print_json(&json)?;
-    }
+) {
     match revision {
-        Some(_) if is_awaited => {
-            let delay = delay.as_millis();
+        Some(_) if patience.is_asked() => console.note(format_args!("{what} is {state} now.")),
+        Some(_) => {
+            let delay = store.delay().as_millis();
             console.note(format_args!("{what} is {state} now. Running gateways usually know within {delay} ms."));
-            let_gateways_follow();
         }
-        Some(_) => console.note(format_args!("{what} is {state} now.")),
         None => console.note(format_args!("{what} was {state} already.")),
     }
-    Ok(Exit::Done)
 }
 
 /// No key has this id; one may have it for its name.

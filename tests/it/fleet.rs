@@ -40,6 +40,31 @@ fn a_revoke_waits_until_every_gateway_has_confirmed_and_names_the_one_that_has_n
 }
 
 #[test]
+fn an_account_that_is_disabled_and_an_overlap_that_is_ended_are_waited_for_likewise() {
+    let Some(database) = scratch() else { return };
+    let upstream = Upstream::ok();
+    let fleet: [Gateway; 2] = start(&database, &upstream);
+    fleet[0].run(&["accounts", "create", "acme"]).exits(0);
+    let [of_acme, plain] = [fleet[0].key(&["--full", "--account", "acme"]), fleet[0].key(&["--full"])];
+    let id = id_of(&fleet[0], &plain);
+    let new = fleet[0].run(&["keys", "rotate", &id, "--overlap", "1h"]).exits(0);
+    let new = new.stdout.trim();
+    for gateway in &fleet {
+        for key in [&of_acme, &plain, new] {
+            until("each key works", || (gateway.get("/api/whoami", key).status() == 200).then_some(()));
+        }
+    }
+    let disabled = fleet[0].run(&["accounts", "disable", "acme", "--wait=20s"]).exits(0);
+    disabled.says(&["The account acme is disabled now.", "2 gateways have confirmed, the slowest after "]);
+    let ended = fleet[1].run(&["keys", "end-overlap", &id, "--wait=20s", "--json"]).exits(0);
+    assert_eq!(ended.json()["gateways"]["confirmed"], 2);
+    for gateway in &fleet {
+        let statuses = [&of_acme, &plain, new].map(|key| gateway.get("/api/whoami", key).status());
+        assert_eq!(statuses, [401, 401, 200], "nobody needs to wait any more");
+    }
+}
+
+#[test]
 fn a_gateway_that_ends_takes_itself_from_the_list() {
     let Some(database) = scratch() else { return };
     let upstream = Upstream::ok();

@@ -1,8 +1,11 @@
 //! `scopegate keys rotate|reset-secret|clone`: a new value for a key that there is, or for another like it.
 
+use std::time::Duration;
+
 use clap::Args;
 
 use super::insist::insist;
+use super::wait::{self, EndArgs};
 use super::{KeyArgs, StoreArgs, accounts, issued, parse_id, view};
 use crate::cli::{Console, Exit, Failure, author};
 use crate::config::RotateAfter;
@@ -45,7 +48,7 @@ pub(super) fn rotate(arguments: &RotateArgs, kind: Kind, console: &mut Console) 
     let made = insist(&mut *store, console, |store| store.change(&id, &transition, stamp));
     let record = settle(made, &mut *store, &id)?.record;
     console.note(format_args!("{id} ({}) has a new value.", record.name));
-    tell_of_old((&before, &record), stamp.at, console);
+    tell_of_old((&before, &record), (stamp.at, Some(store.delay())), console);
     if record.is_tripwire {
         console.warn("it is a tripwire: what lies out there is the old value, so lay the new one in its place");
     }
@@ -72,26 +75,23 @@ pub(super) fn clone(arguments: &KeyArgs, console: &mut Console) -> Result<Exit, 
 }
 
 /// Ends the old values of a key, and makes no new one.
-pub(super) fn end_overlap(arguments: &KeyArgs, console: &mut Console) -> Result<Exit, Failure> {
-    let id = parse_id(&arguments.id)?;
-    let mut store = arguments.store.open(console)?;
+pub(super) fn end_overlap(arguments: &EndArgs, console: &mut Console) -> Result<Exit, Failure> {
+    let (key, patience) = (&arguments.key, arguments.wait.patience()?);
+    let id = parse_id(&key.id)?;
+    let mut store = key.store.open(console)?;
     let before = find(&mut *store, &id)?;
     let stamp = Stamp { by: &author::name(), at: Timestamp::now() };
+    let patience = patience.from_now();
     let made = insist(&mut *store, console, |store| store.change(&id, &Transition::EndOverlap, stamp));
-    let outcome = settle(made, &mut *store, &id)?;
-    let record = outcome.record;
-    if outcome.revision.is_some() {
-        super::let_gateways_follow();
-    }
-    if arguments.json {
-        console.print_json(&view::to_json(&record, stamp.at))?;
-    }
-    if outcome.revision.is_some() {
-        tell_of_old((&before, &record), stamp.at, console);
+    let Outcome { record, revision } = settle(made, &mut *store, &id)?;
+    if revision.is_some() {
+        let delay = (!patience.is_asked()).then(|| store.delay());
+        tell_of_old((&before, &record), (stamp.at, delay), console);
     } else {
         console.note(format_args!("{id} ({}) has no old value that works.", record.name));
     }
-    Ok(Exit::Done)
+    let json = key.json.then(|| view::to_json(&record, stamp.at));
+    wait::settle(&mut *store, (revision, patience), json, console)
 }
 
 fn find(store: &mut dyn KeyStore, id: &KeyId) -> Result<KeyRecord, Failure> {
@@ -108,8 +108,12 @@ fn settle(made: Result<Outcome, StoreError>, store: &mut dyn KeyStore, id: &KeyI
 }
 
 /// Says until when each value works that came before the one that a key has now, and of each that ends earlier than it was
-/// to end, when that was.
-fn tell_of_old((before, after): (&KeyRecord, &KeyRecord), now: Timestamp, console: &mut Console) {
+/// to end, when that was; then within what time gateways know, unless they are waited for.
+fn tell_of_old(
+    (before, after): (&KeyRecord, &KeyRecord),
+    (now, delay): (Timestamp, Option<Duration>),
+    console: &mut Console,
+) {
     let cut = lifecycle::shortened(before, after, now);
     for value in &after.former {
         let shape = view::shape(value);
@@ -126,8 +130,8 @@ fn tell_of_old((before, after): (&KeyRecord, &KeyRecord), now: Timestamp, consol
         };
         console.note(format_args!("The old value {shape} {said}."));
     }
-    if cut.iter().any(|cut| cut.after <= now) {
-        console.note("Running gateways usually know within 200 ms.");
+    if let Some(delay) = delay.filter(|_| cut.iter().any(|cut| cut.after <= now)) {
+        console.note(format_args!("Running gateways usually know within {} ms.", delay.as_millis()));
     }
 }
 

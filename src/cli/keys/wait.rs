@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::KeyArgs;
+use super::{KeyArgs, let_gateways_follow};
 use crate::cli::{Console, Exit, Failure};
 use crate::key::timestamp::parse_span;
-use crate::store::{Gateway, KeyStore, Revision};
+use crate::store::{Gateway, KeyStore, Revision, StoreError};
 
 /// How often the list of gateways is read.
 const LOOK: Duration = Duration::from_millis(5);
@@ -22,29 +22,104 @@ const GONE: Duration = Duration::from_secs(15 * 60);
 /// A key that is to end, and whether to wait for it.
 #[derive(Debug, Args)]
 pub(super) struct EndArgs {
+    #[command(flatten)]
+    pub(super) wait: WaitArgs,
+    #[command(flatten)]
+    pub(super) key: KeyArgs,
+}
+
+/// Whether to wait for the gateways.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct WaitArgs {
     /// Wait until every running gateway has confirmed that it holds the change, at most this long [default: 5s]
     ///
     /// Says how many have and how long the slowest took; one that has not is named, and the command exits with 1. Gateways
     /// that share a SQLite file or a key file follow it all the same, but cannot confirm.
     #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "5s")]
-    pub(super) wait: Option<String>,
-    #[command(flatten)]
-    pub(super) key: KeyArgs,
+    wait: Option<String>,
 }
 
-impl EndArgs {
-    /// How long to wait, where that is asked.
+impl WaitArgs {
+    /// How long to wait; no time where that is not asked.
     ///
     /// # Errors
     /// It is no length of time.
-    pub(super) fn limit(&self) -> Result<Option<Duration>, Failure> {
-        self.wait.as_deref().map(|text| parse_span(text).map_err(Failure::usage)).transpose()
+    pub(in crate::cli) fn patience(&self) -> Result<Patience, Failure> {
+        let limit = self.wait.as_deref().map(|text| parse_span(text).map_err(Failure::usage)).transpose()?;
+        Ok(Patience { begun: Instant::now(), limit })
+    }
+}
+
+/// How long the gateways are waited for, if at all.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::cli) struct Patience {
+    begun: Instant,
+    limit: Option<Duration>,
+}
+
+impl Patience {
+    /// For what nobody waits for.
+    pub(in crate::cli) fn none() -> Self {
+        Self { begun: Instant::now(), limit: None }
+    }
+
+    /// The same, with what it counts from: the change is about to be made.
+    pub(in crate::cli) fn from_now(self) -> Self {
+        Self { begun: Instant::now(), ..self }
+    }
+
+    /// Whether the gateways are waited for by name.
+    pub(in crate::cli) const fn is_asked(&self) -> bool {
+        self.limit.is_some()
+    }
+}
+
+/// Lets gateways take a change in, and where that is asked, waits for each of them and says how that went. `json` is printed
+/// with what came of it.
+///
+/// INVARIANT: for a reader, what was changed was told before: whoever stops the command while it waits knows of it.
+pub(in crate::cli) fn settle(
+    store: &mut dyn KeyStore,
+    (revision, patience): (Option<Revision>, Patience),
+    json: Option<Value>,
+    console: &mut Console,
+) -> Result<Exit, Failure> {
+    let Patience { begun, limit } = patience;
+    let Some(limit) = limit else {
+        json.map_or(Ok(()), |json| console.print_json(&json))?;
+        if revision.is_some() {
+            let_gateways_follow();
+        }
+        return Ok(Exit::Done);
+    };
+    let waited = until_confirmed(store, revision, (begun, limit));
+    if let Some(mut json) = json {
+        if let (Value::Object(fields), Ok(Some(verdict))) = (&mut json, &waited) {
+            fields.insert("gateways".to_owned(), verdict.to_json());
+        }
+        console.print_json(&json)?;
+    }
+    match waited {
+        Ok(Some(verdict)) => {
+            verdict.tell(console);
+            Ok(verdict.exit())
+        }
+        Ok(None) => {
+            console.note("Gateways of this store cannot confirm that they know; those of one in PostgreSQL can.");
+            if revision.is_some() {
+                let_gateways_follow();
+            }
+            Ok(Exit::Done)
+        }
+        Err(error) => Err(Failure::failed(format_args!(
+            "{error}: which gateways know of the change could not be asked; the change itself stands"
+        ))),
     }
 }
 
 /// What became of the wait.
 #[derive(Debug)]
-pub(super) struct Verdict {
+struct Verdict {
     /// How long each gateway took that has confirmed.
     confirmed: Vec<Duration>,
     /// Those that have not.
@@ -58,15 +133,15 @@ pub(super) struct Verdict {
 ///
 /// # Errors
 /// The store is away.
-pub(super) fn until_confirmed(
+fn until_confirmed(
     store: &mut dyn KeyStore,
     revision: Option<Revision>,
     (begun, limit): (Instant, Duration),
-) -> Result<Option<Verdict>, Failure> {
+) -> Result<Option<Verdict>, StoreError> {
     let mut took: HashMap<Box<str>, Duration> = HashMap::new();
     let mut wanted = revision;
     loop {
-        let Some(fleet) = store.gateways().map_err(Failure::failed)? else { return Ok(None) };
+        let Some(fleet) = store.gateways()? else { return Ok(None) };
         let revision = *wanted.get_or_insert(fleet.revision);
         let elapsed = begun.elapsed();
         let (there, missing): (Vec<Gateway>, Vec<Gateway>) =
@@ -86,7 +161,7 @@ pub(super) fn until_confirmed(
 
 impl Verdict {
     /// Says it.
-    pub(super) fn tell(&self, console: &mut Console) {
+    fn tell(&self, console: &mut Console) {
         let slowest = self.confirmed.iter().max().copied().unwrap_or_default().as_millis();
         match (self.confirmed.len(), self.missing.len()) {
             (0, 0) => console.note("No gateway follows the store, as far as it knows."),
@@ -113,7 +188,7 @@ impl Verdict {
     }
 
     /// The same for a program.
-    pub(super) fn to_json(&self) -> Value {
+    fn to_json(&self) -> Value {
         let missing = |gateway: &Gateway| {
             let silent = u64::try_from(gateway.silent_for.as_millis()).unwrap_or(u64::MAX);
             json!({ "id": gateway.id, "name": gateway.name, "revision": gateway.revision.0, "silent_ms": silent })
@@ -124,7 +199,7 @@ impl Verdict {
     }
 
     /// What the process exits with.
-    pub(super) fn exit(&self) -> Exit {
+    fn exit(&self) -> Exit {
         if self.missing.is_empty() { Exit::Done } else { Exit::Failed }
     }
 }
