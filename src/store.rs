@@ -161,6 +161,8 @@ pub struct Gateway {
     pub revision: Revision,
     /// How long ago it said so.
     pub silent_for: Duration,
+    /// How long it goes on with the keys that it knows while it cannot reach the store; `None`: for as long as it runs.
+    pub goes_on_for: Option<Duration>,
 }
 
 /// The gateways that follow a store.
@@ -328,13 +330,14 @@ pub trait KeyStore: Send {
         follow::REST
     }
 
-    /// Says for everyone who asks that a gateway holds every change up to this one. Called often; a store that keeps no list
+    /// Says for everyone who asks that a gateway holds every change up to this one, and how long it goes on with what it knows
+    /// where it cannot reach the store; `None`: for as long as it runs. Called often; a store that keeps no list
     /// of gateways has nothing to do.
     ///
     /// # Errors
     /// It may not be said, which is told once; the store is away.
-    fn confirm(&mut self, revision: Revision) -> Result<(), StoreError> {
-        let _ = revision;
+    fn confirm(&mut self, revision: Revision, goes_on_for: Option<Duration>) -> Result<(), StoreError> {
+        let _ = (revision, goes_on_for);
         Ok(())
     }
 

@@ -218,7 +218,7 @@ impl Pursuit {
                     }
                     back_off.reset();
                     pause = None;
-                    self.confirm(report);
+                    self.confirm(status.goes_on_for(), report);
                 }
                 Err(error) => {
                     // Whoever writes a fault into a file is to mend it: no key ends for that.
@@ -245,8 +245,9 @@ impl Pursuit {
     }
 
     /// Says for everyone who asks how far the index has come.
-    fn confirm(&mut self, report: &dyn Fn(&Event<'_>)) {
-        if let Err(error) = self.reach.store().and_then(|store| store.confirm(self.revision)) {
+    fn confirm(&mut self, goes_on_for: Option<Duration>, report: &dyn Fn(&Event<'_>)) {
+        let said = self.reach.store().and_then(|store| store.confirm(self.revision, goes_on_for));
+        if let Err(error) = said {
             report(&Event::Unconfirmed(&error));
         }
     }

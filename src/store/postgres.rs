@@ -300,8 +300,8 @@ impl KeyStore for Postgres {
         stopped.try_recv() == Err(TryRecvError::Empty)
     }
 
-    fn confirm(&mut self, revision: Revision) -> Result<(), StoreError> {
-        match self.membership.confirm(&mut self.link, revision) {
+    fn confirm(&mut self, revision: Revision, goes_on_for: Option<Duration>) -> Result<(), StoreError> {
+        match self.membership.confirm(&mut self.link, (revision, goes_on_for)) {
             // The next question tells it.
             Err(fault) if fault.is_of_the_line() => Ok(()),
             said => said.map_err(|fault| fault.of(&self.database, "write to")),

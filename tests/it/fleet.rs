@@ -65,6 +65,29 @@ fn an_account_that_is_disabled_and_an_overlap_that_is_ended_are_waited_for_likew
 }
 
 #[test]
+fn a_gateway_that_is_silent_is_named_for_as_long_as_it_may_serve_by_what_it_knows() {
+    let Some(database) = scratch() else { return };
+    let upstream = Upstream::ok();
+    let patient = Setup::new(&upstream).with_store(&database.url()).keys("  max_stale: 2h").start();
+    let usual = Setup::new(&upstream).with_store(&database.url()).start();
+    let id = id_of(&usual, &usual.key(&["--full"]));
+    let count = || database.run("SELECT count(goes_on_for) FROM scopegate.gateways");
+    until("both have said how long they go on", || (count() == "2").then_some(()));
+    for gateway in [&patient, &usual] {
+        gateway.process.signal("KILL");
+        gateway.process.exit_code();
+    }
+    let pass = |minutes: u32| {
+        database.run(&format!("UPDATE scopegate.gateways SET seen = seen - interval '{minutes} minutes'"));
+        usual.run(&["keys", "revoke", &id, "--wait=1s"])
+    };
+    assert_eq!(pass(10).exits(1).stderr.matches(" has not confirmed").count(), 2);
+    let named = pass(20).exits(1).says(&["was last heard of 180", " s more at most (keys.max_stale)"]);
+    assert_eq!(named.stderr.matches(" has not confirmed").count(), 1);
+    pass(120).exits(0).says(&["No gateway follows the store"]);
+}
+
+#[test]
 fn a_gateway_that_ends_takes_itself_from_the_list() {
     let Some(database) = scratch() else { return };
     let upstream = Upstream::ok();

@@ -16,8 +16,9 @@ use crate::store::{Gateway, KeyStore, Revision, StoreError};
 const LOOK: Duration = Duration::from_millis(5);
 /// A gateway says every five seconds that it is there; one that has not for so long is not waited for.
 const SILENCE: Duration = Duration::from_secs(16);
-/// One that was not heard of for so long is gone, and not named any more.
-const GONE: Duration = Duration::from_secs(15 * 60);
+/// For so much longer than it goes on with what it knows a gateway that is silent is named: its last look at the store may have
+/// come after its last word.
+const SLACK: Duration = Duration::from_secs(60);
 
 /// A key that is to end, and whether to wait for it.
 #[derive(Debug, Args)]
@@ -150,13 +151,18 @@ fn until_confirmed(
             took.entry(gateway.id).or_insert(elapsed);
         }
         // One that ended meanwhile took its row away, and serves nobody.
-        let missing: Vec<Gateway> = missing.into_iter().filter(|gateway| gateway.silent_for < GONE).collect();
+        let missing: Vec<Gateway> = missing.into_iter().filter(may_serve).collect();
         let is_awaited = missing.iter().any(|gateway| gateway.silent_for < SILENCE);
         if !is_awaited || elapsed >= limit {
             return Ok(Some(Verdict { confirmed: took.into_values().collect(), missing, revision, limit }));
         }
         thread::sleep(LOOK);
     }
+}
+
+/// Whether a gateway may still let requests through: one that was not heard of for longer than it goes on by itself does not.
+fn may_serve(gateway: &Gateway) -> bool {
+    gateway.goes_on_for.is_none_or(|time| gateway.silent_for < time.saturating_add(SLACK))
 }
 
 impl Verdict {
@@ -171,7 +177,7 @@ impl Verdict {
                 console.note(format_args!("{count} gateways have confirmed, the slowest after {slowest} ms."));
             }
         }
-        for Gateway { id, name, revision, silent_for } in &self.missing {
+        for Gateway { id, name, revision, silent_for, goes_on_for } in &self.missing {
             let wanted = self.revision;
             if *silent_for < SILENCE {
                 let limit = self.limit.as_millis();
@@ -180,8 +186,14 @@ impl Verdict {
                 ));
             } else {
                 let silence = silent_for.as_secs();
+                let rest = match goes_on_for {
+                    Some(time) => {
+                        format!("for {} s more at most", (*time + SLACK).saturating_sub(*silent_for).as_secs())
+                    }
+                    None => "for as long as it runs".to_owned(),
+                };
                 console.warn(format_args!(
-                    "gateway {name} ({id}) has not confirmed, and was last heard of {silence} s ago: where it still runs, it is cut off from the store and goes on with what it knows"
+                    "gateway {name} ({id}) has not confirmed, and was last heard of {silence} s ago: where it still runs, it is cut off from the store and goes on with what it knows {rest} (keys.max_stale)"
                 ));
             }
         }

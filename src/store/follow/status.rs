@@ -9,7 +9,7 @@ use crate::key::Timestamp;
 /// How long a single attempt may take before the store counts as away: a call into it may hang for as long as a network or a disk
 /// does.
 const OVERDUE: Duration = Duration::from_secs(10);
-/// What [`Status::contact`] is before the first contact.
+/// No number of milliseconds: of a contact, that there was none.
 const NEVER: i64 = i64::MIN;
 
 /// What the keys in memory are worth, as their store fares.
@@ -51,6 +51,8 @@ pub struct Status {
     /// Milliseconds from `start` to the last contact; negative where another process had it.
     contact: AtomicI64,
     start: Instant,
+    /// For how many milliseconds known keys work while the store is away; [`NEVER`] where that has no end, or was not said yet.
+    goes_on_for: AtomicI64,
     /// Held by whoever changes the standing.
     trouble: Mutex<Option<String>>,
 }
@@ -73,6 +75,7 @@ impl Status {
             standing: AtomicU8::new(standing.as_byte()),
             contact: AtomicI64::new(contact),
             start: Instant::now(),
+            goes_on_for: AtomicI64::new(NEVER),
             trouble: Mutex::new(None),
         }
     }
@@ -104,6 +107,8 @@ impl Status {
     /// Lets time pass: keys of a store that was not read for `max_stale` work no longer (`None`: they work for ever). Tells
     /// whether that has just come to be so. Cheap, and for any thread that wants to know, a few times a second.
     pub fn judge(&self, now: Instant, max_stale: Option<Duration>) -> bool {
+        let millis = |most: Duration| i64::try_from(most.as_millis()).unwrap_or(i64::MAX);
+        self.goes_on_for.store(max_stale.map_or(NEVER, millis), Ordering::Relaxed);
         if self.verdict(now, max_stale) == self.standing() {
             return false;
         }
@@ -112,6 +117,11 @@ impl Status {
         let (before, after) = (self.standing(), self.verdict(now, max_stale));
         self.set(after);
         before != after && after == Standing::Stale
+    }
+
+    /// How long known keys go on while the store is away, as was last judged by; `None` where that has no end.
+    pub(super) fn goes_on_for(&self) -> Option<Duration> {
+        u64::try_from(self.goes_on_for.load(Ordering::Relaxed)).ok().map(Duration::from_millis)
     }
 
     fn verdict(&self, now: Instant, max_stale: Option<Duration>) -> Standing {

@@ -22,18 +22,23 @@ const GOODBYE: Duration = Duration::from_millis(500);
 
 /// The disk is not waited for: a row that is lost in a crash is written again within seconds.
 const SAY: &str = "WITH quick AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)) \
-    INSERT INTO scopegate.gateways (id, name, revision, seen) SELECT $1, $2, $3, clock_timestamp() FROM quick \
-    ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, seen = excluded.seen";
-const FORGET_OLD: &str = "DELETE FROM scopegate.gateways WHERE seen < clock_timestamp() - interval '1 day'";
+    INSERT INTO scopegate.gateways (id, name, revision, goes_on_for, seen) SELECT $1, $2, $3, $4, clock_timestamp() FROM quick \
+    ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, goes_on_for = excluded.goes_on_for, seen = excluded.seen";
+/// One that may still serve by what it knows is kept, so that it can be named; one that goes on without an end, for a month.
+const FORGET_OLD: &str = "DELETE FROM scopegate.gateways WHERE seen < clock_timestamp() - greatest(interval '1 day', \
+    least(coalesce(goes_on_for, 2592000000), 2592000000) * interval '1 millisecond')";
 const LEAVE: &str = "DELETE FROM scopegate.gateways WHERE id = $1";
 const LIST: &str = "SELECT id, name, revision, \
-    greatest(0, (extract(epoch FROM clock_timestamp() - seen) * 1000)::bigint) FROM scopegate.gateways ORDER BY name, id";
+    greatest(0, (extract(epoch FROM clock_timestamp() - seen) * 1000)::bigint), goes_on_for FROM scopegate.gateways ORDER BY name, id";
+
+/// How far a gateway has come, and how long it goes on with that while the store is away.
+type Word = (Revision, Option<Duration>);
 
 /// What one connection has said of the gateway that it is of.
 #[derive(Debug, Default)]
 pub(super) struct Membership {
     id: Option<Box<str>>,
-    said: Option<(Revision, Instant)>,
+    said: Option<(Word, Instant)>,
     /// It may not be said, as far as is known.
     denied: Option<Instant>,
 }
@@ -41,21 +46,22 @@ pub(super) struct Membership {
 impl Membership {
     /// Says how far the gateway has come, where that is news, or it was not said for a while. Where it may not be said, that
     /// is told once.
-    pub(super) fn confirm(&mut self, link: &mut Link, revision: Revision) -> Result<(), Fault> {
-        let is_news = self.said.is_none_or(|(said, at)| said != revision || at.elapsed() >= BEAT);
+    pub(super) fn confirm(&mut self, link: &mut Link, word: Word) -> Result<(), Fault> {
+        let is_news = self.said.is_none_or(|(said, at)| said != word || at.elapsed() >= BEAT);
         if !is_news || self.denied.is_some_and(|at| at.elapsed() < REST) {
             return Ok(());
         }
         let is_first = self.id.is_none();
         let id = self.id.get_or_insert_with(random_id).clone();
         let said = link.with(|session| {
-            session.execute(SAY, values![&*id, host_name().as_str(), revision.0.cast_signed()])?;
+            let goes_on_for = word.1.map(|time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
+            session.execute(SAY, values![&*id, host_name().as_str(), word.0.0.cast_signed(), goes_on_for])?;
             if is_first { session.execute(FORGET_OLD, &[]).map(drop) } else { Ok(()) }
         });
         match said {
             Ok(()) => {
                 self.denied = None;
-                self.said = Some((revision, Instant::now()));
+                self.said = Some((word, Instant::now()));
                 Ok(())
             }
             Err(fault) if fault.is(&[SqlState::INSUFFICIENT_PRIVILEGE, SqlState::READ_ONLY_SQL_TRANSACTION]) => {
@@ -86,6 +92,7 @@ pub(super) fn list(session: &Session<'_>) -> Result<Vec<Gateway>, Fault> {
             name: get(row, 1)?,
             revision: Revision(number(row, 2)?),
             silent_for: Duration::from_millis(number(row, 3)?),
+            goes_on_for: get::<Option<i64>>(row, 4)?.map(|millis| Duration::from_millis(millis.max(0).cast_unsigned())),
         })
     };
     session.query(LIST, &[])?.iter().map(gateway).collect()

@@ -112,11 +112,13 @@ CREATE TABLE scopegate.value_uses (
     last    bigint NOT NULL
 );
 
--- Which gateways follow, up to which change, and when they last said so. A gateway that ends takes its row away.
+-- Which gateways follow, up to which change, and when they last said so. A gateway that ends takes its row away. `goes_on_for`:
+-- for how many milliseconds it serves by what it knows while it cannot reach this; NULL: for as long as it runs.
 CREATE TABLE scopegate.gateways (
     id       text NOT NULL PRIMARY KEY,
     name     text NOT NULL,
     revision bigint NOT NULL,
+    goes_on_for bigint,
     seen     timestamptz NOT NULL
 );
 

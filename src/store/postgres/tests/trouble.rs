@@ -61,7 +61,7 @@ fn a_gateway_follows_with_the_least_rights_and_is_told_which_one_it_lacks() {
     );
     place.0.run(&format!("{USES}; {HEARTBEAT}"));
     store.add_uses(&uses).unwrap();
-    store.confirm(Revision(2)).unwrap();
+    store.confirm(Revision(2), None).unwrap();
     assert_eq!(place.store().gateways().unwrap().unwrap().gateways.len(), 1);
     for refused in
         [store.create(&[record("other")], STAMP).map(drop), store.change(&key.id, &Transition::Delete, STAMP).map(drop)]
