@@ -25,8 +25,10 @@ pub const ESCAPED: &str = "ge%2Fh%40im";
 
 /// A server.
 pub struct Server {
-    programs: PathBuf,
-    folder: PathBuf,
+    /// Where the programs are.
+    pub programs: PathBuf,
+    /// Where all of it is: the cluster in `data`, the socket, its certificate.
+    pub folder: PathBuf,
     /// Where it listens, for TCP on 127.0.0.1 and in the name of its Unix socket.
     pub port: u16,
     is_private: bool,
@@ -329,7 +331,7 @@ fn is_root() -> bool {
 }
 
 /// A program that refuses to run as root, as whoever may run it.
-fn as_nobody_special(program: &Path) -> Command {
+pub fn as_nobody_special(program: &Path) -> Command {
     let mut command = Command::new(if is_root() { Path::new("setpriv") } else { program });
     if is_root() {
         command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]).arg(program);
