@@ -1,8 +1,13 @@
 //! A gateway with a million keys: how long they take to import and to start with, how much memory they take, what a million
-//! callers with keys that nobody made leave behind, and how soon a revoke is in force. It prints; nothing asserts.
+//! callers with keys that nobody made leave behind, how soon a revoke is in force, and how a gateway that runs already takes them
+//! in. It prints; nothing asserts.
 //!
-//! `cargo bench --bench million -- KEYS` (1,000,000 unless given, of which all but two are imported).
+//! `cargo bench --bench million -- KEYS STORE` (1,000,000, of which all but two are imported, and `sqlite`, unless given). The
+//! other store is `postgres`, a server that is started from the programs of Debian's package `postgresql`.
 
+#[path = "../tests/it/support/postgres.rs"]
+#[expect(dead_code, unreachable_pub, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "it is shared")]
+mod postgres;
 #[expect(dead_code, reason = "descriptors, and what the metrics say, are for other benches")]
 mod support;
 
@@ -10,7 +15,8 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufWriter, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -27,12 +33,13 @@ const LISTS: usize = 40;
 const BATCH: usize = 500;
 /// How long memory that is not needed any more has to be given back.
 const REST: Duration = Duration::from_secs(3);
+/// How long a gateway that runs may take to take them in.
+const LONGEST: Duration = Duration::from_secs(300);
 
-const CONFIG: &str = "\
-policy: policy.yaml
-keys: { store: sqlite:keys.db }
-log: { access: false }
-";
+/// What a gateway is told of its keys at that place.
+fn config(store: &str) -> String {
+    format!("policy: policy.yaml\nkeys: {{ store: '{store}' }}\nlog: {{ access: false }}\n")
+}
 
 /// The scopes of the list of that number, and all of the policy.
 fn scopes(list: usize) -> String {
@@ -51,7 +58,7 @@ fn write_keys(path: &Path, count: usize) -> Outcome<()> {
     let mut file = BufWriter::new(fs::File::create(path)?);
     writeln!(file, "name,scopes,account,sha256")?;
     for number in 0..count {
-        let digest = hasher.digest(format!("key number {number}").as_bytes()).to_hex();
+        let digest = hasher.digest(format!("key-number-{number}").as_bytes()).to_hex();
         let scopes = scopes(number % LISTS);
         writeln!(file, "exporter {number},{scopes},account-{},{digest}", number % ACCOUNTS)?;
     }
@@ -102,6 +109,14 @@ fn refuse_all(stream: &mut TcpStream, (count, input): (usize, &mut [u8])) -> Out
     Ok(())
 }
 
+/// A folder within, with the policy.
+fn make_folder(folder: &Path, name: &str) -> Outcome<PathBuf> {
+    let made = folder.join(name);
+    fs::create_dir_all(&made)?;
+    fs::copy(folder.join("policy.yaml"), made.join("policy.yaml"))?;
+    Ok(made)
+}
+
 /// Whether a request with that key is answered with 200, on a connection of its own.
 fn is_served(address: SocketAddr, key: &str) -> Outcome<bool> {
     let mut stream = connect(address)?;
@@ -111,21 +126,54 @@ fn is_served(address: SocketAddr, key: &str) -> Outcome<bool> {
     Ok(status == *b"HTTP/1.1 200")
 }
 
-#[expect(clippy::print_stdout, reason = "a bench prints its figures")]
-fn run(folder: &Path, keys: usize) -> Outcome<()> {
-    fs::write(folder.join("policy.yaml"), policy())?;
-    fs::write(folder.join("scopegate.yaml"), format!("upstream: {{ url: \"http://127.0.0.1:9\" }}\n{CONFIG}"))?;
-    write_keys(&folder.join("keys.csv"), keys.saturating_sub(2))?;
+/// Runs a command, and tells how long it took and the most memory that it had, in MiB.
+fn import(folder: &Path) -> Outcome<(Duration, f64)> {
     let begun = Instant::now();
-    let imported = command(folder).args(["keys", "import", "--create-accounts", "keys.csv"]).output()?;
-    if !imported.status.success() {
-        return Err(String::from_utf8_lossy(&imported.stderr).into());
+    let mut command = command(folder);
+    command.args(["keys", "import", "--create-accounts", "keys.csv"]).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut process = command.spawn()?;
+    let mut most = 0.0;
+    while process.try_wait()?.is_none() {
+        most = peak(process.id()).unwrap_or(most);
+        thread::sleep(Duration::from_millis(5));
     }
-    println!("import          {:>8.2} s", begun.elapsed().as_secs_f64());
+    let took = begun.elapsed();
+    let ended = process.wait_with_output()?;
+    if ended.status.success() { Ok((took, most)) } else { Err(String::from_utf8_lossy(&ended.stderr).into()) }
+}
+
+/// The most memory that a process had, in MiB.
+fn peak(process: u32) -> Outcome<f64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM")?;
+    Ok(line.split_whitespace().next().ok_or("no number")?.parse::<f64>()? / 1024.0)
+}
+
+#[expect(clippy::print_stdout, reason = "a bench prints its figures")]
+fn run(folder: &Path, (keys, store): (usize, &str)) -> Outcome<()> {
+    let config = config(store);
+    fs::write(folder.join("policy.yaml"), policy())?;
+    fs::write(folder.join("scopegate.yaml"), format!("upstream: {{ url: \"http://127.0.0.1:9\" }}\n{config}"))?;
+    write_keys(&folder.join("keys.csv"), keys.saturating_sub(2))?;
     let [(_, kept), (ended, revoked)] = [make_key(folder)?, make_key(folder)?];
+    let behind = Gateway::start(&make_folder(folder, "behind")?, &config)?;
+    let (took, most) = import(folder)?;
+    println!("import          {:>8.2} s, {most:.1} MiB at most", took.as_secs_f64());
     let begun = Instant::now();
-    let gateway = Gateway::start(folder, CONFIG)?;
-    println!("start           {:>8.2} s", begun.elapsed().as_secs_f64());
+    let all = format!("\nscopegate_keys_cached {keys}\n");
+    while !behind.admin("/metrics")?.contains(&all) {
+        if begun.elapsed() > LONGEST {
+            return Err("a gateway that ran does not take the keys in".into());
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    let (took, most) = (begun.elapsed(), peak(behind.process.id())?);
+    println!("taken in        {:>8.2} s, {most:.1} MiB at most, by a gateway that ran", took.as_secs_f64());
+    drop(behind);
+    let begun = Instant::now();
+    let gateway = Gateway::start(folder, &config)?;
+    let most = peak(gateway.process.id())?;
+    println!("start           {:>8.2} s, {most:.1} MiB at most", begun.elapsed().as_secs_f64());
     let tell_memory = |when: &str| -> Outcome<()> {
         thread::sleep(REST);
         println!("{when:<16}{:>8.1} MiB resident", gateway.size()?.memory as f64 / 1024.0);
@@ -154,5 +202,12 @@ fn millis(span: Duration) -> f64 {
 fn main() -> Outcome<()> {
     // Cargo hands in options of its own.
     let keys = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(KEYS);
-    in_folder("million", |folder| run(folder, keys))
+    if !std::env::args().any(|argument| argument == "postgres") {
+        return in_folder("million", |folder| {
+            let store = format!("sqlite:{}", folder.join("keys.db").display());
+            run(folder, (keys, &store))
+        });
+    }
+    let Some(place) = postgres::scratch() else { return Ok(()) };
+    in_folder("million", |folder| run(folder, (keys, &place.url())))
 }
