@@ -38,6 +38,7 @@ mod fleet;
 mod former;
 mod link;
 mod load;
+mod news;
 mod row;
 mod schema;
 mod tls;

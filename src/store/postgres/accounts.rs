@@ -35,6 +35,9 @@ const SELECT_ALIKE: &str = select!("WHERE lower(id) = lower($1) AND id <> $1 LIM
 const SELECT_FAMILIES: &str = select!(
     "WHERE id = ANY($1) OR parent = ANY($1) OR id IN (SELECT parent FROM scopegate.accounts WHERE id = ANY($1))"
 );
+/// Accounts and those below them, and of others those above them.
+const FAMILIES: &str = "SELECT id FROM scopegate.accounts WHERE id = ANY($1) OR parent = ANY($1) \
+    UNION SELECT parent FROM scopegate.accounts WHERE id = ANY($2) AND parent IS NOT NULL";
 const INSERT: &str = "INSERT INTO scopegate.accounts (id, revision, name, parent, credential, created, changed) \
     VALUES ($1, $2, $3, $4, $5, $6, $6)";
 const UPDATE: &str =
@@ -68,6 +71,11 @@ impl Affiliations {
         let of_none = || (Some(Arc::new(Affiliation::of_none())), Revision::START);
         self.0.get(account).cloned().unwrap_or_else(of_none)
     }
+}
+
+/// Some accounts and those below them, and of others those above them.
+pub(super) fn families(session: &Session<'_>, (some, others): (&[&str], &[&str])) -> Result<Vec<Box<str>>, Fault> {
+    session.query(FAMILIES, values![some, others])?.iter().map(|row| get(row, 0)).collect()
 }
 
 /// Every account.

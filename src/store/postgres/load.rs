@@ -1,12 +1,11 @@
 //! What is told of keys: which of them a load tells, and how they are put together from their rows.
 
-use std::collections::BTreeSet;
-
 use super::accounts::Affiliations;
 use super::audit::no_head;
 use super::fault::{DatabaseError, Fault};
 use super::former::Former;
 use super::link::Session;
+use super::news::tell_some;
 use super::row;
 use super::schema::Head;
 use super::value::{get, values};
@@ -18,7 +17,7 @@ use crate::store::{Change, Extent, Revision};
 const STANDING: &str = "SELECT h.store, h.version, h.revision, \
     (SELECT hash FROM scopegate.changes WHERE revision = $1), \
     (SELECT hash FROM scopegate.changes WHERE revision = h.revision), \
-    CASE WHEN $1 > 0 THEN (SELECT count(*) FROM scopegate.changes WHERE revision > $1) END FROM scopegate.head h";
+    CASE WHEN $1 > 0 THEN (SELECT count(*) FROM scopegate.changes WHERE revision > $1 AND revision <= h.revision) END FROM scopegate.head h";
 
 /// How a load goes on.
 pub(super) struct Course {
@@ -42,7 +41,7 @@ impl Course {
     ) -> Result<(), Fault> {
         match self.extent {
             Extent::Changes if since == self.revision && since != Revision::START => Ok(()),
-            Extent::Changes if since != Revision::START => tell_some(session, since, tell),
+            Extent::Changes if since != Revision::START => tell_some(session, (since, self.revision), tell),
             Extent::Changes => tell_all(session, None, tell),
             Extent::AnotherPast | Extent::Everything => tell_all(session, Some(self.revision), tell),
         }
@@ -96,7 +95,11 @@ pub(super) fn hold_against(session: &Session<'_>, mut told: ToldKeys) -> Result<
 }
 
 /// Tells every record, with its own revision or one for all.
-fn tell_all(session: &Session<'_>, revision: Option<Revision>, tell: &mut dyn FnMut(Change)) -> Result<(), Fault> {
+pub(super) fn tell_all(
+    session: &Session<'_>,
+    revision: Option<Revision>,
+    tell: &mut dyn FnMut(Change),
+) -> Result<(), Fault> {
     let mut former = Former::of_all(session)?;
     let accounts = Affiliations::of_all(session)?;
     session.each(row::SELECT_ALL, &[], |row| {
@@ -108,27 +111,8 @@ fn tell_all(session: &Session<'_>, revision: Option<Revision>, tell: &mut dyn Fn
     })
 }
 
-/// Tells what changed after a revision: few records.
-fn tell_some(session: &Session<'_>, since: Revision, tell: &mut dyn FnMut(Change)) -> Result<(), Fault> {
-    let mut changes = Vec::new();
-    session.each(row::SELECT_SINCE, values![since.0.cast_signed()], |row| {
-        changes.push(row::change(row)?);
-        Ok(())
-    })?;
-    let keys: Vec<&str> = changes.iter().map(|change| change.record.id.as_str()).collect();
-    let accounts: BTreeSet<&str> = changes.iter().filter_map(|change| change.record.account.as_deref()).collect();
-    let accounts: Vec<&str> = accounts.into_iter().collect();
-    let mut former = Former::of(session, &keys)?;
-    let accounts = Affiliations::of_some(session, &accounts)?;
-    for change in changes {
-        let mut change = affiliate(change, &accounts);
-        former.give(&mut change.record);
-        tell(change);
-    }
-    Ok(())
-}
-
-fn affiliate(mut change: Change, accounts: &Affiliations) -> Change {
+/// Adds what a key has of its account.
+pub(super) fn affiliate(mut change: Change, accounts: &Affiliations) -> Change {
     if let Some(account) = &change.record.account {
         let (affiliation, since) = accounts.told(account);
         change.revision = change.revision.max(since);

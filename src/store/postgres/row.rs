@@ -28,21 +28,9 @@ macro_rules! select {
 
 /// Everything, in no order, without the last use: for an index.
 pub(super) const SELECT_ALL: &str = select!("NULL::bigint, NULL::bigint", "");
-/// What changed after a revision, without the last use: for an index. What may end a key comes first: what was ended, then what
-/// else was done to a key. A key changes with its account and the one above it; and with those below it where one comes or goes,
-/// whose names it has.
-pub(super) const SELECT_SINCE: &str = select!(
-    "NULL::bigint, NULL::bigint",
-    "WHERE k.id IN (WITH changed AS MATERIALIZED ( \
-        SELECT account AS id, action FROM scopegate.changes WHERE revision > $1 AND account IS NOT NULL), \
-    family AS MATERIALIZED ( \
-        SELECT id FROM changed UNION SELECT id FROM scopegate.accounts WHERE parent IN (SELECT id FROM changed) \
-        UNION SELECT parent FROM scopegate.accounts WHERE parent IS NOT NULL \
-            AND id IN (SELECT id FROM changed WHERE action NOT IN ('disable', 'enable'))) \
-    SELECT key FROM scopegate.changes WHERE revision > $1 AND key IS NOT NULL \
-    UNION SELECT k2.id FROM scopegate.keys k2 JOIN family ON k2.account = family.id) \
-    ORDER BY k.state = 'active', k.revision <= $1"
-);
+/// Some keys, without the last use: for an index. Those that do not work come first.
+pub(super) const SELECT_SOME: &str =
+    select!("NULL::bigint, NULL::bigint", "WHERE k.id = ANY($1) ORDER BY k.state = 'active'");
 /// Everything, the oldest first.
 pub(super) const SELECT_LIST: &str = select!(
     "u.last, v.last",
