@@ -8,6 +8,9 @@
 //! it as good as none, with the reason.
 
 mod format;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod keeper;
 
 use std::fs::{File, OpenOptions};
