@@ -21,7 +21,8 @@ pub(crate) const GRANTS: &str = "GRANT USAGE ON SCHEMA scopegate TO gateway; \
     GRANT INSERT, UPDATE, DELETE ON scopegate.gateways TO gateway; \
     GRANT INSERT, UPDATE ON scopegate.uses, scopegate.value_uses TO gateway";
 
-/// How many connections PgBouncer makes for all gateways; its default.
+/// How many connections PgBouncer makes for all gateways; its default. Its `server_login_retry` is not: by itself it asks a server that
+/// was away again after 15 seconds only.
 const POOL: usize = 20;
 
 /// A server that takes so many connections, and writes to disk as one does that is to be relied upon; `None` where the programs
@@ -118,7 +119,7 @@ impl Pooler {
             listen_port = {port}\nunix_socket_dir =\npool_mode = transaction\nmax_client_conn = 5000\n\
             default_pool_size = {POOL}\nauth_type = scram-sha-256\nauth_file = {folder}/users\n\
             client_tls_sslmode = require\nclient_tls_cert_file = {folder}/server.pem\n\
-            client_tls_key_file = {folder}/server.key\nlog_connections = 0\nlog_disconnections = 0\n",
+            client_tls_key_file = {folder}/server.key\nserver_login_retry = 1\nlog_connections = 0\nlog_disconnections = 0\n",
             server.port
         );
         fs::write(server.folder.join("pgbouncer.ini"), settings)?;
