@@ -183,7 +183,7 @@ fn change(
 ) -> Result<Exit, Failure> {
     let stamp = Stamp { by: &author::name(), at: Timestamp::now() };
     let mut store = arguments.store.open(console)?;
-    let patience = patience.from_now();
+    let patience = patience.begun_now();
     let changed = match transition {
         AccountTransition::Enable => store.change_account(&arguments.id, transition, stamp),
         AccountTransition::Delete | AccountTransition::Disable => {

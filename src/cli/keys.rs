@@ -229,7 +229,7 @@ fn change(
     let id = parse_id(&arguments.id)?;
     let stamp = Stamp { by: &author::name(), at: Timestamp::now() };
     let mut store = arguments.store.open(console)?;
-    let patience = patience.from_now();
+    let patience = patience.begun_now();
     let changed = match transition {
         Transition::Enable => store.change(&id, transition, stamp),
         _ => insist::insist(&mut *store, console, |store| store.change(&id, transition, stamp)),

@@ -65,7 +65,7 @@ impl Patience {
     }
 
     /// The same, with what it counts from: the change is about to be made.
-    pub(in crate::cli) fn from_now(self) -> Self {
+    pub(in crate::cli) fn begun_now(self) -> Self {
         Self { begun: Instant::now(), ..self }
     }
 
