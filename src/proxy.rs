@@ -123,9 +123,9 @@ pub(crate) fn handle(worker: &Worker, view: &View, exchange: &mut Incoming<'_>) 
             scene.exchange.ticket.note_ignored(&caller);
         }
         match decision.denial() {
-            Some(denial) if !shadowed => scene.deny(denial, Some(decision.trace())),
+            Some(denial) if !shadowed => scene.deny(denial, decision.refusal()),
             // CONNECT passes for a WebSocket where the route says so, and never as the GET that it counts as.
-            _ if scene.is_connect() && !offers_tunnel(&target) => scene.deny_tunnel(decision.trace()),
+            _ if scene.is_connect() && !offers_tunnel(&target) => scene.deny_tunnel(decision.trace().into()),
             _ => {
                 scene.forward(&target, entry.filter(|_| matches!(caller, Caller::Known(_)) && asks_who_calls(&target)))
             }

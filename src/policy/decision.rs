@@ -8,6 +8,7 @@ use super::known::Held;
 use super::path::PathFault;
 use super::principal::{Caller, Kind, Principal};
 use super::query::{self, QueryFaultKind, QueryReport};
+use super::refusal::Refusal;
 use super::route::{Access, Route};
 use super::scope::{ScopeId, ScopeSet};
 use super::target::Target;
@@ -135,6 +136,13 @@ impl<'a> Decision<'a> {
     #[must_use]
     pub fn trace(&self) -> Trace {
         Trace::of(self)
+    }
+
+    /// What an answer to the caller says beyond the denial; `None` where that says all: nothing of the route is told where the
+    /// key is not known to be good.
+    #[must_use]
+    pub fn refusal(&self) -> Option<Refusal<'a>> {
+        Refusal::of(self)
     }
 
     /// The reasons for whoever runs the gateway: everything, with the steps that led there.

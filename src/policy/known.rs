@@ -2,7 +2,9 @@
 
 mod implications;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use super::nearest::nearest;
 use super::principal::Principal;
@@ -27,6 +29,8 @@ pub struct ScopeInfo {
 pub(super) struct Known {
     infos: BTreeMap<String, ScopeInfo>,
     vocabulary: Vocabulary,
+    /// The names that the policy knows, in the order of their ids: an answer has them without a lock.
+    names: Box<[(ScopeId, Arc<str>)]>,
     full: ScopeSet,
     read_only: ScopeSet,
     /// For each scope that others imply, those others.
@@ -55,7 +59,9 @@ impl Known {
                 read_only = held.get(id).map_or_else(|| read_only.clone(), |held| read_only.union(held));
             }
         }
-        Self { full: ids.into_iter().collect(), read_only, satisfiers, held, infos, vocabulary }
+        let mut names: Box<[_]> = ids.iter().map(|id| (*id, vocabulary.name(*id))).collect();
+        names.sort_unstable();
+        Self { full: ids.into_iter().collect(), read_only, satisfiers, held, infos, vocabulary, names }
     }
 
     /// The set of those of `names` that are known.
@@ -88,6 +94,15 @@ impl Known {
 
     pub(super) fn name(&self, id: ScopeId) -> String {
         self.vocabulary.name(id).as_ref().to_owned()
+    }
+
+    /// The same without a copy, of a scope that the policy knows.
+    fn known_name(&self, id: ScopeId) -> Cow<'_, str> {
+        let place = self.names.binary_search_by_key(&id, |(id, _)| *id).ok();
+        match place.and_then(|place| self.names.get(place)) {
+            Some((_, name)) => Cow::Borrowed(name),
+            None => Cow::Owned(self.name(id)),
+        }
     }
 
     /// The scopes that a grant stands for under this policy, before implication.
@@ -131,7 +146,12 @@ pub(super) struct Held<'a> {
     known: &'a Known,
 }
 
-impl Held<'_> {
+impl<'a> Held<'a> {
+    /// The name of a scope, held or not.
+    pub(super) fn name(&self, scope: ScopeId) -> Cow<'a, str> {
+        self.known.known_name(scope)
+    }
+
     /// Whether `scope` is held, itself or by one that implies it.
     pub(super) fn has(&self, scope: ScopeId) -> bool {
         self.scopes.is_some_and(|held| {

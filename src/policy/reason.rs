@@ -190,6 +190,19 @@ fn of_scopes(decision: &Decision<'_>, route: &Route, needs: &Needs) -> String {
     format!("The key lacks {}; use a key that holds {them}{others}.", told.join(", and "))
 }
 
+/// The sentence where the route itself asks for all that is missing, and has no alternatives.
+pub(super) fn of_lacking<T: AsRef<str>>(missing: &[T], label: &str) -> String {
+    let them = if missing.len() == 1 { "it" } else { "them" };
+    let names = missing.iter().map(|name| name.as_ref().len() + 5).sum::<usize>();
+    let mut words = String::with_capacity(64 + names + label.len());
+    words.push_str("The key lacks ");
+    push_list(missing, "and", &mut words);
+    for part in [", which ", label, " asks for; use a key that holds ", them, "."] {
+        words.push_str(part);
+    }
+    words
+}
+
 /// The missing scopes, gathered by what asks for them. A member is named before the route: leaving it out is a way to
 /// mend the request.
 fn asking<'n>(missing: &[String], needs: &'n Needs, label: &'n str) -> Vec<(Vec<String>, &'n str)> {
@@ -223,11 +236,19 @@ fn other_alternatives(decision: &Decision<'_>, route: &Route) -> String {
 
 /// `a`, `a and b`, `a, b and c`.
 fn list<T: AsRef<str>>(words: &[T], before_last: &str) -> String {
-    let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
-    match words.split_last() {
-        Some((last, rest)) if !rest.is_empty() => {
-            format!("{} {before_last} {last}", rest.join(", "))
+    let mut told = String::new();
+    push_list(words, before_last, &mut told);
+    told
+}
+
+fn push_list<T: AsRef<str>>(words: &[T], before_last: &str, told: &mut String) {
+    let last = words.len().saturating_sub(1);
+    for (at, word) in words.iter().enumerate() {
+        match at {
+            0 => {}
+            at if at == last => [" ", before_last, " "].iter().for_each(|part| told.push_str(part)),
+            _ => told.push_str(", "),
         }
-        _ => words.concat(),
+        told.push_str(word.as_ref());
     }
 }

@@ -28,6 +28,8 @@ mod paths;
 mod reach;
 /// The reference model, written from the contract alone: slow, and plain to see.
 mod reference;
+/// What an answer says of a denial.
+mod refusals;
 /// Which route a request belongs to.
 mod routes;
 /// Random policies and requests that overlap, nearly match and hide what they are.

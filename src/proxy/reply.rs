@@ -5,10 +5,12 @@
 
 mod body;
 
+use std::borrow::Cow;
+
 use crate::http1::head::Version;
 use crate::http1::write;
 use crate::key::mask::Mask;
-use crate::policy::{Denial, Trace};
+use crate::policy::{Denial, Refusal};
 use crate::snapshot::{Accept, ErrorFormat};
 
 use super::cors;
@@ -25,21 +27,20 @@ pub(crate) struct Reply<'a> {
     details: &'a str,
     pub(crate) challenge: Challenge,
     /// What the decision saw, as far as the caller may know it.
-    trace: Option<&'a Trace>,
+    refusal: Option<&'a Refusal<'a>>,
     pub(crate) source: Option<Source<'a>>,
 }
 
-/// A trace whose words show no key, wherever the caller put one.
-pub(crate) struct Told(Trace);
+/// The reasons of a denial, in words that show no key, wherever the caller put one.
+pub(crate) struct Told<'a>(Refusal<'a>);
 
-impl Told {
-    pub(crate) fn new(mut trace: Trace, mask: Mask<'_>) -> Self {
-        let because = trace.because.iter_mut().map(|because| &mut because.from);
-        for words in [&mut trace.reason].into_iter().chain(&mut trace.parameter).chain(&mut trace.member).chain(because)
-        {
+impl<'a> Told<'a> {
+    pub(crate) fn new(refusal: impl Into<Refusal<'a>>, mask: Mask<'_>) -> Self {
+        let mut refusal = refusal.into();
+        for words in [&mut refusal.reason].into_iter().chain(&mut refusal.parameter).chain(&mut refusal.member) {
             mask.cover(words);
         }
-        Self(trace)
+        Self(refusal)
     }
 }
 
@@ -59,6 +60,9 @@ pub(crate) enum Challenge {
     MissingKey,
     None,
 }
+
+/// What an answer takes about, head and body.
+const USUAL: usize = 1024;
 
 /// How an answer is framed and to whom it goes.
 #[derive(Clone, Copy, Debug)]
@@ -108,8 +112,8 @@ impl Connection {
 
 impl<'a> Reply<'a> {
     /// The answer to a request that the policy denies.
-    pub(crate) fn denial(denial: Denial, told: Option<&'a Told>) -> Self {
-        let trace = told.map(|told| &told.0);
+    pub(crate) fn denial(denial: Denial, told: Option<&'a Told<'a>>) -> Self {
+        let refusal = told.map(|told| &told.0);
         let status = denial.status();
         let challenge = match (status, denial) {
             (_, Denial::MissingKey) => Challenge::MissingKey,
@@ -117,7 +121,7 @@ impl<'a> Reply<'a> {
             (_, Denial::InsufficientScope) => Challenge::InsufficientScope,
             _ => Challenge::None,
         };
-        let source = match trace.and_then(|trace| trace.parameter.as_deref()) {
+        let source = match refusal.and_then(|refusal| refusal.parameter.as_deref()) {
             Some(parameter) => Some(Source::Parameter(parameter)),
             None if status == 401 => Some(Source::Key),
             None => None,
@@ -126,7 +130,7 @@ impl<'a> Reply<'a> {
             status,
             code: denial.code(),
             title: denial.title(),
-            detail: trace.map_or_else(|| denial.detail(), |trace| &trace.reason),
+            detail: refusal.map_or_else(|| denial.detail(), |refusal| &refusal.reason),
             proxy_status: match status {
                 400 => "http_request_error",
                 503 => "proxy_internal_error",
@@ -134,7 +138,7 @@ impl<'a> Reply<'a> {
             },
             details: denial.code(),
             challenge,
-            trace,
+            refusal,
             source,
         }
     }
@@ -149,7 +153,7 @@ impl<'a> Reply<'a> {
             proxy_status: error.proxy_status(),
             details: if error.is_telling() { detail } else { error.code() },
             challenge: Challenge::None,
-            trace: None,
+            refusal: None,
             source: None,
         }
     }
@@ -160,21 +164,24 @@ impl<'a> Reply<'a> {
             self.write_grpc(setting, out);
             return 0;
         }
-        let mut content = Vec::with_capacity(512);
-        let media_type = body::write(self, setting, &mut content);
-        // For whoever reads it in a terminal.
-        content.push(b'\n');
+        out.reserve(USUAL);
         write::status_line(out, self.status, reason(self.status));
-        write::field(out, b"content-type", media_type.as_bytes());
+        write::field(out, b"content-type", body::media_type(setting.format).as_bytes());
         out.extend_from_slice(b"content-length: ");
-        write::decimal(out, content.len() as u64);
+        let place = out.len();
         out.extend_from_slice(b"\r\n");
         self.write_fields(setting, out);
+        let start = out.len();
+        body::write(self, setting, out);
+        // For whoever reads it in a terminal.
+        out.push(b'\n');
+        let length = out.len() - start;
         if setting.head {
-            return 0;
+            out.truncate(start);
         }
-        out.extend_from_slice(&content);
-        content.len()
+        // It is known now: what stands behind its place makes room for it.
+        write::decimal_at(out, place, length as u64);
+        if setting.head { 0 } else { length }
     }
 
     /// A gRPC refusal is an HTTP 200 whose head carries the status: the trailers-only form.
@@ -221,10 +228,10 @@ impl<'a> Reply<'a> {
         out.extend_from_slice(b"proxy-status: scopegate; error=");
         out.extend_from_slice(self.proxy_status.as_bytes());
         out.extend_from_slice(b"; details=\"");
-        match self.trace.filter(|trace| !trace.missing.is_empty()) {
-            Some(trace) => {
+        match self.refusal.filter(|refusal| !refusal.missing.is_empty()) {
+            Some(refusal) => {
                 out.extend_from_slice(b"missing ");
-                write_scopes(&trace.missing, out);
+                write_scopes(&refusal.missing, out);
             }
             None => write_quoted(self.details, out),
         }
@@ -241,8 +248,8 @@ impl<'a> Reply<'a> {
         }
         if self.challenge == Challenge::InsufficientScope {
             out.extend_from_slice(b"www-authenticate: Bearer error=\"insufficient_scope\", scope=\"");
-            if let Some(trace) = self.trace {
-                write_scopes(&trace.required, out);
+            if let Some(refusal) = self.refusal {
+                write_scopes(&refusal.required, out);
             }
             out.extend_from_slice(b"\"\r\n");
             return;
@@ -298,7 +305,7 @@ fn write_quoted(text: &str, out: &mut Vec<u8>) {
 }
 
 /// Scopes separated by spaces. Scope tokens hold no quote, backslash or control byte (RFC 6749 3.3).
-fn write_scopes(scopes: &[String], out: &mut Vec<u8>) {
+fn write_scopes(scopes: &[Cow<'_, str>], out: &mut Vec<u8>) {
     for (place, scope) in scopes.iter().enumerate() {
         if place > 0 {
             out.push(b' ');

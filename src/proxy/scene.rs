@@ -5,7 +5,7 @@ use tracing::field::display;
 use crate::http1::head::{AnswerTo, Framing, RequestHead};
 use crate::key::secret::{self, Checked};
 use crate::key::{KeyState, SiteId};
-use crate::policy::{self, Access, Caller, Decision, Denial, Invalid, Principal, Target, Trace};
+use crate::policy::{self, Access, Caller, Decision, Denial, Invalid, Principal, Refusal, Target};
 use crate::snapshot::Cors;
 use crate::store::index::Entry;
 use crate::telemetry::label::{Lookup, MethodLabel};
@@ -227,24 +227,22 @@ impl Scene<'_, '_, '_, '_> {
     }
 
     /// Answers a request that the policy denies.
-    pub(super) fn deny(&mut self, denial: Denial, trace: Option<Trace>) -> Verdict {
+    pub(super) fn deny(&mut self, denial: Denial, refusal: Option<Refusal<'_>>) -> Verdict {
         self.exchange.ticket.deny(denial);
-        let keys = &self.view.snapshot.config.keys;
-        let told = trace.map(|mut trace| {
-            if denial == Denial::MissingKey {
-                trace.reason = keys.accept.advice();
-            }
-            Told::new(trace, keys.mask())
-        });
-        let reply = Reply::denial(denial, told.as_ref());
+        let view = self.view;
+        let told = refusal.map(|refusal| Told::new(refusal, view.snapshot.config.keys.mask()));
+        let mut reply = Reply::denial(denial, told.as_ref());
+        if denial == Denial::MissingKey {
+            reply.detail = &view.advice;
+        }
         self.write(|setting, out| reply.write(setting, out))
     }
 
     /// Answers a WebSocket handshake that cannot go on as an ordinary request, on a route that has none.
-    pub(super) fn deny_tunnel(&mut self, mut trace: Trace) -> Verdict {
+    pub(super) fn deny_tunnel(&mut self, mut refusal: Refusal<'_>) -> Verdict {
         self.note_handshake(InVain::Refused);
-        upgrade::NOT_OFFERED.clone_into(&mut trace.reason);
-        self.deny(Denial::RouteNotAllowed, Some(trace))
+        upgrade::NOT_OFFERED.clone_into(&mut refusal.reason);
+        self.deny(Denial::RouteNotAllowed, Some(refusal))
     }
 
     /// Answers a request that cannot be served.

@@ -88,6 +88,8 @@ pub(crate) struct View {
     pub(crate) head_limits: head::Limits,
     /// The servers of the upstream.
     pub(crate) fleet: Fleet,
+    /// What a caller without a key is told: where one may stand.
+    pub(crate) advice: String,
     /// This worker's part of `upstream.max_pending`.
     pub(crate) max_pending: usize,
     /// What each request adds to the retry budget.
@@ -98,7 +100,10 @@ impl View {
     fn of(snapshot: Arc<Snapshot>, fleet: Fleet, workers: usize) -> Self {
         let Limits { header_bytes, headers, target_bytes, .. } = snapshot.config.limits;
         let upstream = &snapshot.config.upstream;
+        let mut advice = snapshot.config.keys.accept.advice();
+        snapshot.config.keys.mask().cover(&mut advice);
         Self {
+            advice,
             head_limits: head::Limits { header_bytes, headers, target_bytes },
             fleet,
             max_pending: upstream.max_pending.div_ceil(workers.max(1)),

@@ -1,28 +1,28 @@
 //! The three forms of an error body.
 
 use crate::http1::write;
-use crate::policy::Trace;
+use crate::policy::Refusal;
 use crate::snapshot::{Accept, ErrorFormat};
 
 use super::{Reply, Setting, Source};
 
-/// Appends the body in the configured form; returns its media type.
-pub(super) fn write(reply: &Reply<'_>, setting: &Setting<'_>, out: &mut Vec<u8>) -> &'static str {
+/// The media type of a form.
+pub(super) fn media_type(format: ErrorFormat) -> &'static str {
+    match format {
+        ErrorFormat::JsonApi => "application/vnd.api+json",
+        ErrorFormat::Mailjet => "application/json",
+        ErrorFormat::Problem => "application/problem+json",
+    }
+}
+
+/// Appends the body in the configured form.
+pub(super) fn write(reply: &Reply<'_>, setting: &Setting<'_>, out: &mut Vec<u8>) {
     // Request ids are checked to be visible ASCII when they are taken over, so this is never the empty string.
     let request_id = std::str::from_utf8(setting.request_id).unwrap_or_default();
     match setting.format {
-        ErrorFormat::JsonApi => {
-            write_json_api(reply, request_id, setting.accept, out);
-            "application/vnd.api+json"
-        }
-        ErrorFormat::Mailjet => {
-            write_mailjet(reply, request_id, out);
-            "application/json"
-        }
-        ErrorFormat::Problem => {
-            write_problem(reply, request_id, out);
-            "application/problem+json"
-        }
+        ErrorFormat::JsonApi => write_json_api(reply, request_id, setting.accept, out),
+        ErrorFormat::Mailjet => write_mailjet(reply, request_id, out),
+        ErrorFormat::Problem => write_problem(reply, request_id, out),
     }
 }
 
@@ -37,8 +37,8 @@ fn write_problem(reply: &Reply<'_>, request_id: &str, out: &mut Vec<u8>) {
     member(out, "code", reply.code);
     member(out, "detail", reply.detail);
     member(out, "request_id", request_id);
-    if let Some(trace) = reply.trace {
-        write_facts(trace, out);
+    if let Some(refusal) = reply.refusal {
+        write_facts(refusal, out);
     }
     out.push(b'}');
 }
@@ -64,11 +64,11 @@ fn write_json_api(reply: &Reply<'_>, request_id: &str, accept: &Accept, out: &mu
         write_string(name, out);
         out.push(b'}');
     }
-    if let Some(trace) = reply.trace {
+    if let Some(refusal) = reply.refusal {
         let start = out.len();
         out.extend_from_slice(b",\"meta\":{");
         let first = out.len();
-        write_facts(trace, out);
+        write_facts(refusal, out);
         if out.len() == first {
             out.truncate(start);
         } else {
@@ -91,24 +91,24 @@ fn write_mailjet(reply: &Reply<'_>, request_id: &str, out: &mut Vec<u8>) {
 }
 
 /// What a denial tells beyond its sentence, each with a comma before it. What is empty is left out.
-fn write_facts(trace: &Trace, out: &mut Vec<u8>) {
+fn write_facts(refusal: &Refusal<'_>, out: &mut Vec<u8>) {
     let mut told = |name, value: Option<&str>| value.map_or((), |value| member(out, name, value));
-    told("route", trace.route.as_deref());
-    for (name, scopes) in [("required", &trace.required), ("missing", &trace.missing)] {
+    told("route", refusal.route.as_deref());
+    for (name, scopes) in [("required", &refusal.required), ("missing", &refusal.missing)] {
         if !scopes.is_empty() {
             begin_member(out, name);
             write_list(scopes, out, |scope, out| write_string(scope, out));
         }
     }
-    if !trace.any_of.is_empty() {
+    if !refusal.any_of.is_empty() {
         begin_member(out, "any_of");
-        write_list(&trace.any_of, out, |scopes, out| {
+        write_list(&refusal.any_of, out, |scopes, out| {
             write_list(scopes, out, |scope, out| write_string(scope, out));
         });
     }
     let mut told = |name, value: Option<&str>| value.map_or((), |value| member(out, name, value));
-    told("parameter", trace.parameter.as_deref());
-    told("member", trace.member.as_deref());
+    told("parameter", refusal.parameter.as_deref());
+    told("member", refusal.member.as_deref());
 }
 
 /// Appends a member with a comma before it.

@@ -1,7 +1,7 @@
 //! Every answer that the gateway makes itself, as the caller reads it: one picture for each format.
 
 use super::*;
-use crate::policy::Denial;
+use crate::policy::{Denial, Trace};
 use crate::snapshot::Limits;
 use crate::telemetry::label::Code;
 

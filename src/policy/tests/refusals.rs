@@ -1,0 +1,30 @@
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::super::Refusal;
+use super::scenarios::{policies, requests};
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_an_answer_says_is_what_the_trace_has(mut policy in policies(), asked in vec(requests(), 4)) {
+        let gate = policy.build();
+        for asked in asked {
+            let asked = asked.along(&policy);
+            asked.decided(&gate, |decision| {
+                let told = decision.denial().filter(|denial| !denial.precedes_route());
+                let expected = told.map(|_| Refusal::from(decision.trace()));
+                prop_assert_eq!(decision.refusal(), expected, "{:?}", asked);
+                if let Some(denial) = decision.denial().filter(|denial| denial.precedes_route()) {
+                    // What is left out, the denial says alone.
+                    let trace = Refusal::from(decision.trace());
+                    prop_assert_eq!(&trace.reason, denial.detail());
+                    prop_assert!(trace.route.is_none() && trace.required.is_empty() && trace.missing.is_empty());
+                    prop_assert!(trace.any_of.is_empty() && trace.parameter.is_none() && trace.member.is_none());
+                }
+                Ok(())
+            }).unwrap_or(Ok(()))?;
+        }
+    }
+}
