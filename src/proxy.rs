@@ -84,11 +84,12 @@ pub(crate) struct Plan {
 /// Reads, judges, authenticates and decides one request, and writes what follows: the upstream's head or an answer.
 pub(crate) fn handle(worker: &Worker, view: &View, exchange: &mut Incoming<'_>) -> Verdict {
     // 1. Accept: the head, or a fault in it.
-    let head = match head::request(exchange.input, &view.head_limits) {
-        Ok(None) => return Verdict::More,
-        Ok(Some(head)) => head,
+    let mut head = RequestHead::unread();
+    match head::request_into(exchange.input, &view.head_limits, &mut head) {
+        Ok(false) => return Verdict::More,
+        Ok(true) => {}
         Err(fault) => return exchange.refuse_unread(worker, view, fault.into()),
-    };
+    }
     let config = &view.snapshot.config;
     exchange.ticket.read(&head, worker, config);
     exchange.ticket.peer = client::client(&head, &config.trusted_proxies, exchange.peer.address);

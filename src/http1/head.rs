@@ -23,8 +23,8 @@ pub use framing::{Framing, ResponseFraming};
 pub use kind::Kind;
 pub use lines::{has_begun, is_due};
 pub use opening::opening;
-pub use request::{RequestHead, request};
-pub use response::{AnswerTo, ResponseHead, response};
+pub use request::{RequestHead, request, request_into};
+pub use response::{AnswerTo, ResponseHead, response, response_into};
 
 /// The most fields a head may have, whatever [`Limits::headers`] says.
 pub const MAX_FIELDS: usize = 256;

@@ -47,6 +47,24 @@ impl fmt::Debug for RequestHead<'_> {
     }
 }
 
+impl RequestHead<'_> {
+    /// What a head is read into.
+    pub fn unread() -> Self {
+        Self {
+            method: b"",
+            target: b"",
+            version: Version::Http11,
+            host: b"",
+            fields: Fields::new(),
+            framing: Framing::None,
+            connection: Connection::default(),
+            expect_continue: false,
+            keep_alive: false,
+            size: 0,
+        }
+    }
+}
+
 /// Reads the head of a request at the start of `buf`; `None` where it is not complete yet and may still become acceptable.
 ///
 /// One empty line before the request line is skipped, as RFC 9112 (2.2) asks; it counts into `size`, not into the limits.
@@ -54,21 +72,31 @@ impl fmt::Debug for RequestHead<'_> {
 /// # Errors
 /// The first fault in the order of the bytes.
 pub fn request<'b>(buf: &'b [u8], limits: &Limits) -> Result<Option<RequestHead<'b>>, HeadFault> {
+    let mut head = RequestHead::unread();
+    Ok(request_into(buf, limits, &mut head)?.then_some(head))
+}
+
+/// The same as [`request`], into a head that is there: it is more than 1 KiB, which is not to be moved about for each request.
+/// False where the bytes are not a whole head; what is in `head` then means nothing.
+///
+/// # Errors
+/// The first fault in the order of the bytes.
+pub fn request_into<'b>(buf: &'b [u8], limits: &Limits, head: &mut RequestHead<'b>) -> Result<bool, HeadFault> {
     let (lead, rest) = match buf {
-        [] | [b'\r'] => return Ok(None),
+        [] | [b'\r'] => return Ok(false),
         [b'\r', b'\n', rest @ ..] => (2, rest),
         rest => (0, rest),
     };
-    let read = read(rest, lead, limits);
-    if matches!(read, Ok(None)) {
-        return judge(rest, limits);
+    let whole = read(rest, lead, limits, head)?;
+    if !whole {
+        judge(rest, limits)?;
     }
-    read
+    Ok(whole)
 }
 
 /// Judges bytes that are not a whole head in the grammar and within its limits.
 #[cold]
-fn judge<'b>(buf: &'b [u8], limits: &Limits) -> Result<Option<RequestHead<'b>>, HeadFault> {
+fn judge(buf: &[u8], limits: &Limits) -> Result<(), HeadFault> {
     let extent = bound_target(buf, measure(buf, limits), limits.target_bytes);
     judge_start(buf.get(..extent.length).unwrap_or(buf))?;
     match extent.end {
@@ -76,7 +104,7 @@ fn judge<'b>(buf: &'b [u8], limits: &Limits) -> Result<Option<RequestHead<'b>>, 
             Err(HeadFault::BadRequest("The lines of the head can be read in two ways; send plain field lines."))
         }
         End::Fault(fault) => Err(fault),
-        End::Incomplete => Ok(None),
+        End::Incomplete => Ok(()),
     }
 }
 
@@ -99,49 +127,44 @@ fn bound_target(buf: &[u8], extent: Extent, limit: usize) -> Extent {
     }
 }
 
-/// Reads a whole head. `None` where there is none, or where a line end or limit is not kept: [`judge`] tells what is wrong.
-fn read<'b>(buf: &'b [u8], lead: usize, limits: &Limits) -> Result<Option<RequestHead<'b>>, HeadFault> {
+/// Reads a whole head. False where there is none, or where a line end or limit is not kept: [`judge`] tells what is wrong.
+fn read<'b>(buf: &'b [u8], lead: usize, limits: &Limits, head: &mut RequestHead<'b>) -> Result<bool, HeadFault> {
     let mut slots = [const { MaybeUninit::uninit() }; MAX_FIELDS];
     let mut parsed = httparse::Request::new(&mut []);
     let Ok(httparse::Status::Complete(length)) = parsed.parse_with_uninit_headers(within(buf, limits), &mut slots)
     else {
-        return Ok(None);
+        return Ok(false);
     };
     let (Some(method), Some(target), Some(minor)) = (parsed.method, parsed.path, parsed.version) else {
-        return Ok(None);
+        return Ok(false);
     };
     let view = buf.get(..length).unwrap_or_default();
     let within_limits = parsed.headers.len() <= limits.headers && target.len() <= limits.target_bytes;
     // httparse skips empty lines: the one that may be there was skipped before.
     let strict = view.starts_with(method.as_bytes()) && lines::end_in_crlf(view, parsed.headers);
     if !within_limits || !strict {
-        return Ok(None);
+        return Ok(false);
     }
     let version = version(minor);
     let mut judge = Judge::new(target.as_bytes(), version)?;
-    let mut fields = Fields::new();
+    head.fields.clear();
     for header in parsed.headers.iter() {
         let field = field(header);
         judge.take(&field)?;
-        fields.push(field);
+        head.fields.push(field);
     }
-    let host = judge.host()?;
-    let framing = judge.framing();
-    Ok(Some(RequestHead {
-        method: method.as_bytes(),
-        target: target.as_bytes(),
-        version,
-        host,
-        fields,
-        framing,
-        connection: judge.connection,
-        // Without a body there is nothing to continue, and HTTP/1.0 knows no interim answers (RFC 9110, 10.1.1).
-        expect_continue: judge.expects
-            && version == Version::Http11
-            && !matches!(framing, Framing::None | Framing::Length(0)),
-        keep_alive: judge.connection.persists(version),
-        size: lead + length,
-    }))
+    head.method = method.as_bytes();
+    head.target = target.as_bytes();
+    head.version = version;
+    head.host = judge.host()?;
+    head.framing = judge.framing();
+    head.connection = judge.connection;
+    // Without a body there is nothing to continue, and HTTP/1.0 knows no interim answers (RFC 9110, 10.1.1).
+    head.expect_continue =
+        judge.expects && version == Version::Http11 && !matches!(head.framing, Framing::None | Framing::Length(0));
+    head.keep_alive = judge.connection.persists(version);
+    head.size = lead + length;
+    Ok(true)
 }
 
 /// Judges what is there of a head that is not complete, or that ends in a fault: a fault before the end comes first.

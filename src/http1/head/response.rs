@@ -53,6 +53,23 @@ impl fmt::Debug for ResponseHead<'_> {
     }
 }
 
+impl ResponseHead<'_> {
+    /// What a head is read into.
+    pub fn unread() -> Self {
+        Self {
+            status: 0,
+            reason: b"",
+            version: Version::Http11,
+            fields: Fields::new(),
+            framing: ResponseFraming::None,
+            content_length: None,
+            connection: Connection::default(),
+            keep_alive: false,
+            size: 0,
+        }
+    }
+}
+
 /// Reads the head of an answer at the start of `buf`; `None` where it is not complete yet and may still become acceptable.
 ///
 /// Interim answers (1xx), 101 among them, are heads like any other and have no body.
@@ -60,16 +77,30 @@ impl fmt::Debug for ResponseHead<'_> {
 /// # Errors
 /// The first fault in the order of the bytes. `target_bytes` has no meaning here.
 pub fn response<'b>(buf: &'b [u8], limits: &Limits, to: AnswerTo) -> Result<Option<ResponseHead<'b>>, HeadFault> {
-    let read = read(buf, limits, to);
-    if matches!(read, Ok(None)) {
-        return judge(buf, limits);
+    let mut head = ResponseHead::unread();
+    Ok(response_into((buf, to), limits, &mut head)?.then_some(head))
+}
+
+/// The same as [`response`], into a head that is there: it is more than 1 KiB, which is not to be moved about for each answer.
+/// False where the bytes are not a whole head; what is in `head` then means nothing.
+///
+/// # Errors
+/// The first fault in the order of the bytes.
+pub fn response_into<'b>(
+    (buf, to): (&'b [u8], AnswerTo),
+    limits: &Limits,
+    head: &mut ResponseHead<'b>,
+) -> Result<bool, HeadFault> {
+    let whole = read((buf, to), limits, head)?;
+    if !whole {
+        judge(buf, limits)?;
     }
-    read
+    Ok(whole)
 }
 
 /// Judges bytes that are not a whole head in the grammar and within its limits.
 #[cold]
-fn judge<'b>(buf: &'b [u8], limits: &Limits) -> Result<Option<ResponseHead<'b>>, HeadFault> {
+fn judge(buf: &[u8], limits: &Limits) -> Result<(), HeadFault> {
     let extent = measure(buf, limits);
     judge_start(buf.get(..extent.length).unwrap_or(buf))?;
     match extent.end {
@@ -77,47 +108,44 @@ fn judge<'b>(buf: &'b [u8], limits: &Limits) -> Result<Option<ResponseHead<'b>>,
             Err(HeadFault::BadRequest("The lines of the head can be read in two ways; send plain field lines."))
         }
         End::Fault(fault) => Err(fault),
-        End::Incomplete => Ok(None),
+        End::Incomplete => Ok(()),
     }
 }
 
-/// Reads a whole head. `None` where there is none, or where a line end or limit is not kept: [`judge`] tells what is wrong.
-fn read<'b>(buf: &'b [u8], limits: &Limits, to: AnswerTo) -> Result<Option<ResponseHead<'b>>, HeadFault> {
+/// Reads a whole head. False where there is none, or where a line end or limit is not kept: [`judge`] tells what is wrong.
+fn read<'b>((buf, to): (&'b [u8], AnswerTo), limits: &Limits, head: &mut ResponseHead<'b>) -> Result<bool, HeadFault> {
     let mut slots = [const { MaybeUninit::uninit() }; MAX_FIELDS];
     let mut parsed = httparse::Response::new(&mut []);
     let config = httparse::ParserConfig::default();
     let outcome = config.parse_response_with_uninit_headers(&mut parsed, within(buf, limits), &mut slots);
     let Ok(httparse::Status::Complete(length)) = outcome else {
-        return Ok(None);
+        return Ok(false);
     };
     let (Some(status), Some(reason), Some(minor)) = (parsed.code, parsed.reason, parsed.version) else {
-        return Ok(None);
+        return Ok(false);
     };
     let view = buf.get(..length).unwrap_or_default();
     // httparse skips empty lines; nothing may stand before an answer.
     let strict = view.starts_with(b"HTTP") && lines::end_in_crlf(view, parsed.headers);
     if parsed.headers.len() > limits.headers || !strict {
-        return Ok(None);
+        return Ok(false);
     }
     let mut judge = Judge::new(status, version(minor))?;
-    let mut fields = Fields::new();
+    head.fields.clear();
     for header in parsed.headers.iter() {
         let field = field(header);
         judge.take(&field)?;
-        fields.push(field);
+        head.fields.push(field);
     }
-    let framing = judge.framing(to);
-    Ok(Some(ResponseHead {
-        status,
-        reason: reason.as_bytes(),
-        version: judge.version,
-        fields,
-        framing,
-        content_length: judge.framed.length,
-        connection: judge.connection,
-        keep_alive: judge.connection.persists(judge.version) && framing != ResponseFraming::UntilClose,
-        size: length,
-    }))
+    head.status = status;
+    head.reason = reason.as_bytes();
+    head.version = judge.version;
+    head.framing = judge.framing(to);
+    head.content_length = judge.framed.length;
+    head.connection = judge.connection;
+    head.keep_alive = judge.connection.persists(judge.version) && head.framing != ResponseFraming::UntilClose;
+    head.size = length;
+    Ok(true)
 }
 
 /// Judges what is there of a head that is not complete, or that ends in a fault: a fault before the end comes first.

@@ -225,17 +225,19 @@ impl Relay {
     fn read_head(&mut self, ends: &mut Ends<'_>) -> Result<bool, End> {
         let input = std::mem::take(&mut self.download.input);
         let (read, denied) = {
-            let answer = head::response(input.filled(), &LIMITS, ends.plan.answer_to);
-            let denied = self.denied.filter(|_| matches!(&answer, Ok(Some(head)) if head.status == 101 || lasts(head)));
+            let mut head = ResponseHead::unread();
+            let answer = head::response_into((input.filled(), ends.plan.answer_to), &LIMITS, &mut head);
+            let head = &head;
+            let denied = self.denied.filter(|_| answer == Ok(true) && (head.status == 101 || lasts(head)));
             let read = match answer {
                 _ if denied.is_some() => Ok(0),
-                Ok(None) => Ok(0),
-                Ok(Some(head)) if head.status == 101 => self.switch(&head, ends).map(|()| head.size),
-                Ok(Some(head)) if head.status < 200 => self.interim(&head, ends).map(|()| head.size),
+                Ok(false) => Ok(0),
+                Ok(true) if head.status == 101 => self.switch(head, ends).map(|()| head.size),
+                Ok(true) if head.status < 200 => self.interim(head, ends).map(|()| head.size),
                 // To a CONNECT it would say that there is a tunnel.
-                Ok(Some(head)) if head.status < 300 && ends.plan.connect.is_some() => Err(Breach::NotSwitched),
-                Ok(Some(head)) => {
-                    self.begin(&head, ends);
+                Ok(true) if head.status < 300 && ends.plan.connect.is_some() => Err(Breach::NotSwitched),
+                Ok(true) => {
+                    self.begin(head, ends);
                     Ok(head.size)
                 }
                 Err(fault) => Err(Breach::MalformedHead(fault)),
