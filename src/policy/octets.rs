@@ -137,8 +137,21 @@ pub(super) fn hashes_before_dots(bytes: impl Iterator<Item = u8>) -> SmallVec<[u
 pub(super) fn folded_hash(bytes: &[u8]) -> u32 {
     let (words, rest) = bytes.as_chunks::<8>();
     let hash = words.iter().fold(SEED, |hash, word| mix(hash, lower_case(u64::from_be_bytes(*word))));
-    let last = rest.iter().fold(0, |word, byte| word * 256 + u64::from(byte.to_ascii_lowercase()));
-    finish(mix(hash, last), bytes.len())
+    finish(mix(hash, lower_case(last_word(bytes, rest))), bytes.len())
+}
+
+/// The bytes behind the last whole word as a number: by one or two wide loads, which overlap, wherever there are bytes enough.
+fn last_word(bytes: &[u8], rest: &[u8]) -> u64 {
+    let bits = rest.len() * 8;
+    if let Some(last) = bytes.last_chunk::<8>() {
+        return u64::from_be_bytes(*last) & !(u64::MAX << bits);
+    }
+    match (rest.first_chunk::<4>(), rest.last_chunk::<4>()) {
+        (Some(first), Some(last)) => {
+            u64::from(u32::from_be_bytes(*first)) << (bits - 32) | u64::from(u32::from_be_bytes(*last))
+        }
+        _ => rest.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+    }
 }
 
 /// The same hash of bytes that come one by one.

@@ -225,6 +225,12 @@ impl Segment<'_> {
         }
     }
 
+    /// False where neither is a format suffix nor has one: without a dot there are no [`stem_hashes`](Self::stem_hashes), and
+    /// it is no [`is_format`](Self::is_format).
+    pub(super) fn may_have_suffix(&self) -> bool {
+        self.place.encoded || self.place.worn || self.raw.contains(&b'.')
+    }
+
     /// The hashes of what may be left without a format suffix.
     pub(super) fn stem_hashes(&self) -> SmallVec<[u32; 4]> {
         match (self.place.encoded, self.place.worn) {
@@ -258,13 +264,17 @@ fn judge_segment(rest: &[u8], start: usize) -> Result<(Place, &[u8]), PathFault>
     let mut ends = false;
     let mut needless = false;
     let mut after = rest;
-    while let Some((&byte, next)) = after.split_first() {
-        if is_plain(byte) {
-            after = next;
-            continue;
-        }
+    loop {
+        let plain = after.iter().position(|byte| !is_plain(*byte)).unwrap_or(after.len());
+        let Some((&byte, next)) = after.get(plain..).and_then(<[u8]>::split_first) else {
+            after = b"";
+            break;
+        };
         match byte {
-            b'/' => break,
+            b'/' => {
+                after = after.get(plain..).unwrap_or_default();
+                break;
+            }
             b'%' => {
                 let (value, next) = escape(next).ok_or(PathFault::MalformedEncoding)?;
                 after = next;

@@ -214,7 +214,9 @@ impl Trie {
         if is_literal {
             // Those that are the segment come before those that some servers would take for it.
             let mut lookalikes: SmallVec<[NodeId; 2]> = SmallVec::new();
+            let mut has_kin = false;
             for (child, literal) in self.edges.matching(node, segment.hash()) {
+                has_kin = true;
                 match self.reading(&segment, literal) {
                     Some(true) => {
                         if let found @ Some(_) = self.first_below((child, reader), path, at + 1) {
@@ -228,7 +230,9 @@ impl Trie {
             near = (!lookalikes.is_empty()).then_some(NearMiss::Spelling);
             let mut below = lookalikes.into_iter().map(|child| self.first_below((child, reader), path, at + 1));
             let spelled = below.find_map(|found| found.map(|(leaf, _)| (leaf, near)));
-            let resembling = || self.resembling(node, path, at).next();
+            // Nearly every segment resembles nothing: no literal has its hash, and it has no suffix.
+            let may_resemble = has_kin || segment.may_have_suffix();
+            let resembling = || if may_resemble { self.resembling(node, path, at).next() } else { None };
             if let found @ Some(_) = spelled.or_else(resembling) {
                 return found;
             }
