@@ -84,6 +84,41 @@ pub fn decimal(out: &mut Vec<u8>, value: u64) {
     digits::<10, 20>(out, value);
 }
 
+/// Appends four numbers with dots between them, as an IPv4 address is written.
+pub fn dotted(out: &mut Vec<u8>, parts: [u8; 4]) {
+    // Gathered first, so that the buffer is asked for room once.
+    let (mut text, mut used) = ([0; 16], 0);
+    let mut push = |byte: u8| {
+        if let Some(slot) = text.get_mut(used) {
+            *slot = byte;
+            used += 1;
+        }
+    };
+    for (place, part) in parts.into_iter().enumerate() {
+        if place > 0 {
+            push(b'.');
+        }
+        if part >= 100 {
+            push(b'0' + part / 100);
+        }
+        if part >= 10 {
+            push(b'0' + part / 10 % 10);
+        }
+        push(b'0' + part % 10);
+    }
+    out.extend_from_slice(text.get(..used).unwrap_or_default());
+}
+
+/// Puts `value` in decimal digits at `place`, in front of what stands there.
+pub fn decimal_at(out: &mut Vec<u8>, place: usize, value: u64) {
+    let end = out.len();
+    decimal(out, value);
+    let count = out.len() - end;
+    if let Some(behind) = out.get_mut(place..) {
+        behind.rotate_right(count);
+    }
+}
+
 /// Appends `value` in lower-case hexadecimal digits.
 pub fn hexadecimal(out: &mut Vec<u8>, value: u64) {
     digits::<16, 16>(out, value);
@@ -142,6 +177,13 @@ mod tests {
     }
 
     #[test]
+    fn a_number_is_put_where_its_place_was_left() {
+        let mut out = b"length: \r\n\r\nbody".to_vec();
+        decimal_at(&mut out, 8, 1204);
+        assert_eq!(out, b"length: 1204\r\n\r\nbody");
+    }
+
+    #[test]
     fn an_empty_chunk_is_not_written_because_it_would_end_the_body() {
         assert_eq!(written(|out| chunk(out, b"")), "");
         assert_eq!(written(|out| chunk_start(out, 0)), "");
@@ -151,6 +193,11 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn addresses_are_written_as_the_standard_library_writes_them(parts: [u8; 4]) {
+            prop_assert_eq!(written(|out| dotted(out, parts)), std::net::Ipv4Addr::from(parts).to_string());
+        }
+
         #[test]
         fn numbers_are_written_as_the_standard_library_writes_them(value: u64) {
             for value in [value, value >> 32, value >> 56, 0, u64::MAX] {

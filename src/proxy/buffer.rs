@@ -196,8 +196,12 @@ impl Buffers {
         buffer: &mut Buffer,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        self.resize(buffer);
-        self.make_room(buffer, 0);
+        if buffer.bytes.is_empty() {
+            buffer.bytes = self.lend(buffer.wanted);
+        } else {
+            self.resize(buffer);
+            self.make_room(buffer, 0);
+        }
         let end = buffer.end;
         let Some(room) = buffer.bytes.get_mut(end..) else {
             return Poll::Ready(Ok(0));

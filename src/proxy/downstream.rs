@@ -7,7 +7,7 @@ mod lease;
 use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
@@ -115,7 +115,12 @@ struct Read {
 pub(crate) async fn serve(worker: Rc<Worker>, stream: Stream, peer: Peer) {
     let mut connection = Connection::new(worker, stream, peer);
     loop {
-        match caught(connection.serve_request()).await {
+        let next = {
+            // Pinned where it is made: it is large, and would be moved for each request.
+            let request = pin!(connection.serve_request());
+            caught(request).await
+        };
+        match next {
             Ok(Next::Request) => {}
             Ok(Next::Linger) => return connection.linger().await,
             Ok(Next::Drop) => return,

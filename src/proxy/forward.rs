@@ -236,12 +236,7 @@ fn write_address(address: Option<IpAddr>, out: &mut Vec<u8>) {
     match address.map(|address| address.to_canonical()) {
         None => out.extend_from_slice(b"unknown"),
         Some(IpAddr::V4(address)) => {
-            for (place, part) in address.octets().into_iter().enumerate() {
-                if place > 0 {
-                    out.push(b'.');
-                }
-                write::decimal(out, u64::from(part));
-            }
+            write::dotted(out, address.octets());
         }
         Some(IpAddr::V6(address)) => {
             let mut text = String::new();

@@ -49,8 +49,21 @@ pub(super) fn authority(target: &[u8]) -> Option<&[u8]> {
     rest.get(..end.unwrap_or(rest.len()))
 }
 
-fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+const fn is_name_byte(byte: u8) -> bool {
+    const NAME: [bool; 256] = {
+        let mut name = [false; 256];
+        let mut byte = b'-';
+        while byte <= b'~' {
+            #[expect(clippy::indexing_slicing, reason = "a byte is within 256, and this runs in the compiler")]
+            {
+                name[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+            }
+            byte += 1;
+        }
+        name
+    };
+    #[expect(clippy::indexing_slicing, reason = "a byte is within 256")]
+    NAME[byte as usize]
 }
 
 fn is_port(digits: &[u8]) -> bool {
