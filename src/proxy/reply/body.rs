@@ -31,10 +31,10 @@ fn write_problem(reply: &Reply<'_>, request_id: &str, out: &mut Vec<u8>) {
     // The code of a denial or an error: letters and `_`.
     out.extend_from_slice(reply.code.as_bytes());
     out.push(b'"');
-    member(out, "title", reply.title);
+    word(out, "title", reply.title);
     out.extend_from_slice(b",\"status\":");
     write::decimal(out, u64::from(reply.status));
-    member(out, "code", reply.code);
+    word(out, "code", reply.code);
     member(out, "detail", reply.detail);
     member(out, "request_id", request_id);
     if let Some(refusal) = reply.refusal {
@@ -50,8 +50,8 @@ fn write_json_api(reply: &Reply<'_>, request_id: &str, accept: &Accept, out: &mu
     out.extend_from_slice(b",\"status\":\"");
     write::decimal(out, u64::from(reply.status));
     out.push(b'"');
-    member(out, "code", reply.code);
-    member(out, "title", reply.title);
+    word(out, "code", reply.code);
+    word(out, "title", reply.title);
     member(out, "detail", reply.detail);
     if let Some(source) = reply.source {
         let (part, name) = match source {
@@ -97,13 +97,13 @@ fn write_facts(refusal: &Refusal<'_>, out: &mut Vec<u8>) {
     for (name, scopes) in [("required", &refusal.required), ("missing", &refusal.missing)] {
         if !scopes.is_empty() {
             begin_member(out, name);
-            write_list(scopes, out, |scope, out| write_string(scope, out));
+            write_list(scopes, out, |scope, out| write_word(scope, out));
         }
     }
     if !refusal.any_of.is_empty() {
         begin_member(out, "any_of");
         write_list(&refusal.any_of, out, |scopes, out| {
-            write_list(scopes, out, |scope, out| write_string(scope, out));
+            write_list(scopes, out, |scope, out| write_word(scope, out));
         });
     }
     let mut told = |name, value: Option<&str>| value.map_or((), |value| member(out, name, value));
@@ -115,6 +115,12 @@ fn write_facts(refusal: &Refusal<'_>, out: &mut Vec<u8>) {
 fn member(out: &mut Vec<u8>, name: &str, value: &str) {
     begin_member(out, name);
     write_string(value, out);
+}
+
+/// The same with a text of this program: letters, digits, blanks and `_`.
+fn word(out: &mut Vec<u8>, name: &str, value: &str) {
+    begin_member(out, name);
+    write_word(value, out);
 }
 
 fn begin_member(out: &mut Vec<u8>, name: &str) {
@@ -132,6 +138,15 @@ fn write_list<T>(items: &[T], out: &mut Vec<u8>, mut write: impl FnMut(&T, &mut 
         write(item, out);
     }
     out.push(b']');
+}
+
+/// Appends a string of JSON that stands for itself: one of this program's, or a scope, whose token has no quote, backslash or
+/// control byte (RFC 6749 3.3).
+fn write_word(text: &str, out: &mut Vec<u8>) {
+    debug_assert!(text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\'));
+    out.push(b'"');
+    out.extend_from_slice(text.as_bytes());
+    out.push(b'"');
 }
 
 /// Appends a string of JSON. Nearly all of them stand for themselves, byte for byte.
