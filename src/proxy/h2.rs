@@ -31,6 +31,7 @@ mod websocket;
 pub(crate) mod wire;
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -104,7 +105,7 @@ async fn shake_hands<'c>(
     traffic: &Traffic,
     (most, slot): (Duration, &Slot),
 ) -> Option<Connection<OfCaller<'c>, Piece>> {
-    let mut handshake = std::pin::pin!(handshake);
+    let mut handshake = pin!(handshake);
     let deadline = slot.now().after(most);
     poll_fn(|cx| {
         traffic.begin_turn();
@@ -274,12 +275,16 @@ impl Session<'_> {
         let (worker, peer) = (Rc::clone(self.worker), self.peer);
         let (near, far) = Pipe::pair(self.inflow.room());
         spawn_local(async move {
-            let carried = async {
-                if inbound::carry(inbound, far).await.is_err() {
-                    counted.tally.note_reset(&counted.worker);
-                }
-            };
-            tokio::join!(carried, downstream::serve_stream(worker, (Stream::Pipe(near), call), peer));
+            {
+                // Both are pinned where they are made: they are large, and would be moved for each stream.
+                let carried = pin!(async {
+                    if inbound::carry(inbound, far).await.is_err() {
+                        counted.tally.note_reset(&counted.worker);
+                    }
+                });
+                let served = pin!(downstream::serve_stream(worker, (Stream::Pipe(near), call), peer));
+                tokio::join!(carried, served);
+            }
             drop(counted);
         });
     }
