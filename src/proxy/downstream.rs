@@ -139,7 +139,11 @@ pub(crate) async fn serve_http2(worker: Rc<Worker>, stream: Stream, peer: Peer) 
 pub(super) async fn serve_stream(worker: Rc<Worker>, (stream, call): (Stream, Call), peer: Peer) {
     let mut connection = Connection::new(worker, stream, peer);
     connection.call = call;
-    match caught(connection.serve_request()).await {
+    let next = {
+        let request = pin!(connection.serve_request());
+        caught(request).await
+    };
+    match next {
         Ok(Next::Linger) => connection.linger().await,
         Ok(Next::Drop | Next::Http2 | Next::Request) => {}
         Err(Panicked) => connection.answer_panic().await,
@@ -206,7 +210,8 @@ impl Connection {
                 // Should it panic, it is answered as what it is.
                 self.call = if plan.grpc { Call::Grpc } else { Call::Other };
                 self.input.erase(plan.size);
-                self.forward(&view, &plan, &out).await
+                // On the heap, and only for as long as it takes: a connection that is idle does not hold room for it.
+                Box::pin(self.forward(&view, &plan, &out)).await
             }
             Verdict::Reply { close } => {
                 self.ticket.begun = true;
