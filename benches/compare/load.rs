@@ -78,6 +78,11 @@ impl Plan {
     }
 }
 
+/// A span goes on until there are so many answers, or until it has gone on so often: on a machine with other work a proxy may not
+/// have had its turn yet.
+const LEAST: u64 = 100;
+pub(crate) const EXTENSIONS: u32 = 100;
+
 /// Answers by status.
 #[derive(Debug, Default)]
 pub(crate) struct Tally(pub(crate) BTreeMap<u16, u64>);
@@ -85,6 +90,11 @@ pub(crate) struct Tally(pub(crate) BTreeMap<u16, u64>);
 impl Tally {
     pub(crate) fn count(&mut self, status: u16) {
         *self.0.entry(status).or_default() += 1;
+    }
+
+    /// Whether there are enough answers to say anything.
+    pub(crate) fn is_enough(&self) -> bool {
+        self.0.values().sum::<u64>() >= LEAST
     }
 
     /// Prints what came of it, as JSON.
@@ -168,6 +178,7 @@ fn call(plan: &Plan) -> Outcome<()> {
         caller.write(&requests)?;
     }
     let (mut stage, mut tally, mut input) = (Stage::Warm, Tally::default(), vec![0; READ]);
+    let mut extensions = 0;
     let mut until = Instant::now() + plan.warm;
     loop {
         match poll.poll(&mut events, Some(Duration::from_secs(10))) {
@@ -192,6 +203,10 @@ fn call(plan: &Plan) -> Outcome<()> {
                 tally = Tally::default();
                 stage = Stage::Counting(plan.watched.mark()?);
                 until = Instant::now() + plan.span;
+            }
+            Stage::Counting(_) if !tally.is_enough() && extensions < EXTENSIONS => {
+                until += plan.span;
+                extensions += 1;
             }
             Stage::Counting(begun) => {
                 tally.print(begun.to(plan.watched.mark()?));

@@ -1,13 +1,19 @@
 """Processes, ports and processors. What is started here is stopped here, whatever happens."""
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 STATUS = "GET {target} HTTP/1.1\r\nHost: api.example.test\r\nAuthorization: Bearer {key}\r\n\r\n"
+
+
+def say(*words) -> None:
+    print(*words, file=sys.stderr, flush=True)
 
 
 class Fault(Exception):
@@ -77,17 +83,22 @@ class Room:
         self.real_time = real_time
         self.running: list[subprocess.Popen] = []
 
-    def start(self, command: list[str], processor: int, log: Path | None, environment: dict | None = None) -> subprocess.Popen:
+    def settler(self, processor: int):
+        """What a process does before it becomes the program that it runs."""
+
         def settle() -> None:
             os.sched_setaffinity(0, {processor})
             if self.real_time:
                 os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
 
+        return settle
+
+    def start(self, command: list[str], processor: int, log: Path | None, environment: dict | None = None) -> subprocess.Popen:
         out = open(log, "wb") if log else subprocess.DEVNULL
         try:
             # A group of its own: Ctrl-C comes to this program alone, which then stops everything in turn.
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=out, preexec_fn=settle,
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=out, preexec_fn=self.settler(processor),
                 start_new_session=True, cwd=log.parent if log else None, env={**os.environ, **(environment or {})})
         finally:
             if log:
@@ -95,17 +106,30 @@ class Room:
         self.running.append(process)
         return process
 
+    def run(self, command: list[str], patience: float) -> str:
+        """What a program prints that works on the processor of the callers and ends by itself."""
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            preexec_fn=self.settler(self.load), start_new_session=True)
+        self.running.append(process)
+        try:
+            out, said = process.communicate(timeout=patience)
+        except subprocess.TimeoutExpired:
+            raise Fault("the callers did not come to an end") from None
+        finally:
+            self.stop(process)
+        if process.returncode:
+            raise Fault(said.strip()[-300:])
+        return out
+
     def stop(self, process: subprocess.Popen) -> None:
         for sign, patience in ((signal.SIGTERM, 2), (signal.SIGKILL, 10)):
-            try:
-                os.killpg(process.pid, sign)
-            except ProcessLookupError:
-                pass
-            try:
-                process.wait(patience)
+            # Its number may be another's once it has been waited for.
+            if process.returncode is not None:
                 break
-            except subprocess.TimeoutExpired:
-                continue
+            os.killpg(process.pid, sign)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(patience)
         if process in self.running:
             self.running.remove(process)
 

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
 use crate::answer::Incoming;
-use crate::load::{Plan, Protocol, Tally};
+use crate::load::{EXTENSIONS, Plan, Protocol, Tally};
 use crate::order::{FIELDS, Order};
 use crate::{Outcome, READ, local};
 
@@ -148,7 +148,12 @@ async fn measure(plan: &Plan) -> Outcome<()> {
         tokio::time::sleep(plan.warm).await;
         std::mem::take(&mut *tally.lock().map_err(|_| "a caller panicked")?);
         let begun = plan.watched.mark()?;
-        tokio::time::sleep(plan.span).await;
+        for _ in 0..EXTENSIONS {
+            tokio::time::sleep(plan.span).await;
+            if tally.lock().map_err(|_| "a caller panicked")?.is_enough() {
+                break;
+            }
+        }
         let span = begun.to(plan.watched.mark()?);
         tally.lock().map_err(|_| "a caller panicked")?.print(span);
         Ok(())
