@@ -35,6 +35,7 @@ class NginxPlain(Contestant):
             proxy_request_buffering off;
             proxy_max_temp_file_size 0;
             client_max_body_size 0;
+            client_body_buffer_size 128k;
         }}"""
         return [self.binary, "-p", str(folder), "-e", f"{folder}/errors", "-c", site.write("nginx.conf", f"""
 daemon off;

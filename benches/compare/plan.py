@@ -86,12 +86,12 @@ class Plan:
         return f"parcel_{self.draw.getrandbits(160):040x}"
 
     def target(self, route: Route) -> str:
-        # Not of archives unless they are asked for: their answers are large.
         return route.template.replace("{id}", f"{self.draw.getrandbits(80):020x}")
 
     def request(self, routes: list[Route], allowed: bool, body: int = 0) -> tuple:
         while True:
             key, route = self.draw.choice(self.keys), self.draw.choice(routes)
+            # Not of archives unless they are asked for: their answers are large.
             if len(routes) > 1 and route.template.startswith("/v1/archives/"):
                 continue
             if (set(route.scopes) <= set(key.scopes)) is allowed:
