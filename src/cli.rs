@@ -36,7 +36,8 @@ pub use source::{ConfigArgs, DemoArgs, ServeArgs};
 /// What the process exits with.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Exit {
-    /// 3: the request is denied, a test of the policy failed, a policy and its document differ, or an audit does not hold.
+    /// 3: the request is denied, a test of the policy failed, a policy and its document differ, an audit does not hold, or not every
+    /// gateway has confirmed a change that stands.
     Denied,
     /// 0: done, or the request is allowed.
     Done,

@@ -65,7 +65,7 @@ pub(super) struct ExplainArgs {
     /// Policy file, in place of the one that is configured; no configuration is needed then, unless for keys
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
-    /// Key store, as in sqlite:scopegate.db [default: as configured]
+    /// Key store, as in sqlite:scopegate.db or postgres://… [default: as configured]
     #[arg(long, value_name = "STORE")]
     store: Option<String>,
     /// Print JSON

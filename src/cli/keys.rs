@@ -79,7 +79,7 @@ enum KeysCommand {
 pub(super) struct StoreArgs {
     #[command(flatten)]
     config: ConfigArgs,
-    /// Key store, as in sqlite:scopegate.db [default: as configured]
+    /// Key store, as in sqlite:scopegate.db or postgres://… [default: as configured]
     #[arg(long, value_name = "STORE")]
     store: Option<String>,
 }

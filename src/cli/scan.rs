@@ -42,7 +42,7 @@ pub(super) struct ScanArgs {
     prefixes: Vec<String>,
     #[command(flatten)]
     config: ConfigArgs,
-    /// Key store that knows which keys work, as in sqlite:scopegate.db [default: as configured]
+    /// Key store that knows which keys work, as in sqlite:scopegate.db or postgres://… [default: as configured]
     #[arg(long, value_name = "STORE")]
     store: Option<String>,
     /// Print JSON, a line for each place

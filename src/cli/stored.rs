@@ -19,7 +19,7 @@ use crate::store::{self, Location, OpenMode, Revision};
 pub(super) struct StoredArgs {
     #[command(flatten)]
     pub(super) config: ConfigArgs,
-    /// Key store, as in sqlite:scopegate.db [default: as configured]
+    /// Key store, as in sqlite:scopegate.db or postgres://… [default: as configured]
     #[arg(long, value_name = "STORE")]
     pub(super) store: Option<String>,
     /// Policy file [default: as configured]

@@ -19,17 +19,35 @@ pub(super) struct Substitution<'s> {
     pub(super) files: Files,
 }
 
+/// Up to where user and password stand in `postgres://USER:PASSWORD@…`; nought in anything else.
+fn login(text: &str) -> usize {
+    let is_address = text.starts_with("postgres://") || text.starts_with("postgresql://");
+    text.rfind('@').filter(|_| is_address).unwrap_or(0)
+}
+
+/// Appends a value so that an address has it as it is (RFC 3986, 2.1).
+fn push_escaped(value: &str, out: &mut String) {
+    for byte in value.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
+            byte => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+}
+
 /// Whether `text` has anything to put in.
 pub(super) fn is_wanted(text: &str) -> bool {
     text.contains("${")
 }
 
 impl Substitution<'_> {
-    /// `text` with every `${…}` replaced, and `$${` read as `${`; or all that is wrong.
+    /// `text` with every `${…}` replaced, and `$${` read as `${`; or all that is wrong. In the address of a database a user and a
+    /// password are put in by what they stand for: a password may have any letters.
     pub(super) fn apply(&mut self, text: &str) -> Result<String, Vec<Complaint>> {
         let mut faults = Vec::new();
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
+        let login = login(text);
         while let Some((before, after)) = rest.split_once("${") {
             if let Some(before) = before.strip_suffix('$') {
                 out.push_str(before);
@@ -46,6 +64,7 @@ impl Substitution<'_> {
                 return Err(faults);
             };
             match self.value(what) {
+                Ok(value) if text.len() - rest.len() < login => push_escaped(&value, &mut out),
                 Ok(value) => out.push_str(&value),
                 Err(fault) => faults.push(fault),
             }

@@ -22,6 +22,10 @@ pub enum DatabaseFault {
     Choice(Box<str>, &'static str, &'static str),
     #[error("it has a `%` that is not followed by two hexadecimal digits; a `%` in a password is written %25")]
     Escape,
+    #[error(
+        "it has a `@`, `/`, `:` or `#` behind the first `/`: characters such as `/`, `?`, `#` and `@` in a password are written %2F, %3F, %23 and %40"
+    )]
+    Leftover,
     #[error("it names no host: write postgres://USER:PASSWORD@HOST/NAME, or ?host=/run/postgresql for a Unix socket")]
     NoHost,
     #[error("it names no database: write postgres://USER:PASSWORD@HOST/NAME")]
@@ -66,6 +70,10 @@ impl Database {
             return Err(DatabaseFault::Port);
         }
         let (authority, name) = rest.split_once('/').unwrap_or((rest, ""));
+        if name.contains(['@', '/', ':', '#']) {
+            // Most of that is the end of a password with a `/` in it, and must not be told either.
+            return Err(DatabaseFault::Leftover);
+        }
         let (login, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
         let (user, password) = login.split_once(':').map_or((login, None), |(user, password)| (user, Some(password)));
         let mut said = Said::default();

@@ -128,7 +128,8 @@ class Pod:
         self.said = b""
         threading.Thread(target=self.listen, daemon=True).start()
         until("the startup probe", lambda: self.probe("startupProbe"))
-        assert self.probe("readinessProbe") and self.probe("livenessProbe"), "a probe of a gateway that has started"
+        until("the readiness probe", lambda: self.probe("readinessProbe"))
+        assert self.probe("livenessProbe"), "a probe of a gateway that has started"
 
     def listen(self):
         for line in self.process.stdout:
@@ -140,7 +141,10 @@ class Pod:
             command = self.command(probe["exec"]["command"][1:])
             return subprocess.run(command, capture_output=True, timeout=PATIENCE).returncode == 0
         port = next(port["containerPort"] for port in self.container["ports"] if port["name"] == probe["httpGet"]["port"])
-        return self.get(probe["httpGet"]["path"], port=port)[0] == 200
+        try:
+            return self.get(probe["httpGet"]["path"], port=port)[0] == 200
+        except OSError:
+            return False
 
     def get(self, path, key=None, port=None):
         caller = http.client.HTTPConnection("127.0.0.1", port or self.ports["8080"], timeout=PATIENCE)

@@ -29,9 +29,19 @@ pub(super) struct StoredKeys {
 /// place: warnings.
 pub(super) fn obstacles(keys: &Keys) -> impl Iterator<Item = Fault> {
     let refused = store::probe(&source::location(keys)).err();
-    let store = refused
-        .map(|why| warning("keys.store", why.to_string(), "here, and as this user, `scopegate serve` would not start"));
-    let folder = keys.snapshot.as_deref().and_then(Path::parent).filter(|folder| !folder.is_dir());
+    let store = refused.map(|why| {
+        let help = match keys.snapshot {
+            _ if !why.is_passing() => "here, and as this user, `scopegate serve` would not start",
+            Some(_) => {
+                "`scopegate serve` would start with the copy of the keys, where there is one, and wait for the store"
+            }
+            None => "`scopegate serve` would start, answer 503 where a key is needed, and wait for the store",
+        };
+        warning("keys.store", why.to_string(), help)
+    });
+    let folder = keys.snapshot.as_deref().and_then(Path::parent);
+    // A name alone is in the folder that this runs in.
+    let folder = folder.filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir());
     let snapshot = folder.map(|folder| {
         let message = format!("there is no folder {}", folder.display());
         warning("keys.snapshot", message, "make it; without it no copy of the keys is kept, and the log says so")

@@ -65,7 +65,7 @@ pub(super) struct ImportArgs {
     allow_short: bool,
     #[command(flatten)]
     config: ConfigArgs,
-    /// Key store, as in sqlite:scopegate.db [default: as configured]
+    /// Key store, as in sqlite:scopegate.db or postgres://… [default: as configured]
     #[arg(long, value_name = "STORE")]
     store: Option<String>,
     /// Policy that says which scopes there are [default: as configured]

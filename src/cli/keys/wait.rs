@@ -34,7 +34,7 @@ pub(super) struct EndArgs {
 pub(in crate::cli) struct WaitArgs {
     /// Wait until every running gateway has confirmed that it holds the change, at most this long [default: 5s]
     ///
-    /// Says how many have and how long the slowest took; one that has not is named, and the command exits with 1. Gateways
+    /// Says how many have and how long the slowest took; one that has not is named, and the command exits with 3. Gateways
     /// that share a SQLite file or a key file follow it all the same, but cannot confirm.
     #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "5s")]
     wait: Option<String>,
@@ -147,7 +147,8 @@ fn until_confirmed(
         let elapsed = begun.elapsed();
         let (there, missing): (Vec<Gateway>, Vec<Gateway>) =
             fleet.gateways.into_iter().partition(|gateway| gateway.revision >= revision);
-        for gateway in there {
+        // One that is silent by now may be gone, and confirms nothing that was asked today.
+        for gateway in there.into_iter().filter(|gateway| gateway.silent_for < SILENCE) {
             took.entry(gateway.id).or_insert(elapsed);
         }
         // One that ended meanwhile took its row away, and serves nobody.
@@ -180,9 +181,9 @@ impl Verdict {
         for Gateway { id, name, revision, silent_for, goes_on_for } in &self.missing {
             let wanted = self.revision;
             if *silent_for < SILENCE {
-                let limit = self.limit.as_millis();
+                let (limit, silence) = (self.limit.as_millis(), silent_for.as_secs());
                 console.warn(format_args!(
-                    "gateway {name} ({id}) has not confirmed within {limit} ms: it has come to change {revision} of {wanted}"
+                    "gateway {name} ({id}) has not confirmed within {limit} ms: it has come to change {revision} of {wanted}, and was last heard of {silence} s ago"
                 ));
             } else {
                 let silence = silent_for.as_secs();
@@ -212,6 +213,6 @@ impl Verdict {
 
     /// What the process exits with.
     fn exit(&self) -> Exit {
-        if self.missing.is_empty() { Exit::Done } else { Exit::Failed }
+        if self.missing.is_empty() { Exit::Done } else { Exit::Denied }
     }
 }

@@ -9,6 +9,8 @@ use crate::key::Timestamp;
 /// How long a single attempt may take before the store counts as away: a call into it may hang for as long as a network or a disk
 /// does.
 const OVERDUE: Duration = Duration::from_secs(10);
+/// For how many milliseconds known keys go on, as long as nobody has said so: what `keys.max_stale` is unless it is set.
+const USUAL: i64 = 15 * 60 * 1000;
 /// No number of milliseconds: of a contact, that there was none.
 const NEVER: i64 = i64::MIN;
 
@@ -51,7 +53,7 @@ pub struct Status {
     /// Milliseconds from `start` to the last contact; negative where another process had it.
     contact: AtomicI64,
     start: Instant,
-    /// For how many milliseconds known keys work while the store is away; [`NEVER`] where that has no end, or was not said yet.
+    /// For how many milliseconds known keys work while the store is away; [`NEVER`] where that has no end.
     goes_on_for: AtomicI64,
     /// Held by whoever changes the standing.
     trouble: Mutex<Option<String>>,
@@ -75,7 +77,7 @@ impl Status {
             standing: AtomicU8::new(standing.as_byte()),
             contact: AtomicI64::new(contact),
             start: Instant::now(),
-            goes_on_for: AtomicI64::new(NEVER),
+            goes_on_for: AtomicI64::new(USUAL),
             trouble: Mutex::new(None),
         }
     }

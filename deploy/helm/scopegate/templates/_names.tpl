@@ -52,7 +52,7 @@ ports:
   - { name: http, containerPort: 8080 }
   - { name: metrics, containerPort: 9902 }
 startupProbe:
-  exec: { command: [/usr/local/bin/scopegate, healthcheck, --admin, "127.0.0.1:9901"] }
+  httpGet: { path: /livez, port: metrics }
   periodSeconds: 1
   failureThreshold: 30
 readinessProbe:
