@@ -43,7 +43,8 @@ fn a_database_elsewhere_must_prove_who_it_is_unless_told_otherwise() {
 fn what_is_wrong_is_told_with_how_to_mend_it_and_without_the_password() {
     for (text, said) in [
         ("postgres://u:geheim@db:x/k", "it has a port that is none"),
-        ("postgres://u:ge/heim@db/k", "it has a port that is none"),
+        ("postgres://u:ge/heim@db/k", "are written %2F, %3F, %23 and %40"),
+        ("postgres://u:p@ge/heim#w@127.0.0.1:5432/k", "are written %2F, %3F, %23 and %40"),
         ("postgres://u:ge?heim@db/k", "are written %2F, %3F and %40"),
         ("postgres://u:geheim%2@db/k", "a `%` in a password is written %25"),
         ("postgres://u:geheim@/k", "it names no host"),

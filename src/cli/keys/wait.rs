@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{KeyArgs, let_gateways_follow};
 use crate::cli::{Console, Exit, Failure};
 use crate::key::timestamp::parse_span;
+use crate::key::visible::escaped;
 use crate::store::{Gateway, KeyStore, Revision, StoreError};
 
 /// How often the list of gateways is read.
@@ -179,6 +180,8 @@ impl Verdict {
             }
         }
         for Gateway { id, name, revision, silent_for, goes_on_for } in &self.missing {
+            // Whoever may write the row may write anything into it.
+            let (id, name) = (escaped(id), escaped(name));
             let wanted = self.revision;
             if *silent_for < SILENCE {
                 let (limit, silence) = (self.limit.as_millis(), silent_for.as_secs());

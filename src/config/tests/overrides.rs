@@ -132,6 +132,20 @@ fn variables_and_files_are_put_in_wherever_a_string_stands() {
 }
 
 #[test]
+fn a_password_of_a_database_may_have_any_letters() {
+    let text =
+        "policy: policy.yaml\nupstream: { url: http://x }\nkeys: { store: 'postgres://${env:U}:${env:P}@${env:H}/keys' }\n";
+    for password in ["p@ss/w#r:d?%20 &é", "100%", "a%41"] {
+        let case = Case::new().file("scopegate.yaml", text).variable("U", "a@b").variable("P", password);
+        let keys = case.variable("H", "db.example:5433").load().unwrap().config.keys;
+        let StoreLocation::Postgres(database) = keys.store else { panic!("no database") };
+        let found = database.password.as_ref().map(|password| password.expose().to_vec());
+        assert_eq!((&*database.user, found), ("a@b", Some(password.as_bytes().to_vec())));
+        assert_eq!(database.to_string(), "postgres://a@b@db.example:5433/keys");
+    }
+}
+
+#[test]
 fn two_dollars_stand_for_one() {
     let text =
         "policy: policy.yaml\nupstream: { url: http://x, credential: { header: A, value: '$${env:X} $5 ${env:Y}' } }\n";

@@ -107,6 +107,7 @@ pub(super) fn create(log: &mut Log<'_, '_>, new: NewAccount, stamp: Stamp<'_>) -
     let account = account::create(new, parent.as_ref(), stamp.at)?;
     let detail = of_account(&account);
     let revision = log.add(Deed { action: "create", key: None, account: Some(&account.id), detail: &detail }, stamp);
+    log.flush(stamp)?;
     session.execute(
         INSERT,
         values![
@@ -136,6 +137,7 @@ pub(super) fn change(
     }
     let detail = serde_json::json!({ "name": account.name });
     let revision = log.add(Deed { action: transition.as_str(), key: None, account: Some(id), detail: &detail }, stamp);
+    log.flush(stamp)?;
     session.execute(
         UPDATE,
         values![

@@ -93,13 +93,14 @@ impl<'s, 'l> Log<'s, 'l> {
         Revision(number)
     }
 
-    /// Writes what was added, and how far numbers were given out.
+    /// Gives the numbers out and writes what was added; before the rows that bear them.
     pub(super) fn flush(&mut self, stamp: Stamp<'_>) -> Result<(), Fault> {
         let lines = std::mem::take(&mut self.pending);
         if lines.is_empty() {
             return Ok(());
         }
-        self.session.execute(
+        self.session.execute(ADVANCE, values![self.revision.cast_signed()])?;
+        let written = self.session.execute(
             INSERT,
             values![
                 lines.iter().map(|line| line.number.cast_signed()).collect::<Vec<_>>(),
@@ -111,8 +112,8 @@ impl<'s, 'l> Log<'s, 'l> {
                 lines.iter().map(|line| line.detail.as_str()).collect::<Vec<_>>(),
                 lines.iter().map(|line| line.hash.as_bytes().as_slice()).collect::<Vec<_>>(),
             ],
-        )?;
-        self.session.execute(ADVANCE, values![self.revision.cast_signed()]).map(drop)
+        );
+        written.map(drop)
     }
 }
 

@@ -30,8 +30,8 @@ pub(super) fn add(
             seal.add_to(&mut detail, record, stamp.at);
             rows.push((log.add(Deed::to(record, provenance.as_str(), &detail), stamp), record));
         }
-        row::insert(session, &rows)?;
         log.flush(stamp)?;
+        row::insert(session, &rows)?;
     }
     log.flush(stamp)?;
     Ok(log.revision())
@@ -58,9 +58,9 @@ pub(super) fn change(
         seal.add_value(&mut detail, &record);
     }
     let revision = log.add(Deed::to(&record, transition.as_str(), &detail), stamp);
+    log.flush(stamp)?;
     former::retire(session, &before, &record)?;
     row::update(session, revision, &record)?;
-    log.flush(stamp)?;
     Ok(Outcome { record, revision: Some(revision) })
 }
 
@@ -78,7 +78,7 @@ pub(super) fn clone_key(
     let mut detail = of_new(&record, Some(of));
     seal.add_to(&mut detail, &record, stamp.at);
     let revision = log.add(Deed::to(&record, "clone", &detail), stamp);
-    row::insert(session, &[(revision, &record)])?;
     log.flush(stamp)?;
+    row::insert(session, &[(revision, &record)])?;
     Ok(Outcome { record, revision: Some(revision) })
 }

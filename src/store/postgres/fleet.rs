@@ -26,10 +26,10 @@ const SAY: &str = "WITH quick AS MATERIALIZED (SELECT set_config('synchronous_co
     ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, goes_on_for = excluded.goes_on_for, seen = excluded.seen";
 /// One that may still serve by what it knows is kept, so that it can be named; one that goes on without an end, for a month.
 const FORGET_OLD: &str = "DELETE FROM scopegate.gateways WHERE seen < clock_timestamp() - greatest(interval '1 day', \
-    least(coalesce(goes_on_for, 2592000000), 2592000000) * interval '1 millisecond')";
+    least(coalesce(goes_on_for, 2592000000), 2592000000)::double precision * interval '1 millisecond')";
 const LEAVE: &str = "DELETE FROM scopegate.gateways WHERE id = $1";
 const LIST: &str = "SELECT id, name, revision, \
-    greatest(0, (extract(epoch FROM clock_timestamp() - seen) * 1000)::bigint), goes_on_for FROM scopegate.gateways ORDER BY name, id";
+    greatest(0, (extract(epoch FROM clock_timestamp() - seen)::double precision * 1000::double precision)::bigint), goes_on_for FROM scopegate.gateways ORDER BY name, id";
 
 /// How far a gateway has come, and how long it goes on with that while the store is away.
 type Word = (Revision, Option<Duration>);

