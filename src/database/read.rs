@@ -44,6 +44,10 @@ pub enum DatabaseFault {
         "sslrootcert is given, and sslmode={0} looks at no certificate: write sslmode=verify-full, or leave sslrootcert out"
     )]
     Roots(&'static str),
+    #[error(
+        "sslmode={0} asks no more than that somebody whom the system trusts has signed the certificate, and anybody gets one of those: write sslmode=verify-full, or name the authority of the database by sslrootcert=PATH"
+    )]
+    Anybody(&'static str),
     #[error("sslmode={0} may go on in cleartext without a word: write verify-full, verify-ca, require or disable")]
     Silent(Box<str>),
     #[error("`{0}` is no parameter that is known here: {PARAMETERS} are")]
@@ -169,9 +173,9 @@ impl Said {
             Some("disable") if has_roots => Err(DatabaseFault::Roots("disable")),
             Some("disable") => Ok(Tls::Off),
             // As in libpq: who gives an authority wants it asked.
-            Some("require") if has_roots => Ok(Tls::Authority(roots)),
+            Some("require") if has_roots => authority(roots, "require"),
             Some("require") => Ok(Tls::Unproven),
-            Some("verify-ca") => Ok(Tls::Authority(roots)),
+            Some("verify-ca") => authority(roots, "verify-ca"),
             Some(mode @ ("allow" | "prefer")) => Err(DatabaseFault::Silent(mode.into())),
             Some(mode) => Err(DatabaseFault::Choice(mode.into(), "sslmode", CHOICE)),
         }
@@ -201,6 +205,14 @@ impl Said {
             "require" => Ok(ChannelBinding::Require),
             other => Err(DatabaseFault::Choice(other.into(), "channel_binding", "disable, prefer or require")),
         }
+    }
+}
+
+/// TLS that looks at the authority and not at the name, of a mode of that name.
+fn authority(roots: Roots, mode: &'static str) -> Result<Tls, DatabaseFault> {
+    match roots {
+        Roots::File(_) => Ok(Tls::Authority(roots)),
+        Roots::System => Err(DatabaseFault::Anybody(mode)),
     }
 }
 

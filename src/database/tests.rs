@@ -32,7 +32,7 @@ fn a_database_elsewhere_must_prove_who_it_is_unless_told_otherwise() {
         ("postgres://u@db/k?sslmode=disable", Tls::Off),
         ("postgres://u@db/k?sslmode=require", Tls::Unproven),
         ("postgres://u@db/k?sslmode=require&sslrootcert=ca.pem", Tls::Authority(file())),
-        ("postgres://u@db/k?sslmode=verify-ca", Tls::Authority(system())),
+        ("postgres://u@db/k?sslmode=verify-ca&sslrootcert=ca.pem", Tls::Authority(file())),
         ("postgres://u@db/k?sslmode=verify-full&sslrootcert=system", Tls::Full(system())),
     ] {
         assert_eq!(read(text).tls, tls, "{text}");
@@ -53,6 +53,8 @@ fn what_is_wrong_is_told_with_how_to_mend_it_and_without_the_password() {
         ("postgres://u:geheim@db/k?sslmode=prefer", "sslmode=prefer may go on in cleartext without a word"),
         ("postgres://u:geheim@db/k?sslmode=no", "`no` cannot be the value of sslmode"),
         ("postgres://u:geheim@db/k?sslmode=disable&sslrootcert=x", "looks at no certificate"),
+        ("postgres://u:geheim@db/k?sslmode=verify-ca", "sslmode=verify-ca asks no more than that somebody"),
+        ("postgres://u:geheim@db/k?sslmode=require&sslrootcert=system", "name the authority of the database"),
         ("postgres://u:geheim@db/k?options=-c", "`options` is no parameter that is known here: sslmode, "),
         ("postgres://u:geheim@db/k?and=1", "`and` is no parameter"),
         ("postgres://u:geheim@db/k?password=geheim", "password is given twice"),
