@@ -82,6 +82,7 @@ CREATE TABLE scopegate.keys (
 );
 
 CREATE UNIQUE INDEX one_public_key_of_an_account ON scopegate.keys (account) WHERE kind = 'public' AND state <> 'revoked';
+CREATE UNIQUE INDEX keys_by_place ON scopegate.keys (place);
 CREATE INDEX keys_by_account ON scopegate.keys (account) WHERE account IS NOT NULL;
 
 -- Every value that any key has or ever had: none comes a second time, whatever the transaction that brings it sees. Triggers
@@ -198,6 +199,9 @@ EXECUTE FUNCTION scopegate.refuse('no number is given out twice');
 
 CREATE TRIGGER the_head_stays BEFORE DELETE ON scopegate.head
 FOR EACH ROW EXECUTE FUNCTION scopegate.refuse('a store has a head');
+
+CREATE TRIGGER the_head_is_never_emptied BEFORE TRUNCATE ON scopegate.head
+EXECUTE FUNCTION scopegate.refuse('a store has a head');
 
 -- A deletion alone may forget what a key might do. Nothing may change when it works.
 CREATE TRIGGER a_grant_never_changes BEFORE UPDATE ON scopegate.keys FOR EACH ROW
