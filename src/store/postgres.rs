@@ -33,6 +33,7 @@
 mod accounts;
 mod audit;
 mod change;
+mod dial;
 mod fault;
 mod fleet;
 mod former;
@@ -50,9 +51,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
 use self::audit::Log;
-use self::fault::Fault;
+use self::fault::{Fault, WRITING};
 use self::fleet::Membership;
-use self::link::{Link, Session};
+use self::link::{Begin, Link, Session};
 use self::schema::Head;
 use self::value::get;
 use super::audit::{Entry, Seal, Standing, ToldAccounts, ToldKeys};
@@ -70,8 +71,11 @@ pub use fault::DatabaseError;
 const POLL: Duration = Duration::from_secs(1);
 /// How long a call waits for another process that is writing, unless told otherwise.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Reads of one moment.
-const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+/// What a change begins with: the one row that everyone who writes takes first. What was committed is on disk, whatever the
+/// database is set to.
+const TAKE_HEAD: &str = "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'; \
+    SELECT FROM scopegate.head FOR UPDATE";
+
 /// One connection to a store in PostgreSQL.
 #[derive(Debug)]
 pub struct Postgres {
@@ -119,24 +123,18 @@ impl Postgres {
     }
 
     fn read<T>(&mut self, work: impl FnOnce(&Session<'_>) -> Result<T, Fault>) -> Result<T, StoreError> {
-        self.link.within(READ, work).map_err(|fault| fault.of(&self.database, "read"))
+        self.link.within(Begin::Read, work).map_err(|fault| fault.of(&self.database, "read"))
     }
 
-    /// Works on the store as its one writer. What was committed is on disk, whatever the database is set to.
+    /// Works on the store as its one writer.
     fn write<T>(&mut self, work: impl FnOnce(&mut Log<'_, '_>) -> Result<T, Fault>) -> Result<T, StoreError> {
         let place = self.database.to_string();
-        let patience = self.link.patience.as_millis().max(1);
-        let begin = format!(
-            "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = {patience}; \
-            SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'; \
-            SELECT FROM scopegate.head FOR UPDATE"
-        );
-        let written = self.link.within(&begin, |session| {
+        let written = self.link.within(Begin::Change(TAKE_HEAD), |session| {
             // A newer program may have brought the store up to date since it was opened.
             Head::read(session)?.refuse_other_versions(&place)?;
             work(&mut Log::open(session)?)
         });
-        written.map_err(|fault| fault.of(&self.database, "write to"))
+        written.map_err(|fault| fault.of(&self.database, WRITING))
     }
 }
 
@@ -245,11 +243,11 @@ impl KeyStore for Postgres {
 
     fn add_uses(&mut self, uses: &[ValueUse]) -> Result<(), StoreError> {
         let place = self.database.to_string();
-        let added = self.link.within("BEGIN ISOLATION LEVEL READ COMMITTED", |session| {
+        let added = self.link.within(Begin::Change(""), |session| {
             Head::read(session)?.refuse_other_versions(&place)?;
             uses::add(session, uses)
         });
-        added.map_err(|fault| fault.of(&self.database, "write to"))
+        added.map_err(|fault| fault.of(&self.database, WRITING))
     }
 
     fn use_of(&mut self, id: &KeyId) -> Result<KeyUse, StoreError> {
@@ -287,6 +285,10 @@ impl KeyStore for Postgres {
             // What changed until now is found by asking once more, at once.
             return self.link.listen().is_ok() || goes_on(follow::INTERVAL);
         }
+        if !self.link.is_up() {
+            // Whoever asks next connects anew: not at once, for a server that ends every connection.
+            return goes_on(follow::INTERVAL);
+        }
         let until = Instant::now() + self.poll;
         while self.link.is_up() && Instant::now() < until {
             // Both the end and the news are looked for: a look is cheap, and asks nobody.
@@ -302,11 +304,7 @@ impl KeyStore for Postgres {
     }
 
     fn confirm(&mut self, revision: Revision, goes_on_for: Option<Duration>) -> Result<(), StoreError> {
-        match self.membership.confirm(&mut self.link, (revision, goes_on_for)) {
-            // The next question tells it.
-            Err(fault) if fault.is_of_the_line() => Ok(()),
-            said => said.map_err(|fault| fault.of(&self.database, "write to")),
-        }
+        self.membership.confirm(&mut self.link, &self.database, (revision, goes_on_for))
     }
 
     fn gateways(&mut self) -> Result<Option<Fleet>, StoreError> {

@@ -1,6 +1,7 @@
 //! What goes wrong with a database, and what to do about it.
 
 use std::error::Error as _;
+use std::mem;
 use std::time::Duration;
 
 use tokio_postgres::Error;
@@ -75,6 +76,7 @@ impl DatabaseError {
                 | Self::Missing { .. }
                 | Self::NoDatabase { .. }
                 | Self::Sql { .. }
+                | Self::Uncertain { .. }
                 | Self::Unproven { .. }
         )
     }
@@ -83,7 +85,25 @@ impl DatabaseError {
     pub(in crate::store) const fn is_passing(&self) -> bool {
         matches!(self, Self::Away { .. } | Self::Uncertain { .. })
     }
+
+    /// What is told of the way to the store.
+    fn reason(&mut self) -> Option<&mut String> {
+        match self {
+            Self::Away { reason, .. }
+            | Self::HostUnknown { reason, .. }
+            | Self::LogIn { reason, .. }
+            | Self::NoDatabase { reason, .. }
+            | Self::Privilege { reason, .. }
+            | Self::Sql { reason, .. }
+            | Self::Tls { reason, .. }
+            | Self::Unproven { reason, .. } => Some(reason),
+            _ => None,
+        }
+    }
 }
+
+/// What is done by those who wait for another writer.
+pub(super) const WRITING: &str = "write to";
 
 /// What libraries of C say of a host that no name server knows (EAI_NONAME): glibc, musl, and those of macOS. One that cannot be asked
 /// says otherwise.
@@ -97,6 +117,8 @@ pub(super) enum Fault {
     Away(String),
     /// A row that is no record.
     Bad(String),
+    /// None of several hosts would do, and why not.
+    Hosts(Vec<(String, Self)>),
     /// What the server said.
     Postgres(Error),
     /// A refusal of ours.
@@ -117,10 +139,31 @@ impl Fault {
         Self::Away("the connection was closed".to_owned())
     }
 
+    /// What keeps a database from being reached that has these hosts, by name.
+    pub(super) fn of_hosts(mut faults: Vec<(String, Self)>) -> Self {
+        match faults.pop() {
+            None => Self::closed(),
+            Some((_, fault)) if faults.is_empty() => fault,
+            Some(last) => {
+                faults.push(last);
+                Self::Hosts(faults)
+            }
+        }
+    }
+
+    /// Whether no answer came, so that the server may be at work still.
+    pub(super) fn is_silence(&self) -> bool {
+        match self {
+            Self::Silent(_) | Self::Uncertain => true,
+            Self::WithTheLine(fault) => fault.is_silence(),
+            _ => false,
+        }
+    }
+
     /// Whether the connection cannot be used after it.
     pub(super) fn is_of_the_line(&self) -> bool {
         match self {
-            Self::Away(_) | Self::Silent(_) | Self::Uncertain | Self::WithTheLine(_) => true,
+            Self::Away(_) | Self::Hosts(_) | Self::Silent(_) | Self::Uncertain | Self::WithTheLine(_) => true,
             Self::Postgres(error) => error.as_db_error().is_none_or(is_last_word),
             Self::Bad(_) | Self::Refusal(_) | Self::Tls(_) => false,
         }
@@ -157,6 +200,7 @@ impl Fault {
             Self::Refusal(error) => error,
             Self::Bad(what) => StoreError::Damaged { path: place.into(), what },
             Self::Away(reason) => DatabaseError::Away { place, reason }.into(),
+            Self::Hosts(faults) => all_of(faults, database, doing),
             Self::Silent(time) => {
                 DatabaseError::Away { place, reason: format!("no answer within {} s", time.as_secs()) }.into()
             }
@@ -225,7 +269,9 @@ fn of_the_server(said: &DbError, database: &Database, doing: &'static str) -> St
             DatabaseError::Privilege { place, reason, grant }
         }
         code if *code == SqlState::READ_ONLY_SQL_TRANSACTION => DatabaseError::Replica { place },
-        code if *code == SqlState::LOCK_NOT_AVAILABLE => return StoreError::Locked { path: place.into() },
+        code if *code == SqlState::LOCK_NOT_AVAILABLE && doing == WRITING => {
+            return StoreError::Locked { path: place.into() };
+        }
         code if *code == SqlState::DISK_FULL => return StoreError::Full { path: place.into() },
         code if *code == SqlState::DATA_CORRUPTED || *code == SqlState::INDEX_CORRUPTED => {
             return StoreError::Damaged { path: place.into(), what: reason };
@@ -236,9 +282,33 @@ fn of_the_server(said: &DbError, database: &Database, doing: &'static str) -> St
     error.into()
 }
 
-/// Whether the server is there, and cannot serve: it starts, ends, or has too many connections.
+/// Whether the server is there, and cannot serve now: it starts, ends, has too many connections, takes too long (57014), waits for
+/// somebody else (40001, 40P01, 55P03), or ended a transaction that took too long (25P02 and after).
 fn is_of_being_away(code: &SqlState) -> bool {
-    ["57P", "53", "08"].iter().any(|class| code.code().starts_with(class))
+    ["57P", "57014", "53", "08", "40", "55P03", "25P"].iter().any(|class| code.code().starts_with(class))
+}
+
+/// Why none of several hosts would do. What waiting cannot mend is said only where it is so of every one: another host may
+/// come back while one of them is wrong.
+fn all_of(faults: Vec<(String, Fault)>, database: &Database, doing: &'static str) -> StoreError {
+    let (mut errors, mut reasons) = (Vec::new(), Vec::new());
+    for (host, fault) in faults {
+        let mut error = match fault.of(database, doing) {
+            StoreError::Database(error) => error,
+            other => DatabaseError::Away { place: database.to_string(), reason: other.to_string() },
+        };
+        let reason = error.reason().map(mem::take).unwrap_or_default();
+        reasons.push(format!("{host}: {reason}"));
+        errors.push(error);
+    }
+    let reason = reasons.join("; ");
+    let kinds = errors.iter().map(mem::discriminant);
+    let is_same = kinds.clone().zip(kinds.skip(1)).all(|(one, next)| one == next);
+    let mut shared = errors.pop().filter(|_| is_same);
+    if let Some(told) = shared.as_mut().and_then(DatabaseError::reason) {
+        *told = reason.clone();
+    }
+    shared.unwrap_or_else(|| DatabaseError::Away { place: database.to_string(), reason }).into()
 }
 
 /// The statement that gives a user what it lacks.

@@ -8,15 +8,19 @@ use std::time::{Duration, Instant};
 
 use tokio_postgres::error::SqlState;
 
-use super::fault::Fault;
+use super::fault::{Fault, WRITING};
 use super::link::{Link, Session};
 use super::value::{get, number, values};
-use crate::store::{Gateway, Revision};
+use crate::database::Database;
+use crate::store::{Gateway, Revision, StoreError};
 
 /// How often a gateway says that it is there.
 const BEAT: Duration = Duration::from_secs(5);
 /// How long one that may not say so waits before it tries again.
 const REST: Duration = Duration::from_secs(60);
+/// How long a word may wait for a lock, and take at all: following waits for it. The server keeps to that, so that the connection
+/// stays good; a gateway that gave it up would load a server that is slow with a new one.
+const BOUNDS: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(1));
 /// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_millis(500);
 
@@ -39,39 +43,57 @@ type Word = (Revision, Option<Duration>);
 pub(super) struct Membership {
     id: Option<Box<str>>,
     said: Option<(Word, Instant)>,
-    /// It may not be said, as far as is known.
-    denied: Option<Instant>,
+    /// Rows that grew old were looked for.
+    has_forgotten: bool,
+    /// It could not be said, as far as is known.
+    failed: Option<Failure>,
+}
+
+/// What kept a word from being said.
+#[derive(Debug)]
+struct Failure {
+    at: Instant,
+    /// How long it is not tried again.
+    rest: Duration,
+    /// What was told of it; nothing, where whoever asks next finds it too.
+    told: Option<String>,
 }
 
 impl Membership {
-    /// Says how far the gateway has come, where that is news, or it was not said for a while. Where it may not be said, that
-    /// is told once.
-    pub(super) fn confirm(&mut self, link: &mut Link, word: Word) -> Result<(), Fault> {
+    /// Says how far the gateway has come, where that is news, or it was not said for a while. Following never waits long for it,
+    /// and after a failure it is not tried for a while. What keeps it from being said is told once.
+    pub(super) fn confirm(&mut self, link: &mut Link, database: &Database, word: Word) -> Result<(), StoreError> {
         let is_news = self.said.is_none_or(|(said, at)| said != word || at.elapsed() >= BEAT);
-        if !is_news || self.denied.is_some_and(|at| at.elapsed() < REST) {
+        let is_resting = self.failed.as_ref().is_some_and(|failure| failure.at.elapsed() < failure.rest);
+        if !is_news || is_resting || !link.is_up() {
             return Ok(());
         }
-        let is_first = self.id.is_none();
+        let Err(fault) = self.say(link, word) else {
+            self.failed = None;
+            self.said = Some((word, Instant::now()));
+            return Ok(());
+        };
+        let is_denied = fault.is(&[SqlState::INSUFFICIENT_PRIVILEGE, SqlState::READ_ONLY_SQL_TRANSACTION]);
+        let known = self.failed.take().and_then(|failure| failure.told);
+        let is_of_the_line = fault.is_of_the_line();
+        let error = fault.of(database, WRITING);
+        let text = (!is_of_the_line).then(|| error.to_string());
+        let is_told = is_of_the_line || text == known;
+        let rest = if is_denied { REST } else { BEAT };
+        self.failed = Some(Failure { at: Instant::now(), rest, told: text.or(known) });
+        if is_told { Ok(()) } else { Err(error) }
+    }
+
+    fn say(&mut self, link: &mut Link, (revision, goes_on_for): Word) -> Result<(), Fault> {
         let id = self.id.get_or_insert_with(random_id).clone();
-        let said = link.with(|session| {
-            let goes_on_for = word.1.map(|time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
-            session.execute(SAY, values![&*id, host_name().as_str(), word.0.0.cast_signed(), goes_on_for])?;
-            if is_first { session.execute(FORGET_OLD, &[]).map(drop) } else { Ok(()) }
-        });
-        match said {
-            Ok(()) => {
-                self.denied = None;
-                self.said = Some((word, Instant::now()));
-                Ok(())
-            }
-            Err(fault) if fault.is(&[SqlState::INSUFFICIENT_PRIVILEGE, SqlState::READ_ONLY_SQL_TRANSACTION]) => {
-                match self.denied.replace(Instant::now()) {
-                    None => Err(fault),
-                    Some(_) => Ok(()),
-                }
-            }
-            Err(fault) => Err(fault),
-        }
+        let has_forgotten = self.has_forgotten;
+        link.within_bounds(BOUNDS, |session| {
+            let goes_on_for = goes_on_for.map(|time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
+            session.execute(SAY, values![&*id, host_name().as_str(), revision.0.cast_signed(), goes_on_for])?;
+            if has_forgotten { Ok(()) } else { session.execute(FORGET_OLD, &[]).map(drop) }
+        })?;
+        self.has_forgotten = true;
+        Ok(())
     }
 
     /// Takes the row away, where there is one and the server answers at once.

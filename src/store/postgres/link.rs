@@ -3,24 +3,22 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_core::Stream as _;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::Notify;
 use tokio::time::timeout;
-use tokio_postgres::config::SslMode;
-use tokio_postgres::{AsyncMessage, Client, Config, Connection, Error, NoTls, Row, Socket};
+use tokio_postgres::{Client, Error, Row};
 
+use super::dial::{Dialler, Line};
 use super::fault::Fault;
-use super::tls::{Connector, connector};
 use super::value::Value;
-use crate::database::{self, Database, Host};
+use crate::database::Database;
 
 /// The shortest time that an answer may take to begin, or to go on.
 const LEAST_SILENCE: Duration = Duration::from_secs(5);
+/// How long the first of many rows may take: what is sorted or read from a cold disk says nothing before.
+const FIRST_ROW: Duration = Duration::from_secs(60);
 /// How many times as long as a writer is waited for an answer may take.
 const SILENCE: u32 = 6;
 
@@ -28,11 +26,8 @@ const SILENCE: u32 = 6;
 pub(super) struct Link {
     /// Dropped by hand: a name that is looked up must not hold the end of the process up.
     runtime: Option<Runtime>,
-    config: Config,
-    connector: Option<Connector>,
+    dialler: Dialler,
     line: Option<Line>,
-    /// How long a whole connection may take to make.
-    connect_timeout: Duration,
     /// How long a statement may wait for another writer.
     pub(super) patience: Duration,
     /// Whether changes shall wake this link.
@@ -41,11 +36,29 @@ pub(super) struct Link {
     hurry: Option<Duration>,
 }
 
-/// An open connection.
-struct Line {
-    client: Client,
-    /// Told of each notification, and of the end of the connection.
-    news: Arc<Notify>,
+/// What a transaction is for, and statements that run in the round trip that begins it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Begin<'b> {
+    /// A change, which may be made though no answer comes.
+    Change(&'b str),
+    /// The schema, which shows by itself whether it was made.
+    Making(&'b str),
+    /// Reads of one moment.
+    Read,
+}
+
+impl Begin<'_> {
+    /// INVARIANT: no statement waits for a lock for as long as its answer is waited for, so that the server gives up first and the
+    /// connection stays good. What reads much, or makes a schema, may take as long as rows or answers go on.
+    fn sql(self, patience: Duration, silence: Duration) -> String {
+        let lock = lock(silence);
+        let (mode, lock, statement, first) = match self {
+            Self::Change(first) => ("READ COMMITTED", patience.min(lock), statement(silence), first),
+            Self::Making(first) => ("READ COMMITTED", lock, Duration::ZERO, first),
+            Self::Read => ("REPEATABLE READ READ ONLY", lock, Duration::ZERO, ""),
+        };
+        format!("{}; {first}", begin(mode, lock, statement))
+    }
 }
 
 impl Link {
@@ -53,13 +66,10 @@ impl Link {
     pub(super) fn new(database: &Database) -> Result<Self, Fault> {
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Fault::Away(format!("the system gives no runtime: {error}")))?;
-        let hosts = u32::try_from(database.hosts.len()).unwrap_or(u32::MAX);
         Ok(Self {
             runtime: Some(runtime),
-            config: config(database),
-            connector: connector(&database.tls)?,
+            dialler: Dialler::new(database)?,
             line: None,
-            connect_timeout: database.connect_timeout.saturating_mul(hosts),
             patience: super::PATIENCE,
             listens: false,
             hurry: None,
@@ -82,35 +92,59 @@ impl Link {
         runtime.block_on(async { timeout(longest, line.news.notified()).await.is_ok() })
     }
 
-    /// Works on the connection, which is made if there is none, outside of any transaction.
+    /// Works on the connection, which is made if there is none. Each statement is a transaction of its own.
     pub(super) fn with<T>(&mut self, work: impl FnOnce(&Session<'_>) -> Result<T, Fault>) -> Result<T, Fault> {
-        if !self.is_up() {
-            self.connect()?;
-        }
-        let (Some(runtime), Some(line)) = (&self.runtime, &self.line) else { return Err(Fault::closed()) };
-        let session =
-            Session { runtime, client: &line.client, silence: self.hurry.unwrap_or_else(|| silence(self.patience)) };
-        let done = work(&session);
-        if done.as_ref().is_err_and(Fault::is_of_the_line) {
-            self.line = None;
-        }
-        done
+        let silence = self.silence();
+        self.within_bounds((lock(silence), statement(silence)), work)
     }
 
-    /// Works within a transaction, which `begin` opens. It is committed where the work succeeds, and undone where not.
-    pub(super) fn within<T>(
+    /// The same, where a statement may wait so long for a lock, and take so long at all.
+    pub(super) fn within_bounds<T>(
         &mut self,
-        begin: &str,
+        (lock, statement): (Duration, Duration),
         work: impl FnOnce(&Session<'_>) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
-        self.with(|session| {
-            match session.run(begin).and_then(|()| work(session)) {
-                Ok(done) => session.run("COMMIT").map(|()| done).map_err(Fault::at_commit),
+        self.connect()?;
+        self.on_line(Some(begin("READ COMMITTED", lock, statement)), work)
+    }
+
+    /// Works within a transaction. It is committed where the work succeeds, and undone where not.
+    pub(super) fn within<T>(
+        &mut self,
+        begin: Begin<'_>,
+        work: impl FnOnce(&Session<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        self.begin(&begin.sql(self.patience, self.silence()))?;
+        self.on_line(None, |session| {
+            match work(session) {
+                Ok(done) => match (session.run("COMMIT"), begin) {
+                    (Err(fault), Begin::Change(_)) => Err(fault.at_commit()),
+                    (ended, _) => ended.map(|()| done),
+                },
                 Err(fault) if fault.is_of_the_line() => Err(fault),
                 // A connection that cannot even undo is given up; the server undoes what it left.
                 Err(fault) => Err(if session.run("ROLLBACK").is_ok() { fault } else { fault.and_the_line() }),
             }
         })
+    }
+
+    /// Opens a transaction. A connection that has ended since it was used last shows that only now: as nothing was asked of it,
+    /// another one is asked instead.
+    fn begin(&mut self, sql: &str) -> Result<(), Fault> {
+        let was_up = self.is_up();
+        self.connect()?;
+        match self.on_line(None, |session| session.run(sql)) {
+            Err(fault) if was_up && fault.is_of_the_line() && !fault.is_silence() => {
+                self.connect()?;
+                self.on_line(None, |session| session.run(sql))
+            }
+            Err(fault) if !fault.is_of_the_line() => {
+                // What failed may have been behind the BEGIN.
+                let undone = self.on_line(None, |session| session.run("ROLLBACK"));
+                Err(if undone.is_ok() { fault } else { fault.and_the_line() })
+            }
+            begun => begun,
+        }
     }
 
     /// Lets no answer take longer than this from now on.
@@ -121,30 +155,41 @@ impl Link {
     /// Lets changes wake this link, now and whenever it is connected anew.
     pub(super) fn listen(&mut self) -> Result<(), Fault> {
         self.listens = true;
-        self.with(|session| session.hear())
+        self.connect()?;
+        self.on_line(None, |session| session.hear())
     }
 
+    /// Works on the connection that there is, and gives it up where it is of no more use.
+    fn on_line<T>(
+        &mut self,
+        around: Option<String>,
+        work: impl FnOnce(&Session<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let silence = self.silence();
+        let (Some(runtime), Some(line)) = (&self.runtime, &self.line) else { return Err(Fault::closed()) };
+        let done = work(&Session { runtime, client: &line.client, silence, around });
+        if let Err(fault) = &done
+            && fault.is_of_the_line()
+            && let Some(line) = self.line.take()
+        {
+            self.dialler.hang_up(runtime, line, fault.is_silence());
+        }
+        done
+    }
+
+    /// Makes a connection, where there is none.
     fn connect(&mut self) -> Result<(), Fault> {
+        if self.is_up() {
+            return Ok(());
+        }
         self.line = None;
         let Some(runtime) = &self.runtime else { return Err(Fault::closed()) };
-        let connecting = async {
-            match &self.connector {
-                Some(tls) => {
-                    self.config.connect(tls.clone()).await.map(|(client, line)| (client, drive(runtime, line)))
-                }
-                None => {
-                    let made = self.config.connect(NoTls).await;
-                    made.map(|(client, line)| (client, drive(runtime, line)))
-                }
-            }
-        };
-        let made = runtime.block_on(async { timeout(self.connect_timeout, connecting).await });
-        let (client, news) = made.map_err(|_| Fault::Silent(self.connect_timeout))??;
-        if self.listens {
-            Session { runtime, client: &client, silence: LEAST_SILENCE }.hear()?;
-        }
-        self.line = Some(Line { client, news });
-        Ok(())
+        self.line = Some(self.dialler.dial(runtime)?);
+        if self.listens { self.on_line(None, |session| session.hear()) } else { Ok(()) }
+    }
+
+    fn silence(&self) -> Duration {
+        self.hurry.unwrap_or_else(|| self.patience.saturating_mul(SILENCE).max(LEAST_SILENCE))
     }
 }
 
@@ -168,6 +213,8 @@ pub(super) struct Session<'l> {
     runtime: &'l Runtime,
     client: &'l Client,
     silence: Duration,
+    /// What opens a transaction for each statement.
+    around: Option<String>,
 }
 
 impl Session<'_> {
@@ -186,12 +233,12 @@ impl Session<'_> {
 
     /// Runs a statement that tells nothing.
     pub(super) fn execute(&self, sql: &str, values: &[Value<'_>]) -> Result<u64, Fault> {
-        self.ask(self.client.execute_typed(sql, values))
+        self.ask(self.bound(self.client.execute_typed(sql, values)))
     }
 
     /// The rows of a statement.
     pub(super) fn query(&self, sql: &str, values: &[Value<'_>]) -> Result<Vec<Row>, Fault> {
-        self.ask(self.client.query_typed(sql, values))
+        self.ask(self.bound(self.client.query_typed(sql, values)))
     }
 
     /// The row of a statement that has at most one.
@@ -199,7 +246,7 @@ impl Session<'_> {
         Ok(self.query(sql, values)?.pop())
     }
 
-    /// Tells the rows of a statement one by one: they need not all be in memory.
+    /// Tells the rows of a statement one by one: they need not all be in memory. Within a transaction alone.
     pub(super) fn each(
         &self,
         sql: &str,
@@ -207,67 +254,51 @@ impl Session<'_> {
         mut tell: impl FnMut(&Row) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         let values = values.iter().map(|(value, kind)| (*value, kind.clone()));
-        let mut rows = pin!(self.ask(self.client.query_typed_raw(sql, values))?);
+        let first = self.silence.max(FIRST_ROW);
+        let mut rows = pin!(self.ask_for(first, self.client.query_typed_raw(sql, values))?);
+        let mut silence = first;
         loop {
             let next = poll_fn(|cx| rows.as_mut().poll_next(cx));
-            let Some(row) = self.ask(async { next.await.transpose() })? else { return Ok(()) };
+            let Some(row) = self.ask_for(silence, async { next.await.transpose() })? else { return Ok(()) };
+            silence = self.silence;
             tell(&row)?;
         }
     }
 
+    /// Puts a transaction with its timeouts around a statement, where there is none. All is sent at once, so that it takes one
+    /// round trip; a statement that fails makes the COMMIT undo.
+    async fn bound<T>(&self, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let Some(begin) = &self.around else { return answer.await };
+        let (begin, end) = (self.client.batch_execute(begin), self.client.batch_execute("COMMIT"));
+        let (begun, answer, ended) = tokio::join!(biased; begin, answer, end);
+        begun.and(answer).and_then(|answer| ended.map(|()| answer))
+    }
+
     fn ask<T>(&self, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Fault> {
-        let answer = self.runtime.block_on(async { timeout(self.silence, answer).await });
-        answer.map_err(|_| Fault::Silent(self.silence))?.map_err(Fault::from)
+        self.ask_for(self.silence, answer)
+    }
+
+    fn ask_for<T>(&self, silence: Duration, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Fault> {
+        let answer = self.runtime.block_on(async { timeout(silence, answer).await });
+        answer.map_err(|_| Fault::Silent(silence))?.map_err(Fault::from)
     }
 }
 
-/// Moves what comes and goes on a connection, whenever this thread waits for an answer or for news.
-fn drive<T>(runtime: &Runtime, mut connection: Connection<Socket, T>) -> Arc<Notify>
-where
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let news = Arc::new(Notify::new());
-    let told = Arc::clone(&news);
-    runtime.spawn(async move {
-        while let Some(Ok(message)) = poll_fn(|cx| connection.poll_message(cx)).await {
-            if matches!(message, AsyncMessage::Notification(_)) {
-                told.notify_one();
-            }
-        }
-        told.notify_one();
-    });
-    news
+/// What opens a transaction. Nothing of it stays behind: a pooler gives the connection to others.
+fn begin(mode: &str, lock: Duration, statement: Duration) -> String {
+    format!(
+        "BEGIN ISOLATION LEVEL {mode}; SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {}",
+        lock.as_millis().max(1),
+        statement.as_millis()
+    )
 }
 
-/// How long an answer may take where a writer is waited for so long.
-fn silence(patience: Duration) -> Duration {
-    patience.saturating_mul(SILENCE).max(LEAST_SILENCE)
+/// How long a statement may wait for a lock where its answer may take so long.
+fn lock(silence: Duration) -> Duration {
+    silence / 5 * 2
 }
 
-/// The address as the client takes it. It shows nothing of it by itself.
-fn config(database: &Database) -> Config {
-    let mut config = Config::new();
-    for host in &database.hosts {
-        match host {
-            Host::Tcp(name, port) => config.host(&**name).port(*port),
-            Host::Unix(folder, port) => config.host_path(folder).port(*port),
-        };
-    }
-    if let Some(password) = &database.password {
-        config.password(password.expose());
-    }
-    config.user(&*database.user).dbname(&*database.name).application_name(&*database.application_name);
-    config.connect_timeout(database.connect_timeout);
-    config.ssl_mode(if database.tls == database::Tls::Off { SslMode::Disable } else { SslMode::Require });
-    config.target_session_attrs(match database.target {
-        database::Target::Any => tokio_postgres::config::TargetSessionAttrs::Any,
-        database::Target::ReadOnly => tokio_postgres::config::TargetSessionAttrs::ReadOnly,
-        database::Target::ReadWrite => tokio_postgres::config::TargetSessionAttrs::ReadWrite,
-    });
-    config.channel_binding(match database.channel_binding {
-        database::ChannelBinding::Disable => tokio_postgres::config::ChannelBinding::Disable,
-        database::ChannelBinding::Prefer => tokio_postgres::config::ChannelBinding::Prefer,
-        database::ChannelBinding::Require => tokio_postgres::config::ChannelBinding::Require,
-    });
-    config
+/// How long a statement may take at all where its answer may take so long.
+fn statement(silence: Duration) -> Duration {
+    silence / 4 * 3
 }

@@ -5,7 +5,7 @@ use tokio_postgres::error::SqlState;
 
 use super::audit::no_head;
 use super::fault::{DatabaseError, Fault};
-use super::link::{Link, Session};
+use super::link::{Begin, Link, Session};
 use super::value::{get, number, values};
 use crate::store::audit::Seal;
 use crate::store::{OpenMode, StoreError};
@@ -13,7 +13,7 @@ use crate::store::{OpenMode, StoreError};
 /// Step N takes a store from version N to N + 1. Released steps are never edited: a change of schema is a new step.
 const STEPS: &[&str] = &[include_str!("migrations/1.sql")];
 /// Who brings a store up to date holds this lock until it is done: `SGKS` in ASCII.
-const LOCK: &str = "BEGIN; SELECT pg_advisory_xact_lock(1397181267)";
+const LOCK: &str = "SELECT pg_advisory_xact_lock(1397181267)";
 const HEAD: &str = "SELECT store, version, revision FROM scopegate.head";
 
 const SEAL: &str = "SELECT seal FROM scopegate.head";
@@ -73,7 +73,7 @@ pub(super) fn bring_up(link: &mut Link, place: &str, mode: OpenMode) -> Result<H
         Err(fault) if is_missing(&fault) && mode == OpenMode::Create => None,
         Err(fault) => return Err(fault),
     };
-    let made = link.within(LOCK, migrate);
+    let made = link.within(Begin::Making(LOCK), migrate);
     let denied = |fault: &Fault| fault.is(&[SqlState::INSUFFICIENT_PRIVILEGE]);
     match made {
         Err(fault) if denied(&fault) => {

@@ -1,4 +1,5 @@
 mod following; // What gateways take in, and what they refuse.
+mod link; // Connections that end, hang or wait, and what they cost.
 mod news; // What a change costs whoever asks for it.
 mod trouble; // A database that is away, cut off, or full of people who may not.
 

@@ -145,7 +145,7 @@ fn a_writer_that_holds_the_store_too_long_is_said_to_and_readers_do_not_wait() {
     let Some(place) = Place::new() else { return };
     let (mut store, mut other) = (place.store(), place.store());
     store.set_patience(Duration::from_millis(50)).unwrap();
-    let held = other.link.within("BEGIN; SELECT FROM scopegate.head FOR UPDATE", |_| {
+    let held = other.link.within(Begin::Change("SELECT FROM scopegate.head FOR UPDATE"), |_| {
         let error = store.create(&[record("late")], STAMP).unwrap_err();
         assert!(matches!(error, StoreError::Locked { .. }), "{error}");
         assert_eq!(store.list().unwrap(), []);

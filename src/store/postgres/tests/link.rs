@@ -1,0 +1,184 @@
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use super::server::{ESCAPED, until};
+use super::*;
+use crate::store::uses::{Count, ValueUse};
+
+/// How many connections there are to a database, but for the one that asks.
+const CONNECTIONS: &str =
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+/// Ends all of them.
+const END: &str = "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+
+/// Holds a table that nobody else can even read meanwhile.
+fn holding<T>(place: &Place, table: &str, work: impl FnOnce() -> T) -> T {
+    let mut holder = place.store();
+    let lock = format!("LOCK TABLE scopegate.{table} IN ACCESS EXCLUSIVE MODE");
+    holder.link.within(Begin::Change(&lock), |_| Ok(work())).unwrap()
+}
+
+#[test]
+fn a_head_that_is_locked_costs_no_connection_and_is_read_when_it_can_be() {
+    let Some(place) = Place::new() else { return };
+    let mut store = place.store();
+    store.link.hurry(Duration::from_millis(500));
+    holding(&place, "head", || {
+        for _ in 0..3 {
+            let error = store.refresh().unwrap_err();
+            assert!(error.is_passing() && error.to_string().contains("lock timeout"), "{error}");
+        }
+        assert!(store.link.is_up());
+        assert_eq!(place.0.run(CONNECTIONS), "2", "this one, and the one that holds the lock");
+    });
+    store.refresh().unwrap();
+}
+
+#[test]
+fn a_statement_that_gets_no_answer_is_ended_on_the_server_and_its_connection_closed() {
+    let Some(place) = Place::new() else { return };
+    let mut store = place.store();
+    store.link.hurry(Duration::from_millis(300));
+    let fault = store.link.within(Begin::Read, |session| session.run("SELECT pg_sleep(600)")).unwrap_err();
+    assert!(matches!(fault, Fault::Silent(_)), "{fault:?}");
+    until("the server has let go of it", || place.0.run(CONNECTIONS) == "0");
+}
+
+#[test]
+fn a_list_of_gateways_that_is_locked_holds_nobody_up_is_told_once_and_old_rows_are_forgotten_later() {
+    let Some(place) = Place::new() else { return };
+    let mut store = place.store();
+    place.0.run("INSERT INTO scopegate.gateways VALUES ('0123456789abcdef', 'old', 1, 0, now() - interval '3 days')");
+    holding(&place, "gateways", || {
+        let began = Instant::now();
+        let error = store.confirm(Revision(1), None).unwrap_err();
+        assert!(matches!(error, StoreError::Locked { .. }), "{error}");
+        store.confirm(Revision(1), None).unwrap();
+        store.confirm(Revision(2), None).unwrap();
+        assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+        assert!(store.link.is_up());
+    });
+    until("it is said after a while, and the old row is gone", || {
+        store.confirm(Revision(2), None).unwrap();
+        place.0.run("SELECT string_agg(revision::text, ' ') FROM scopegate.gateways") == "2"
+    });
+}
+
+#[test]
+fn a_follower_whose_connection_is_gone_does_not_come_back_without_a_pause() {
+    let Some(place) = Place::new() else { return };
+    let mut store = place.store();
+    let (_stop, stopped) = mpsc::channel();
+    assert!(store.wait(&stopped));
+    place.0.run(END);
+    let link = &store.link;
+    until("the end is noticed", || link.await_news(Duration::from_millis(10)) && !link.is_up());
+    let began = Instant::now();
+    assert!(store.wait(&stopped));
+    assert!(began.elapsed() >= follow::INTERVAL);
+    store.confirm(Revision(1), None).unwrap();
+    assert!(!store.link.is_up(), "a word makes no connection");
+    store.refresh().unwrap();
+}
+
+#[test]
+fn a_host_that_answers_nothing_keeps_nobody_from_the_next_one() {
+    let Some(place) = Place::new() else { return };
+    drop(place.store());
+    let mute = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let (mute, port) = (mute.local_addr().unwrap(), place.0.server().port);
+    let url =
+        |password: &str, hosts: &str| format!("postgres://owner:{password}@{hosts}/{}?connect_timeout=1", place.0.name);
+    open(&url(ESCAPED, &format!("{mute},localhost:{port}")), OpenMode::Existing).unwrap();
+    let error = open(&url(ESCAPED, &format!("{mute},127.0.0.1:1")), OpenMode::Existing).unwrap_err();
+    assert!(error.is_passing(), "{error}");
+    let said = error.to_string();
+    assert!(said.contains(&format!("{mute}: no answer within 1 s; 127.0.0.1:1: error connecting")), "{said}");
+    let error = open(&url("wrong", &format!("127.0.0.1:{port},localhost:{port}")), OpenMode::Existing).unwrap_err();
+    assert!(matches!(error, StoreError::Database(DatabaseError::LogIn { .. })), "both say so: {error}");
+    let error = open(&url("wrong", &format!("127.0.0.1:1,localhost:{port}")), OpenMode::Existing).unwrap_err();
+    assert!(error.is_passing() && error.to_string().contains("password authentication"), "one may come back: {error}");
+}
+
+#[test]
+fn only_a_change_whose_commit_got_no_answer_is_uncertain() {
+    let Some(place) = Place::new() else { return };
+    for (begin, is_uncertain) in [(Begin::Read, false), (Begin::Change(""), true)] {
+        let mut store = place.store();
+        let fault = store.link.within(begin, |_| {
+            place.0.run(END);
+            Ok(())
+        });
+        let error = fault.unwrap_err().of(&store.database, "read");
+        assert_eq!(matches!(error, StoreError::Database(DatabaseError::Uncertain { .. })), is_uncertain, "{error}");
+        assert!(error.is_passing() && error.is_absence(), "{error}");
+    }
+}
+
+#[test]
+fn what_passes_by_itself_is_an_absence_and_no_fault_of_the_store() {
+    let Some(place) = Place::new() else { return };
+    let mut store = place.store();
+    for state in ["40001", "40P01", "55P03", "57014", "25P02", "25P03"] {
+        let sql = format!("DO $$ BEGIN RAISE EXCEPTION 'not now' USING ERRCODE = '{state}'; END $$");
+        let error = store.read(|session| session.run(&sql)).unwrap_err();
+        assert!(error.is_passing() && error.to_string().ends_with("not now"), "{state}: {error}");
+    }
+    let error = store.read(|session| session.run("SELECT 1 / 0")).unwrap_err();
+    assert!(!error.is_passing(), "{error}");
+}
+
+#[test]
+fn a_short_statement_timeout_of_the_role_ends_no_load() {
+    let Some(place) = Place::new() else { return };
+    drop(place.store());
+    place.0.run(&format!("ALTER DATABASE {} SET statement_timeout = '1s'", place.0.name));
+    place.store().read(|session| session.run("SELECT pg_sleep(1.2)")).unwrap();
+}
+
+#[test]
+fn rows_may_take_longer_to_begin_than_to_go_on() {
+    let Some(place) = Place::new() else { return };
+    let mut store = place.store();
+    store.link.hurry(Duration::from_millis(300));
+    let mut rows = 0;
+    let count = |_: &tokio_postgres::Row| {
+        rows += 1;
+        Ok(())
+    };
+    store.read(|session| session.each("SELECT pg_sleep(1)", &[], count)).unwrap();
+    assert_eq!(rows, 1);
+}
+
+#[test]
+fn uses_that_wait_for_somebody_say_that_the_store_is_locked() {
+    let Some(place) = Place::new() else { return };
+    let mut store = place.store();
+    let key = record("key");
+    store.create(std::slice::from_ref(&key), STAMP).unwrap();
+    store.set_patience(Duration::from_millis(50)).unwrap();
+    let count = Count { allowed: 1, denied: 0, last: STAMP.at };
+    let uses = [ValueUse { digest: key.value.digest, count, scopes: Vec::new() }];
+    let error = holding(&place, "value_uses", || store.add_uses(&uses).unwrap_err());
+    assert!(matches!(error, StoreError::Locked { .. }), "{error}");
+    store.add_uses(&uses).unwrap();
+}
+
+#[test]
+fn how_many_keys_there_are_is_guessed_without_reading_them() {
+    let Some(place) = Place::new() else { return };
+    drop(place.store());
+    let plan = place.0.run(&format!("SET enable_seqscan = off; EXPLAIN {}", row::COUNT));
+    assert!(plan.contains("keys_by_place") && !plan.contains("Seq Scan"), "{plan}");
+}
+
+#[test]
+fn a_connection_that_ended_while_nobody_used_it_costs_no_change() {
+    let Some(place) = Place::new() else { return };
+    let mut store = place.store();
+    assert_eq!(place.0.run(END), "1");
+    store.create(&[record("key")], STAMP).unwrap();
+    place.0.run(END);
+    assert_eq!(store.list().unwrap().len(), 1);
+}
