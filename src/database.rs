@@ -107,6 +107,13 @@ impl fmt::Debug for Password {
     }
 }
 
+impl Database {
+    /// Whether nothing that is said to it leaves this machine.
+    pub fn is_local(&self) -> bool {
+        self.hosts.iter().all(Host::is_local)
+    }
+}
+
 impl Host {
     /// Whether nothing that is said to it leaves this machine.
     fn is_local(&self) -> bool {

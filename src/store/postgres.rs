@@ -60,7 +60,7 @@ use super::audit::{Entry, Seal, Standing, ToldAccounts, ToldKeys};
 use super::uses::{KeyUse, ValueUse};
 use super::{AccountOutcome, Change, Fleet, KeyStore, Loaded, OpenMode, Outcome, Revision, Stamp};
 use super::{Provenance, StoreError, StoreWarning, follow};
-use crate::database::Database;
+use crate::database::{Database, Tls};
 use crate::key::account::{AccountRecord, AccountTransition, NewAccount};
 use crate::key::lifecycle::{Fresh, Transition};
 use crate::key::{KeyId, KeyRecord};
@@ -144,7 +144,7 @@ impl KeyStore for Postgres {
     }
 
     fn warnings(&self) -> Vec<StoreWarning> {
-        Vec::new()
+        warnings_of(&self.database)
     }
 
     fn refresh(&mut self) -> Result<bool, StoreError> {
@@ -332,6 +332,16 @@ impl KeyStore for Postgres {
 impl Drop for Postgres {
     fn drop(&mut self) {
         self.membership.leave(&mut self.link);
+    }
+}
+
+/// What somebody between here and the database could do.
+fn warnings_of(database: &Database) -> Vec<StoreWarning> {
+    let place = database.to_string();
+    match database.tls {
+        Tls::Off if !database.is_local() => vec![StoreWarning::Cleartext { place }],
+        Tls::Unproven if !database.is_local() => vec![StoreWarning::Unproven { place }],
+        _ => Vec::new(),
     }
 }
 

@@ -21,6 +21,10 @@ const EVERYBODY_WRITES: u32 = 0o002;
 #[expect(missing_docs, reason = "each message says what its variant means")]
 pub enum StoreWarning {
     #[error(
+        "the key store {place} is not on this machine and is talked to in cleartext: whoever is on the way reads it and can put other keys into it; write sslmode=verify-full"
+    )]
+    Cleartext { place: String },
+    #[error(
         "the key store {} belongs to {owner}, who can change every key: chown it to the user of the gateway",
         path.display()
     )]
@@ -35,6 +39,10 @@ pub enum StoreWarning {
     OutOfReach { path: PathBuf, user: User },
     #[error("the copy of the keys {0} can be read by others (mode {mode:04o}): chmod 600 {0}", path.display())]
     Readable { path: PathBuf, mode: u32 },
+    #[error(
+        "the key store {place} is not on this machine and whoever answers for it is believed: somebody on the way can put other keys into it; write sslmode=verify-full"
+    )]
+    Unproven { place: String },
     #[error("the key store {0} can be written by others (mode {mode:04o}): chmod 600 {0}", path.display())]
     Writable { path: PathBuf, mode: u32 },
 }

@@ -182,3 +182,19 @@ fn a_connection_that_ended_while_nobody_used_it_costs_no_change() {
     place.0.run(END);
     assert_eq!(store.list().unwrap().len(), 1);
 }
+
+#[test]
+fn whoever_talks_to_a_database_elsewhere_without_proof_is_warned() {
+    for (url, said) in [
+        ("postgres://u@db/k?sslmode=disable", Some("in cleartext")),
+        ("postgres://u@localhost,db/k?sslmode=require", Some("whoever answers")),
+        ("postgres://u@localhost/k?sslmode=require", None),
+        ("postgres://u@localhost/k", None),
+        ("postgres://u@db/k", None),
+    ] {
+        let warnings = warnings_of(&Database::parse(url).unwrap());
+        let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(warnings.len(), usize::from(said.is_some()), "{url}: {warnings:?}");
+        assert!(said.is_none_or(|said| warnings[0].contains(said)), "{url}: {warnings:?}");
+    }
+}
