@@ -27,8 +27,9 @@
 //! # Another past
 //!
 //! A gateway keeps the random id of the store and the hash of the last change that it has taken in, which follows from every
-//! change before it. A database that does not have them was emptied, restored or replaced: a key that was revoked may work
-//! there. It is refused, and what is in memory stays in force, until an operator decides by a restart.
+//! change before it. Both are read with the head: another past may have come to the same number. A database that does not
+//! have them was emptied, restored or replaced: a key that was revoked may work there. It is refused, and what is in memory
+//! stays in force, until a restart decides. A replica that is behind is no other past, and is waited for.
 
 mod accounts;
 mod audit;
@@ -165,7 +166,6 @@ impl KeyStore for Postgres {
             course.tell(session, since, tell).map(|()| course)
         })?;
         self.seen = Some(course.head);
-        self.told = course.hash.map(|hash| (course.revision, hash));
         Ok(Loaded { revision: course.revision, extent: course.extent })
     }
 
@@ -179,6 +179,9 @@ impl KeyStore for Postgres {
         let Some((revision, hash)) = rest.split_first_chunk() else { return Ok(None) };
         if *store != *self.store {
             let seen = "is another one than the copy of its keys was made of".to_owned();
+        self.is_misled = course.revision == since;
+        self.loaded = Some(Instant::now());
+        self.told = course.head.hash.as_ref().map(|hash| (course.revision, hash.to_vec()));
             return Err(DatabaseError::AnotherPast { place: self.place(), seen }.into());
         }
         let revision = Revision(u64::from_be_bytes(*revision));

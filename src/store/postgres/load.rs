@@ -15,9 +15,10 @@ use crate::store::{Change, Extent, Revision};
 
 /// Where the store stands, and whether it has the change that was told last.
 const STANDING: &str = "SELECT h.store, h.version, h.revision, \
-    (SELECT hash FROM scopegate.changes WHERE revision = $1), \
     (SELECT hash FROM scopegate.changes WHERE revision = h.revision), \
-    CASE WHEN $1 > 0 THEN (SELECT count(*) FROM scopegate.changes WHERE revision > $1 AND revision <= h.revision) END FROM scopegate.head h";
+    (SELECT hash FROM scopegate.changes WHERE revision = $1), \
+    CASE WHEN $1 > 0 THEN (SELECT count(*) FROM scopegate.changes WHERE revision > $1 AND revision <= h.revision) END, \
+    pg_is_in_recovery() FROM scopegate.head h";
 
 /// How a load goes on.
 pub(super) struct Course {
@@ -25,8 +26,6 @@ pub(super) struct Course {
     pub(super) revision: Revision,
     /// What it tells.
     pub(super) extent: Extent,
-    /// The hash of the change that it comes to, where there is one.
-    pub(super) hash: Option<Vec<u8>>,
     /// What the head said.
     pub(super) head: Head,
 }
@@ -65,7 +64,7 @@ pub(super) fn plan(
     if head.revision < since.0 {
         return another(format!("has come to change {} only, and change {since} was followed", head.revision));
     }
-    let found = get::<Option<&[u8]>>(&row, 3)?;
+    let found = get::<Option<&[u8]>>(&row, 4)?;
     if found.zip(told).is_some_and(|(found, told)| found != told) {
         return another(format!("has another change {since} than the one that was followed"));
     }
@@ -74,8 +73,7 @@ pub(super) fn plan(
         Some(count) => found.is_some() && count.cast_unsigned() == head.revision - since.0,
     };
     let extent = if is_gapless { Extent::Changes } else { Extent::Everything };
-    let hash = get::<Option<&[u8]>>(&row, 4)?.map(<[u8]>::to_vec);
-    Ok(Course { revision: Revision(head.revision), extent, hash, head })
+    Ok(Course { revision: Revision(head.revision), extent, head })
 }
 
 /// The keys that are not what all of the log says, and of how many it says less than it would today.

@@ -14,7 +14,9 @@ use crate::store::{OpenMode, StoreError};
 const STEPS: &[&str] = &[include_str!("migrations/1.sql")];
 /// Who brings a store up to date holds this lock until it is done: `SGKS` in ASCII.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(1397181267)";
-const HEAD: &str = "SELECT store, version, revision FROM scopegate.head";
+/// With the hash of the last change: another past may have come to the same number.
+const HEAD: &str = "SELECT h.store, h.version, h.revision, \
+    (SELECT hash FROM scopegate.changes WHERE revision = h.revision) FROM scopegate.head h";
 
 const SEAL: &str = "SELECT seal FROM scopegate.head";
 
@@ -32,6 +34,8 @@ pub(super) struct Head {
     pub(super) version: i64,
     /// The last number that was given out.
     pub(super) revision: u64,
+    /// The hash of the change that has it, which follows from every change before; `None` where there is none.
+    pub(super) hash: Option<Box<[u8]>>,
 }
 
 impl Head {
@@ -40,9 +44,10 @@ impl Head {
         Self::of(&session.query_one(HEAD, &[])?.ok_or_else(no_head)?)
     }
 
-    /// From the first three columns of a row.
+    /// From the first four columns of a row.
     pub(super) fn of(row: &Row) -> Result<Self, Fault> {
-        Ok(Self { store: get::<&[u8]>(row, 0)?.into(), version: get(row, 1)?, revision: number(row, 2)? })
+        let hash = get::<Option<&[u8]>>(row, 3)?.map(Box::from);
+        Ok(Self { store: get::<&[u8]>(row, 0)?.into(), version: get(row, 1)?, revision: number(row, 2)?, hash })
     }
 
     /// Sees that this program knows the schema.

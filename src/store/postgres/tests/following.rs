@@ -270,6 +270,26 @@ fn gateways_say_how_far_they_have_come_and_when_they_end() {
     let two = [follow(place.store()), follow(place.store())];
     let at = |store: &mut Postgres| -> Vec<u64> {
         let fleet = store.gateways().unwrap().unwrap();
+#[test]
+fn another_past_that_came_to_the_same_number_is_not_taken_for_the_one_that_was_followed() {
+    let Some(place) = Place::new() else { return };
+    let key = record("key");
+    place.put(std::slice::from_ref(&key));
+    let followed = follow(place.store());
+    place.store().change(&key.id, &Transition::Revoke, STAMP).unwrap();
+    assert_eq!(followed.next(), "1 to 2");
+    // One transaction, and no notification: nobody sees anything in between.
+    place.0.run(
+        "ALTER TABLE scopegate.keys DISABLE TRIGGER USER; ALTER TABLE scopegate.changes DISABLE TRIGGER USER; \
+        UPDATE scopegate.keys SET state = 'active', revision = 1; \
+        UPDATE scopegate.changes SET action = 'create', hash = sha256('another') WHERE revision = 2",
+    );
+    let said = followed.next();
+    assert!(said.contains("has another change 2 than the one that was followed"), "{said}");
+    assert_eq!(followed.state(&key), Some(KeyState::Revoked));
+    assert!(!followed.follower.status().is_up());
+}
+
         fleet.gateways.iter().map(|gateway| gateway.revision.0).collect()
     };
     until("both are there", || at(&mut store) == [1, 1]);
