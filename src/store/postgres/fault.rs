@@ -22,6 +22,10 @@ pub enum DatabaseError {
     AnotherPast { place: String, seen: String },
     #[error("cannot reach the key store {place}: {reason}")]
     Away { place: String, reason: String },
+    #[error(
+        "the server of the key store {place} is a replica that is behind: it has come to change {found}, and change {followed} was followed; it is waited for"
+    )]
+    Behind { place: String, found: u64, followed: u64 },
     #[error("cannot reach the key store {place}: no name server knows its host ({reason}); see the host in keys.store")]
     HostUnknown { place: String, reason: String },
     #[error(
@@ -70,6 +74,7 @@ impl DatabaseError {
         matches!(
             self,
             Self::Away { .. }
+                | Self::Behind { .. }
                 | Self::HostUnknown { .. }
                 | Self::LogIn { .. }
                 | Self::MayNotMake { .. }
@@ -83,7 +88,7 @@ impl DatabaseError {
 
     /// Whether it may pass by itself: the server is not there, or not yet. What else there is somebody must mend.
     pub(in crate::store) const fn is_passing(&self) -> bool {
-        matches!(self, Self::Away { .. } | Self::Uncertain { .. })
+        matches!(self, Self::Away { .. } | Self::Behind { .. } | Self::Uncertain { .. })
     }
 
     /// What is told of the way to the store.

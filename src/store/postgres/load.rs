@@ -61,6 +61,11 @@ pub(super) fn plan(
         return another("is another one than was opened".to_owned());
     }
     head.refuse_other_versions(place)?;
+    if head.revision < since.0 && get::<bool>(&row, 6)? {
+        // What it lacks may still come; whether it is of the same past shows then.
+        let place = place.to_owned();
+        return Err(DatabaseError::Behind { place, found: head.revision, followed: since.0 }.into());
+    }
     if head.revision < since.0 {
         return another(format!("has come to change {} only, and change {since} was followed", head.revision));
     }

@@ -102,3 +102,32 @@ fn a_replica_that_takes_over_without_the_last_change_is_refused_and_nothing_is_u
     });
     assert_eq!(gateway.get("/api/whoami", &revoked.0).status(), 401);
 }
+
+#[test]
+fn a_replica_that_is_behind_is_waited_for_and_undoes_nothing() {
+    let Some((primary, replica)) = pair() else { return };
+    let upstream = Upstream::ok();
+    let url = primary.url_of_either(&replica, ("owner", "keys")).replace("read-write", "any");
+    let gateway = Setup::new(&upstream).with_store(&url).start();
+    let (key, id) = make(&gateway);
+    let count = "SELECT revision FROM scopegate.head";
+    until("the replica has it all", || (replica.try_to_run("keys", count) == Ok("1".to_owned())).then_some(()));
+    replica.run("postgres", "SELECT pg_wal_replay_pause()");
+    let is_paused = || (replica.run("postgres", "SELECT pg_get_wal_replay_pause_state()") == "paused").then_some(());
+    until("it stands still", is_paused);
+    gateway.run(&["keys", "revoke", &id, "--wait=20s"]).exits(0);
+    let last = primary.run("postgres", "SELECT pg_current_wal_lsn()");
+    let has_come = format!("SELECT pg_last_wal_receive_lsn() >= '{last}'");
+    until("the revoke is on its way", || (replica.run("postgres", &has_come) == "t").then_some(()));
+    primary.stop("immediate");
+    let said = gateway.process.wait_for("the word of it", |said| {
+        let line = said.lines().find(|line| line.contains("is a replica that is behind"));
+        line.map(str::to_owned)
+    });
+    assert!(said.contains("it has come to change 1, and change 2 was followed; it is waited for"), "{said}");
+    assert!(!said.contains("restart"), "{said}");
+    assert_eq!(gateway.get("/api/whoami", &key).status(), 401);
+    replica.run("postgres", "SELECT pg_wal_replay_resume()");
+    until("it is followed", || (gateway.metric("scopegate_store_up", &[]) == 1.0).then_some(()));
+    assert_eq!(gateway.get("/api/whoami", &key).status(), 401);
+}
