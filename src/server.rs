@@ -293,6 +293,7 @@ impl Running {
         if self.admin.join().is_err() {
             tracing::error!("the admin listener had panicked");
         }
+        // Nobody asks the index any more. It goes first: other gateways are not to wait for this one however the store fares.
         drop(self.follower);
         if let Some(access) = self.access {
             access.finish(LOG_FINISH);

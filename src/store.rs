@@ -182,8 +182,9 @@ pub trait KeyStore: Send {
     /// What may be unsafe about it, though it can be used.
     fn warnings(&self) -> Vec<StoreWarning>;
 
-    /// Whether something may have changed since the last call, through another connection. Cheap: it is called 20 times
-    /// a second. Where a copy of the store was put in its place, goes on with that one.
+    /// Whether something may have changed since the last call, through another connection. Cheap: it is called whenever
+    /// [`wait`](Self::wait) ends, with a file 20 times a second. Where a copy of the store was put in its place, goes on with
+    /// that one.
     ///
     /// # Errors
     /// The store is away, broken, or another one stands in its place.
@@ -354,6 +355,9 @@ pub trait KeyStore: Send {
     /// # Errors
     /// The store is broken.
     fn set_patience(&mut self, patience: Duration) -> Result<(), StoreError>;
+
+    /// Waits no longer than that for any answer from now on: the process ends.
+    fn hurry(&mut self, _longest: Duration) {}
 }
 
 #[cfg(test)]

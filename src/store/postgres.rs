@@ -355,6 +355,10 @@ fn warnings_of(database: &Database) -> Vec<StoreWarning> {
 pub fn probe(database: &Database) -> Result<(), StoreError> {
     match Postgres::open(database, OpenMode::Existing) {
         // Whether it may be made does not show.
+
+    fn hurry(&mut self, longest: Duration) {
+        self.link.hurry(longest);
+    }
         Ok(_) | Err(StoreError::Database(DatabaseError::Missing { .. }) | StoreError::Older { .. }) => Ok(()),
         Err(error) => Err(error),
     }

@@ -9,6 +9,7 @@
 //! INVARIANT: memory is bounded by what was used since the last round, and by fixed limits beyond that. A key that is not in
 //! force counts nothing, so that no caller without one makes anything grow.
 
+mod link;
 mod pending;
 mod recorder;
 mod tally;
@@ -16,7 +17,8 @@ mod tally;
 use crate::key::Timestamp;
 use crate::key::digest::Digest;
 
-pub use recorder::{Event, Recorder, Status};
+pub use link::Status;
+pub use recorder::{Event, Recorder};
 pub use tally::Tally;
 
 /// How often something was used, and when last.

@@ -3,13 +3,14 @@
 use std::fmt;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, TrySendError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use super::link::{Deadline, GLANCE, Link, Parcel, STALL, Shared, Status};
 use super::pending::{Pending, Sum};
-use super::tally::{Table, Tally};
+use super::tally::Tally;
 use crate::key::digest::Digest;
 use crate::policy::Vocabulary;
 use crate::store::StoreError;
@@ -21,12 +22,12 @@ const GRACE: Duration = Duration::from_millis(600);
 const LOOK: Duration = Duration::from_secs(1);
 /// How long the last write may wait at least for another process that is writing, and at once.
 const LAST_PATIENCE: Duration = Duration::from_secs(1);
+/// How long the last write waits for an answer of a database.
+const LAST_SILENCE: Duration = Duration::from_secs(2);
 /// How many values are written in one transaction: others that write wait meanwhile, some 200 ms with a million keys.
 const BATCH: usize = 2048;
 /// How long it is between two transactions: whoever waits asks at least so often, and comes before the next one.
 const PAUSE: Duration = Duration::from_millis(110);
-/// How many tables may wait for the thread.
-const WAITING: usize = 64;
 
 /// What a recorder reports, for the log.
 #[derive(Debug)]
@@ -39,81 +40,16 @@ pub enum Event<'a> {
     Recovered,
 }
 
-/// What became of what was counted. Read by metrics, from any thread.
-#[derive(Debug, Default)]
-pub struct Status {
-    failed: AtomicU64,
-    lost: AtomicU64,
-    written: AtomicU64,
-}
-
-impl Status {
-    /// How many attempts to write have failed.
-    pub fn failed(&self) -> u64 {
-        self.failed.load(Ordering::Relaxed)
-    }
-
-    /// How many requests were not counted, or not with all their scopes, for want of room.
-    pub fn lost(&self) -> u64 {
-        self.lost.load(Ordering::Relaxed)
-    }
-
-    /// How often what was counted was written.
-    pub fn written(&self) -> u64 {
-        self.written.load(Ordering::Relaxed)
-    }
-}
-
 /// A thread that writes the use of keys to a store.
 pub struct Recorder {
     link: Link,
     thread: Option<JoinHandle<()>>,
+    /// Closed when the thread is done.
+    done: Receiver<()>,
+    report: Report,
 }
 
-/// What ties a tally to the thread.
-#[derive(Clone)]
-pub(super) struct Link {
-    inbox: SyncSender<Parcel>,
-    shared: Arc<Shared>,
-}
-
-#[derive(Default)]
-struct Shared {
-    /// The number of the round that was called last.
-    round: AtomicU64,
-    status: Arc<Status>,
-}
-
-enum Parcel {
-    /// There will be no more; what was counted is to be written by the moment that is told whenever it is asked for.
-    Stop(Deadline),
-    Table(Table),
-}
-
-type Deadline = Box<dyn Fn() -> Instant + Send>;
-
-impl Link {
-    pub(super) fn round(&self) -> u64 {
-        self.shared.round.load(Ordering::Relaxed)
-    }
-
-    /// Hands a table over; gives it back where there is no room.
-    pub(super) fn send(&self, table: Table) -> Result<(), Table> {
-        self.inbox.try_send(Parcel::Table(table)).map_err(|error| match error {
-            TrySendError::Disconnected(Parcel::Table(table)) | TrySendError::Full(Parcel::Table(table)) => table,
-            TrySendError::Disconnected(Parcel::Stop(_)) | TrySendError::Full(Parcel::Stop(_)) => Table::default(),
-        })
-    }
-
-    pub(super) fn send_and_wait(&self, table: Table) {
-        // Where the thread is gone there is nobody to tell.
-        let _ = self.inbox.send(Parcel::Table(table));
-    }
-
-    pub(super) fn lose(&self, requests: u64) {
-        self.shared.status.lost.fetch_add(requests, Ordering::Relaxed);
-    }
-}
+type Report = Arc<dyn Fn(&Event<'_>) + Send + Sync>;
 
 impl Recorder {
     /// Writes to the store at the end of `reach`, with the names that `vocabulary` has for scopes, as often as `interval` says. `report` is called on
@@ -125,10 +61,10 @@ impl Recorder {
         reach: Reach,
         vocabulary: Vocabulary,
         interval: impl Fn() -> Duration + Send + 'static,
-        report: impl Fn(&Event<'_>) + Send + 'static,
+        report: impl Fn(&Event<'_>) + Send + Sync + 'static,
     ) -> Result<Self, StoreError> {
-        let (inbox, parcels) = sync_channel(WAITING);
-        let link = Link { inbox, shared: Arc::default() };
+        let (link, parcels) = Link::new();
+        let report: Report = Arc::new(report);
         let place = reach.place().to_owned();
         let ledger = Ledger {
             reach,
@@ -137,15 +73,20 @@ impl Recorder {
             shared: Arc::clone(&link.shared),
             trouble: None,
             ending: None,
-            report: Box::new(report),
+            report: Arc::clone(&report),
         };
-        let thread = thread::Builder::new().name("uses".into()).spawn(move || ledger.run(&parcels, &interval));
+        let (doing, done) = mpsc::channel();
+        let body = move || {
+            ledger.run(&parcels, &interval);
+            drop::<mpsc::Sender<()>>(doing);
+        };
+        let thread = thread::Builder::new().name("uses".into()).spawn(body);
         let thread = thread.map_err(|error| StoreError::Io {
             path: place.into(),
             doing: "start a thread that writes to",
             reason: error.to_string(),
         })?;
-        Ok(Self { link, thread: Some(thread) })
+        Ok(Self { link, thread: Some(thread), done, report })
     }
 
     /// A tally for one worker.
@@ -159,16 +100,41 @@ impl Recorder {
     }
 
     /// Writes what was handed over until then. Where another process is writing, it is waited for until the moment that `until`
-    /// says, which may come nearer meanwhile; for a second at least.
+    /// says, which may come nearer meanwhile; for a second at least. A store that gives no sign of life is given up within
+    /// seconds.
     pub fn finish(mut self, until: impl Fn() -> Instant + Send + 'static) {
         self.stop(Box::new(until));
     }
 
     fn stop(&mut self, until: Deadline) {
-        if let Some(thread) = self.thread.take() {
-            let _ = self.link.inbox.send(Parcel::Stop(until));
+        let Some(thread) = self.thread.take() else { return };
+        if self.see_off(Parcel::Stop(until)) {
             // One that panicked has nothing more to say: its panic was printed when it happened.
             let _ = thread.join();
+        } else {
+            (self.report)(&Event::Lost(self.link.shared.unwritten()));
+        }
+    }
+
+    /// Tells the thread to end, and waits for it as long as it gets on; false where it does not.
+    fn see_off(&self, stop: Parcel) -> bool {
+        let (mut stop, mut steps, mut last) = (Some(stop), None, Instant::now());
+        loop {
+            if let Some(parcel) = stop.take() {
+                stop = match self.link.inbox.try_send(parcel) {
+                    Err(TrySendError::Full(parcel)) => Some(parcel),
+                    Ok(()) | Err(TrySendError::Disconnected(_)) => None,
+                };
+            }
+            if self.done.recv_timeout(GLANCE) != Err(RecvTimeoutError::Timeout) {
+                return true;
+            }
+            let now = Some(self.link.shared.steps.load(Ordering::Relaxed));
+            if steps != now {
+                (steps, last) = (now, Instant::now());
+            } else if last.elapsed() >= STALL {
+                return false;
+            }
         }
     }
 }
@@ -196,7 +162,7 @@ struct Ledger {
     trouble: Option<String>,
     /// Until when the last write may take, once there will be no more parcels.
     ending: Option<Deadline>,
-    report: Box<dyn Fn(&Event<'_>) + Send>,
+    report: Report,
 }
 
 impl Ledger {
@@ -219,7 +185,10 @@ impl Ledger {
             (last, jitter) = (Instant::now(), self::jitter());
         }
         // A store that cannot even be told this cannot be written to, which is told next.
-        let _ = self.reach.store().and_then(|store| store.set_patience(LAST_PATIENCE));
+        let _ = self.reach.store().and_then(|store| {
+            store.hurry(LAST_SILENCE);
+            store.set_patience(LAST_PATIENCE)
+        });
         let until = self.ending.take().unwrap_or_else(|| Box::new(Instant::now));
         let least = Instant::now() + LAST_PATIENCE;
         // Nothing is paused for any more.
@@ -248,6 +217,9 @@ impl Ledger {
     fn receive(&mut self, parcels: &Receiver<Parcel>, until: Instant) -> bool {
         match parcels.recv_timeout(until.saturating_duration_since(Instant::now())) {
             Ok(Parcel::Table(table)) => {
+                let requests = table.requests();
+                self.shared.kept.fetch_add(requests, Ordering::Relaxed);
+                self.shared.handed.fetch_sub(requests, Ordering::Relaxed);
                 let lost = self.pending.take_in(table);
                 self.shared.status.lost.fetch_add(lost, Ordering::Relaxed);
             }
@@ -255,6 +227,7 @@ impl Ledger {
             Err(RecvTimeoutError::Disconnected) => self.ending = Some(Box::new(Instant::now)),
             Err(RecvTimeoutError::Timeout) => return false,
         }
+        self.shared.step();
         true
     }
 
@@ -263,7 +236,11 @@ impl Ledger {
         if self.pending.is_empty() {
             return Attempt::Over;
         }
-        match self.try_to_write(parcels) {
+        self.shared.kept.store(self.pending.requests(), Ordering::Relaxed);
+        let written = self.try_to_write(parcels);
+        self.shared.kept.store(self.pending.requests(), Ordering::Relaxed);
+        self.shared.step();
+        match written {
             Ok(()) => {
                 self.shared.status.written.fetch_add(1, Ordering::Relaxed);
                 if self.trouble.take().is_some() {
@@ -284,7 +261,7 @@ impl Ledger {
     }
 
     /// Writes batch by batch; what could not be written is pending as before. A batch that the store does not take keeps no other
-    /// from being written.
+    /// from being written; a store that does not answer is asked no more.
     fn try_to_write(&mut self, parcels: &Receiver<Parcel>) -> Result<(), StoreError> {
         // A copy of the store may stand in its place.
         self.reach.store()?.refresh()?;
@@ -299,12 +276,16 @@ impl Ledger {
             let uses: Vec<_> = batch.iter().map(|(digest, sum)| sum.named(*digest, &self.vocabulary)).collect();
             if let Err(error) = self.reach.store().and_then(|store| store.add_uses(&uses)) {
                 let is_put_off = matches!(error, StoreError::Locked { .. });
-                let others = if is_put_off { rest.by_ref().collect() } else { Vec::new() };
+                let others = if is_put_off || error.is_passing() { rest.by_ref().collect() } else { Vec::new() };
                 for (digest, sum) in batch.into_iter().chain(others) {
                     self.pending.add(digest, sum);
                 }
                 first = first.or(Some(error));
+            } else {
+                let written = uses.iter().map(|one| one.count.requests()).sum();
+                self.shared.kept.fetch_sub(written, Ordering::Relaxed);
             }
+            self.shared.step();
             let until = Instant::now() + PAUSE;
             while is_full && self.ending.is_none() && self.receive(parcels, until) {}
         }

@@ -7,7 +7,7 @@ use std::fmt;
 use smallvec::SmallVec;
 
 use super::Count;
-use super::recorder::Link;
+use super::link::Link;
 use crate::key::Timestamp;
 use crate::key::digest::{Digest, Digests};
 use crate::policy::{Decision, ScopeId};
@@ -112,6 +112,11 @@ pub(super) struct UsedScope {
 impl Table {
     fn with_room(values: usize) -> Self {
         Self { values: HashMap::with_capacity_and_hasher(values, Digests::default()), ..Self::default() }
+    }
+
+    /// How many requests were counted, with those that there was no room for.
+    pub(super) const fn requests(&self) -> u64 {
+        self.request
     }
 
     /// False where there was no room for all of it.
