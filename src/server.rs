@@ -73,6 +73,9 @@ pub enum StartError {
     /// The store cannot be opened or read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// It was told to stop before it served.
+    #[error("told to stop before it served")]
+    Stopped,
     /// A thread or a runtime cannot be started.
     #[error("the process cannot be set up: {0}")]
     System(#[from] std::io::Error),
@@ -94,6 +97,7 @@ pub struct App {
     sockets: Arc<Sockets>,
     workers: usize,
     reloader: Option<Reloader>,
+    signals: Signals,
 }
 
 impl std::fmt::Debug for App {
@@ -103,13 +107,15 @@ impl std::fmt::Debug for App {
 }
 
 impl App {
-    /// Binds every listener, opens the store and loads the keys. Nothing is served until [`App::spawn`].
+    /// Binds every listener, opens the store and loads the keys. Nothing is served until [`App::spawn`]. From here on signals
+    /// are caught.
     ///
     /// # Errors
     /// Whatever keeps the gateway from starting; it has changed nothing but made a store that was not there.
     pub fn build(source: Source, loaded: Loaded, vocabulary: Vocabulary) -> Result<Self, StartError> {
         let Loaded { config, files, .. } = loaded;
         core_image::forbid();
+        let mut signals = Signals::catch()?;
         let workers = config.workers.unwrap_or_else(cpu::workers).max(1);
         let metrics = Arc::new(Metrics::new(workers));
         let open_files = descriptors::raise(&config.limits);
@@ -124,7 +130,10 @@ impl App {
         };
         let index = Arc::new(Index::new(vocabulary.clone()));
         let location = keys::location(&config.keys);
-        let follower = keys::follow(&config.keys, &location, &index)?;
+        let (place, filled) = (location.clone(), Arc::clone(&index));
+        let copy = (config.keys.snapshot.clone(), config.keys.max_stale);
+        let begun = signals.unless_stopped(move || keys::follow(&place, &filled, copy))?;
+        let follower = begun.ok_or(StartError::Stopped)??;
         let snapshot = Snapshot::build(1, config, &metrics).map_err(StartError::Tls)?;
         snapshot.tell_expiry(&metrics);
         let handle = Arc::new(Handle::new(snapshot));
@@ -142,6 +151,7 @@ impl App {
             sockets: Sockets::new(open_files.upstream),
             workers,
             reloader: Some(reloader),
+            signals,
         };
         app.wire_metrics();
         // Only now, so that whatever keeps the gateway from starting is told alone.
@@ -181,12 +191,11 @@ impl App {
         self.keys.len()
     }
 
-    /// Starts the workers, the admin listener and the watch on the files. From here on signals are caught.
+    /// Starts the workers, the admin listener and the watch on the files.
     ///
     /// # Errors
-    /// A thread or a runtime cannot be started, or signals cannot be received.
+    /// A thread or a runtime cannot be started.
     pub fn spawn(mut self) -> Result<Running, StartError> {
-        let signals = Signals::catch()?;
         let drain = Drain::new();
         let mut threads = Vec::with_capacity(self.workers);
         let seed = seed()?;
@@ -229,7 +238,7 @@ impl App {
             admin,
             triggers,
             made: self.bound.take_made(),
-            signals,
+            signals: self.signals,
         })
     }
 }
@@ -284,6 +293,8 @@ impl Running {
             }
         }
         drop(self.made);
+        // Nobody asks the index any more. It goes first: other gateways are not to wait for this one however the store fares.
+        drop(self.follower);
         // Workers have handed over all that they counted.
         if let Some(recorder) = self.recorder {
             let drain = self.drain.clone();
@@ -293,8 +304,6 @@ impl Running {
         if self.admin.join().is_err() {
             tracing::error!("the admin listener had panicked");
         }
-        // Nobody asks the index any more. It goes first: other gateways are not to wait for this one however the store fares.
-        drop(self.follower);
         if let Some(access) = self.access {
             access.finish(LOG_FINISH);
         }

@@ -20,7 +20,13 @@ pub(super) fn run(args: &ServeArgs, console: &mut Console) -> Result<Exit, Failu
     let routes = loaded.config.policy.routes().len();
     let upstream: Vec<String> = loaded.config.upstream.urls.iter().map(ToString::to_string).collect();
     let (upstream, metrics) = (upstream.join(" "), loaded.config.metrics.map(display));
-    let app = App::build(source, loaded, vocabulary).map_err(failure)?;
+    let app = match App::build(source, loaded, vocabulary) {
+        Err(StartError::Stopped) => {
+            tracing::info!("stopped before it served");
+            return Ok(Exit::Done);
+        }
+        built => built.map_err(failure)?,
+    };
     let listen: Vec<String> = app.addresses().iter().map(ToString::to_string).collect();
     let (listen, admin, keys) = (listen.join(" "), app.admin_address(), app.keys());
     let running = app.spawn().map_err(failure)?;

@@ -1,6 +1,7 @@
 //! How keys come into the process: from their store, or from the spare copy while the store is away; and what the log, the
 //! metrics and the probes say of that.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -42,8 +43,12 @@ fn open_existing(location: &Location) -> Result<Box<dyn KeyStore>, StoreError> {
 /// Loads the keys into `index` and follows their store. Where the store is away and there is a copy of it, the copy is loaded,
 /// and the store is taken up when it comes. So is one of which nothing is known, where its absence may pass by itself: until it
 /// is there the gateway is not ready, and whoever needs a key gets 503.
-pub(super) fn follow(keys: &Keys, location: &Location, index: &Arc<Index>) -> Result<Follower, StoreError> {
-    let spare = keys.snapshot.clone().map(|path| Spare::new(path, location.place(), report_spare));
+pub(super) fn follow(
+    location: &Location,
+    index: &Arc<Index>,
+    (copy, max_stale): (Option<PathBuf>, Option<Duration>),
+) -> Result<Follower, StoreError> {
+    let spare = copy.map(|path| Spare::new(path, location.place(), report_spare));
     let error = match follow_here(location, index, spare.as_ref()) {
         Err(error) if error.is_absence() => error,
         done => return done,
@@ -68,7 +73,7 @@ pub(super) fn follow(keys: &Keys, location: &Location, index: &Arc<Index>) -> Re
     let reach = Reach::to(location.place(), move || open(&known).inspect(|records| warn_of(&**records)));
     let origin = Origin::Away(reach.resting(location.rest()), past);
     let follower = Follower::start_from(origin, Arc::clone(index), spare, report)?;
-    if follower.status().judge(Instant::now(), keys.max_stale) {
+    if follower.status().judge(Instant::now(), max_stale) {
         tracing::error!(
             "the copy of the keys is older than keys.max_stale: no key is let in until the key store is back"
         );
