@@ -11,9 +11,10 @@ use crate::snapshot::Handle;
 use crate::store::file::Form;
 use crate::store::follow::{Event, Follower, Origin};
 use crate::store::index::Index;
+use crate::store::postgres::DatabaseError;
 use crate::store::reach::Reach;
 use crate::store::spare::{self, Past, Spare};
-use crate::store::{self, KeyStore, Location, OpenMode, StoreError};
+use crate::store::{self, Extent, KeyStore, Location, OpenMode, StoreError};
 use crate::telemetry::metrics::{Metrics, StoreFare};
 
 /// The store that a configuration names.
@@ -94,8 +95,38 @@ fn follow_here(location: &Location, index: &Arc<Index>, spare: Option<&Spare>) -
             opened => opened,
         },
         None => open_or_make(location),
+    }?;
+    if let Some(spare) = spare {
+        compare(location, spare)?;
+    }
+    begin(records, index, spare.cloned())
+}
+
+/// Says so where the store that is there does not go on from the copy of its keys. A restart is no decision of an operator by
+/// itself, and the copy is soon written anew.
+///
+/// # Errors
+/// The store is a replica that has not come as far as the copy yet.
+fn compare(location: &Location, spare: &Spare) -> Result<(), StoreError> {
+    let Some(bookmark) = spare.bookmark() else { return Ok(()) };
+    // By a connection of its own: what is asked here is no part of what is loaded next.
+    let mut records = open_existing(location)?;
+    let gone_on = match records.resume(&bookmark) {
+        Ok(Some(since)) => records.load(since, &mut |_| {}).map(|loaded| loaded.extent != Extent::AnotherPast),
+        Ok(None) => Ok(false),
+        Err(error) => Err(error),
     };
-    begin(records?, index, spare.cloned())
+    match gone_on {
+        Ok(true) => return Ok(()),
+        Ok(false) | Err(StoreError::Database(DatabaseError::AnotherPast { .. })) => {}
+        Err(error) => return Err(error),
+    }
+    tracing::warn!(
+        store = records.place(),
+        copy = %spare.path().display(),
+        "the key store was emptied, restored or replaced since the copy of its keys was made, and this gateway goes on with the store as it is: keys that were revoked after that may work again; look over `scopegate keys list`"
+    );
+    Ok(())
 }
 
 fn begin(records: Box<dyn KeyStore>, index: &Arc<Index>, spare: Option<Spare>) -> Result<Follower, StoreError> {

@@ -118,6 +118,14 @@ impl Spare {
         Ok(Some(Loaded { past: again, warnings: readable.into_iter().collect() }))
     }
 
+    /// Where the copy says that its store goes on; `None` where there is none, or it is of another store. Nothing is to be
+    /// taken from this but a warning: the copy is not looked through.
+    pub fn bookmark(&self) -> Option<Vec<u8>> {
+        let file = File::open(&self.path).ok().filter(|file| file.metadata().is_ok_and(|found| found.is_file()))?;
+        let (place, bookmark) = format::read_start(BufReader::new(file)).ok()?;
+        bookmark.filter(|_| place == self.place)
+    }
+
     fn read(&self, file: &mut File, tell: &mut dyn FnMut(Change)) -> Result<Past, SpareFault> {
         file.seek(SeekFrom::Start(0)).map_err(reading)?;
         let (place, past) = format::read(BufReader::new(file), tell)?;

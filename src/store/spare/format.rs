@@ -214,6 +214,20 @@ pub(super) fn read(source: impl Read, tell: &mut dyn FnMut(Change)) -> Result<(S
     Ok((place, past))
 }
 
+/// The place and the bookmark that a copy begins with, whether the rest of it is whole or not.
+pub(super) fn read_start(source: impl Read) -> io::Result<(String, Option<Vec<u8>>)> {
+    let mut source = Source { source, hash: Sha256::new() };
+    let mut prelude = [0; PRELUDE];
+    source.fill(&mut prelude)?;
+    if !prelude.starts_with(&MAGIC) {
+        return Err(bad());
+    }
+    let place = source.text()?;
+    source.number()?;
+    source.number()?;
+    Ok((place, source.option(Source::bytes)?))
+}
+
 fn read_body(source: &mut Source<impl Read>, tell: &mut dyn FnMut(Change)) -> io::Result<(String, Past)> {
     let place = source.text()?;
     let revision = Revision(source.number()?);

@@ -101,3 +101,35 @@ fn gateways_that_lost_their_database_do_not_come_back_to_it_in_step() {
     println!("20 visits took {early:?}, and 30 later {late:?}");
     assert!(late > early, "{visits:?}");
 }
+
+#[test]
+fn a_gateway_that_begins_with_a_store_that_has_another_past_than_its_copy_says_so() {
+    let Some(database) = scratch() else { return };
+    let upstream = Upstream::ok();
+    let setup = Setup::new(&upstream).with_store(&database.url());
+    let mut gateway = setup.keys("  snapshot: keys.snapshot").start();
+    let key = gateway.key(&["--full"]);
+    let mut restart = || {
+        gateway.process.signal("TERM");
+        assert_eq!(gateway.process.exit_code(), 0);
+        gateway.process = Process::start(&mut gateway.command(&["serve"]));
+        until("it serves", || gateway.is_ready().then_some(()));
+        assert_eq!(refusal(&gateway, &key).0, 200);
+        gateway.process.said()
+    };
+    let is_told = |said: &str| {
+        said.contains("was emptied, restored or replaced since the copy of its keys was made")
+            && said.contains("keys.snapshot")
+    };
+    let said = restart();
+    assert!(!is_told(&said), "{said}");
+    database.run(
+        "ALTER TABLE scopegate.changes DISABLE TRIGGER USER; \
+        UPDATE scopegate.changes SET hash = sha256('another'); ALTER TABLE scopegate.changes ENABLE TRIGGER USER",
+    );
+    // The gateway that runs is refused it; whoever begins anew goes on.
+    let said = restart();
+    assert!(is_told(&said), "{said}");
+    let said = restart();
+    assert!(!is_told(&said), "the copy is of what is there now: {said}");
+}
