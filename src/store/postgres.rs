@@ -20,9 +20,11 @@
 //! # What wakes a gateway
 //!
 //! `NOTIFY`, sent by a trigger with the commit, is only a wake-up: nothing depends on it. Every second the head is read anyway,
-//! which is one row, and works through a pooler in transaction mode and on a replica, where there is no `LISTEN`. No
-//! statement leaves anything behind on the server (prepared statements, settings, session locks), so that a pooler may
-//! give each transaction to another connection.
+//! which is one row, and works through a pooler in transaction mode and on a replica, where there is no `LISTEN`. Whoever
+//! may connect may send notifications: one that brought nothing makes the next a question for the head and no load, and
+//! there is a floor under the time between two. No statement leaves anything behind on the server that others depend on
+//! (prepared statements, settings, session locks), so that a pooler may give each transaction to another connection. `LISTEN`
+//! alone stays on the connection that a pooler gave it to, for nobody.
 //!
 //! # Another past
 //!
@@ -70,6 +72,8 @@ pub use fault::DatabaseError;
 
 /// How often the head is read by a gateway that is told nothing.
 const POLL: Duration = Duration::from_secs(1);
+/// How long it is at least between two loads, or a load and a look at the head, that notifications bring about.
+const GAP: Duration = Duration::from_millis(5);
 /// How long a call waits for another process that is writing, unless told otherwise.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// What a change begins with: the one row that everyone who writes takes first. What was committed is on disk, whatever the
@@ -91,6 +95,10 @@ pub struct Postgres {
     seen: Option<Head>,
     /// Whether a notification came since then: nobody need look whether there is news.
     is_told: bool,
+    /// Whether the last load found nothing: the next notification is believed once the head has moved.
+    is_misled: bool,
+    /// When the store was last asked for what changed.
+    loaded: Option<Instant>,
     /// The revision that the last load came up to, and the hash of its change.
     told: Option<(Revision, Vec<u8>)>,
     membership: Membership,
@@ -118,6 +126,8 @@ impl Postgres {
             poll: POLL,
             seen: None,
             is_told: false,
+            is_misled: false,
+            loaded: None,
             told: None,
             membership: Membership::default(),
         })
@@ -150,9 +160,14 @@ impl KeyStore for Postgres {
 
     fn refresh(&mut self) -> Result<bool, StoreError> {
         if mem::take(&mut self.is_told) {
-            return Ok(true);
+            // Whoever may connect may send notifications, as many as they like.
+            std::thread::sleep(GAP.saturating_sub(self.loaded.map_or(GAP, |at| at.elapsed())));
+            if !self.is_misled {
+                return Ok(true);
+            }
         }
         let head = self.link.with(Head::read).map_err(|fault| fault.of(&self.database, "read"))?;
+        self.loaded = Some(Instant::now());
         let is_news = self.seen.as_ref() != Some(&head);
         self.seen = Some(head);
         Ok(is_news)
@@ -165,6 +180,9 @@ impl KeyStore for Postgres {
             let course = load::plan(session, (&place, &store), since, told.as_deref())?;
             course.tell(session, since, tell).map(|()| course)
         })?;
+        self.is_misled = course.revision == since;
+        self.loaded = Some(Instant::now());
+        self.told = course.head.hash.as_ref().map(|hash| (course.revision, hash.to_vec()));
         self.seen = Some(course.head);
         Ok(Loaded { revision: course.revision, extent: course.extent })
     }
@@ -179,9 +197,6 @@ impl KeyStore for Postgres {
         let Some((revision, hash)) = rest.split_first_chunk() else { return Ok(None) };
         if *store != *self.store {
             let seen = "is another one than the copy of its keys was made of".to_owned();
-        self.is_misled = course.revision == since;
-        self.loaded = Some(Instant::now());
-        self.told = course.head.hash.as_ref().map(|hash| (course.revision, hash.to_vec()));
             return Err(DatabaseError::AnotherPast { place: self.place(), seen }.into());
         }
         let revision = Revision(u64::from_be_bytes(*revision));
@@ -330,6 +345,10 @@ impl KeyStore for Postgres {
         self.link.patience = patience;
         Ok(())
     }
+
+    fn hurry(&mut self, longest: Duration) {
+        self.link.hurry(longest);
+    }
 }
 
 impl Drop for Postgres {
@@ -355,10 +374,6 @@ fn warnings_of(database: &Database) -> Vec<StoreWarning> {
 pub fn probe(database: &Database) -> Result<(), StoreError> {
     match Postgres::open(database, OpenMode::Existing) {
         // Whether it may be made does not show.
-
-    fn hurry(&mut self, longest: Duration) {
-        self.link.hurry(longest);
-    }
         Ok(_) | Err(StoreError::Database(DatabaseError::Missing { .. }) | StoreError::Older { .. }) => Ok(()),
         Err(error) => Err(error),
     }

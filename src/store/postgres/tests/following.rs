@@ -127,6 +127,34 @@ fn no_change_needs_to_be_asked_for_by_a_follower_that_listens_however_many_there
 }
 
 #[test]
+fn notifications_without_a_change_cost_a_look_at_the_head_and_no_load() {
+    let Some(place) = Place::new() else { return };
+    place.put(&[record("one")]);
+    let (_stop, stopped) = mpsc::channel();
+    let mut store = place.store();
+    store.poll = LONG;
+    let since = store.load(Revision::START, &mut |_| {}).unwrap().revision;
+    assert!(store.wait(&stopped), "it listens");
+    assert!(!store.refresh().unwrap());
+    let wake = |store: &mut Postgres| {
+        assert!(store.wait(&stopped) && store.is_told);
+        store.refresh().unwrap()
+    };
+    place.0.run("NOTIFY scopegate");
+    assert!(wake(&mut store), "the first is believed");
+    assert_eq!(store.load(since, &mut |_| panic!("nothing changed")).unwrap().revision, since);
+    for _ in 0..3 {
+        place.0.run("NOTIFY scopegate");
+        assert!(!wake(&mut store), "the next are not");
+    }
+    place.put(&[record("two")]);
+    assert!(wake(&mut store));
+    assert_eq!(store.load(since, &mut |_| {}).unwrap().revision, Revision(2));
+    place.put(&[record("three")]);
+    assert!(wake(&mut store) && !store.is_misled, "they are believed again");
+}
+
+#[test]
 fn a_change_is_found_where_no_notification_comes() {
     let Some(place) = Place::new() else { return };
     let key = record("key");
@@ -243,6 +271,26 @@ fn a_database_that_was_restored_is_refused_and_a_revoked_key_stays_revoked() {
 }
 
 #[test]
+fn another_past_that_came_to_the_same_number_is_not_taken_for_the_one_that_was_followed() {
+    let Some(place) = Place::new() else { return };
+    let key = record("key");
+    place.put(std::slice::from_ref(&key));
+    let followed = follow(place.store());
+    place.store().change(&key.id, &Transition::Revoke, STAMP).unwrap();
+    assert_eq!(followed.next(), "1 to 2");
+    // One transaction, and no notification: nobody sees anything in between.
+    place.0.run(
+        "ALTER TABLE scopegate.keys DISABLE TRIGGER USER; ALTER TABLE scopegate.changes DISABLE TRIGGER USER; \
+        UPDATE scopegate.keys SET state = 'active', revision = 1; \
+        UPDATE scopegate.changes SET action = 'create', hash = sha256('another') WHERE revision = 2",
+    );
+    let said = followed.next();
+    assert!(said.contains("has another change 2 than the one that was followed"), "{said}");
+    assert_eq!(followed.state(&key), Some(KeyState::Revoked));
+    assert!(!followed.follower.status().is_up());
+}
+
+#[test]
 fn a_fail_over_to_an_empty_database_or_another_store_takes_no_key_and_gives_none() {
     let Some(place) = Place::new() else { return };
     let key = record("key");
@@ -270,26 +318,6 @@ fn gateways_say_how_far_they_have_come_and_when_they_end() {
     let two = [follow(place.store()), follow(place.store())];
     let at = |store: &mut Postgres| -> Vec<u64> {
         let fleet = store.gateways().unwrap().unwrap();
-#[test]
-fn another_past_that_came_to_the_same_number_is_not_taken_for_the_one_that_was_followed() {
-    let Some(place) = Place::new() else { return };
-    let key = record("key");
-    place.put(std::slice::from_ref(&key));
-    let followed = follow(place.store());
-    place.store().change(&key.id, &Transition::Revoke, STAMP).unwrap();
-    assert_eq!(followed.next(), "1 to 2");
-    // One transaction, and no notification: nobody sees anything in between.
-    place.0.run(
-        "ALTER TABLE scopegate.keys DISABLE TRIGGER USER; ALTER TABLE scopegate.changes DISABLE TRIGGER USER; \
-        UPDATE scopegate.keys SET state = 'active', revision = 1; \
-        UPDATE scopegate.changes SET action = 'create', hash = sha256('another') WHERE revision = 2",
-    );
-    let said = followed.next();
-    assert!(said.contains("has another change 2 than the one that was followed"), "{said}");
-    assert_eq!(followed.state(&key), Some(KeyState::Revoked));
-    assert!(!followed.follower.status().is_up());
-}
-
         fleet.gateways.iter().map(|gateway| gateway.revision.0).collect()
     };
     until("both are there", || at(&mut store) == [1, 1]);
