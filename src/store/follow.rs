@@ -1,6 +1,7 @@
 //! Keeps an index up to date with its store: a thread that asks often and cheaply whether anything changed.
 //!
-//! A change that another process made is in the index within [`INTERVAL`] and the time it takes to load it. Trouble with
+//! A change that another process made is in the index within [`INTERVAL`], where the store is a file, and the time it takes to
+//! load it; a database says when to ask ([`KeyStore::wait`]). Trouble with
 //! the store takes no key away by itself: the index stays as it was, [`Status`] says for how long the store has been away and
 //! what that means, and the follower keeps trying, ever more seldom and never together with others.
 
