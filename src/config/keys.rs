@@ -205,6 +205,10 @@ impl RotateAfter {
 pub(super) fn store(text: &str, folder: &Path) -> Result<StoreLocation, Complaint> {
     const HELP: &str = "write `sqlite:scopegate.db`, `file:keys.yaml` or `postgres://USER:PASSWORD@HOST/NAME`";
     match text.split_once(':') {
+        Some(("sqlite" | "file", path)) if path.contains("://") => {
+            // It is not repeated: what was meant may hold a password.
+            Err(Complaint::new("an address is no path of a file", HELP))
+        }
         Some(("sqlite" | "file", "")) => Err(Complaint::new(format!("{} has no path", quoted(text)), HELP)),
         Some(("sqlite", path)) => Ok(StoreLocation::Sqlite(folder.join(path))),
         Some(("file", path)) => Ok(StoreLocation::File(folder.join(path))),

@@ -133,8 +133,7 @@ fn variables_and_files_are_put_in_wherever_a_string_stands() {
 
 #[test]
 fn a_password_of_a_database_may_have_any_letters() {
-    let text =
-        "policy: policy.yaml\nupstream: { url: http://x }\nkeys: { store: 'postgres://${env:U}:${env:P}@${env:H}/keys' }\n";
+    let text = "policy: policy.yaml\nupstream: { url: http://x }\nkeys: { store: 'postgres://${env:U}:${env:P}@${env:H}/keys' }\n";
     for password in ["p@ss/w#r:d?%20 &é", "100%", "a%41"] {
         let case = Case::new().file("scopegate.yaml", text).variable("U", "a@b").variable("P", password);
         let keys = case.variable("H", "db.example:5433").load().unwrap().config.keys;
