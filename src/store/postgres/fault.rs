@@ -47,6 +47,10 @@ pub enum DatabaseError {
     #[error("the server of the key store {place} has no such database: {reason}")]
     NoDatabase { place: String, reason: String },
     #[error(
+        "there is no key store at {place}, and something else has the name of its schema: where nothing is in it, DROP SCHEMA scopegate; it is made by `scopegate keys create`"
+    )]
+    Occupied { place: String },
+    #[error(
         "this user may not do that with the key store {place} ({reason}): as the owner of the schema scopegate, {grant}"
     )]
     Privilege { place: String, reason: String, grant: String },
@@ -265,6 +269,7 @@ fn of_the_server(said: &DbError, database: &Database, doing: &'static str) -> St
         code if *code == SqlState::INVALID_PASSWORD || *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
             DatabaseError::LogIn { place, reason }
         }
+        code if *code == SqlState::DUPLICATE_SCHEMA => DatabaseError::Occupied { place },
         code if *code == SqlState::INVALID_CATALOG_NAME => DatabaseError::NoDatabase { place, reason },
         code if *code == SqlState::UNDEFINED_TABLE || *code == SqlState::INVALID_SCHEMA_NAME => {
             DatabaseError::Missing { place }
@@ -324,10 +329,10 @@ fn grant(reason: &str, user: &str) -> String {
         Some("uses" | "value_uses") => {
             format!("GRANT SELECT, INSERT, UPDATE ON scopegate.uses, scopegate.value_uses TO \"{user}\"")
         }
-        Some("head") => format!(
-            "GRANT SELECT ON ALL TABLES IN SCHEMA scopegate TO \"{user}\", and for a user that may change keys what README says beside"
+        Some(_) => format!(
+            "GRANT SELECT ON ALL TABLES IN SCHEMA scopegate TO \"{user}\"; where keys are to be made and ended, name a user in --store that may do that: README has what it needs"
         ),
-        Some(_) => format!("GRANT SELECT ON ALL TABLES IN SCHEMA scopegate TO \"{user}\", or more, see README"),
+        None if reason.contains("for database") => format!("GRANT CONNECT ON DATABASE … TO \"{user}\""),
         None if reason.contains("schema") => format!("GRANT USAGE ON SCHEMA scopegate TO \"{user}\""),
         None => "see README for what it needs".to_owned(),
     }
@@ -340,6 +345,9 @@ fn of_the_way(error: &Error, place: String) -> DatabaseError {
         DatabaseError::Unproven { place, reason }
     } else if UNKNOWN_HOST.iter().any(|said| reason.ends_with(said)) {
         DatabaseError::HostUnknown { place, reason }
+    } else if reason.contains("password missing") {
+        let reason = "it asks for a password, and keys.store has none".to_owned();
+        DatabaseError::LogIn { place, reason }
     } else if reason.contains("channel binding") {
         DatabaseError::LogIn { place, reason }
     } else {

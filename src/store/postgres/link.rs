@@ -284,10 +284,12 @@ impl Session<'_> {
     }
 }
 
-/// What opens a transaction. Nothing of it stays behind: a pooler gives the connection to others.
+/// What opens a transaction. Names are looked up where the server has them: nobody's functions and operators in another schema
+/// run by the rights of this user. Nothing of it stays behind: a pooler gives the connection to others.
 fn begin(mode: &str, lock: Duration, statement: Duration) -> String {
     format!(
-        "BEGIN ISOLATION LEVEL {mode}; SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {}",
+        "BEGIN ISOLATION LEVEL {mode}; SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL lock_timeout = {}; \
+        SET LOCAL statement_timeout = {}",
         lock.as_millis().max(1),
         statement.as_millis()
     )

@@ -70,6 +70,9 @@ pub(super) fn plan(
         return another(format!("has come to change {} only, and change {since} was followed", head.revision));
     }
     let found = get::<Option<&[u8]>>(&row, 4)?;
+    if told.is_some() && found.is_none() {
+        return another(format!("has no change {since} any more, which was followed"));
+    }
     if found.zip(told).is_some_and(|(found, told)| found != told) {
         return another(format!("has another change {since} than the one that was followed"));
     }
