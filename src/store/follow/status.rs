@@ -1,5 +1,6 @@
 //! How a store fares, and what that means for its keys.
 
+use std::mem;
 use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -56,7 +57,16 @@ pub struct Status {
     /// For how many milliseconds known keys work while the store is away; [`NEVER`] where that has no end.
     goes_on_for: AtomicI64,
     /// Held by whoever changes the standing.
-    trouble: Mutex<Option<String>>,
+    trouble: Mutex<Trouble>,
+}
+
+/// What is wrong.
+#[derive(Debug, Default)]
+struct Trouble {
+    /// As far as the follower knows.
+    why: Option<String>,
+    /// Whether anybody was told that the store is away, so that its return is news.
+    is_told: bool,
 }
 
 impl Status {
@@ -69,7 +79,9 @@ impl Status {
     /// back counts as no time.
     pub(super) fn away(contact: Option<Timestamp>) -> Self {
         let age = contact.map(|contact| Timestamp::now().as_millis().saturating_sub(contact.as_millis()).max(0));
-        Self::new(Standing::Away, age.map_or(NEVER, |age| -age))
+        let status = Self::new(Standing::Away, age.map_or(NEVER, |age| -age));
+        status.lock().is_told = true;
+        status
     }
 
     fn new(standing: Standing, contact: i64) -> Self {
@@ -78,7 +90,7 @@ impl Status {
             contact: AtomicI64::new(contact),
             start: Instant::now(),
             goes_on_for: AtomicI64::new(USUAL),
-            trouble: Mutex::new(None),
+            trouble: Mutex::default(),
         }
     }
 
@@ -115,10 +127,12 @@ impl Status {
             return false;
         }
         // Once more behind the lock: the store may just have been read.
-        let _held = self.lock();
+        let mut trouble = self.lock();
         let (before, after) = (self.standing(), self.verdict(now, max_stale));
         self.set(after);
-        before != after && after == Standing::Stale
+        let is_news = before != after && after == Standing::Stale;
+        trouble.is_told |= is_news;
+        is_news
     }
 
     /// How long known keys go on while the store is away, as was last judged by; `None` where that has no end.
@@ -138,16 +152,16 @@ impl Status {
         if max_stale.is_some_and(|most| age >= most) { Standing::Stale } else { Standing::Away }
     }
 
-    /// The store was read to its end, begun at `since`. Tells whether it was away until now.
+    /// The store was read to its end, begun at `since`. Tells whether it was away until now, and somebody knows that: one that was
+    /// out of sight for a moment because this process stood still was not.
     pub(in crate::store) fn reached(&self, since: Instant) -> bool {
         self.contact.store(self.reading(since), Ordering::Relaxed);
         if self.is_up() {
             return false;
         }
         let mut trouble = self.lock();
-        *trouble = None;
         self.set(Standing::Up);
-        true
+        mem::take(&mut *trouble).is_told
     }
 
     /// What the store holds is not taken over, but it was read: what was known before is as fresh as it was meant to be.
@@ -161,15 +175,15 @@ impl Status {
         if self.is_up() {
             self.set(Standing::Away);
         }
-        let is_news = trouble.as_ref() != Some(&why);
-        *trouble = Some(why);
+        let is_news = trouble.why.as_ref() != Some(&why);
+        *trouble = Trouble { why: Some(why), is_told: true };
         is_news
     }
 
     /// What is wrong, as far as the follower knows.
     #[cfg(test)]
     pub(super) fn trouble(&self) -> Option<String> {
-        self.lock().clone()
+        self.lock().why.clone()
     }
 
     fn set(&self, standing: Standing) {
@@ -181,7 +195,7 @@ impl Status {
         i64::try_from(now.saturating_duration_since(self.start).as_millis()).unwrap_or(i64::MAX)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<String>> {
+    fn lock(&self) -> MutexGuard<'_, Trouble> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -259,6 +273,17 @@ mod tests {
         assert!(status.judge(after(&status, 15 * MINUTE), Some(15 * MINUTE)));
         assert!(status.reached(after(&status, 16 * MINUTE)));
         assert!(status.is_up());
+    }
+
+    #[test]
+    fn a_process_that_stood_still_for_a_while_tells_of_no_return_that_nobody_missed() {
+        let status = Status::up();
+        status.judge(after(&status, OVERDUE), Some(15 * MINUTE));
+        assert_eq!(status.standing(), Standing::Away);
+        assert!(!status.reached(after(&status, OVERDUE)));
+        assert!(status.is_up());
+        status.missed("gone".into());
+        assert!(status.reached(after(&status, OVERDUE)), "this one was told");
     }
 
     #[test]
