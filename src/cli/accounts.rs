@@ -183,13 +183,13 @@ fn change(
 ) -> Result<Exit, Failure> {
     let stamp = Stamp { by: &author::name(), at: Timestamp::now() };
     let mut store = arguments.store.open(console)?;
-    let patience = patience.begun_now();
     let changed = match transition {
         AccountTransition::Enable => store.change_account(&arguments.id, transition, stamp),
         AccountTransition::Delete | AccountTransition::Disable => {
             insist(&mut *store, console, |store| store.change_account(&arguments.id, transition, stamp))
         }
     };
+    let patience = patience.begun_now();
     let AccountOutcome { account, revision } = changed.map_err(Failure::failed)?;
     let json = arguments.json.then(|| view::to_json(&account));
     let what = format_args!("The account {}", account.id);

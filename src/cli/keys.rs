@@ -229,11 +229,11 @@ fn change(
     let id = parse_id(&arguments.id)?;
     let stamp = Stamp { by: &author::name(), at: Timestamp::now() };
     let mut store = arguments.store.open(console)?;
-    let patience = patience.begun_now();
     let changed = match transition {
         Transition::Enable => store.change(&id, transition, stamp),
         _ => insist::insist(&mut *store, console, |store| store.change(&id, transition, stamp)),
     };
+    let patience = patience.begun_now();
     let Outcome { record, revision } = match changed {
         Ok(outcome) => outcome,
         Err(StoreError::Unknown(id)) => return Err(unknown(&mut *store, &id)),

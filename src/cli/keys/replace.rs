@@ -81,8 +81,8 @@ pub(super) fn end_overlap(arguments: &EndArgs, console: &mut Console) -> Result<
     let mut store = key.store.open(console)?;
     let before = find(&mut *store, &id)?;
     let stamp = Stamp { by: &author::name(), at: Timestamp::now() };
-    let patience = patience.begun_now();
     let made = insist(&mut *store, console, |store| store.change(&id, &Transition::EndOverlap, stamp));
+    let patience = patience.begun_now();
     let Outcome { record, revision } = settle(made, &mut *store, &id)?;
     if revision.is_some() {
         let delay = (!patience.is_asked()).then(|| store.delay());
