@@ -163,6 +163,24 @@ pub struct Gateway {
     pub silent_for: Duration,
     /// How long it goes on with the keys that it knows while it cannot reach the store; `None`: for as long as it runs.
     pub goes_on_for: Option<Duration>,
+    /// Why it does not follow the store as it is, though it can reach it.
+    pub refuses: Option<Box<str>>,
+}
+
+impl Gateway {
+    /// Whether its index holds a change of a store that has come to another one. A number from beyond that is of another past.
+    pub fn holds(&self, revision: Revision, head: Revision) -> bool {
+        self.refuses.is_none() && (revision..=head).contains(&self.revision)
+    }
+}
+
+/// What a gateway is called in a store, for whoever reads who has not confirmed and looks for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Badge {
+    /// What tells this run of it from every other.
+    pub id: Box<str>,
+    /// The name of its machine or pod.
+    pub name: Box<str>,
 }
 
 /// The gateways that follow a store.
@@ -333,13 +351,21 @@ pub trait KeyStore: Send {
 
     /// Says for everyone who asks that a gateway holds every change up to this one, and how long it goes on with what it knows
     /// where it cannot reach the store; `None`: for as long as it runs. Called often; a store that keeps no list
-    /// of gateways has nothing to do.
+    /// of gateways has nothing to do. Gives what the gateway is called there, the first time that it is said.
     ///
     /// # Errors
     /// It may not be said, which is told once; the store is away.
-    fn confirm(&mut self, revision: Revision, goes_on_for: Option<Duration>) -> Result<(), StoreError> {
+    fn confirm(&mut self, revision: Revision, goes_on_for: Option<Duration>) -> Result<Option<Badge>, StoreError> {
         let _ = (revision, goes_on_for);
-        Ok(())
+        Ok(None)
+    }
+
+    /// Says for everyone who asks that a gateway, which held every change up to this one, does not follow the store as it is, and
+    /// how long it goes on with what it knows from now on. Where that cannot be said, nothing is. Gives what
+    /// [`confirm`](Self::confirm) does.
+    fn decline(&mut self, why: &'static str, revision: Revision, goes_on_for: Option<Duration>) -> Option<Badge> {
+        let _ = (why, revision, goes_on_for);
+        None
     }
 
     /// Every gateway that has said how far it has come, and has not said that it ends; `None` where the store keeps no list.

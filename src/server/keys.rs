@@ -14,7 +14,7 @@ use crate::store::index::Index;
 use crate::store::postgres::DatabaseError;
 use crate::store::reach::Reach;
 use crate::store::spare::{self, Past, Spare};
-use crate::store::{self, Extent, KeyStore, Location, OpenMode, StoreError};
+use crate::store::{self, Badge, Extent, KeyStore, Location, OpenMode, StoreError};
 use crate::telemetry::metrics::{Metrics, StoreFare};
 
 /// The store that a configuration names.
@@ -185,6 +185,9 @@ pub(super) fn wire(follower: &Follower, handle: &Arc<Handle>, (metrics, readines
 /// What the log says of the store.
 fn report(event: &Event<'_>) {
     match event {
+        Event::Announced(Badge { id, name }) => {
+            tracing::info!(%name, %id, "the key store knows this gateway by this name and id; `--wait` calls it so");
+        }
         Event::Down(error) => {
             tracing::error!(%error, "the key store cannot be followed; known keys go on working, for as long as keys.max_stale says");
         }

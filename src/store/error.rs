@@ -86,6 +86,18 @@ impl StoreError {
         )
     }
 
+    /// Why whoever meets this does not follow a store that can be reached, in a few words for others; `None` where it cannot be reached,
+    /// or may be followed again soon.
+    pub const fn refusal(&self) -> Option<&'static str> {
+        match self {
+            Self::Database(error) => error.refusal(),
+            Self::Damaged { .. } => Some("damaged"),
+            Self::Newer { .. } => Some("a newer schema"),
+            Self::Older { .. } => Some("an older schema"),
+            _ => None,
+        }
+    }
+
     /// Whether it may pass by itself, so that a process that begins waits for it though it knows no key: a server that is not
     /// there yet. What is wrong with an address, a password or a right, or with a file, is told at once, and ends the start.
     pub const fn is_passing(&self) -> bool {

@@ -21,7 +21,7 @@ pub use self::status::{Standing, Status};
 use super::index::Index;
 use super::reach::Reach;
 use super::spare::{Desk, Keeper, Past, Spare};
-use super::{Change, Extent, KeyStore, Revision, StoreError};
+use super::{Badge, Change, Extent, KeyStore, Revision, StoreError};
 
 /// How often the store is asked.
 pub const INTERVAL: Duration = Duration::from_millis(50);
@@ -38,6 +38,8 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// What a follower reports, for the log.
 #[derive(Debug)]
 pub enum Event<'a> {
+    /// The store has been told of this follower for the first time, which is called so there.
+    Announced(&'a Badge),
     /// The store cannot be followed any more. Told once for each different trouble, not for every attempt.
     Down(&'a StoreError),
     /// Changes were taken in.
@@ -229,6 +231,7 @@ impl Pursuit {
                     if status.missed(error.to_string()) {
                         report(&Event::Down(&error));
                     }
+                    self.refuse(&error, status.remaining(Instant::now()), report);
                     pause = Some(back_off.next());
                 }
             }
@@ -247,9 +250,18 @@ impl Pursuit {
 
     /// Says for everyone who asks how far the index has come.
     fn confirm(&mut self, goes_on_for: Option<Duration>, report: &dyn Fn(&Event<'_>)) {
-        let said = self.reach.store().and_then(|store| store.confirm(self.revision, goes_on_for));
-        if let Err(error) = said {
-            report(&Event::Unconfirmed(&error));
+        match self.reach.store().and_then(|store| store.confirm(self.revision, goes_on_for)) {
+            Ok(None) => {}
+            Ok(Some(badge)) => report(&Event::Announced(&badge)),
+            Err(error) => report(&Event::Unconfirmed(&error)),
+        }
+    }
+
+    /// Says for everyone who asks that the index goes on without the store, where that is there and is not followed.
+    fn refuse(&mut self, error: &StoreError, goes_on_for: Option<Duration>, report: &dyn Fn(&Event<'_>)) {
+        let Some((why, store)) = error.refusal().zip(self.reach.opened()) else { return };
+        if let Some(badge) = store.decline(why, self.revision, goes_on_for) {
+            report(&Event::Announced(&badge));
         }
     }
 

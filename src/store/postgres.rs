@@ -31,7 +31,7 @@
 //! A gateway keeps the random id of the store and the hash of the last change that it has taken in, which follows from every
 //! change before it. Both are read with the head: another past may have come to the same number. A database that does not
 //! have them was emptied, restored or replaced: a key that was revoked may work there. It is refused, and what is in memory
-//! stays in force, until a restart decides. A replica that is behind is no other past, and is waited for.
+//! stays in force, until a restart decides; its row in the list of gateways says so meanwhile. A replica that is behind is no other past, and is waited for.
 
 mod accounts;
 mod audit;
@@ -55,13 +55,13 @@ use std::time::{Duration, Instant};
 
 use self::audit::Log;
 use self::fault::{Fault, WRITING};
-use self::fleet::Membership;
+use self::fleet::{Membership, Word};
 use self::link::{Begin, Link, Session};
 use self::schema::Head;
 use self::value::get;
 use super::audit::{Entry, Seal, Standing, ToldAccounts, ToldKeys};
 use super::uses::{KeyUse, ValueUse};
-use super::{AccountOutcome, Change, Fleet, KeyStore, Loaded, OpenMode, Outcome, Revision, Stamp};
+use super::{AccountOutcome, Badge, Change, Fleet, KeyStore, Loaded, OpenMode, Outcome, Revision, Stamp};
 use super::{Provenance, StoreError, StoreWarning, follow};
 use crate::database::{Database, Tls};
 use crate::key::account::{AccountRecord, AccountTransition, NewAccount};
@@ -321,8 +321,13 @@ impl KeyStore for Postgres {
         stopped.try_recv() == Err(TryRecvError::Empty)
     }
 
-    fn confirm(&mut self, revision: Revision, goes_on_for: Option<Duration>) -> Result<(), StoreError> {
-        self.membership.confirm(&mut self.link, &self.database, (revision, goes_on_for))
+    fn confirm(&mut self, revision: Revision, goes_on_for: Option<Duration>) -> Result<Option<Badge>, StoreError> {
+        let word = Word { revision, goes_on_for, refuses: None };
+        self.membership.confirm(&mut self.link, &self.database, word)
+    }
+
+    fn decline(&mut self, why: &'static str, revision: Revision, goes_on_for: Option<Duration>) -> Option<Badge> {
+        self.membership.decline(&mut self.link, Word { revision, goes_on_for, refuses: Some(why) })
     }
 
     fn gateways(&mut self) -> Result<Option<Fleet>, StoreError> {

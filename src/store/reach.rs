@@ -51,6 +51,14 @@ impl Reach {
         &self.place
     }
 
+    /// The store, where it is open.
+    pub fn opened(&mut self) -> Option<&mut dyn KeyStore> {
+        match &mut self.way {
+            Way::Open(store) => Some(&mut **store),
+            Way::Shut(_) => None,
+        }
+    }
+
     /// The store. Where it is not open, an attempt is made to open it.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 mod absence; // The database is away when a gateway starts, and when many come back to it.
 mod ending; // A gateway is to end while its database hangs.
 mod pooler; // Between gateways and the database stands PgBouncer.
+mod proof; // What `--wait` proves, and what it does not.
 mod replica; // Gateways on replicas, and what happens when one of them takes over.
 
 use crate::keys::id_of;
@@ -85,7 +86,7 @@ fn a_gateway_that_is_silent_is_named_for_as_long_as_it_may_serve_by_what_it_know
     assert_eq!(pass(10).exits(3).stderr.matches(" has not confirmed").count(), 2);
     let named = pass(20).exits(3).says(&["was last heard of 180", " s more at most (keys.max_stale)"]);
     assert_eq!(named.stderr.matches(" has not confirmed").count(), 1);
-    pass(120).exits(0).says(&["No gateway follows the store"]);
+    pass(120).exits(3).says(&["no gateway has confirmed"]);
 }
 
 #[test]

@@ -35,8 +35,9 @@ pub(super) struct EndArgs {
 pub(in crate::cli) struct WaitArgs {
     /// Wait until every running gateway has confirmed that it holds the change, at most this long [default: 5s]
     ///
-    /// Says how many have and how long the slowest took; one that has not is named, and the command exits with 3. Gateways
-    /// that share a SQLite file or a key file follow it all the same, but cannot confirm.
+    /// Says how many have and how long the slowest took; one that has not is named, and the command exits with 3, as it does
+    /// where nobody has. The time counts from when the change is made. Gateways that share a SQLite file or a key file
+    /// follow it all the same, but cannot confirm.
     #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "5s")]
     wait: Option<String>,
 }
@@ -65,7 +66,7 @@ impl Patience {
         Self { begun: Instant::now(), limit: None }
     }
 
-    /// The same, with what it counts from: the change is about to be made.
+    /// The same, with what it counts from: the change has just been made, however long it had to wait for other writers.
     pub(in crate::cli) fn begun_now(self) -> Self {
         Self { begun: Instant::now(), ..self }
     }
@@ -147,18 +148,34 @@ fn until_confirmed(
         let revision = *wanted.get_or_insert(fleet.revision);
         let elapsed = begun.elapsed();
         let (there, missing): (Vec<Gateway>, Vec<Gateway>) =
-            fleet.gateways.into_iter().partition(|gateway| gateway.revision >= revision);
+            fleet.gateways.into_iter().partition(|gateway| gateway.holds(revision, fleet.revision));
         // One that is silent by now may be gone, and confirms nothing that was asked today.
         for gateway in there.into_iter().filter(|gateway| gateway.silent_for < SILENCE) {
             took.entry(gateway.id).or_insert(elapsed);
         }
         // One that ended meanwhile took its row away, and serves nobody.
         let missing: Vec<Gateway> = missing.into_iter().filter(may_serve).collect();
-        let is_awaited = missing.iter().any(|gateway| gateway.silent_for < SILENCE);
+        for gateway in &missing {
+            took.remove(&gateway.id);
+        }
+        // One that refuses the store waits for somebody to decide.
+        let is_awaited = missing.iter().any(|gateway| gateway.silent_for < SILENCE && gateway.refuses.is_none());
         if !is_awaited || elapsed >= limit {
             return Ok(Some(Verdict { confirmed: took.into_values().collect(), missing, revision, limit }));
         }
         thread::sleep(LOOK);
+    }
+}
+
+/// How much longer a gateway serves that does not follow.
+fn rest_of(gateway: &Gateway) -> String {
+    match gateway.goes_on_for {
+        Some(Duration::ZERO) if gateway.refuses.is_some() => "lets no key in any more (keys.max_stale)".to_owned(),
+        Some(time) => {
+            let rest = (time + SLACK).saturating_sub(gateway.silent_for).as_secs();
+            format!("goes on with what it knows for {rest} s more at most (keys.max_stale)")
+        }
+        None => "goes on with what it knows for as long as it runs (keys.max_stale)".to_owned(),
     }
 }
 
@@ -172,50 +189,57 @@ impl Verdict {
     fn tell(&self, console: &mut Console) {
         let slowest = self.confirmed.iter().max().copied().unwrap_or_default().as_millis();
         match (self.confirmed.len(), self.missing.len()) {
-            (0, 0) => console.note("No gateway follows the store, as far as it knows."),
+            (0, 0) => console.warn(
+                "no gateway has confirmed, as none that may run has a row in the store: either there is none, or those that run follow a replica, may not write their row (their log says so), or have not come back to this store since it was emptied or restored; these may go on as if nothing had changed",
+            ),
             (0, _) => {}
             (1, _) => console.note(format_args!("1 gateway has confirmed, after {slowest} ms.")),
             (count, _) => {
                 console.note(format_args!("{count} gateways have confirmed, the slowest after {slowest} ms."));
             }
         }
-        for Gateway { id, name, revision, silent_for, goes_on_for } in &self.missing {
+        for gateway in &self.missing {
             // Whoever may write the row may write anything into it.
-            let (id, name) = (escaped(id), escaped(name));
-            let wanted = self.revision;
-            if *silent_for < SILENCE {
-                let (limit, silence) = (self.limit.as_millis(), silent_for.as_secs());
-                console.warn(format_args!(
-                    "gateway {name} ({id}) has not confirmed within {limit} ms: it has come to change {revision} of {wanted}, and was last heard of {silence} s ago"
-                ));
-            } else {
-                let silence = silent_for.as_secs();
-                let rest = match goes_on_for {
-                    Some(time) => {
-                        format!("for {} s more at most", (*time + SLACK).saturating_sub(*silent_for).as_secs())
-                    }
-                    None => "for as long as it runs".to_owned(),
-                };
-                console.warn(format_args!(
-                    "gateway {name} ({id}) has not confirmed, and was last heard of {silence} s ago: where it still runs, it is cut off from the store and goes on with what it knows {rest} (keys.max_stale)"
-                ));
-            }
+            let name = format_args!("gateway {} ({})", escaped(&gateway.name), escaped(&gateway.id));
+            console.warn(format_args!("{name} {}", self.lacks(gateway)));
         }
+    }
+
+    /// Why one has not confirmed, and what that means.
+    fn lacks(&self, gateway: &Gateway) -> String {
+        let Gateway { revision, silent_for, .. } = gateway;
+        let (silence, rest) = (silent_for.as_secs(), rest_of(gateway));
+        if let Some(why) = &gateway.refuses {
+            return format!(
+                "has not confirmed: it refuses the store as it is now ({}), was last heard of {silence} s ago and {rest}; restart it to go on with this store",
+                escaped(why)
+            );
+        }
+        if *silent_for < SILENCE {
+            let (wanted, limit) = (self.revision, self.limit.as_millis());
+            return format!(
+                "has not confirmed within {limit} ms: it has come to change {revision} of {wanted}, and was last heard of {silence} s ago"
+            );
+        }
+        format!(
+            "has not confirmed, and was last heard of {silence} s ago: where it still runs, it is cut off from the store and {rest}"
+        )
     }
 
     /// The same for a program.
     fn to_json(&self) -> Value {
         let missing = |gateway: &Gateway| {
             let silent = u64::try_from(gateway.silent_for.as_millis()).unwrap_or(u64::MAX);
-            json!({ "id": gateway.id, "name": gateway.name, "revision": gateway.revision.0, "silent_ms": silent })
+            let Gateway { id, name, revision, refuses, .. } = gateway;
+            json!({ "id": id, "name": name, "revision": revision.0, "silent_ms": silent, "refuses": refuses })
         };
         let slowest = self.confirmed.iter().max().map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
         let missing: Vec<Value> = self.missing.iter().map(missing).collect();
         json!({ "confirmed": self.confirmed.len(), "slowest_ms": slowest, "missing": missing })
     }
 
-    /// What the process exits with.
+    /// What the process exits with. That nobody says anything proves nothing.
     fn exit(&self) -> Exit {
-        if self.missing.is_empty() { Exit::Done } else { Exit::Denied }
+        if self.missing.is_empty() && !self.confirmed.is_empty() { Exit::Done } else { Exit::Denied }
     }
 }

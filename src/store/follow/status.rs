@@ -140,6 +140,12 @@ impl Status {
         u64::try_from(self.goes_on_for.load(Ordering::Relaxed)).ok().map(Duration::from_millis)
     }
 
+    /// The same, of the time that is left.
+    pub(super) fn remaining(&self, now: Instant) -> Option<Duration> {
+        let age = self.age(now).unwrap_or_default();
+        self.goes_on_for().map(|time| time.saturating_sub(age))
+    }
+
     fn verdict(&self, now: Instant, max_stale: Option<Duration>) -> Standing {
         let standing = self.standing();
         let Some(age) = self.age(now) else {
@@ -284,6 +290,16 @@ mod tests {
         assert!(status.is_up());
         status.missed("gone".into());
         assert!(status.reached(after(&status, OVERDUE)), "this one was told");
+    }
+
+    #[test]
+    fn what_is_left_of_max_stale_goes_down_to_nothing() {
+        let status = Status::up();
+        status.judge(after(&status, Duration::ZERO), Some(15 * MINUTE));
+        assert_eq!(status.remaining(after(&status, 5 * MINUTE)), Some(10 * MINUTE));
+        assert_eq!(status.remaining(after(&status, 20 * MINUTE)), Some(Duration::ZERO));
+        status.judge(after(&status, 20 * MINUTE), None);
+        assert_eq!(status.remaining(after(&status, 20 * MINUTE)), None);
     }
 
     #[test]

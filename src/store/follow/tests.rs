@@ -36,6 +36,7 @@ fn follow_from(origin: Origin, index: Arc<Index>, spare: Option<Spare>) -> Follo
             Event::Loaded { keys, revision } => format!("{keys} to {revision}"),
             Event::Restored { keys } => format!("restored: {keys}"),
             Event::Unconfirmed(error) => format!("unconfirmed: {error}"),
+            Event::Announced(badge) => format!("called {}", badge.name),
             Event::Up => "up".into(),
         };
         tell.send(said).unwrap();

@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Runtime;
@@ -35,6 +35,8 @@ pub(super) struct Dialler {
     connector: Option<Connector>,
     /// How long one host may take, with TLS and the login.
     patience: Duration,
+    /// When nothing may take any longer.
+    pub(super) until: Option<Instant>,
 }
 
 impl Dialler {
@@ -44,6 +46,7 @@ impl Dialler {
             hosts: database.hosts.iter().map(|host| (host.to_string(), config(database, host))).collect(),
             connector: connector(&database.tls)?,
             patience: database.connect_timeout,
+            until: None,
         })
     }
 
@@ -51,14 +54,20 @@ impl Dialler {
     pub(super) fn dial(&self, runtime: &Runtime) -> Result<Line, Fault> {
         let mut faults = Vec::new();
         for (name, config) in &self.hosts {
-            let made = runtime.block_on(async { timeout(self.patience, self.reach(config, runtime)).await });
+            let patience = self.at_most(self.patience);
+            let made = runtime.block_on(async { timeout(patience, self.reach(config, runtime)).await });
             match made {
                 Ok(Ok(line)) => return Ok(line),
                 Ok(Err(error)) => faults.push((name.clone(), error.into())),
-                Err(_) => faults.push((name.clone(), Fault::Silent(self.patience))),
+                Err(_) => faults.push((name.clone(), Fault::Silent(patience))),
             }
         }
         Err(Fault::of_hosts(faults))
+    }
+
+    /// A time, or what is left of it.
+    fn at_most(&self, time: Duration) -> Duration {
+        self.until.map_or(time, |until| time.min(until.saturating_duration_since(Instant::now())))
     }
 
     async fn reach(&self, config: &Config, runtime: &Runtime) -> Result<Line, Error> {
@@ -81,7 +90,7 @@ impl Dialler {
                 }
             };
             // A server that cannot be told ends the statement by its own timeouts.
-            let _ = runtime.block_on(async { timeout(CANCEL, cancelled).await });
+            let _ = runtime.block_on(async { timeout(self.at_most(CANCEL), cancelled).await });
         }
         drop(client);
         task.abort();

@@ -95,6 +95,16 @@ impl DatabaseError {
         matches!(self, Self::Away { .. } | Self::Behind { .. } | Self::Uncertain { .. })
     }
 
+    /// Why the store is not followed, though it can be reached.
+    pub(in crate::store) const fn refusal(&self) -> Option<&'static str> {
+        match self {
+            Self::AnotherPast { .. } => Some("another past"),
+            Self::Privilege { .. } => Some("no right to read it"),
+            Self::Sql { .. } => Some("an error of the server"),
+            _ => None,
+        }
+    }
+
     /// What is told of the way to the store.
     fn reason(&mut self) -> Option<&mut String> {
         match self {

@@ -1,9 +1,10 @@
 //! Which gateways follow a store, and how far they have come.
 //!
 //! Each gateway has a row that it writes anew whenever it has taken a change in, and every few seconds besides. The row says
-//! that the index of the gateway holds everything up to that change. One that ends takes its row away; one that was killed, or
-//! cut off, leaves it, and it grows old.
+//! that the index of the gateway holds everything up to that change, or that it does not follow the store as it is. One that ends
+//! takes its row away; one that was killed, or cut off, leaves it, and it grows old.
 
+use std::mem;
 use std::time::{Duration, Instant};
 
 use tokio_postgres::error::SqlState;
@@ -12,7 +13,7 @@ use super::fault::{Fault, WRITING};
 use super::link::{Link, Session};
 use super::value::{get, number, values};
 use crate::database::Database;
-use crate::store::{Gateway, Revision, StoreError};
+use crate::store::{Badge, Gateway, Revision, StoreError};
 
 /// How often a gateway says that it is there.
 const BEAT: Duration = Duration::from_secs(5);
@@ -21,27 +22,39 @@ const REST: Duration = Duration::from_secs(60);
 /// How long a word may wait for a lock, and take at all: following waits for it. The server keeps to that, so that the connection
 /// stays good; a gateway that gave it up would load a server that is slow with a new one.
 const BOUNDS: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(1));
-/// How long a goodbye may take.
+/// How long a goodbye may take, with a connection that is made for it.
 const GOODBYE: Duration = Duration::from_millis(500);
 
 /// The disk is not waited for: a row that is lost in a crash is written again within seconds.
 const SAY: &str = "WITH quick AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)) \
-    INSERT INTO scopegate.gateways (id, name, revision, goes_on_for, seen) SELECT $1, $2, $3, $4, clock_timestamp() FROM quick \
-    ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, goes_on_for = excluded.goes_on_for, seen = excluded.seen";
+    INSERT INTO scopegate.gateways (id, name, revision, goes_on_for, refuses, seen) \
+    SELECT $1, $2, $3, $4, $5, clock_timestamp() FROM quick ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, \
+    goes_on_for = excluded.goes_on_for, refuses = excluded.refuses, seen = excluded.seen";
 /// One that may still serve by what it knows is kept, so that it can be named; one that goes on without an end, for a month.
 const FORGET_OLD: &str = "DELETE FROM scopegate.gateways WHERE seen < clock_timestamp() - greatest(interval '1 day', \
     least(coalesce(goes_on_for, 2592000000), 2592000000)::double precision * interval '1 millisecond')";
 const LEAVE: &str = "DELETE FROM scopegate.gateways WHERE id = $1";
 const LIST: &str = "SELECT id, name, revision, \
-    greatest(0, (extract(epoch FROM clock_timestamp() - seen)::double precision * 1000::double precision)::bigint), goes_on_for FROM scopegate.gateways ORDER BY name, id";
+    greatest(0, (extract(epoch FROM clock_timestamp() - seen)::double precision * 1000::double precision)::bigint), goes_on_for, refuses \
+    FROM scopegate.gateways ORDER BY name, id";
 
-/// How far a gateway has come, and how long it goes on with that while the store is away.
-type Word = (Revision, Option<Duration>);
+/// What a gateway says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Word {
+    /// How far it has come.
+    pub(super) revision: Revision,
+    /// How long it goes on with that while the store is away.
+    pub(super) goes_on_for: Option<Duration>,
+    /// Why it does not follow the store.
+    pub(super) refuses: Option<&'static str>,
+}
 
 /// What one connection has said of the gateway that it is of.
 #[derive(Debug, Default)]
 pub(super) struct Membership {
-    id: Option<Box<str>>,
+    badge: Option<Badge>,
+    /// Whoever follows was told the badge.
+    is_announced: bool,
     said: Option<(Word, Instant)>,
     /// Rows that grew old were looked for.
     has_forgotten: bool,
@@ -62,16 +75,20 @@ struct Failure {
 impl Membership {
     /// Says how far the gateway has come, where that is news, or it was not said for a while. Following never waits long for it,
     /// and after a failure it is not tried for a while. What keeps it from being said is told once.
-    pub(super) fn confirm(&mut self, link: &mut Link, database: &Database, word: Word) -> Result<(), StoreError> {
+    /// Gives the badge of the gateway, where it was said for the first time.
+    pub(super) fn confirm(
+        &mut self,
+        link: &mut Link,
+        database: &Database,
+        word: Word,
+    ) -> Result<Option<Badge>, StoreError> {
         let is_news = self.said.is_none_or(|(said, at)| said != word || at.elapsed() >= BEAT);
-        let is_resting = self.failed.as_ref().is_some_and(|failure| failure.at.elapsed() < failure.rest);
-        if !is_news || is_resting || !link.is_up() {
-            return Ok(());
+        if !is_news || self.is_resting() || !link.is_up() {
+            return Ok(None);
         }
         let Err(fault) = self.say(link, word) else {
             self.failed = None;
-            self.said = Some((word, Instant::now()));
-            return Ok(());
+            return Ok(self.announce());
         };
         let is_denied = fault.is(&[SqlState::INSUFFICIENT_PRIVILEGE, SqlState::READ_ONLY_SQL_TRANSACTION]);
         let known = self.failed.take().and_then(|failure| failure.told);
@@ -81,28 +98,52 @@ impl Membership {
         let is_told = is_of_the_line || text == known;
         let rest = if is_denied { REST } else { BEAT };
         self.failed = Some(Failure { at: Instant::now(), rest, told: text.or(known) });
-        if is_told { Ok(()) } else { Err(error) }
+        if is_told { Ok(None) } else { Err(error) }
     }
 
-    fn say(&mut self, link: &mut Link, (revision, goes_on_for): Word) -> Result<(), Fault> {
-        let id = self.id.get_or_insert_with(random_id).clone();
+    /// Says that the gateway does not follow the store. What keeps it from following was told: what keeps this from being said is
+    /// no more news. A connection is made for it: nobody has one to such a store for anything else.
+    pub(super) fn decline(&mut self, link: &mut Link, word: Word) -> Option<Badge> {
+        let is_known = |(said, at): (Word, Instant)| said.refuses == word.refuses && at.elapsed() < BEAT;
+        if self.said.is_some_and(is_known) || self.is_resting() {
+            return None;
+        }
+        if self.say(link, word).is_err() {
+            let told = self.failed.take().and_then(|failure| failure.told);
+            self.failed = Some(Failure { at: Instant::now(), rest: BEAT, told });
+            return None;
+        }
+        self.announce()
+    }
+
+    fn is_resting(&self) -> bool {
+        self.failed.as_ref().is_some_and(|failure| failure.at.elapsed() < failure.rest)
+    }
+
+    fn announce(&mut self) -> Option<Badge> {
+        let is_announced = mem::replace(&mut self.is_announced, true);
+        self.badge.clone().filter(|_| !is_announced)
+    }
+
+    fn say(&mut self, link: &mut Link, word: Word) -> Result<(), Fault> {
+        let Badge { id, name } = self.badge.get_or_insert_with(new_badge).clone();
+        let Word { revision, goes_on_for, refuses } = word;
         let has_forgotten = self.has_forgotten;
         link.within_bounds(BOUNDS, |session| {
             let goes_on_for = goes_on_for.map(|time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
-            session.execute(SAY, values![&*id, host_name().as_str(), revision.0.cast_signed(), goes_on_for])?;
+            session.execute(SAY, values![&*id, &*name, revision.0.cast_signed(), goes_on_for, refuses])?;
             if has_forgotten { Ok(()) } else { session.execute(FORGET_OLD, &[]).map(drop) }
         })?;
         self.has_forgotten = true;
+        self.said = Some((word, Instant::now()));
         Ok(())
     }
 
-    /// Takes the row away, where there is one and the server answers at once.
+    /// Takes the row away, where there may be one and the server answers at once, by a connection of its own where there is none.
     pub(super) fn leave(&mut self, link: &mut Link) {
-        if let (Some(id), Some(_), true) = (&self.id, &self.said, link.is_up()) {
-            link.hurry(GOODBYE);
-            // One that could not say goodbye is missed by whoever waits for it, and named.
-            let _ = link.with(|session| session.execute(LEAVE, values![&**id]));
-        }
+        let Some(Badge { id, .. }) = &self.badge else { return };
+        // One that could not say goodbye is missed by whoever waits for it, and named.
+        let _ = link.at_last(GOODBYE, |session| session.execute(LEAVE, values![&**id]));
     }
 }
 
@@ -115,20 +156,23 @@ pub(super) fn list(session: &Session<'_>) -> Result<Vec<Gateway>, Fault> {
             revision: Revision(number(row, 2)?),
             silent_for: Duration::from_millis(number(row, 3)?),
             goes_on_for: get::<Option<i64>>(row, 4)?.map(|millis| Duration::from_millis(millis.max(0).cast_unsigned())),
+            refuses: get(row, 5)?,
         })
     };
     session.query(LIST, &[])?.iter().map(gateway).collect()
 }
 
-/// A name for this run of the gateway.
-fn random_id() -> Box<str> {
+/// What this run of the gateway is called from now on.
+fn new_badge() -> Badge {
     use std::hash::{BuildHasher as _, RandomState};
-    format!("{:016x}", RandomState::new().hash_one(std::process::id())).into()
+    let id = format!("{:016x}", RandomState::new().hash_one(std::process::id()));
+    Badge { id: id.into(), name: host_name() }
 }
 
-/// What the system calls this machine; the name of the pod, in Kubernetes.
-fn host_name() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let name: String = name.trim().chars().filter(|letter| letter.is_ascii_graphic()).take(255).collect();
-    if name.is_empty() { "unknown".to_owned() } else { name }
+/// What the system calls this machine; the name of the pod, in Kubernetes. The system is asked itself: its files may be hidden from a service.
+fn host_name() -> Box<str> {
+    let system = rustix::system::uname();
+    let name = system.nodename().to_string_lossy();
+    let name: String = name.chars().filter(|letter| letter.is_ascii_graphic()).take(255).collect();
+    if name.is_empty() { "unknown".into() } else { name.into() }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_core::Stream as _;
 use tokio::runtime::{Builder, Runtime};
@@ -150,6 +150,27 @@ impl Link {
     /// Lets no answer take longer than this from now on.
     pub(super) fn hurry(&mut self, silence: Duration) {
         self.hurry = Some(silence);
+    }
+
+    /// Works once more, though the connection may have ended that there is, or none is left: then on a new one. All of it takes no
+    /// longer than that, and nothing comes after it.
+    pub(super) fn at_last<T>(
+        &mut self,
+        longest: Duration,
+        work: impl Fn(&Session<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let until = Instant::now() + longest;
+        self.listens = false;
+        self.dialler.until = Some(until);
+        self.hurry(longest);
+        let was_up = self.is_up();
+        match self.with(&work) {
+            Err(fault) if was_up && fault.is_of_the_line() && !fault.is_silence() => {
+                self.hurry(until.saturating_duration_since(Instant::now()));
+                self.with(&work)
+            }
+            done => done,
+        }
     }
 
     /// Lets changes wake this link, now and whenever it is connected anew.

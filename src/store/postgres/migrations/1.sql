@@ -122,13 +122,15 @@ CREATE TABLE scopegate.value_uses (
 );
 
 -- Which gateways follow, up to which change, and when they last said so. A gateway that ends takes its row away. `goes_on_for`:
--- for how many milliseconds it serves by what it knows while it cannot reach this; NULL: for as long as it runs.
+-- for how many milliseconds it serves by what it knows while it cannot reach this; NULL: for as long as it runs. `refuses`: it does
+-- not follow, for this reason, and holds none of the changes; NULL: it follows.
 CREATE TABLE scopegate.gateways (
     id          text NOT NULL PRIMARY KEY CHECK (id ~ '^[0-9a-f]{16}$'),
     name        text NOT NULL CHECK (length(name) BETWEEN 1 AND 255 AND name !~ '[[:cntrl:]]'),
     revision    bigint NOT NULL CHECK (revision >= 0),
     goes_on_for bigint CHECK (goes_on_for >= 0),
-    seen        timestamptz NOT NULL CHECK (isfinite(seen))
+    seen        timestamptz NOT NULL CHECK (isfinite(seen)),
+    refuses     text CHECK (length(refuses) BETWEEN 1 AND 100 AND refuses !~ '[[:cntrl:]]')
 );
 
 CREATE FUNCTION scopegate.refuse() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

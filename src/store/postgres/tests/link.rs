@@ -10,7 +10,7 @@ use crate::store::uses::{Count, ValueUse};
 const CONNECTIONS: &str =
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
 /// Ends all of them.
-const END: &str = "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+pub(super) const END: &str = "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
 
 /// Holds a table that nobody else can even read meanwhile.
 fn holding<T>(place: &Place, table: &str, work: impl FnOnce() -> T) -> T {

@@ -170,13 +170,18 @@ fn a_replica_is_followed_and_refuses_changes_with_what_to_do() {
 }
 
 /// A way to the server that can be cut without a word: nothing comes through, and nothing is closed.
-struct Wire {
-    port: u16,
+pub(super) struct Wire {
+    pub(super) port: u16,
     is_cut: Arc<AtomicBool>,
 }
 
 impl Wire {
-    fn to(port: u16) -> Self {
+    /// Nothing comes through from now on.
+    pub(super) fn cut(&self) {
+        self.is_cut.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn to(port: u16) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let here = listener.local_addr().unwrap().port();
         let is_cut = Arc::new(AtomicBool::new(false));

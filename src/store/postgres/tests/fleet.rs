@@ -1,0 +1,136 @@
+use std::time::{Duration, Instant};
+
+use super::following::follow;
+use super::link::END;
+use super::server::until;
+use super::trouble::Wire;
+use super::*;
+use crate::key::KeyState;
+use crate::store::Gateway;
+
+/// Every gateway that a store knows.
+fn all(store: &mut Postgres) -> Vec<Gateway> {
+    store.gateways().unwrap().unwrap().gateways
+}
+
+/// A gateway that has said of itself what it says, and the store that knows it.
+fn announced(place: &Place, url: &str) -> Postgres {
+    let mut gateway = open(url, OpenMode::Existing).unwrap();
+    let badge = gateway.confirm(Revision(1), None).unwrap().unwrap();
+    let known = all(&mut place.store());
+    assert_eq!((&*known[0].id, &*known[0].name), (&*badge.id, &*badge.name));
+    gateway
+}
+
+#[test]
+fn gateways_say_how_far_they_have_come_and_when_they_end() {
+    let Some(place) = Place::new() else { return };
+    let key = record("key");
+    place.put(std::slice::from_ref(&key));
+    let mut store = place.store();
+    let two = [follow(place.store()), follow(place.store())];
+    let at = |store: &mut Postgres| -> Vec<u64> {
+        let fleet = store.gateways().unwrap().unwrap();
+        fleet.gateways.iter().map(|gateway| gateway.revision.0).collect()
+    };
+    until("both are there", || at(&mut store) == [1, 1]);
+    store.change(&key.id, &Transition::Revoke, STAMP).unwrap();
+    until("both have confirmed", || at(&mut store) == [2, 2]);
+    assert!(two.iter().all(|followed| followed.state(&key) == Some(KeyState::Revoked)));
+    drop(two);
+    until("both have said goodbye", || at(&mut store).is_empty());
+}
+
+#[test]
+fn a_gateway_that_refuses_the_store_as_it_is_says_so_until_it_follows_it_again() {
+    let Some(place) = Place::new() else { return };
+    let key = record("key");
+    place.put(std::slice::from_ref(&key));
+    let followed = follow(place.store());
+    followed.follower.status().judge(Instant::now(), Some(Duration::from_secs(3600)));
+    until("it is there", || all(&mut place.store()).len() == 1);
+    let id = all(&mut place.store()).remove(0).id;
+    place.0.run("ALTER SCHEMA scopegate RENAME TO kept");
+    place.put(&[record("stranger"), record("another")]);
+    let refuses = |why: Option<&str>| {
+        let found = all(&mut place.store());
+        found.len() == 1 && found[0].refuses.as_deref() == why
+    };
+    until("it says that it refuses that", || refuses(Some("another past")));
+    let gateway = all(&mut place.store()).remove(0);
+    assert_eq!((&gateway.id, gateway.revision), (&id, Revision(1)));
+    assert!(!gateway.holds(Revision(1), Revision(2)), "whatever number it has");
+    assert!(gateway.goes_on_for.unwrap() <= Duration::from_secs(3600), "of max_stale a part is over: {gateway:?}");
+    place.0.run("DROP SCHEMA scopegate CASCADE; ALTER SCHEMA kept RENAME TO scopegate");
+    until("it follows again", || refuses(None));
+    place.0.run("UPDATE scopegate.head SET version = 99");
+    let newer = "SELECT count(*) FROM scopegate.gateways WHERE refuses = 'a newer schema'";
+    until("it says that it knows no such schema", || place.0.run(newer) == "1");
+    assert_eq!(followed.state(&key), Some(KeyState::Active));
+    drop(followed);
+    until("it has said goodbye", || place.0.run("SELECT count(*) FROM scopegate.gateways") == "0");
+}
+
+#[test]
+fn a_number_beyond_the_last_change_is_no_confirmation() {
+    let Some(place) = Place::new() else { return };
+    place.put(&[record("key")]);
+    let mut gateway = place.store();
+    gateway.confirm(Revision(2), None).unwrap();
+    let fleet = place.store().gateways().unwrap().unwrap();
+    assert!(!fleet.gateways[0].holds(Revision(1), fleet.revision));
+    gateway.confirm(Revision(1), None).unwrap();
+    let fleet = place.store().gateways().unwrap().unwrap();
+    assert!(fleet.gateways[0].holds(Revision(1), fleet.revision));
+}
+
+#[test]
+fn a_gateway_is_called_what_the_system_calls_its_machine_and_told_so_once() {
+    let Some(place) = Place::new() else { return };
+    place.put(&[record("key")]);
+    let mut gateway = announced(&place, &place.0.url());
+    let name = std::process::Command::new("uname").arg("-n").output().unwrap().stdout;
+    let name = String::from_utf8(name).unwrap();
+    assert_eq!(&*all(&mut place.store())[0].name, name.trim());
+    assert_eq!(gateway.confirm(Revision(2), None).unwrap(), None, "it knows that");
+}
+
+#[test]
+fn a_gateway_says_goodbye_though_its_connection_has_ended() {
+    let Some(place) = Place::new() else { return };
+    place.put(&[record("key")]);
+    for is_noticed in [false, true] {
+        let gateway = announced(&place, &place.0.url());
+        place.0.run(END);
+        if is_noticed {
+            until("the end is noticed", || {
+                gateway.link.await_news(Duration::from_millis(10));
+                !gateway.link.is_up()
+            });
+        }
+        drop(gateway);
+        assert_eq!(place.0.run("SELECT count(*) FROM scopegate.gateways"), "0", "{is_noticed}");
+    }
+}
+
+#[test]
+fn a_goodbye_to_a_server_that_does_not_answer_takes_no_time_to_speak_of() {
+    let Some(place) = Place::new() else { return };
+    place.put(&[record("key")]);
+    for is_up in [true, false] {
+        let wire = Wire::to(place.0.server().port);
+        let url = format!("postgres://owner:{}@localhost:{}/{}", server::ESCAPED, wire.port, place.0.name);
+        let gateway = announced(&place, &url);
+        if !is_up {
+            place.0.run(END);
+            until("the end is noticed", || gateway.link.await_news(Duration::from_millis(10)) && !gateway.link.is_up());
+        }
+        wire.cut();
+        let begun = Instant::now();
+        drop(gateway);
+        let took = begun.elapsed();
+        // Dialled for 10 s otherwise, or asked for 5.
+        assert!(took >= Duration::from_millis(400) && took < Duration::from_secs(3), "{took:?}");
+        place.0.run("DELETE FROM scopegate.gateways");
+    }
+}
