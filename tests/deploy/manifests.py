@@ -94,6 +94,7 @@ def check_chart():
             assert not errors, f"{path.name}: {errors}"
     check_additions()
     check_connections()
+    check_database()
     with helm_python.Chart.load(str(CHART)) as chart:
         for values, word in BAD_VALUES:
             try:
@@ -135,6 +136,24 @@ def check_connections():
     with helm_python.Chart.load(str(CHART)) as chart:
         values = {"upstream": {"url": "https://a.example.com"}, "connections": 5000}
         assert "connections: 5000" in "".join(chart.render(values, name="demo", namespace="prod").values())
+
+
+def check_database():
+    """With keys in a database there is no key file, and no Secret of one; and the pod reaches the database."""
+    store = "postgres://gateway:${file:../database/password}@db.example/keys"
+    values = {"upstream": {"url": "https://a.example.com"}, "config": {"keys": {"store": store}}, "networkPolicy": True, "egressPorts": [443, 5432]}
+    with helm_python.Chart.load(str(CHART)) as chart:
+        rendered = chart.render(values, name="demo", namespace="prod")
+    assert not any("has no keys yet" in text for text in rendered.values()), rendered
+    found = documents("\n---\n".join(text for name, text in rendered.items() if name.endswith(".yaml")))
+    assert not any(one["kind"] == "Secret" for one in found), found
+    config = next(yaml.safe_load(one["data"]["scopegate.yaml"]) for one in found if "scopegate.yaml" in one.get("data", {}))
+    assert config["keys"]["store"] == store, config
+    pod = next(one for one in found if one["kind"] == "Deployment")["spec"]["template"]["spec"]
+    assert {volume["name"] for volume in pod["volumes"]} == {"config", "policy"}, pod["volumes"]
+    assert {mount["name"] for mount in pod["containers"][0]["volumeMounts"]} == {"config", "policy"}, pod
+    policy = next(one for one in found if one["kind"] == "NetworkPolicy")
+    assert [rule["port"] for rule in policy["spec"]["egress"][0]["ports"]] == [443, 5432, 53, 53], policy
 
 
 def pod_of(text):

@@ -14,6 +14,12 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end }}
 
+{{- /* Whether the keys stand in a key file of a Secret: not where `config` names a store of its own, a database for instance. */ -}}
+{{- define "scopegate.keyfile" -}}
+{{- $store := dig "keys" "store" "" .Values.config -}}
+{{- if or (not $store) (hasPrefix "file:../keys/" $store) }}true{{ end -}}
+{{- end }}
+
 {{- /* What the chart itself writes into scopegate.yaml. Paths are relative to the file. */ -}}
 {{- define "scopegate.config" -}}
 listen: 0.0.0.0:8080
@@ -71,7 +77,9 @@ env: {{- toYaml . | nindent 2 }}
 volumeMounts:
   - { name: config, mountPath: /etc/scopegate/config, readOnly: true }
   - { name: policy, mountPath: /etc/scopegate/policy, readOnly: true }
+  {{- if include "scopegate.keyfile" . }}
   - { name: keys, mountPath: /etc/scopegate/keys, readOnly: true }
+  {{- end }}
   {{- if .Values.upstream.credential.secret }}
   - { name: credential, mountPath: /etc/scopegate/credential, readOnly: true }
   {{- end }}
