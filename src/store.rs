@@ -210,10 +210,11 @@ pub trait KeyStore: Send {
 
     /// Tells every record that changed after `since`, each once and as one moment saw them all, and with every value that it
     /// ever had: what is not told of an old value, no index can end. Where the store does not have the change that it told
-    /// as `since`, it tells everything.
+    /// as `since`, or last where that is [`Revision::START`], it tells everything, or refuses to.
     ///
     /// # Errors
-    /// The store is away or broken. What was told until then is true all the same.
+    /// The store is away or broken. What was told until then may be of a moment that never comes to be: the next load need not
+    /// contradict it.
     fn load(&mut self, since: Revision, tell: &mut dyn FnMut(Change)) -> Result<Loaded, StoreError>;
 
     /// About how many values of keys a load of everything tells, for whoever makes room for them all at once; 0 where that

@@ -7,6 +7,7 @@
 
 mod backoff;
 mod first;
+mod intake;
 mod status;
 
 use std::fmt;
@@ -17,11 +18,12 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use self::backoff::BackOff;
+use self::intake::Intake;
 pub use self::status::{Standing, Status};
 use super::index::Index;
 use super::reach::Reach;
 use super::spare::{Desk, Keeper, Past, Spare};
-use super::{Badge, Change, Extent, KeyStore, Revision, StoreError};
+use super::{Badge, Extent, KeyStore, Revision, StoreError};
 
 /// How often the store is asked.
 pub const INTERVAL: Duration = Duration::from_millis(50);
@@ -108,6 +110,10 @@ impl Follower {
             Origin::Away(_, Some(past)) => Some(past.contact),
             Origin::Away(_, None) | Origin::Here(_) => None,
         };
+        if since.is_none() {
+            // A copy, or a store, that was given up half-way may have been begun here.
+            index.clear();
+        }
         let desk = spare.is_some().then(|| Arc::new(Desk::new(since)));
         let (mut pursuit, status) = match origin {
             Origin::Here(reach) => (Pursuit::new(reach, &index, None), Status::up()),
@@ -120,7 +126,7 @@ impl Follower {
             store.refresh()?;
             store.set_patience(PATIENCE)?;
             pursuit.revision = first::load(store, &index)?.revision;
-            pursuit.is_taken_up = true;
+            (pursuit.is_taken_up, pursuit.is_blind) = (true, false);
             pursuit.lay_down()?;
         }
         let status = Arc::new(status);
@@ -180,8 +186,10 @@ struct Pursuit {
     lift: u64,
     /// What the index was filled from, until the store is there.
     past: Option<Past>,
-    /// Whether what is told next replaces what came from the copy.
+    /// Whether everything is told next, and replaces what is in the index: that came from the copy, or of a load that broke off.
     is_anew: bool,
+    /// Whether nothing was ever read to its end, so that nobody is let in.
+    is_blind: bool,
     /// Whether the store was found, and where in it to begin.
     is_taken_up: bool,
     /// Whether a change was noticed that could not be loaded yet.
@@ -196,6 +204,7 @@ impl Pursuit {
             index: Arc::clone(index),
             revision: Revision::START,
             lift: 0,
+            is_blind: past.is_none(),
             past,
             is_anew: false,
             is_taken_up: false,
@@ -291,17 +300,27 @@ impl Pursuit {
 
     /// Takes in what came after the revision that the index has, and tells how many records those were.
     fn load(&mut self) -> Result<(Extent, usize), StoreError> {
-        let (mut keys, lift, index) = (0, self.lift, &self.index);
-        let loaded = self.reach.store()?.load(self.revision, &mut |change| {
-            index.apply(&Change { revision: lifted(change.revision, lift), ..change });
-            keys += 1;
-        })?;
+        let intake = Intake::new(&self.index, self.lift, self.desk.as_deref());
+        let mut intake = if self.is_blind { intake.blind() } else { intake };
+        // The store holds what it told last against itself all the same.
+        let since = if self.is_anew { Revision::START } else { self.revision };
+        let told = self.reach.store().and_then(|store| store.load(since, &mut |change| intake.take(change)));
+        let loaded = match told {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                if let Some(highest) = intake.break_off(lifted(self.revision, self.lift)) {
+                    (self.lift, self.is_anew) = (highest.0.saturating_add(1), true);
+                }
+                return Err(error);
+            }
+        };
+        let (keys, lift) = (intake.end(), self.lift);
         if loaded.extent != Extent::Changes {
             self.index.forget_before(lifted(loaded.revision, lift));
         } else if self.is_anew {
             self.index.forget_before(Revision(lift));
         }
-        (self.revision, self.is_anew, self.past) = (loaded.revision, false, None);
+        (self.revision, self.is_anew, self.is_blind, self.past) = (loaded.revision, false, false, None);
         self.lay_down()?;
         Ok((loaded.extent, keys))
     }

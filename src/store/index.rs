@@ -73,18 +73,44 @@ impl Index {
         let mut is_news = false;
         // The value that a key has now comes first: at no moment does a reader find a rotated key without one that works.
         for value in change.record.values() {
-            // Most are new, and their place in the table is looked for once.
-            match entries.try_insert(value.digest, mould.cast(value)) {
-                Ok(_) => is_news = true,
-                Err(taken) if taken.current.revision() < change.revision => {
-                    entries.insert(value.digest, taken.not_inserted);
-                    is_news = true;
-                }
-                Err(_) => {}
-            }
+            is_news |= put(&entries, value.digest, mould.cast(value));
         }
+        self.tell_of(is_news);
+    }
+
+    /// Adds the entries of a change to others that are not in force yet.
+    pub(super) fn cast(&self, change: &Change, cast: &mut Vec<(Digest, Entry)>) {
+        let mould = Mould::new(change, &self.vocabulary, &mut self.lock().pool);
+        cast.extend(change.record.values().map(|value| (value.digest, mould.cast(value))));
+    }
+
+    /// Puts entries in force as [`apply`](Self::apply) does, in their order.
+    pub(super) fn settle(&self, cast: Vec<(Digest, Entry)>) {
+        let writer = self.lock();
+        let entries = self.entries.pin();
+        let mut is_news = false;
+        for (digest, entry) in cast.into_iter().filter(|(_, entry)| entry.revision() >= writer.floor) {
+            is_news |= put(&entries, digest, entry);
+        }
+        self.tell_of(is_news);
+    }
+
+    /// The same, but for those that let in what the entry in force does not: they are left.
+    pub(super) fn settle_but_raises(&self, cast: &mut Vec<(Digest, Entry)>) {
+        let writer = self.lock();
+        let entries = self.entries.pin();
+        let mut is_news = false;
+        for (digest, entry) in
+            cast.extract_if(.., |(digest, entry)| entries.get(digest).is_none_or(|known| !entry.outlives(known)))
+        {
+            is_news |= entry.revision() >= writer.floor && put(&entries, digest, entry);
+        }
+        self.tell_of(is_news);
+    }
+
+    /// Counts what was just changed. After the entries: whoever sees the count sees them.
+    fn tell_of(&self, is_news: bool) {
         if is_news {
-            // After the entries: whoever sees the count sees them.
             self.changes.fetch_add(1, Ordering::Release);
         }
     }
@@ -105,6 +131,13 @@ impl Index {
         let mut writer = self.lock();
         writer.floor = writer.floor.max(revision);
         self.entries.pin().retain(|_, entry| entry.revision() >= revision);
+        self.changes.fetch_add(1, Ordering::Release);
+    }
+
+    /// Forgets everything, also what is known to be gone: of an index that nobody was let in by.
+    pub(super) fn clear(&self) {
+        self.lock().floor = Revision::START;
+        self.entries.pin().clear();
         self.changes.fetch_add(1, Ordering::Release);
     }
 
@@ -139,6 +172,23 @@ impl Index {
     fn lock(&self) -> MutexGuard<'_, Writer> {
         // A writer that panicked left whole entries behind: each insert is one step.
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Puts one entry in force unless one of the same revision, or a later one, is; tells whether it did.
+fn put(
+    entries: &papaya::HashMapRef<'_, Digest, Entry, Digests, papaya::LocalGuard<'_>>,
+    digest: Digest,
+    entry: Entry,
+) -> bool {
+    // Most are new, and their place in the table is looked for once.
+    match entries.try_insert(digest, entry) {
+        Ok(_) => true,
+        Err(taken) if taken.current.revision() < taken.not_inserted.revision() => {
+            entries.insert(digest, taken.not_inserted);
+            true
+        }
+        Err(_) => false,
     }
 }
 

@@ -175,9 +175,11 @@ impl KeyStore for Postgres {
 
     fn load(&mut self, since: Revision, tell: &mut dyn FnMut(Change)) -> Result<Loaded, StoreError> {
         let (place, store) = (self.database.to_string(), self.store.clone());
-        let told = self.told.clone().filter(|(revision, _)| *revision == since).map(|(_, hash)| hash);
+        // Whoever begins anew is told of another past, too.
+        let told = self.told.clone().filter(|(revision, _)| *revision == since || since == Revision::START);
+        let (known, told) = told.map_or((since, None), |(revision, hash)| (revision, Some(hash)));
         let course = self.read(|session| {
-            let course = load::plan(session, (&place, &store), since, told.as_deref())?;
+            let course = load::plan(session, (&place, &store), known, told.as_deref())?;
             course.tell(session, since, tell).map(|()| course)
         })?;
         self.is_misled = course.revision == since;

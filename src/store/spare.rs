@@ -143,18 +143,24 @@ impl Spare {
         Keeper::start(self, index, status, desk)
     }
 
-    /// Writes a whole new copy and puts it in the place of the old one. It is on disk when this returns.
-    fn write(&self, past: &Past, index: &Index) -> Result<Copied, SpareFault> {
+    /// Writes a whole new copy and puts it in the place of the old one, where the index is whole then. It is on disk when this
+    /// returns.
+    fn write(&self, past: &Past, whole: (&Index, &dyn Fn() -> bool)) -> Result<Option<Copied>, SpareFault> {
         let beside = self.beside();
-        let written = self.write_beside(&beside, past, index);
-        if written.is_err() {
+        let written = self.write_beside(&beside, past, whole);
+        if !matches!(written, Ok(Some(_))) {
             // What is left of it is of no use; where it cannot be removed the next attempt tells.
             let _ = std::fs::remove_file(&beside);
         }
         written
     }
 
-    fn write_beside(&self, beside: &Path, past: &Past, index: &Index) -> Result<Copied, SpareFault> {
+    fn write_beside(
+        &self,
+        beside: &Path,
+        past: &Past,
+        (index, is_whole): (&Index, &dyn Fn() -> bool),
+    ) -> Result<Option<Copied>, SpareFault> {
         match std::fs::remove_file(beside) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(writing(error)),
             _ => {}
@@ -177,10 +183,13 @@ impl Spare {
         let file = out.into_inner().map_err(|error| writing(error.into_error()))?;
         file.write_all_at(&format::prelude(&digest, past.contact), 0).map_err(writing)?;
         file.sync_all().map_err(writing)?;
+        if !is_whole() {
+            return Ok(None);
+        }
         std::fs::rename(beside, &self.path).map_err(writing)?;
         let folder = File::open(warning::folder_of(&self.path)).and_then(|folder| folder.sync_all());
         folder.map_err(writing)?;
-        Ok(Copied { file, digest, slot: 0 })
+        Ok(Some(Copied { file, digest, slot: 0 }))
     }
 
     /// Where a copy is written before it is whole.

@@ -1,6 +1,7 @@
 //! Several gateways on one PostgreSQL: one change for all, and the proof that each of them holds it.
 
 mod absence; // The database is away when a gateway starts, and when many come back to it.
+mod broken; // A load of keys breaks off, and another database answers next.
 mod ending; // A gateway is to end while its database hangs.
 mod pooler; // Between gateways and the database stands PgBouncer.
 mod proof; // What `--wait` proves, and what it does not.

@@ -16,12 +16,14 @@ const BATCH: usize = 256;
 /// How many batches may wait to be taken in.
 const AHEAD: usize = 4;
 
-/// Takes everything that a store has into an index that has nothing yet.
+/// Takes everything that a store has into an index that has nothing yet, and has nothing where the load does not come to its
+/// end: what was told until then may never have been the truth, and a copy may be loaded instead.
 pub(super) fn load(store: &mut dyn KeyStore, index: &Index) -> Result<Loaded, StoreError> {
     let estimate = store.estimate()?;
     index.reserve(estimate);
     let loaded = if estimate < MANY { None } else { load_by_two(store, index) };
-    loaded.unwrap_or_else(|| store.load(Revision::START, &mut |change| index.apply(&change)))
+    let loaded = loaded.unwrap_or_else(|| store.load(Revision::START, &mut |change| index.apply(&change)));
+    loaded.inspect_err(|_| index.clear())
 }
 
 /// `None` where the system has no thread to spare.

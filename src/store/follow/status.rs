@@ -20,7 +20,7 @@ const NEVER: i64 = i64::MIN;
 pub enum Standing {
     /// Known keys work. One that is not known may have been made meanwhile.
     Away,
-    /// No key works: what is known of them is too old.
+    /// No key works: what is known of them is too old, or the store was never read to its end.
     Stale,
     /// Known keys work, and there are no others.
     Up,
@@ -76,10 +76,10 @@ impl Status {
     }
 
     /// That of a store that could not be reached, and was last read at `contact`, by an earlier process. A clock that was put
-    /// back counts as no time.
+    /// back counts as no time. Where it was read by none, no key works until it is read to its end, whatever was told until then.
     pub(super) fn away(contact: Option<Timestamp>) -> Self {
         let age = contact.map(|contact| Timestamp::now().as_millis().saturating_sub(contact.as_millis()).max(0));
-        let status = Self::new(Standing::Away, age.map_or(NEVER, |age| -age));
+        let status = age.map_or(Self::new(Standing::Stale, NEVER), |age| Self::new(Standing::Away, -age));
         status.lock().is_told = true;
         status
     }
@@ -149,7 +149,7 @@ impl Status {
     fn verdict(&self, now: Instant, max_stale: Option<Duration>) -> Standing {
         let standing = self.standing();
         let Some(age) = self.age(now) else {
-            // Where nothing is known no key is refused for what is known of it.
+            // No time makes anything of what was never read to its end.
             return standing;
         };
         if standing == Standing::Up && age < OVERDUE {
@@ -172,6 +172,9 @@ impl Status {
 
     /// What the store holds is not taken over, but it was read: what was known before is as fresh as it was meant to be.
     pub(super) fn refused(&self, since: Instant) {
+        if self.contact.load(Ordering::Relaxed) == NEVER {
+            return;
+        }
         self.contact.store(self.reading(since), Ordering::Relaxed);
     }
 
@@ -315,11 +318,18 @@ mod tests {
     }
 
     #[test]
-    fn what_was_never_read_has_no_age_and_is_away() {
+    fn what_was_never_read_has_no_age_and_lets_no_key_in_for_any_time() {
         let status = Status::away(None);
         assert_eq!(status.age(Instant::now()), None);
-        assert!(!status.judge(after(&status, 1000 * MINUTE), Some(MINUTE)));
-        assert_eq!(status.standing(), Standing::Away);
+        for most in [None, Some(MINUTE)] {
+            assert!(!status.judge(after(&status, 1000 * MINUTE), most));
+            assert_eq!(status.standing(), Standing::Stale);
+        }
+        // What was refused was not taken over.
+        status.refused(after(&status, MINUTE));
+        status.missed("why".into());
+        assert!(!status.judge(after(&status, MINUTE), None));
+        assert_eq!((status.age(Instant::now()), status.standing()), (None, Standing::Stale));
         assert!(status.reached(after(&status, MINUTE)));
         assert_eq!(status.age(after(&status, 3 * MINUTE)), Some(2 * MINUTE));
     }

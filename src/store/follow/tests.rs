@@ -1,4 +1,5 @@
 mod away; // A store that is away when the process begins.
+mod broken; // Loads that break off.
 
 use std::fs;
 use std::sync::mpsc::channel;
@@ -155,10 +156,14 @@ struct Scripted {
     answers: std::vec::IntoIter<Answer>,
 }
 
+type Say = Box<dyn FnOnce(Revision, &mut dyn FnMut(Change)) -> Result<Loaded, StoreError> + Send>;
+
 enum Answer {
     Fault(fn() -> StoreError),
     /// Says that it has begun, and goes on when it is told to.
     Held(Sender<()>, Receiver<()>),
+    /// Whatever the test says.
+    Said(Say),
     Told(u64, Transition),
 }
 
@@ -184,6 +189,7 @@ impl KeyStore for Scripted {
                 released.recv_timeout(2 * LONG).unwrap();
                 since
             }
+            Some(Answer::Said(say)) => return say(since, tell),
             Some(Answer::Told(revision, transition)) => {
                 let record = transition.apply(self.key.clone(), STAMP.at).unwrap();
                 tell(Change::of(Revision(revision), record));

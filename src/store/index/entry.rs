@@ -174,6 +174,12 @@ impl Entry {
         Revision(self.revision.number())
     }
 
+    /// Whether it works at a moment, or in a way, in which an earlier entry of the same value does not.
+    pub(super) fn outlives(&self, earlier: &Self) -> bool {
+        let works = |entry: &Self| entry.state() == KeyState::Active && !entry.is_suspended();
+        works(self) && (!works(earlier) || self.expires() > earlier.expires())
+    }
+
     /// Whether the use of the key is an alarm.
     pub fn is_tripwire(&self) -> bool {
         self.rare.as_ref().is_some_and(|rare| rare.is_tripwire)

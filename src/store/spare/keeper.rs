@@ -3,9 +3,9 @@
 //! However often keys change, a copy is written when the last one has rested for a while, longer the longer it took: a million
 //! keys cost no more than a small part of one processor's time. Neither the follower nor a request waits for it.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -52,13 +52,16 @@ impl Written {
 /// Where the follower lays down how far the index has come.
 #[derive(Debug)]
 pub(in crate::store) struct Desk {
+    /// What was laid down last; nothing as long as the index holds what no load has told to its end.
     told: Mutex<Option<Told>>,
+    /// How many loads there were.
+    loads: AtomicU64,
     written: Arc<Written>,
 }
 
 #[derive(Clone, Debug)]
-struct Told {
-    /// How many loads there were.
+pub(super) struct Told {
+    /// Which load it was.
     number: u64,
     revision: Revision,
     lift: u64,
@@ -69,18 +72,27 @@ impl Desk {
     /// Where nothing was laid down yet, beside a copy of that moment, or none.
     pub(in crate::store) fn new(since: Option<Timestamp>) -> Self {
         let since = since.map_or(NEVER, Timestamp::as_millis);
-        Self { told: Mutex::new(None), written: Arc::new(Written(AtomicI64::new(since))) }
+        let written = Arc::new(Written(AtomicI64::new(since)));
+        Self { told: Mutex::new(None), loads: AtomicU64::new(0), written }
     }
 
     /// The index has all up to `revision`, in its own numbers.
     pub(in crate::store) fn tell(&self, revision: Revision, lift: u64, bookmark: Option<Vec<u8>>) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let number = told.as_ref().map_or(0, |told| told.number + 1);
-        *told = Some(Told { number, revision, lift, bookmark });
+        let number = self.loads.fetch_add(1, Ordering::Relaxed);
+        *self.lock() = Some(Told { number, revision, lift, bookmark });
     }
 
-    fn told(&self) -> Option<Told> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The index is about to hold what may not come to be so: no copy is made of it until it is told of again.
+    pub(in crate::store) fn withdraw(&self) {
+        *self.lock() = None;
+    }
+
+    pub(super) fn told(&self) -> Option<Told> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Told>> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -193,7 +205,9 @@ impl Work {
             return Ok(());
         }
         let Told { number, revision, lift, bookmark } = told;
-        let copied = self.spare.write(&Past { contact, revision, lift, bookmark }, &self.index)?;
+        let past = Past { contact, revision, lift, bookmark };
+        let is_whole = || self.desk.told().is_some();
+        let Some(copied) = self.spare.write(&past, (&self.index, &is_whole))? else { return Ok(()) };
         self.written.0.store(contact.as_millis(), Ordering::Relaxed);
         self.copied = Some((copied, number));
         self.rests_until = Instant::now() + REST.max(now.elapsed() * SHARE);

@@ -33,8 +33,12 @@ impl Kept {
         for (number, name) in ["one", "two", "three"].into_iter().enumerate() {
             index.apply(&Change::of(Revision(number as u64 + 1), record(name)));
         }
-        kept.spare.write(&past(), &index).map(drop).unwrap();
+        kept.write(&past(), &index).map(drop).unwrap();
         (kept, index)
+    }
+
+    fn write(&self, past: &Past, index: &Index) -> Result<Copied, SpareFault> {
+        self.spare.write(past, (index, &|| true)).map(Option::unwrap)
     }
 
     fn bytes(&self) -> Vec<u8> {
@@ -113,7 +117,7 @@ fn an_index_comes_out_of_its_copy_as_it_went_in() {
     let kept = Kept::new();
     let mut past = past();
     past.revision = Revision(20);
-    kept.spare.write(&past, &index).map(drop).unwrap();
+    kept.write(&past, &index).map(drop).unwrap();
     let other = self::index();
     let loaded = kept.spare.load(&other).unwrap().unwrap();
     assert_eq!((loaded.past, loaded.warnings), (past, Vec::new()));
@@ -125,7 +129,7 @@ fn nothing_is_newer_than_the_copy_says_it_is() {
     let (kept, index) = (Kept::new(), index());
     let late = record("late");
     index.apply(&Change::of(Revision(11), late.clone()));
-    kept.spare.write(&past(), &index).map(drop).unwrap();
+    kept.write(&past(), &index).map(drop).unwrap();
     let other = self::index();
     kept.spare.load(&other).unwrap();
     assert_eq!(other.look_up(&late.value.digest, |entry| entry.unwrap().revision()), Revision(9));
@@ -141,7 +145,7 @@ fn a_copy_is_private_whole_and_alone() {
     assert!(loaded.warnings[0].to_string().contains("can be read by others (mode 0644): chmod 600 "));
     // What a process that was killed has left.
     fs::write(kept.spare.beside(), "half").unwrap();
-    kept.spare.write(&past(), &index).map(drop).unwrap();
+    kept.write(&past(), &index).map(drop).unwrap();
     assert_eq!(mode(), 0o600);
     assert_eq!(fs::read_dir(kept.folder.path()).unwrap().count(), 1);
 }
@@ -184,7 +188,7 @@ fn a_copy_that_cannot_be_believed_is_refused_with_the_reason() {
 fn a_copy_of_tomorrow_is_refused() {
     let (kept, index) = (Kept::new(), index());
     let contact = Timestamp::now().after(Duration::from_secs(3600));
-    kept.spare.write(&Past { contact, ..past() }, &index).map(drop).unwrap();
+    kept.write(&Past { contact, ..past() }, &index).map(drop).unwrap();
     let said = kept.spare.load(&index).unwrap_err().to_string();
     assert!(said.starts_with("its moment is still to come"), "{said}");
 }
@@ -208,7 +212,7 @@ fn no_byte_of_a_copy_can_change_unnoticed() {
 #[test]
 fn the_moment_moves_on_and_one_that_was_half_written_leaves_the_one_before() {
     let (kept, index) = Kept::written();
-    let mut copied = kept.spare.write(&past(), &index).unwrap();
+    let mut copied = kept.write(&past(), &index).unwrap();
     let first = read_bytes(&kept.bytes(), &mut |_| {}).unwrap().1.contact;
     let [second, third] = [1, 2].map(|seconds| first.after(Duration::from_secs(seconds)));
     copied.mark(second).unwrap();
@@ -295,6 +299,24 @@ fn what_is_loaded_is_in_the_copy_soon() {
     }
     keeping.wait(|past, keys| past.revision == Revision(49) && keys == 49);
     assert!(keeping.keeper.as_ref().unwrap().written().moment().is_some());
+}
+
+#[test]
+fn no_copy_is_made_of_an_index_that_is_not_whole() {
+    let keeping = Keeping::new();
+    keeping.change(1, "one");
+    keeping.wait(|past, _| past.revision == Revision(1));
+    keeping.desk.withdraw();
+    keeping.index.apply(&Change::of(Revision(2), record("two")));
+    let Keeping { kept, index, status, desk, keeper } = keeping;
+    status.reached(Instant::now());
+    drop(keeper);
+    let copy = kept.spare.load(&self::index()).unwrap().unwrap();
+    assert_eq!(copy.past.revision, Revision(1));
+    // Nor of one that is whole no more when the copy is written.
+    assert!(kept.spare.write(&past(), (&index, &|| desk.told().is_some())).unwrap().is_none());
+    assert_eq!(kept.spare.load(&self::index()).unwrap().unwrap().past.revision, Revision(1));
+    assert_eq!(fs::read_dir(kept.folder.path()).unwrap().count(), 1);
 }
 
 #[test]

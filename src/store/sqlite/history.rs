@@ -48,9 +48,12 @@ impl History {
     pub(super) fn plan(&mut self, moment: &Connection, since: Revision) -> rusqlite::Result<Course> {
         let last = line(moment, LAST, None)?;
         let number = last.as_ref().map_or(0, |line| line.number);
-        let is_another_past = since != Revision::START && !self.is_in(moment, since)?;
+        // Whoever begins anew is told of another past, too.
+        let told = self.told.as_ref().map_or(Revision::START, |(revision, _)| *revision);
+        let known = if since == Revision::START { told } else { since };
+        let is_another_past = known != Revision::START && !self.is_in(moment, known)?;
         let revision = match is_another_past {
-            true => number.max(self.highest.max(since.0) + 1),
+            true => number.max(self.highest.max(known.0) + 1),
             false => number + self.lift,
         };
         // Also where the load then fails half-way: what it told is not told again under the same number.
