@@ -125,6 +125,9 @@ impl Follower {
             // The store is marked as seen before it is read: a change in between is loaded twice, never missed.
             store.refresh()?;
             store.set_patience(PATIENCE)?;
+            // Whoever changes a key from here on waits for this gateway, too: what it loads may be older, and it serves at once.
+            pursuit.confirm(status.goes_on_for(), &report);
+            let store = pursuit.reach.store()?;
             pursuit.revision = first::load(store, &index)?.revision;
             (pursuit.is_taken_up, pursuit.is_blind) = (true, false);
             pursuit.lay_down()?;

@@ -55,7 +55,7 @@ use std::time::{Duration, Instant};
 
 use self::audit::Log;
 use self::fault::{Fault, WRITING};
-use self::fleet::{Membership, Word};
+use self::fleet::{Mark, Membership, Word};
 use self::link::{Begin, Link, Session};
 use self::schema::Head;
 use self::value::get;
@@ -325,7 +325,9 @@ impl KeyStore for Postgres {
 
     fn confirm(&mut self, revision: Revision, goes_on_for: Option<Duration>) -> Result<Option<Badge>, StoreError> {
         let word = Word { revision, goes_on_for, refuses: None };
-        self.membership.confirm(&mut self.link, &self.database, word)
+        let told = self.told.as_ref().filter(|(told, _)| *told == revision);
+        let mark = Mark { store: &self.store, hash: told.map(|(_, hash)| &hash[..]) };
+        self.membership.confirm(&mut self.link, (&self.database, mark), word)
     }
 
     fn decline(&mut self, why: &'static str, revision: Revision, goes_on_for: Option<Duration>) -> Option<Badge> {

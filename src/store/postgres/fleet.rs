@@ -25,10 +25,13 @@ const BOUNDS: (Duration, Duration) = (Duration::from_millis(200), Duration::from
 /// How long a goodbye may take, with a connection that is made for it.
 const GOODBYE: Duration = Duration::from_millis(500);
 
-/// The disk is not waited for: a row that is lost in a crash is written again within seconds.
+/// The disk is not waited for: a row that is lost in a crash is written again within seconds. That a change is held is said to
+/// the store alone that has that change: another one may have taken its place since it was read.
 const SAY: &str = "WITH quick AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)) \
     INSERT INTO scopegate.gateways (id, name, revision, goes_on_for, refuses, seen) \
-    SELECT $1, $2, $3, $4, $5, clock_timestamp() FROM quick ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, \
+    SELECT $1, $2, $3, $4, $5, clock_timestamp() FROM quick \
+    WHERE $5::text IS NOT NULL OR EXISTS (SELECT FROM scopegate.head WHERE store = $6) \
+    AND ($7::bytea IS NULL OR EXISTS (SELECT FROM scopegate.changes WHERE revision = $3 AND hash = $7)) ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, \
     goes_on_for = excluded.goes_on_for, refuses = excluded.refuses, seen = excluded.seen";
 /// One that may still serve by what it knows is kept, so that it can be named; one that goes on without an end, for a month.
 const FORGET_OLD: &str = "DELETE FROM scopegate.gateways WHERE seen < clock_timestamp() - greatest(interval '1 day', \
@@ -47,6 +50,15 @@ pub(super) struct Word {
     pub(super) goes_on_for: Option<Duration>,
     /// Why it does not follow the store.
     pub(super) refuses: Option<&'static str>,
+}
+
+/// What tells the past of a store in which a change is held.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Mark<'m> {
+    /// The random bytes of the store.
+    pub(super) store: &'m [u8],
+    /// The hash of the change; `None` where there is none.
+    pub(super) hash: Option<&'m [u8]>,
 }
 
 /// What one connection has said of the gateway that it is of.
@@ -73,22 +85,25 @@ struct Failure {
 }
 
 impl Membership {
-    /// Says how far the gateway has come, where that is news, or it was not said for a while. Following never waits long for it,
+    /// Says how far the gateway has come in the past that `mark` tells, where that is news, or it was not said for a while. Following never waits long for it,
     /// and after a failure it is not tried for a while. What keeps it from being said is told once.
     /// Gives the badge of the gateway, where it was said for the first time.
     pub(super) fn confirm(
         &mut self,
         link: &mut Link,
-        database: &Database,
+        (database, mark): (&Database, Mark<'_>),
         word: Word,
     ) -> Result<Option<Badge>, StoreError> {
         let is_news = self.said.is_none_or(|(said, at)| said != word || at.elapsed() >= BEAT);
         if !is_news || self.is_resting() || !link.is_up() {
             return Ok(None);
         }
-        let Err(fault) = self.say(link, word) else {
-            self.failed = None;
-            return Ok(self.announce());
+        let fault = match self.say(link, word, mark) {
+            Ok(is_said) => {
+                self.failed = None;
+                return Ok(if is_said { self.announce() } else { None });
+            }
+            Err(fault) => fault,
         };
         let is_denied = fault.is(&[SqlState::INSUFFICIENT_PRIVILEGE, SqlState::READ_ONLY_SQL_TRANSACTION]);
         let known = self.failed.take().and_then(|failure| failure.told);
@@ -108,7 +123,7 @@ impl Membership {
         if self.said.is_some_and(is_known) || self.is_resting() {
             return None;
         }
-        if self.say(link, word).is_err() {
+        if self.say(link, word, Mark::default()).is_err() {
             let told = self.failed.take().and_then(|failure| failure.told);
             self.failed = Some(Failure { at: Instant::now(), rest: BEAT, told });
             return None;
@@ -125,18 +140,24 @@ impl Membership {
         self.badge.clone().filter(|_| !is_announced)
     }
 
-    fn say(&mut self, link: &mut Link, word: Word) -> Result<(), Fault> {
+    /// Tells whether it was said: not to a store that has another past.
+    fn say(&mut self, link: &mut Link, word: Word, mark: Mark<'_>) -> Result<bool, Fault> {
         let Badge { id, name } = self.badge.get_or_insert_with(new_badge).clone();
         let Word { revision, goes_on_for, refuses } = word;
         let has_forgotten = self.has_forgotten;
-        link.within_bounds(BOUNDS, |session| {
+        let written = link.within_bounds(BOUNDS, |session| {
             let goes_on_for = goes_on_for.map(|time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
-            session.execute(SAY, values![&*id, &*name, revision.0.cast_signed(), goes_on_for, refuses])?;
-            if has_forgotten { Ok(()) } else { session.execute(FORGET_OLD, &[]).map(drop) }
+            let revision = revision.0.cast_signed();
+            let written =
+                session.execute(SAY, values![&*id, &*name, revision, goes_on_for, refuses, mark.store, mark.hash])?;
+            if !has_forgotten {
+                session.execute(FORGET_OLD, &[])?;
+            }
+            Ok(written)
         })?;
         self.has_forgotten = true;
-        self.said = Some((word, Instant::now()));
-        Ok(())
+        self.said = (written > 0).then(|| (word, Instant::now())).or(self.said);
+        Ok(written > 0)
     }
 
     /// Takes the row away, where there may be one and the server answers at once, by a connection of its own where there is none.

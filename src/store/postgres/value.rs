@@ -21,6 +21,7 @@ macro_rules! types {
 types! {
     &str => TEXT,
     Option<&str> => TEXT,
+    Option<&[u8]> => BYTEA,
     &[&str] => TEXT_ARRAY,
     Vec<&str> => TEXT_ARRAY,
     Vec<Option<&str>> => TEXT_ARRAY,

@@ -85,6 +85,51 @@ fn a_number_beyond_the_last_change_is_no_confirmation() {
 }
 
 #[test]
+fn no_gateway_confirms_a_change_to_a_store_that_has_another_one_of_that_number() {
+    let Some(place) = Place::new() else { return };
+    let key = record("key");
+    place.put(std::slice::from_ref(&key));
+    let mut gateway = place.store();
+    let loaded = gateway.load(Revision::START, &mut |_| {}).unwrap();
+    assert_eq!(gateway.confirm(loaded.revision, None).unwrap().map(|_| ()), Some(()));
+    // What a fail-over, or a pooler that goes on with another server, brings between a look and a word.
+    place.0.run(
+        "ALTER TABLE scopegate.changes DISABLE TRIGGER USER; UPDATE scopegate.changes SET hash = sha256('another')",
+    );
+    place.0.run("DELETE FROM scopegate.gateways");
+    gateway.confirm(loaded.revision, Some(Duration::from_secs(60))).unwrap();
+    assert!(all(&mut place.store()).is_empty(), "nothing is confirmed to a past that the gateway does not know");
+    let before = gateway.store.clone();
+    gateway.store[0] ^= 1;
+    gateway.confirm(Revision::START, None).unwrap();
+    assert!(all(&mut place.store()).is_empty(), "nor to another store");
+    gateway.store = before;
+    gateway.confirm(Revision::START, None).unwrap();
+    assert_eq!(all(&mut place.store()).len(), 1);
+}
+
+#[test]
+fn a_gateway_is_waited_for_from_before_its_first_load() {
+    let Some(place) = Place::new() else { return };
+    let key = record("key");
+    place.put(std::slice::from_ref(&key));
+    place.0.run(
+        "CREATE TABLE public.words (number bigserial, revision bigint);
+        CREATE FUNCTION public.note() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN INSERT INTO public.words (revision) VALUES (new.revision); RETURN NULL; END $$;
+        CREATE TRIGGER note AFTER INSERT OR UPDATE ON scopegate.gateways FOR EACH ROW EXECUTE FUNCTION public.note()",
+    );
+    let followed = follow(place.store());
+    assert_eq!(followed.state(&key), Some(KeyState::Active), "it serves from now on");
+    let words = "SELECT string_agg(revision::text, ' ' ORDER BY number) FROM public.words";
+    assert!(
+        place.0.run(words).starts_with('0'),
+        "whoever revokes a key now waits for it, though it has confirmed nothing"
+    );
+    until("it has confirmed what there is", || place.0.run(words).ends_with('1'));
+}
+
+#[test]
 fn a_gateway_is_called_what_the_system_calls_its_machine_and_told_so_once() {
     let Some(place) = Place::new() else { return };
     place.put(&[record("key")]);
