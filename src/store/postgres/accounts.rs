@@ -274,10 +274,16 @@ fn holdings(session: &Session<'_>, id: &str, now: Timestamp) -> Result<Holdings,
 
 fn read(session: &Session<'_>, sql: &str, given: &[Value<'_>]) -> Result<Vec<(AccountRecord, u64)>, Fault> {
     let mut known = Vec::new();
-    session.each(sql, given, |row| {
+    let note = |row: &Row| {
         known.push((account(row)?, number(row, 8)?));
         Ok(())
-    })?;
+    };
+    // What is given nothing reads them all.
+    if given.is_empty() {
+        session.each_of_many(sql, given, note)?
+    } else {
+        session.each(sql, given, note)?
+    }
     Ok(known)
 }
 
