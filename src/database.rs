@@ -27,7 +27,7 @@ pub struct Database {
     pub name: Box<str>,
     /// Whether and how its server must prove who it is.
     pub tls: Tls,
-    /// How long a connection to one host may take to make.
+    /// How long a connection to one address of a host may take to make.
     pub connect_timeout: Duration,
     /// Whether a host will do that takes no changes.
     pub target: Target,

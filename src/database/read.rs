@@ -9,7 +9,7 @@ use super::{ChannelBinding, Database, Host, Password, Roots, Target, Tls};
 
 /// Where PostgreSQL listens, unless told otherwise.
 const PORT: u16 = 5432;
-/// How long a connection to one host may take to make, unless told otherwise.
+/// How long a connection to one address of a host may take to make, unless told otherwise.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// What may stand behind the `?`.
 const PARAMETERS: &str = "sslmode, sslrootcert, host, port, user, password, dbname, connect_timeout, channel_binding, target_session_attrs and application_name";

@@ -306,8 +306,8 @@ impl KeyStore for Postgres {
             return self.link.listen().is_ok() || goes_on(follow::INTERVAL);
         }
         if !self.link.is_up() {
-            // Whoever asks next connects anew: not at once, for a server that ends every connection.
-            return goes_on(follow::INTERVAL);
+            // Whoever asks next connects anew: not at once, for a server that ends every connection, and not when all others do.
+            return goes_on(follow::INTERVAL + dial::scatter());
         }
         let until = Instant::now() + self.poll;
         while self.link.is_up() && Instant::now() < until {
@@ -339,7 +339,8 @@ impl KeyStore for Postgres {
             let revision = Revision(Head::read(session)?.revision);
             Ok(Fleet { revision, gateways: fleet::list(session)? })
         };
-        self.read(list).map(Some)
+        let listed = self.link.within(Begin::Glance, list).map_err(|fault| fault.of(&self.database, "read"))?;
+        Ok(Some(listed))
     }
 
     fn delay(&self) -> Duration {

@@ -144,7 +144,15 @@ fn until_confirmed(
     let mut took: HashMap<Box<str>, Duration> = HashMap::new();
     let mut wanted = revision;
     loop {
-        let Some(fleet) = store.gateways()? else { return Ok(None) };
+        let fleet = match store.gateways() {
+            // Somebody holds the list, or the line is made anew: the time that was given is not over.
+            Err(error) if error.is_passing() && begun.elapsed() < limit => {
+                thread::sleep(LOOK);
+                continue;
+            }
+            fleet => fleet?,
+        };
+        let Some(fleet) = fleet else { return Ok(None) };
         let revision = *wanted.get_or_insert(fleet.revision);
         let elapsed = begun.elapsed();
         let (there, missing): (Vec<Gateway>, Vec<Gateway>) =

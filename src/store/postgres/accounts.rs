@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio_postgres::Row;
 
 use super::audit::{Deed, Log};
+use super::change::BATCH;
 use super::fault::Fault;
 use super::link::Session;
 use super::value::{Value, get, number, values};
@@ -31,6 +32,9 @@ const SELECT_ALL: &str = select!("ORDER BY id");
 const SELECT_SOME: &str = select!("WHERE id = ANY($1)");
 /// One whose id differs by case alone.
 const SELECT_ALIKE: &str = select!("WHERE lower(id) = lower($1) AND id <> $1 LIMIT 1");
+/// One whose id differs by case alone from one of these, and that one.
+const SELECT_ALL_ALIKE: &str = "SELECT a.id, n FROM unnest($1::text[]) AS t (n) \
+    JOIN scopegate.accounts a ON lower(a.id) = lower(n) AND a.id <> n LIMIT 1";
 /// Accounts, those above them and those below them.
 const SELECT_FAMILIES: &str = select!(
     "WHERE id = ANY($1) OR parent = ANY($1) OR id IN (SELECT parent FROM scopegate.accounts WHERE id = ANY($1))"
@@ -40,6 +44,8 @@ const FAMILIES: &str = "SELECT id FROM scopegate.accounts WHERE id = ANY($1) OR 
     UNION SELECT parent FROM scopegate.accounts WHERE id = ANY($2) AND parent IS NOT NULL";
 const INSERT: &str = "INSERT INTO scopegate.accounts (id, revision, name, parent, credential, created, changed) \
     VALUES ($1, $2, $3, $4, $5, $6, $6)";
+const INSERT_BARE: &str = "INSERT INTO scopegate.accounts (id, revision, name, created, changed) \
+    SELECT i, r, n, $4, $4 FROM unnest($1::text[], $2::bigint[], $3::text[]) AS t (i, r, n)";
 const UPDATE: &str =
     "UPDATE scopegate.accounts SET revision = $2, disabled = $3, deleted = $4, changed = $5 WHERE id = $1";
 
@@ -166,15 +172,43 @@ pub(super) fn admit(
     }
     let known = read(session, SELECT_SOME, values![named.clone()])?;
     let known: HashMap<&str, AccountState> = known.iter().map(|(known, _)| (&*known.id, known.state)).collect();
+    let mut new = Vec::new();
     for account in named {
         match known.get(account) {
             Some(AccountState::Active | AccountState::Disabled) => {}
-            None if strangers == Strangers::Made => {
-                let new = NewAccount { id: account.into(), name: None, parent: None, credential: None };
-                create(log, new, stamp)?;
-            }
+            None if strangers == Strangers::Made => new.push(account),
             None | Some(AccountState::Deleted) => return Err(unknown(session, account)),
         }
+    }
+    create_bare(log, &new, stamp)
+}
+
+/// Adds accounts that have nothing but an id, and that are not there. The numbers of many are given out at once: each statement
+/// that gives one leaves a version of the head behind, which every later one of the transaction has to pass.
+fn create_bare(log: &mut Log<'_, '_>, ids: &[&str], stamp: Stamp<'_>) -> Result<(), Fault> {
+    let mut in_any_case: HashMap<String, &str> = HashMap::new();
+    for id in ids {
+        if let Some(known) = in_any_case.insert(id.to_ascii_lowercase(), id) {
+            return Err(AccountError::Alike { id: (*id).into(), known: known.into() }.into());
+        }
+    }
+    let session = log.session();
+    for ids in ids.chunks(BATCH) {
+        if let Some(row) = session.query_one(SELECT_ALL_ALIKE, values![ids])? {
+            return Err(AccountError::Alike { id: get(&row, 1)?, known: get(&row, 0)? }.into());
+        }
+        let (mut accounts, mut revisions) = (Vec::with_capacity(ids.len()), Vec::with_capacity(ids.len()));
+        for id in ids {
+            let new = NewAccount { id: (*id).into(), name: None, parent: None, credential: None };
+            let account = account::create(new, None, stamp.at)?;
+            let detail = of_account(&account);
+            let deed = Deed { action: "create", key: None, account: Some(&account.id), detail: &detail };
+            revisions.push(log.add(deed, stamp).0.cast_signed());
+            accounts.push(account);
+        }
+        log.flush(stamp)?;
+        let names: Vec<&str> = accounts.iter().map(|account| &*account.name).collect();
+        session.execute(INSERT_BARE, values![ids, revisions, names, stamp.at.as_millis()])?;
     }
     Ok(())
 }
@@ -240,10 +274,16 @@ fn holdings(session: &Session<'_>, id: &str, now: Timestamp) -> Result<Holdings,
 
 fn read(session: &Session<'_>, sql: &str, given: &[Value<'_>]) -> Result<Vec<(AccountRecord, u64)>, Fault> {
     let mut known = Vec::new();
-    session.each(sql, given, |row| {
+    let note = |row: &Row| {
         known.push((account(row)?, number(row, 8)?));
         Ok(())
-    })?;
+    };
+    // What is given nothing reads them all.
+    if given.is_empty() {
+        session.each_of_many(sql, given, note)?
+    } else {
+        session.each(sql, given, note)?
+    }
     Ok(known)
 }
 

@@ -122,7 +122,7 @@ pub(super) fn read(session: &Session<'_>, after: u64, tell: &mut dyn FnMut(Entry
     let after = after.cast_signed();
     let row = session.query_one(HASH, values![after])?;
     let mut previous = row.as_ref().map_or(Ok(Link::START), |row| hash(row, 0))?;
-    session.each(SELECT, values![after], |row| {
+    session.each_of_many(SELECT, values![after], |row| {
         let entry = entry(row, previous)?;
         previous = entry.hash;
         tell(entry);

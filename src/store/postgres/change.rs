@@ -2,7 +2,7 @@
 
 use super::audit::{Deed, Log};
 use super::fault::Fault;
-use super::load::one;
+use super::load::bare;
 use super::{accounts, former, row};
 use crate::key::lifecycle::{self, Fresh, Transition};
 use crate::key::{KeyId, KeyRecord};
@@ -45,7 +45,7 @@ pub(super) fn change(
     stamp: Stamp<'_>,
 ) -> Result<Outcome, Fault> {
     let session = log.session();
-    let before = one(session, id)?.ok_or_else(|| StoreError::Unknown(id.clone()))?;
+    let before = bare(session, id)?.ok_or_else(|| StoreError::Unknown(id.clone()))?;
     let record = transition.apply(before.clone(), stamp.at)?;
     if record == before {
         return Ok(Outcome { record, revision: None });
@@ -72,7 +72,7 @@ pub(super) fn clone_key(
     stamp: Stamp<'_>,
 ) -> Result<Outcome, Fault> {
     let session = log.session();
-    let original = one(session, of)?.ok_or_else(|| StoreError::Unknown(of.clone()))?;
+    let original = bare(session, of)?.ok_or_else(|| StoreError::Unknown(of.clone()))?;
     let record = lifecycle::clone_key(&original, fresh, stamp.at)?;
     row::refuse_taken(session, &[&record])?;
     let mut detail = of_new(&record, Some(of));

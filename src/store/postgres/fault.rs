@@ -138,6 +138,8 @@ pub(super) enum Fault {
     Bad(String),
     /// None of several hosts would do, and why not.
     Hosts(Vec<(String, Self)>),
+    /// What kept a connection from being made.
+    OnTheWay(String),
     /// What the server said.
     Postgres(Error),
     /// A refusal of ours.
@@ -182,7 +184,12 @@ impl Fault {
     /// Whether the connection cannot be used after it.
     pub(super) fn is_of_the_line(&self) -> bool {
         match self {
-            Self::Away(_) | Self::Hosts(_) | Self::Silent(_) | Self::Uncertain | Self::WithTheLine(_) => true,
+            Self::Away(_)
+            | Self::Hosts(_)
+            | Self::OnTheWay(_)
+            | Self::Silent(_)
+            | Self::Uncertain
+            | Self::WithTheLine(_) => true,
             Self::Postgres(error) => error.as_db_error().is_none_or(is_last_word),
             Self::Bad(_) | Self::Refusal(_) | Self::Tls(_) => false,
         }
@@ -191,6 +198,15 @@ impl Fault {
     /// The same, of a connection that cannot be used either.
     pub(super) fn and_the_line(self) -> Self {
         Self::WithTheLine(Box::new(self))
+    }
+
+    /// The same, where the server ended the connection with a word: it says more than that nothing comes any more.
+    pub(super) fn after(self, last_words: Option<Error>) -> Self {
+        let is_mute = matches!(&self, Self::Postgres(error) if error.as_db_error().is_none());
+        match last_words {
+            Some(said) if is_mute && said.code().is_some_and(is_of_being_away) => Self::Postgres(said),
+            _ => self,
+        }
     }
 
     /// The same, where it came of a commit: the server may have made the change or not.
@@ -228,8 +244,9 @@ impl Fault {
             Self::WithTheLine(fault) => fault.of(database, doing),
             Self::Postgres(error) => match error.as_db_error() {
                 Some(said) => of_the_server(said, database, doing),
-                None => of_the_way(&error, place).into(),
+                None => of_the_way(reason(&error), place).into(),
             },
+            Self::OnTheWay(reason) => of_the_way(reason, place).into(),
         }
     }
 }
@@ -296,6 +313,10 @@ fn of_the_server(said: &DbError, database: &Database, doing: &'static str) -> St
         code if *code == SqlState::DATA_CORRUPTED || *code == SqlState::INDEX_CORRUPTED => {
             return StoreError::Damaged { path: place.into(), what: reason };
         }
+        code if *code == SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT => {
+            let what = "the server undid what was begun, as this process stood still in the middle of it";
+            DatabaseError::Away { place, reason: format!("{what}: {reason}") }
+        }
         code if is_of_being_away(code) => DatabaseError::Away { place, reason },
         code => DatabaseError::Sql { place, doing, reason: format!("{reason} (SQLSTATE {})", code.code()) },
     };
@@ -349,8 +370,7 @@ fn grant(reason: &str, user: &str) -> String {
 }
 
 /// What kept an answer from coming.
-fn of_the_way(error: &Error, place: String) -> DatabaseError {
-    let reason = reason(error);
+fn of_the_way(reason: String, place: String) -> DatabaseError {
     if reason.contains("invalid peer certificate") || reason.contains("server does not support TLS") {
         DatabaseError::Unproven { place, reason }
     } else if UNKNOWN_HOST.iter().any(|said| reason.ends_with(said)) {

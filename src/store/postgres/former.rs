@@ -7,19 +7,30 @@ use tokio_postgres::Row;
 use super::fault::Fault;
 use super::link::Session;
 use super::row::digest;
-use super::value::{get, values};
+use super::value::{Value, get, values};
 use crate::key::{KeyId, KeyRecord, KeyValue, Timestamp};
 
-/// The columns of a row, in the order that [`value`] reads them.
+/// The columns of a row, in the order that [`value`] reads them; `$last` is the last use of the value.
 macro_rules! select {
-    ($rest:literal) => {
+    ($last:literal, $rest:literal) => {
         concat!(
-            "SELECT f.digest, f.prefix, f.last_four, f.created, f.until, f.ended, u.last, f.key FROM scopegate.former_values f ",
-            "LEFT JOIN scopegate.value_uses u ON u.digest = f.digest ",
-            $rest
+            "SELECT f.digest, f.prefix, f.last_four, f.created, f.until, f.ended, ",
+            $last,
+            ", f.key FROM scopegate.former_values f ",
+            $rest,
+            " ORDER BY f.age DESC"
         )
     };
 }
+
+/// Every value, without the last use.
+const SELECT_ALL: &str = select!("NULL::bigint", "");
+/// Those of some keys, without the last use.
+const SELECT_SOME: &str = select!("NULL::bigint", "WHERE f.key = ANY($1)");
+/// Every value.
+const SELECT_LIST: &str = select!("u.last", "LEFT JOIN scopegate.value_uses u ON u.digest = f.digest");
+/// Those of one key.
+const SELECT_ONE: &str = select!("u.last", "LEFT JOIN scopegate.value_uses u ON u.digest = f.digest WHERE f.key = $1");
 
 const INSERT: &str = "INSERT INTO scopegate.former_values (key, digest, prefix, last_four, created, until, ended) \
     VALUES ($1, $2, $3, $4, $5, $6, $7)";
@@ -29,25 +40,41 @@ const END: &str = "UPDATE scopegate.former_values SET until = $2, ended = $3 WHE
 pub(super) struct Former(HashMap<KeyId, Vec<KeyValue>>);
 
 impl Former {
-    /// Those of every key.
+    /// Those of every key, without their last use.
     pub(super) fn of_all(session: &Session<'_>) -> Result<Self, Fault> {
-        Self::read(session, select!("ORDER BY f.age DESC"), &[])
+        let mut former = Self(HashMap::new());
+        session.each_of_many(SELECT_ALL, &[], |row| former.add(row))?;
+        Ok(former)
     }
 
-    /// Those of some keys.
+    /// Those of every key.
+    pub(super) fn list(session: &Session<'_>) -> Result<Self, Fault> {
+        let mut former = Self(HashMap::new());
+        session.each_of_many(SELECT_LIST, &[], |row| former.add(row))?;
+        Ok(former)
+    }
+
+    /// Those of some keys, without their last use.
     pub(super) fn of(session: &Session<'_>, keys: &[&str]) -> Result<Self, Fault> {
-        Self::read(session, select!("WHERE f.key = ANY($1) ORDER BY f.age DESC"), values![keys])
+        Self::read(session, SELECT_SOME, values![keys])
     }
 
-    fn read(session: &Session<'_>, sql: &str, given: &[super::value::Value<'_>]) -> Result<Self, Fault> {
-        let mut former = HashMap::<KeyId, Vec<KeyValue>>::new();
-        session.each(sql, given, |row| {
-            let key = KeyId::parse(get(row, 7)?);
-            let key = key.ok_or_else(|| Fault::Bad("a former value has the id of a key that cannot be".to_owned()))?;
-            former.entry(key).or_default().push(value(row)?);
-            Ok(())
-        })?;
-        Ok(Self(former))
+    /// Those of one key.
+    pub(super) fn of_one(session: &Session<'_>, key: &KeyId) -> Result<Self, Fault> {
+        Self::read(session, SELECT_ONE, values![key.as_str()])
+    }
+
+    fn read(session: &Session<'_>, sql: &str, given: &[Value<'_>]) -> Result<Self, Fault> {
+        let mut former = Self(HashMap::new());
+        session.each(sql, given, |row| former.add(row))?;
+        Ok(former)
+    }
+
+    fn add(&mut self, row: &Row) -> Result<(), Fault> {
+        let key = KeyId::parse(get(row, 7)?);
+        let key = key.ok_or_else(|| Fault::Bad("a former value has the id of a key that cannot be".to_owned()))?;
+        self.0.entry(key).or_default().push(value(row)?);
+        Ok(())
     }
 
     /// Gives a record its own.

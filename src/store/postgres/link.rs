@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use futures_core::Stream as _;
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::yield_now;
 use tokio::time::timeout;
 use tokio_postgres::{Client, Error, Row};
 
@@ -17,10 +18,16 @@ use crate::database::Database;
 
 /// The shortest time that an answer may take to begin, or to go on.
 const LEAST_SILENCE: Duration = Duration::from_secs(5);
-/// How long the first of many rows may take: what is sorted or read from a cold disk says nothing before.
+/// How long the first of many rows may take: a whole table, sorted or read from a cold disk, says nothing before.
 const FIRST_ROW: Duration = Duration::from_secs(60);
 /// How many times as long as a writer is waited for an answer may take.
 const SILENCE: u32 = 6;
+/// How long whoever holds the store as its writer may do nothing, stopped or cut off: everyone else waits for it, revokes too.
+const IDLE_WRITER: Duration = Duration::from_secs(10);
+/// How long whoever reads may do nothing: somebody may look at what comes. What is read stays on the server as long.
+const IDLE_READER: Duration = Duration::from_secs(300);
+/// How long a question that is asked again soon may wait for a lock.
+const GLANCE: Duration = Duration::from_secs(1);
 
 /// The way to a database, open or not.
 pub(super) struct Link {
@@ -41,6 +48,8 @@ pub(super) struct Link {
 pub(super) enum Begin<'b> {
     /// A change, which may be made though no answer comes.
     Change(&'b str),
+    /// Reads of one moment that do not wait long for whoever locks what they read.
+    Glance,
     /// The schema, which shows by itself whether it was made.
     Making(&'b str),
     /// Reads of one moment.
@@ -52,12 +61,17 @@ impl Begin<'_> {
     /// connection stays good. What reads much, or makes a schema, may take as long as rows or answers go on.
     fn sql(self, patience: Duration, silence: Duration) -> String {
         let lock = lock(silence);
-        let (mode, lock, statement, first) = match self {
-            Self::Change(first) => ("READ COMMITTED", patience.min(lock), statement(silence), first),
-            Self::Making(first) => ("READ COMMITTED", lock, Duration::ZERO, first),
-            Self::Read => ("REPEATABLE READ READ ONLY", lock, Duration::ZERO, ""),
+        let (mode, idle) = match self {
+            Self::Change(_) | Self::Making(_) => ("READ COMMITTED", IDLE_WRITER),
+            Self::Glance | Self::Read => ("REPEATABLE READ READ ONLY", IDLE_READER),
         };
-        format!("{}; {first}", begin(mode, lock, statement))
+        let (lock, statement, first) = match self {
+            Self::Change(first) => (patience.min(lock), statement(silence), first),
+            Self::Glance => (GLANCE.min(lock), statement(silence), ""),
+            Self::Making(first) => (lock, Duration::ZERO, first),
+            Self::Read => (lock, Duration::ZERO, ""),
+        };
+        format!("{}; {first}", begin(mode, (lock, statement, idle)))
     }
 }
 
@@ -105,7 +119,7 @@ impl Link {
         work: impl FnOnce(&Session<'_>) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         self.connect()?;
-        self.on_line(Some(begin("READ COMMITTED", lock, statement)), work)
+        self.on_line(Some(begin("READ COMMITTED", (lock, statement, IDLE_WRITER))), work)
     }
 
     /// Works within a transaction. It is committed where the work succeeds, and undone where not.
@@ -188,14 +202,14 @@ impl Link {
     ) -> Result<T, Fault> {
         let silence = self.silence();
         let (Some(runtime), Some(line)) = (&self.runtime, &self.line) else { return Err(Fault::closed()) };
-        let done = work(&Session { runtime, client: &line.client, silence, around });
-        if let Err(fault) = &done
-            && fault.is_of_the_line()
-            && let Some(line) = self.line.take()
-        {
-            self.dialler.hang_up(runtime, line, fault.is_silence());
+        match work(&Session { runtime, client: &line.client, silence, around }) {
+            Err(fault) if fault.is_of_the_line() => {
+                let Some(line) = self.line.take() else { return Err(fault) };
+                let last_words = self.dialler.hang_up(runtime, line, fault.is_silence());
+                Err(fault.after(last_words))
+            }
+            done => done,
         }
-        done
     }
 
     /// Makes a connection, where there is none.
@@ -272,10 +286,28 @@ impl Session<'_> {
         &self,
         sql: &str,
         values: &[Value<'_>],
+        tell: impl FnMut(&Row) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        self.each_after(self.silence, (sql, values), tell)
+    }
+
+    /// The same of a statement that reads a whole table, or much of it: its first row may take longer.
+    pub(super) fn each_of_many(
+        &self,
+        sql: &str,
+        values: &[Value<'_>],
+        tell: impl FnMut(&Row) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        self.each_after(self.silence.max(FIRST_ROW), (sql, values), tell)
+    }
+
+    fn each_after(
+        &self,
+        first: Duration,
+        (sql, values): (&str, &[Value<'_>]),
         mut tell: impl FnMut(&Row) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         let values = values.iter().map(|(value, kind)| (*value, kind.clone()));
-        let first = self.silence.max(FIRST_ROW);
         let mut rows = pin!(self.ask_for(first, self.client.query_typed_raw(sql, values))?);
         let mut silence = first;
         loop {
@@ -296,7 +328,11 @@ impl Session<'_> {
     }
 
     fn ask<T>(&self, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Fault> {
-        self.ask_for(self.silence, answer)
+        self.ask_for(self.silence, async {
+            // What the server said meanwhile is read before it is written to: why it ended the connection, where it did.
+            yield_now().await;
+            answer.await
+        })
     }
 
     fn ask_for<T>(&self, silence: Duration, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Fault> {
@@ -307,12 +343,13 @@ impl Session<'_> {
 
 /// What opens a transaction. Names are looked up where the server has them: nobody's functions and operators in another schema
 /// run by the rights of this user. Nothing of it stays behind: a pooler gives the connection to others.
-fn begin(mode: &str, lock: Duration, statement: Duration) -> String {
+fn begin(mode: &str, (lock, statement, idle): (Duration, Duration, Duration)) -> String {
     format!(
         "BEGIN ISOLATION LEVEL {mode}; SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL lock_timeout = {}; \
-        SET LOCAL statement_timeout = {}",
+        SET LOCAL statement_timeout = {}; SET LOCAL idle_in_transaction_session_timeout = {}",
         lock.as_millis().max(1),
-        statement.as_millis()
+        statement.as_millis(),
+        idle.as_millis()
     )
 }
 

@@ -88,7 +88,7 @@ pub(super) fn plan(
 pub(super) fn hold_against(session: &Session<'_>, mut told: ToldKeys) -> Result<(Vec<Unlogged>, usize), Fault> {
     let mut former = Former::of_all(session)?;
     let (mut strange, mut lacking) = (Vec::new(), 0);
-    session.each(row::SELECT_ALL, &[], |row| {
+    session.each_of_many(row::SELECT_ALL, &[], |row| {
         let mut change = row::change(row)?;
         former.give(&mut change.record);
         lacking += usize::from(!told.says_all_of(&change.record));
@@ -108,7 +108,7 @@ pub(super) fn tell_all(
 ) -> Result<(), Fault> {
     let mut former = Former::of_all(session)?;
     let accounts = Affiliations::of_all(session)?;
-    session.each(row::SELECT_ALL, &[], |row| {
+    session.each_of_many(row::SELECT_ALL, &[], |row| {
         let mut change = affiliate(row::change(row)?, &accounts);
         former.give(&mut change.record);
         change.revision = revision.unwrap_or(change.revision);
@@ -129,9 +129,9 @@ pub(super) fn affiliate(mut change: Change, accounts: &Affiliations) -> Change {
 
 /// Every record, the oldest first.
 pub(super) fn list(session: &Session<'_>) -> Result<Vec<KeyRecord>, Fault> {
-    let mut former = Former::of_all(session)?;
+    let mut former = Former::list(session)?;
     let mut records = Vec::new();
-    session.each(row::SELECT_LIST, &[], |row| {
+    session.each_of_many(row::SELECT_LIST, &[], |row| {
         let mut record = row::change(row)?.record;
         former.give(&mut record);
         records.push(record);
@@ -143,6 +143,17 @@ pub(super) fn list(session: &Session<'_>) -> Result<Vec<KeyRecord>, Fault> {
 /// One record.
 pub(super) fn one(session: &Session<'_>, id: &KeyId) -> Result<Option<KeyRecord>, Fault> {
     let Some(row) = session.query_one(row::SELECT_ONE, values![id.as_str()])? else { return Ok(None) };
+    let mut record = row::change(&row)?.record;
+    Former::of_one(session, id)?.give(&mut record);
+    Ok(Some(record))
+}
+
+/// The same without its last use, which no change of it needs.
+///
+/// INVARIANT: neither a load nor a change reads a table of uses. Whoever counts them may lock those tables, and whoever mends
+/// them must: no revoke waits for that.
+pub(super) fn bare(session: &Session<'_>, id: &KeyId) -> Result<Option<KeyRecord>, Fault> {
+    let Some(row) = session.query_one(row::SELECT_BARE, values![id.as_str()])? else { return Ok(None) };
     let mut record = row::change(&row)?.record;
     Former::of(session, &[id.as_str()])?.give(&mut record);
     Ok(Some(record))

@@ -7,6 +7,8 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use tokio_postgres::Row;
+
 use super::accounts::{self, Affiliations};
 use super::fault::Fault;
 use super::former::Former;
@@ -61,25 +63,29 @@ impl Changed {
     fn read(session: &Session<'_>, since: Revision, until: Revision) -> Result<Self, Fault> {
         let (mut changed, mut rows, mut seen) = (Self::default(), 0, HashSet::new());
         let most = i64::try_from(MANY).unwrap_or(i64::MAX);
-        session.each(
-            CHANGED,
-            values![since.0.cast_signed(), until.0.cast_signed(), most.saturating_add(1)],
-            |row| {
-                rows += 1;
-                if let Some(key) = get::<Option<Box<str>>>(row, 0)?
-                    && seen.insert(key.clone())
-                {
-                    changed.keys.push(key);
+        let note = |row: &Row| {
+            rows += 1;
+            if let Some(key) = get::<Option<Box<str>>>(row, 0)?
+                && seen.insert(key.clone())
+            {
+                changed.keys.push(key);
+            }
+            if let Some(account) = get::<Option<Box<str>>>(row, 1)? {
+                if !get::<bool>(row, 2)? {
+                    changed.born_or_gone.insert(account.clone());
                 }
-                if let Some(account) = get::<Option<Box<str>>>(row, 1)? {
-                    if !get::<bool>(row, 2)? {
-                        changed.born_or_gone.insert(account.clone());
-                    }
-                    changed.accounts.insert(account);
-                }
-                Ok(())
-            },
-        )?;
+                changed.accounts.insert(account);
+            }
+            Ok(())
+        };
+        let (since, until, limit) = (since.0.cast_signed(), until.0.cast_signed(), most.saturating_add(1));
+        let given = values![since, until, limit];
+        // Whoever was away for long has much to sort. A revoke is answered at once, or asked for on another connection.
+        if until.saturating_sub(since) > most {
+            session.each_of_many(CHANGED, given, note)?;
+        } else {
+            session.each(CHANGED, given, note)?;
+        }
         changed.is_cut = rows > MANY;
         Ok(changed)
     }

@@ -37,6 +37,8 @@ pub(super) const SELECT_LIST: &str = select!(
     "LEFT JOIN scopegate.uses u ON u.key = k.id AND u.scope = '' \
     LEFT JOIN scopegate.value_uses v ON v.digest = k.digest ORDER BY k.created, k.place"
 );
+/// One key, without the last use: for a change of it.
+pub(super) const SELECT_BARE: &str = select!("NULL::bigint, NULL::bigint", "WHERE k.id = $1");
 /// One key.
 pub(super) const SELECT_ONE: &str = select!(
     "u.last, v.last",

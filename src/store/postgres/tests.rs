@@ -5,6 +5,7 @@ mod news; // What a change costs whoever asks for it.
 mod trouble; // A database that is away, cut off, or full of people who may not.
 
 use super::*;
+use crate::key::account;
 use crate::key::lifecycle::Transition;
 use crate::store::Strangers;
 use crate::store::tests::{Fixture, STAMP, record, rotation};
@@ -227,4 +228,28 @@ fn a_thousand_keys_and_one_are_added_together_or_not_at_all() {
     assert!(matches!(error, StoreError::Duplicate { .. }), "{error}");
     assert_eq!(store.list().unwrap().len(), 1001);
     assert_eq!(place.0.run("SELECT revision FROM scopegate.head"), "1001");
+}
+
+#[test]
+fn the_accounts_of_many_keys_are_made_together() {
+    let Some(place) = Place::new() else { return };
+    drop(place.store());
+    let of = |account: String| KeyRecord { account: Some(account.into()), ..record("key") };
+    place.put(&(0..=change::BATCH).map(|number| of(format!("account-{number}"))).collect::<Vec<_>>());
+    assert_eq!(place.0.run("SELECT count(*) FROM scopegate.accounts WHERE id = name AND parent IS NULL"), "1001");
+    assert_eq!(place.0.run("SELECT revision FROM scopegate.head"), "2002");
+    let changes = || place.0.run("SELECT n_tup_upd FROM pg_stat_user_tables WHERE relname = 'head'");
+    let mut count = 0;
+    server::until("the server tells how often the head was changed", || {
+        count = changes().parse().unwrap();
+        count >= 4
+    });
+    assert!(count < 10, "{count} versions of the head");
+    let mut store = place.store();
+    for accounts in [["Account-7", "new"], ["twin", "TWIN"]] {
+        let keys = accounts.map(|account| of(account.to_owned()));
+        let error = store.add(&keys, Provenance::Imported(Strangers::Made), STAMP).unwrap_err();
+        assert!(matches!(error, StoreError::Account(account::AccountError::Alike { .. })), "{error}");
+    }
+    assert_eq!(place.0.run("SELECT revision FROM scopegate.head"), "2002");
 }

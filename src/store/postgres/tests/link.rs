@@ -147,8 +147,82 @@ fn rows_may_take_longer_to_begin_than_to_go_on() {
         rows += 1;
         Ok(())
     };
-    store.read(|session| session.each("SELECT pg_sleep(1)", &[], count)).unwrap();
+    store.read(|session| session.each_of_many("SELECT pg_sleep(1)", &[], count)).unwrap();
     assert_eq!(rows, 1);
+}
+
+#[test]
+fn the_few_rows_of_a_change_may_take_no_longer_to_begin_than_any_answer() {
+    let Some(place) = Place::new() else { return };
+    let mut store = place.store();
+    store.link.hurry(Duration::from_millis(300));
+    let read = store.link.within(Begin::Read, |session| session.each("SELECT pg_sleep(1)", &[], |_| Ok(())));
+    assert!(matches!(read, Err(Fault::Silent(_))), "{read:?}");
+}
+
+#[test]
+fn neither_a_load_nor_a_change_waits_for_whoever_locks_the_tables_of_uses() {
+    let Some(place) = Place::new() else { return };
+    let mut store = place.store();
+    let key = record("key");
+    store.create(std::slice::from_ref(&key), STAMP).unwrap();
+    store.change(&key.id, &rotation(60), STAMP).unwrap();
+    holding(&place, "uses, scopegate.value_uses", || {
+        let since = store.load(Revision::START, &mut |_| {}).unwrap().revision;
+        store.change(&key.id, &rotation(60), STAMP).unwrap();
+        store.change(&key.id, &Transition::Revoke, STAMP).unwrap();
+        let mut told = Vec::new();
+        store.load(since, &mut |change| told.push((change.record.state, change.record.former.len()))).unwrap();
+        assert_eq!(told, [(crate::key::KeyState::Revoked, 2)]);
+        store.link.hurry(Duration::from_millis(500));
+        assert!(store.find(&key.id).unwrap_err().is_passing(), "what is shown has its last use");
+        store.link.hurry(Duration::from_secs(30));
+    });
+    assert_eq!(store.find(&key.id).unwrap().unwrap().former.len(), 2);
+}
+
+#[test]
+fn a_writer_that_stands_still_is_ended_and_all_that_it_did_undone() {
+    let Some(place) = Place::new() else { return };
+    let (mut store, mut other) = (place.store(), place.store());
+    let seal = store.seal.clone();
+    let error = store.write(|log| {
+        change::add(log, &seal, (&[record("late")], Provenance::Created), STAMP)?;
+        until("another one can write", || other.create(&[record("other")], STAMP).is_ok());
+        log.session().run("SELECT 1")
+    });
+    let error = error.unwrap_err();
+    let said = error.to_string();
+    assert!(error.is_passing() && said.contains("as this process stood still in the middle of it"), "{said}");
+    let names: Vec<_> = store.list().unwrap().into_iter().map(|record| record.name).collect();
+    assert_eq!(names, ["other".into()]);
+}
+
+#[test]
+fn whoever_begins_a_transaction_is_ended_by_the_server_where_nothing_comes_of_it() {
+    let Some(place) = Place::new() else { return };
+    let mut store = place.store();
+    let ask = |session: &Session<'_>| {
+        let row = session.query_one("SELECT current_setting('idle_in_transaction_session_timeout')", &[])?;
+        get::<String>(&row.unwrap(), 0)
+    };
+    for (begin, longest) in [(Begin::Change(""), "10s"), (Begin::Making(""), "10s"), (Begin::Read, "5min")] {
+        assert_eq!(store.link.within(begin, ask).unwrap(), longest, "{begin:?}");
+    }
+    assert_eq!(store.link.with(ask).unwrap(), "10s");
+}
+
+#[test]
+fn a_list_of_gateways_that_is_locked_is_not_waited_for_for_long() {
+    let Some(place) = Place::new() else { return };
+    let mut store = place.store();
+    holding(&place, "gateways", || {
+        let began = Instant::now();
+        let error = store.gateways().unwrap_err();
+        assert!(error.is_passing() && error.to_string().contains("lock timeout"), "{error}");
+        assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    });
+    assert!(store.gateways().unwrap().unwrap().gateways.is_empty());
 }
 
 #[test]
