@@ -39,7 +39,12 @@ const FAREWELL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub enum Event<'a> {
     /// The store cannot be followed any more. Told once for each different trouble, not for every attempt.
-    Down(&'a StoreError),
+    Down {
+        /// What is wrong.
+        error: &'a StoreError,
+        /// Whether the store was ever read, by this process or by the one that wrote the copy: else no key is known.
+        is_known: bool,
+    },
     /// Changes were taken in.
     Loaded {
         /// How many records.
@@ -64,8 +69,8 @@ pub enum Origin {
     /// The store is there: everything is loaded first.
     Here(Reach),
     /// The store is away, and taken up when it comes. What is known of its keys is in the index, and has this past; `None` where
-    /// nothing is known of them.
-    Away(Reach, Option<Past>),
+    /// nothing is known of them. Why it is away, where that was told already.
+    Away(Reach, Option<Past>, Option<StoreError>),
 }
 
 /// A thread that follows a store until this is dropped.
@@ -103,13 +108,19 @@ impl Follower {
         report: impl Fn(&Event<'_>) + Send + 'static,
     ) -> Result<Self, StoreError> {
         let since = match &origin {
-            Origin::Away(_, Some(past)) => Some(past.contact),
-            Origin::Away(_, None) | Origin::Here(_) => None,
+            Origin::Away(_, Some(past), _) => Some(past.contact),
+            Origin::Away(_, None, _) | Origin::Here(_) => None,
         };
         let desk = spare.is_some().then(|| Arc::new(Desk::new(since)));
         let (mut pursuit, status) = match origin {
             Origin::Here(reach) => (Pursuit::new(reach, &index, None), Status::up()),
-            Origin::Away(reach, past) => (Pursuit::new(reach, &index, past), Status::away(since)),
+            Origin::Away(reach, past, why) => {
+                let status = Status::away(since);
+                if let Some(error) = why {
+                    status.missed(error.to_string(), error.cause());
+                }
+                (Pursuit::new(reach, &index, past), status)
+            }
         };
         pursuit.desk.clone_from(&desk);
         if status.is_up() {
@@ -226,8 +237,10 @@ impl Pursuit {
                     if matches!(error, StoreError::Faults { .. }) {
                         status.refused(since);
                     }
-                    if status.missed(error.to_string()) {
-                        report(&Event::Down(&error));
+                    let is_known = status.age(since).is_some();
+                    let error = if is_known { error.into_loss() } else { error };
+                    if status.missed(error.to_string(), error.cause()) {
+                        report(&Event::Down { error: &error, is_known });
                     }
                     pause = Some(back_off.next());
                 }

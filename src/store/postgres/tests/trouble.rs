@@ -92,6 +92,60 @@ fn whoever_makes_and_ends_keys_needs_no_more_than_readme_gives() {
     assert!(error.contains("permission denied"), "{error}");
 }
 
+/// What the remedies of refusals give, one after another, until something is done; the owner does as each says.
+fn mend(place: &Place, mut attempt: impl FnMut() -> Result<(), StoreError>) -> Vec<String> {
+    let mut given = Vec::new();
+    while let Err(error) = attempt() {
+        let said = error.to_string();
+        let (_, statement) =
+            said.split_once("as the owner of the schema scopegate, ").unwrap_or_else(|| panic!("{said}"));
+        let statement = statement.split_once(", where").map_or(statement, |(statement, _)| statement);
+        assert!(!given.iter().any(|known| *known == statement), "it did not help: {said}");
+        place.0.run(statement);
+        given.push(statement.to_owned());
+    }
+    given
+}
+
+#[test]
+fn whoever_lacks_a_right_is_told_the_one_that_is_missing_and_it_helps() {
+    let Some(place) = Place::new() else { return };
+    let key = record("key");
+    place.put(std::slice::from_ref(&key));
+    place.0.run(WRITER);
+    let url = place.0.url_of("writer");
+    let mut store = open(&url, OpenMode::Existing).unwrap();
+    place.0.run("REVOKE UPDATE ON scopegate.head FROM writer; REVOKE UPDATE ON scopegate.keys FROM writer; REVOKE INSERT ON scopegate.changes FROM writer");
+    let given = mend(&place, || store.change(&key.id, &Transition::Disable, STAMP).map(drop));
+    assert_eq!(
+        given,
+        [
+            "GRANT SELECT, UPDATE ON scopegate.head TO \"writer\"",
+            "GRANT SELECT, INSERT ON scopegate.changes TO \"writer\"",
+            "GRANT SELECT, INSERT, UPDATE ON scopegate.keys TO \"writer\"",
+        ]
+    );
+    place.0.run("REVOKE SELECT ON scopegate.gateways FROM writer");
+    let given = mend(&place, || store.gateways().map(drop));
+    assert_eq!(given, ["GRANT SELECT ON ALL TABLES IN SCHEMA scopegate TO \"writer\""], "no more than README gives");
+    // Somebody who has nothing.
+    drop(store);
+    place.0.run("REVOKE ALL ON ALL TABLES IN SCHEMA scopegate FROM writer");
+    mend(&place, || open(&url, OpenMode::Existing).map(drop));
+    let (mut store, other) = (open(&url, OpenMode::Existing).unwrap(), record("other"));
+    mend(&place, || store.create(std::slice::from_ref(&other), STAMP).map(drop));
+    mend(&place, || store.change(&other.id, &rotation(60), STAMP).map(drop));
+    let new = || NewAccount { id: "acme".into(), name: None, parent: None, credential: None };
+    mend(&place, || store.create_account(new(), STAMP).map(drop));
+    let rights = "SELECT string_agg(table_name || ' ' || privilege_type, ', ' ORDER BY table_name, privilege_type) FROM information_schema.role_table_grants \
+        WHERE grantee = 'writer' AND privilege_type <> 'SELECT'";
+    let writes = place.0.run(rights);
+    assert_eq!(
+        writes,
+        "accounts INSERT, accounts UPDATE, changes INSERT, former_values INSERT, former_values UPDATE, head UPDATE, keys INSERT, keys UPDATE"
+    );
+}
+
 #[test]
 fn a_server_is_believed_by_its_certificate_and_the_password_is_bound_to_it() {
     let Some(place) = Place::new() else { return };
