@@ -7,7 +7,7 @@ const OF_A_WRITER: [(&str, &str); 5] = [
     ("accounts", "SELECT, INSERT, UPDATE"),
     ("changes", "SELECT, INSERT"),
     ("former_values", "SELECT, INSERT, UPDATE"),
-    ("head", "SELECT, UPDATE"),
+    ("head", "SELECT, UPDATE (revision)"),
     ("keys", "SELECT, INSERT, UPDATE"),
 ];
 
