@@ -5,6 +5,7 @@
 //! first, then published: what was acknowledged survives a crash, and what is in memory was acknowledged.
 
 pub mod audit;
+mod cause;
 mod error;
 pub mod file;
 pub mod follow;
@@ -29,6 +30,7 @@ use crate::key::{KeyId, KeyRecord, Timestamp};
 
 use uses::{KeyUse, ValueUse};
 
+pub use cause::Cause;
 pub use error::StoreError;
 pub use location::{Location, OpenMode, open, probe};
 pub use warning::{Outside, StoreWarning, User};

@@ -20,6 +20,8 @@ pub struct Absence {
     pub since: Option<Duration>,
     /// No key is let in: what is known of keys is older than `keys.max_stale`.
     pub is_stale: bool,
+    /// What is wrong with it, in words that go on from "the key store".
+    pub why: &'static str,
 }
 
 /// How to learn whether the key store is away.
@@ -76,12 +78,12 @@ impl Readiness {
         }
         match self.store.get().and_then(|store| (store.0)()) {
             None => (StatusCode::OK, "ready\n".into()),
-            Some(Absence { since: None, .. }) => {
-                not_ready("the key store could not be read yet, the log says why; no key is let in until it is")
-            }
-            Some(Absence { since: Some(since), is_stale }) => {
+            Some(Absence { since: None, why, .. }) => not_ready(&format!(
+                "the key store could not be read yet, the log says why; no key is let in until it is: it {why}"
+            )),
+            Some(Absence { since: Some(since), is_stale, why }) => {
                 let seconds = since.as_secs();
-                let why = format!("the key store has been away for {seconds} s");
+                let why = format!("the key store has been away for {seconds} s (it {why})");
                 match is_stale {
                     true => not_ready(&format!("{why}, longer than keys.max_stale, and no key is let in")),
                     false => (StatusCode::OK, format!("ready: {why}, known keys go on working\n").into()),

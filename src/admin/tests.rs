@@ -63,23 +63,25 @@ fn ready_says_for_how_long_the_store_is_away_and_ends_when_no_key_is_let_in() {
     state.readiness.store_from(move || *told.lock().unwrap());
     against(state, |address| async move {
         let asked = async |since: Option<u64>, is_stale| {
-            *absence.lock().unwrap() = Some(Absence { since: since.map(std::time::Duration::from_secs), is_stale });
+            *absence.lock().unwrap() =
+                Some(Absence { since: since.map(std::time::Duration::from_secs), is_stale, why: "refuses this user" });
             ask(address, "GET /readyz").await
         };
         assert!(ask(address, "GET /readyz").await.ends_with("\r\n\r\nready\n"));
         let answer = asked(Some(12), false).await;
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
         assert!(
-            answer.ends_with("ready: the key store has been away for 12 s, known keys go on working\n"),
+            answer.ends_with(
+                "ready: the key store has been away for 12 s (it refuses this user), known keys go on working\n"
+            ),
             "{answer}"
         );
         let answer = asked(Some(960), true).await;
         assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
-        let words =
-            "not ready: the key store has been away for 960 s, longer than keys.max_stale, and no key is let in\n";
+        let words = "not ready: the key store has been away for 960 s (it refuses this user), longer than keys.max_stale, and no key is let in\n";
         assert!(answer.ends_with(words), "{answer}");
         assert!(asked(None, false).await.ends_with(
-            "not ready: the key store could not be read yet, the log says why; no key is let in until it is\n"
+            "not ready: the key store could not be read yet, the log says why; no key is let in until it is: it refuses this user\n"
         ));
         *absence.lock().unwrap() = None;
         assert!(ask(address, "GET /readyz").await.ends_with("\r\n\r\nready\n"));

@@ -219,7 +219,10 @@ impl Worker {
         }
         let view = self.view();
         if self.store.judge(Instant::now(), view.snapshot.config.keys.max_stale) {
+            // Of an attempt that hangs nothing is known but that.
+            let error = self.store.trouble().unwrap_or_else(|| "the last attempt to read it has not ended".to_owned());
             tracing::error!(
+                %error,
                 "the key store has been away for longer than keys.max_stale: no key is let in until it is back"
             );
             // Exchanges that last are asked about anew.

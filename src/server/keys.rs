@@ -14,7 +14,8 @@ use crate::store::index::Index;
 use crate::store::postgres::DatabaseError;
 use crate::store::reach::Reach;
 use crate::store::spare::{self, Past, Spare};
-use crate::store::{self, Badge, Extent, KeyStore, Location, OpenMode, StoreError};
+use crate::store::{self, Badge, Cause, Extent, KeyStore, Location, OpenMode, StoreError};
+use crate::telemetry::label::StoreFault;
 use crate::telemetry::metrics::{Metrics, StoreFare};
 
 /// The store that a configuration names.
@@ -54,9 +55,12 @@ pub(super) fn follow(
         Err(error) if error.is_absence() => error,
         done => return done,
     };
+    let is_copied = spare.as_ref().is_some_and(|spare| spare.path().exists());
+    // What there is a copy of was there.
+    let error = if is_copied { error.into_loss() } else { error };
     let past = spare.as_ref().and_then(|spare| load(spare, index, &error));
     if past.is_none() {
-        if matches!(error, StoreError::Missing { .. }) {
+        if matches!(error, StoreError::Lost { .. } | StoreError::Missing { .. }) {
             // There was one to be missed only as long as there seemed to be a copy of it.
             return begin(store::open(location, OpenMode::Create)?, index, spare);
         }
@@ -69,13 +73,15 @@ pub(super) fn follow(
         );
     }
     // One that never was is made when it can be, but not where a copy says that there was one.
-    let open = if spare.as_ref().is_some_and(|spare| spare.path().exists()) { open_existing } else { open_or_make };
+    let open = if is_copied { open_existing } else { open_or_make };
     let known = location.clone();
     let reach = Reach::to(location.place(), move || open(&known).inspect(|records| warn_of(&**records)));
-    let origin = Origin::Away(reach.resting(location.rest()), past);
+    let why = error.to_string();
+    let origin = Origin::Away(reach.resting(location.rest()), past, Some(error));
     let follower = Follower::start_from(origin, Arc::clone(index), spare, report)?;
     if follower.status().judge(Instant::now(), max_stale) {
         tracing::error!(
+            error = %why,
             "the copy of the keys is older than keys.max_stale: no key is let in until the key store is back"
         );
     }
@@ -140,7 +146,7 @@ fn warn_of(records: &dyn KeyStore) {
     }
 }
 
-/// Loads the copy, and says how that went.
+/// Loads the copy, and says how that went, and why it is needed.
 fn load(spare: &Spare, index: &Index, error: &StoreError) -> Option<Past> {
     let path = spare.path().display();
     match spare.load(index) {
@@ -154,12 +160,12 @@ fn load(spare: &Spare, index: &Index, error: &StoreError) -> Option<Past> {
                 tracing::warn!("{warning}");
             }
             let since = loaded.past.contact;
-            tracing::warn!(
+            tracing::error!(
                 %error,
                 copy = %path,
                 keys = index.len(),
                 %since,
-                "the key store is away: started with the copy of its keys, and the store is tried again and again. To begin with a new store, remove the copy"
+                "the key store is away: started with the copy of its keys, and the store is tried again and again. Where an empty store is to take its place, remove the copy"
             );
             Some(loaded.past)
         }
@@ -170,16 +176,36 @@ fn load(spare: &Spare, index: &Index, error: &StoreError) -> Option<Past> {
 pub(super) fn wire(follower: &Follower, handle: &Arc<Handle>, (metrics, readiness): (&Metrics, &Readiness)) {
     let status = Arc::clone(follower.status());
     readiness.store_from(move || {
-        let absence = || Absence { since: status.age(Instant::now()), is_stale: status.is_stale() };
-        (!status.is_up()).then(absence)
+        let absence = |cause: Cause| Absence {
+            since: status.age(Instant::now()),
+            is_stale: status.is_stale(),
+            why: cause.words(),
+        };
+        status.cause().map(absence)
     });
     let (status, written, handle) = (Arc::clone(follower.status()), follower.kept(), Arc::clone(handle));
     metrics.store_from(move || StoreFare {
         is_up: status.is_up(),
-        away: if status.is_up() { Some(Duration::ZERO) } else { status.age(Instant::now()) },
+        away: if status.is_up() { Duration::ZERO } else { status.age_or_life(Instant::now()) },
+        fault: status.cause().map(fault_of),
         max_stale: handle.load().config.keys.max_stale,
         snapshot: written.as_ref().and_then(|written| written.moment()).map(|moment| moment.as_seconds()),
     });
+}
+
+/// What metrics call it.
+const fn fault_of(cause: Cause) -> StoreFault {
+    match cause {
+        Cause::AnotherPast => StoreFault::AnotherPast,
+        Cause::Behind => StoreFault::Behind,
+        Cause::Denied => StoreFault::Denied,
+        Cause::Faulty => StoreFault::Faulty,
+        Cause::Missing => StoreFault::Missing,
+        Cause::Refused => StoreFault::Refused,
+        Cause::UnknownHost => StoreFault::UnknownHost,
+        Cause::Unproven => StoreFault::Unproven,
+        Cause::Unreachable => StoreFault::Unreachable,
+    }
 }
 
 /// What the log says of the store.
@@ -188,8 +214,11 @@ fn report(event: &Event<'_>) {
         Event::Announced(Badge { id, name }) => {
             tracing::info!(%name, %id, "the key store knows this gateway by this name and id; `--wait` calls it so");
         }
-        Event::Down(error) => {
+        Event::Down { error, is_known: true } => {
             tracing::error!(%error, "the key store cannot be followed; known keys go on working, for as long as keys.max_stale says");
+        }
+        Event::Down { error, is_known: false } => {
+            tracing::error!(%error, "the key store cannot be read yet, and no key is known: none is let in until it can be");
         }
         Event::Loaded { keys, revision } => tracing::debug!(keys, %revision, "keys changed"),
         Event::Restored { keys } => tracing::warn!(

@@ -42,6 +42,11 @@ pub enum StoreError {
         path.display()
     )]
     Empty { path: PathBuf },
+    #[error(
+        "no key store at {} any more: bring it back, from a backup where need be; make no new one meanwhile (`scopegate keys create` does): it would be empty, and gateways that are restarted then would let no key in and forget those that they know, in keys.snapshot, too",
+        path.display()
+    )]
+    Lost { path: PathBuf },
     #[error("no key store at {}: `scopegate keys create` and `scopegate serve` make one", path.display())]
     Missing { path: PathBuf },
     #[error(
@@ -82,7 +87,12 @@ impl StoreError {
         }
         matches!(
             self,
-            Self::Damaged { .. } | Self::Disk { .. } | Self::Io { .. } | Self::Locked { .. } | Self::Missing { .. }
+            Self::Damaged { .. }
+                | Self::Disk { .. }
+                | Self::Io { .. }
+                | Self::Locked { .. }
+                | Self::Lost { .. }
+                | Self::Missing { .. }
         )
     }
 
@@ -95,6 +105,18 @@ impl StoreError {
             Self::Newer { .. } => Some("a newer schema"),
             Self::Older { .. } => Some("an older schema"),
             _ => None,
+        }
+    }
+
+    /// The same, told by somebody who knows keys of the store: one that is missing now was there, and is not to be made anew.
+    #[must_use]
+    pub fn into_loss(self) -> Self {
+        match self {
+            Self::Database(postgres::DatabaseError::Missing { place }) => {
+                postgres::DatabaseError::Lost { place }.into()
+            }
+            Self::Missing { path } => Self::Lost { path },
+            other => other,
         }
     }
 

@@ -43,7 +43,12 @@ pub enum Event<'a> {
     /// The store has been told of this follower for the first time, which is called so there.
     Announced(&'a Badge),
     /// The store cannot be followed any more. Told once for each different trouble, not for every attempt.
-    Down(&'a StoreError),
+    Down {
+        /// What is wrong.
+        error: &'a StoreError,
+        /// Whether the store was ever read, by this process or by the one that wrote the copy: else no key is known.
+        is_known: bool,
+    },
     /// Changes were taken in.
     Loaded {
         /// How many records.
@@ -68,8 +73,8 @@ pub enum Origin {
     /// The store is there: everything is loaded first.
     Here(Reach),
     /// The store is away, and taken up when it comes. What is known of its keys is in the index, and has this past; `None` where
-    /// nothing is known of them.
-    Away(Reach, Option<Past>),
+    /// nothing is known of them. Why it is away, where that was told already.
+    Away(Reach, Option<Past>, Option<StoreError>),
 }
 
 /// A thread that follows a store until this is dropped.
@@ -107,8 +112,8 @@ impl Follower {
         report: impl Fn(&Event<'_>) + Send + 'static,
     ) -> Result<Self, StoreError> {
         let since = match &origin {
-            Origin::Away(_, Some(past)) => Some(past.contact),
-            Origin::Away(_, None) | Origin::Here(_) => None,
+            Origin::Away(_, Some(past), _) => Some(past.contact),
+            Origin::Away(_, None, _) | Origin::Here(_) => None,
         };
         if since.is_none() {
             // A copy, or a store, that was given up half-way may have been begun here.
@@ -117,7 +122,13 @@ impl Follower {
         let desk = spare.is_some().then(|| Arc::new(Desk::new(since)));
         let (mut pursuit, status) = match origin {
             Origin::Here(reach) => (Pursuit::new(reach, &index, None), Status::up()),
-            Origin::Away(reach, past) => (Pursuit::new(reach, &index, past), Status::away(since)),
+            Origin::Away(reach, past, why) => {
+                let status = Status::away(since);
+                if let Some(error) = why {
+                    status.missed(error.to_string(), error.cause());
+                }
+                (Pursuit::new(reach, &index, past), status)
+            }
         };
         pursuit.desk.clone_from(&desk);
         if status.is_up() {
@@ -240,8 +251,10 @@ impl Pursuit {
                     if matches!(error, StoreError::Faults { .. }) {
                         status.refused(since);
                     }
-                    if status.missed(error.to_string()) {
-                        report(&Event::Down(&error));
+                    let is_known = status.age(since).is_some();
+                    let error = if is_known { error.into_loss() } else { error };
+                    if status.missed(error.to_string(), error.cause()) {
+                        report(&Event::Down { error: &error, is_known });
                     }
                     self.refuse(&error, status.remaining(Instant::now()), report);
                     pause = Some(back_off.next());

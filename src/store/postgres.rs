@@ -37,12 +37,15 @@ mod accounts;
 mod audit;
 mod change;
 mod dial;
+mod error;
 mod fault;
 mod fleet;
 mod former;
 mod link;
 mod load;
 mod news;
+mod pooler;
+mod rights;
 mod row;
 mod schema;
 mod tls;
@@ -68,7 +71,7 @@ use crate::key::account::{AccountRecord, AccountTransition, NewAccount};
 use crate::key::lifecycle::{Fresh, Transition};
 use crate::key::{KeyId, KeyRecord};
 
-pub use fault::DatabaseError;
+pub use error::DatabaseError;
 
 /// How often the head is read by a gateway that is told nothing.
 const POLL: Duration = Duration::from_secs(1);
@@ -198,7 +201,7 @@ impl KeyStore for Postgres {
         let Some((store, rest)) = bookmark.split_at_checked(self.store.len()) else { return Ok(None) };
         let Some((revision, hash)) = rest.split_first_chunk() else { return Ok(None) };
         if *store != *self.store {
-            let seen = "is another one than the copy of its keys was made of".to_owned();
+            let seen = "is not the one that the copy of its keys was made of".to_owned();
             return Err(DatabaseError::AnotherPast { place: self.place(), seen }.into());
         }
         let revision = Revision(u64::from_be_bytes(*revision));
@@ -367,8 +370,8 @@ impl Drop for Postgres {
     }
 }
 
-/// What somebody between here and the database could do.
-fn warnings_of(database: &Database) -> Vec<StoreWarning> {
+/// What somebody between here and the database could do. Nothing is asked for it.
+pub fn warnings_of(database: &Database) -> Vec<StoreWarning> {
     let place = database.to_string();
     match database.tls {
         Tls::Off if !database.is_local() => vec![StoreWarning::Cleartext { place }],

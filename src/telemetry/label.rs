@@ -45,6 +45,21 @@ labels! {
 }
 
 labels! {
+    /// What keeps the key store from being read. `behind` and `unreachable` may pass by themselves.
+    StoreFault {
+        AnotherPast = "another_past",
+        Behind = "behind",
+        Denied = "denied",
+        Faulty = "faulty",
+        Missing = "missing",
+        Refused = "refused",
+        UnknownHost = "unknown_host",
+        Unproven = "unproven",
+        Unreachable = "unreachable",
+    }
+}
+
+labels! {
     /// Why a connection of a caller was turned away before a request was read from it.
     Refusal {
         Connections = "connections",

@@ -112,6 +112,18 @@ fn a_store_that_keeps_no_list_of_gateways_says_so() {
 }
 
 #[test]
+fn check_warns_of_a_database_elsewhere_that_is_believed_without_proof_though_it_cannot_be_reached() {
+    let upstream = Upstream::ok();
+    for (mode, said) in [("require", "whoever answers for it is believed"), ("disable", "is talked to in cleartext")] {
+        let url = format!("postgres://u@no-such-host.invalid/k?sslmode={mode}");
+        let setup = Setup::new(&upstream).with_store(&url).written();
+        let output = crate::support::command::finish(setup.command().arg("check")).exits(0);
+        let all = format!("{}{}", output.stdout, output.stderr);
+        assert!(all.contains(said) && all.contains("write sslmode=verify-full"), "{mode}: {all}");
+    }
+}
+
+#[test]
 fn the_password_of_the_database_is_in_nothing_that_a_gateway_or_a_command_says() {
     let Some(database) = scratch() else { return };
     let upstream = Upstream::ok();

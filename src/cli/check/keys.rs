@@ -10,7 +10,7 @@ use crate::config::fault::{Fault, Severity};
 use crate::key::account::{AccountRecord, AccountState};
 use crate::key::{GrantSpec, KeyRecord, KeyState, Timestamp};
 use crate::policy::{Policy, nearest};
-use crate::store::{self, Location, OpenMode};
+use crate::store::{self, Location, OpenMode, postgres};
 
 /// What was found of the stored keys.
 #[derive(Debug, Default)]
@@ -28,14 +28,27 @@ pub(super) struct StoredKeys {
 /// What would keep a gateway that runs as this user here from its store, or from a copy of it. A pipeline may well be another
 /// place: warnings.
 pub(super) fn obstacles(keys: &Keys) -> impl Iterator<Item = Fault> {
-    let refused = store::probe(&source::location(keys)).err();
+    let location = source::location(keys);
+    let unsafe_ways = match &location {
+        Location::Postgres(database) => postgres::warnings_of(database),
+        Location::File(..) | Location::Sqlite(_) => Vec::new(),
+    };
+    let unsafe_ways = unsafe_ways.into_iter().map(|way| {
+        let text = way.to_string();
+        let (message, help) = text.rsplit_once("; ").unwrap_or((&text, "write sslmode=verify-full"));
+        warning("keys.store", message.to_owned(), help)
+    });
+    let refused = store::probe(&location).err();
     let store = refused.map(|why| {
-        let help = match keys.snapshot {
-            _ if !why.is_passing() => "here, and as this user, `scopegate serve` would not start",
-            Some(_) => {
+        let help = match keys.snapshot.is_some() {
+            true if why.is_passing() => {
                 "`scopegate serve` would start with the copy of the keys, where there is one, and wait for the store"
             }
-            None => "`scopegate serve` would start, answer 503 where a key is needed, and wait for the store",
+            true if why.is_absence() => {
+                "here, and as this user, `scopegate serve` would start with the copy of the keys alone, and not without one"
+            }
+            _ if !why.is_passing() => "here, and as this user, `scopegate serve` would not start",
+            _ => "`scopegate serve` would start, answer 503 where a key is needed, and wait for the store",
         };
         warning("keys.store", why.to_string(), help)
     });
@@ -46,7 +59,7 @@ pub(super) fn obstacles(keys: &Keys) -> impl Iterator<Item = Fault> {
         let message = format!("there is no folder {}", folder.display());
         warning("keys.snapshot", message, "make it; without it no copy of the keys is kept, and the log says so")
     });
-    store.into_iter().chain(snapshot)
+    unsafe_ways.chain(store).chain(snapshot)
 }
 
 /// Looks at every key that is neither revoked nor deleted.

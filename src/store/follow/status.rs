@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::key::Timestamp;
+use crate::store::Cause;
 
 /// How long a single attempt may take before the store counts as away: a call into it may hang for as long as a network or a disk
 /// does.
@@ -63,8 +64,8 @@ pub struct Status {
 /// What is wrong.
 #[derive(Debug, Default)]
 struct Trouble {
-    /// As far as the follower knows.
-    why: Option<String>,
+    /// What the last attempt came to grief by, in full and in few words, as far as the follower knows.
+    why: Option<(String, Cause)>,
     /// Whether anybody was told that the store is away, so that its return is news.
     is_told: bool,
 }
@@ -116,6 +117,11 @@ impl Status {
             let age = self.reading(now).saturating_sub(contact);
             Duration::from_millis(u64::try_from(age).unwrap_or(0))
         })
+    }
+
+    /// The same, where one that was never read counts from the start of the process.
+    pub fn age_or_life(&self, now: Instant) -> Duration {
+        self.age(now).unwrap_or_else(|| now.saturating_duration_since(self.start))
     }
 
     /// Lets time pass: keys of a store that was not read for `max_stale` work no longer (`None`: they work for ever). Tells
@@ -179,20 +185,25 @@ impl Status {
     }
 
     /// The store could not be read. Tells whether this is news.
-    pub(super) fn missed(&self, why: String) -> bool {
+    pub(super) fn missed(&self, why: String, cause: Cause) -> bool {
         let mut trouble = self.lock();
         if self.is_up() {
             self.set(Standing::Away);
         }
-        let is_news = trouble.why.as_ref() != Some(&why);
-        *trouble = Trouble { why: Some(why), is_told: true };
+        let is_news = trouble.why.as_ref().is_none_or(|(known, _)| *known != why);
+        *trouble = Trouble { why: Some((why, cause)), is_told: true };
         is_news
     }
 
-    /// What is wrong, as far as the follower knows.
-    #[cfg(test)]
-    pub(super) fn trouble(&self) -> Option<String> {
-        self.lock().why.clone()
+    /// What is wrong, as far as the follower knows: nothing yet of an attempt that hangs. Holds no credential.
+    pub fn trouble(&self) -> Option<String> {
+        self.lock().why.as_ref().map(|(why, _)| why.clone())
+    }
+
+    /// The same in few words; `None` while the store can be read.
+    pub fn cause(&self) -> Option<Cause> {
+        let known = self.lock().why.as_ref().map(|(_, cause)| *cause);
+        (!self.is_up()).then(|| known.unwrap_or(Cause::Unreachable))
     }
 
     fn set(&self, standing: Standing) {
@@ -224,16 +235,17 @@ mod tests {
         let status = Status::up();
         let most = Some(15 * MINUTE);
         status.reached(after(&status, MINUTE));
-        assert!(status.missed("gone".into()));
+        assert!(status.missed("gone".into(), Cause::Missing));
         assert!(!status.judge(after(&status, 16 * MINUTE - Duration::from_millis(1)), most));
         assert_eq!(status.standing(), Standing::Away);
         assert!(status.judge(after(&status, 16 * MINUTE), most));
         assert_eq!((status.standing(), status.is_stale()), (Standing::Stale, true));
+        assert_eq!((status.trouble().as_deref(), status.cause()), (Some("gone"), Some(Cause::Missing)));
         assert!(!status.judge(after(&status, 17 * MINUTE), most), "told once");
-        assert!(!status.missed("gone".into()), "the same trouble is no news");
+        assert!(!status.missed("gone".into(), Cause::Missing), "the same trouble is no news");
         assert!(status.is_stale(), "an attempt that fails changes nothing");
         assert!(status.reached(after(&status, 18 * MINUTE)));
-        assert_eq!((status.standing(), status.trouble()), (Standing::Up, None));
+        assert_eq!((status.standing(), status.trouble(), status.cause()), (Standing::Up, None, None));
     }
 
     #[test]
@@ -243,14 +255,14 @@ mod tests {
             assert!(!status.judge(after(&status, Duration::from_millis(millis)), Some(Duration::ZERO)));
             assert!(status.is_up());
         }
-        status.missed("gone".into());
+        status.missed("gone".into(), Cause::Missing);
         assert!(status.judge(after(&status, Duration::ZERO), Some(Duration::ZERO)), "none at all");
     }
 
     #[test]
     fn keys_work_for_ever_where_there_is_no_max_stale() {
         let status = Status::up();
-        status.missed("gone".into());
+        status.missed("gone".into(), Cause::Missing);
         assert!(!status.judge(after(&status, 1_000_000 * MINUTE), None));
         assert_eq!(status.standing(), Standing::Away);
     }
@@ -259,7 +271,7 @@ mod tests {
     fn a_fault_in_what_was_read_does_not_age() {
         let status = Status::up();
         status.refused(after(&status, 14 * MINUTE));
-        status.missed("a fault".into());
+        status.missed("a fault".into(), Cause::Faulty);
         assert!(!status.judge(after(&status, 28 * MINUTE), Some(15 * MINUTE)));
         assert_eq!(status.standing(), Standing::Away);
     }
@@ -267,7 +279,7 @@ mod tests {
     #[test]
     fn another_max_stale_holds_at_once() {
         let status = Status::up();
-        status.missed("gone".into());
+        status.missed("gone".into(), Cause::Missing);
         let now = after(&status, 5 * MINUTE);
         assert!(status.judge(now, Some(MINUTE)));
         assert!(!status.judge(now, Some(15 * MINUTE)));
@@ -279,6 +291,7 @@ mod tests {
         let status = Status::up();
         assert!(!status.judge(after(&status, OVERDUE), Some(15 * MINUTE)));
         assert_eq!(status.standing(), Standing::Away, "a key that is not known may be a new one");
+        assert_eq!((status.trouble(), status.cause()), (None, Some(Cause::Unreachable)));
         assert!(status.judge(after(&status, 15 * MINUTE), Some(15 * MINUTE)));
         assert!(status.reached(after(&status, 16 * MINUTE)));
         assert!(status.is_up());
@@ -291,7 +304,7 @@ mod tests {
         assert_eq!(status.standing(), Standing::Away);
         assert!(!status.reached(after(&status, OVERDUE)));
         assert!(status.is_up());
-        status.missed("gone".into());
+        status.missed("gone".into(), Cause::Unreachable);
         assert!(status.reached(after(&status, OVERDUE)), "this one was told");
     }
 
@@ -321,13 +334,14 @@ mod tests {
     fn what_was_never_read_has_no_age_and_lets_no_key_in_for_any_time() {
         let status = Status::away(None);
         assert_eq!(status.age(Instant::now()), None);
+        assert_eq!(status.age_or_life(after(&status, MINUTE)), MINUTE);
         for most in [None, Some(MINUTE)] {
             assert!(!status.judge(after(&status, 1000 * MINUTE), most));
             assert_eq!(status.standing(), Standing::Stale);
         }
         // What was refused was not taken over.
         status.refused(after(&status, MINUTE));
-        status.missed("why".into());
+        status.missed("why".into(), Cause::Unreachable);
         assert!(!status.judge(after(&status, MINUTE), None));
         assert_eq!((status.age(Instant::now()), status.standing()), (None, Standing::Stale));
         assert!(status.reached(after(&status, MINUTE)));

@@ -33,7 +33,7 @@ fn follow_from(origin: Origin, index: Arc<Index>, spare: Option<Spare>) -> Follo
     let (tell, events) = channel();
     let report = move |event: &Event<'_>| {
         let said = match event {
-            Event::Down(error) => format!("down: {error}"),
+            Event::Down { error, .. } => format!("down: {error}"),
             Event::Loaded { keys, revision } => format!("{keys} to {revision}"),
             Event::Restored { keys } => format!("restored: {keys}"),
             Event::Unconfirmed(error) => format!("unconfirmed: {error}"),
@@ -96,7 +96,7 @@ fn a_store_that_goes_away_takes_no_key_with_it_and_is_followed_again_when_it_is_
     let aside = place.path().with_extension("aside");
     fs::rename(place.path(), &aside).unwrap();
     let said = followed.next();
-    assert!(said.starts_with("down: no key store at "), "{said}");
+    assert!(said.starts_with("down: no key store at ") && said.contains("make no new one"), "{said}");
     assert!(!followed.follower.status().is_up());
     assert_eq!(followed.state(&key), Some(KeyState::Active));
     fs::rename(&aside, place.path()).unwrap();

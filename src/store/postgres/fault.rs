@@ -7,119 +7,13 @@ use std::time::Duration;
 use tokio_postgres::Error;
 use tokio_postgres::error::{DbError, SqlState};
 
+use super::error::DatabaseError;
+use super::pooler::{self, Complaint};
+use super::rights::remedy;
 use crate::database::Database;
 use crate::key::account::AccountError;
 use crate::key::lifecycle::TransitionError;
 use crate::store::StoreError;
-
-/// What is wrong with a key store in a database.
-#[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "each message says what its variant means")]
-pub enum DatabaseError {
-    #[error(
-        "the key store {place} {seen}, so it was emptied, restored, or is another one: what it holds is not followed, and the keys in memory stay in force for as long as keys.max_stale says; bring back the one that was followed, or restart the gateways to go on with what is there now"
-    )]
-    AnotherPast { place: String, seen: String },
-    #[error("cannot reach the key store {place}: {reason}")]
-    Away { place: String, reason: String },
-    #[error(
-        "the server of the key store {place} is a replica that is behind: it has come to change {found}, and change {followed} was followed; it is waited for"
-    )]
-    Behind { place: String, found: u64, followed: u64 },
-    #[error("cannot reach the key store {place}: no name server knows its host ({reason}); see the host in keys.store")]
-    HostUnknown { place: String, reason: String },
-    #[error(
-        "the server of the key store {place} does not let this user in ({reason}): see user and password in keys.store, and the server's pg_hba.conf"
-    )]
-    LogIn { place: String, reason: String },
-    #[error(
-        "there is no key store at {place} (no schema scopegate): `scopegate keys create` as the owner of the database makes one"
-    )]
-    Missing { place: String },
-    #[error(
-        "there is no key store at {place}, and this user may not make one ({reason}): run `scopegate keys create` as the owner of the database, then GRANT what README says to this user"
-    )]
-    MayNotMake { place: String, reason: String },
-    #[error(
-        "the key store {place} was made by an older scopegate (schema {found}, this program needs {known}), and this user may not bring it up to date ({reason}): run `scopegate keys create` of this version as the owner of the schema scopegate"
-    )]
-    MayNotBringUp { place: String, found: i64, known: i64, reason: String },
-    #[error("the server of the key store {place} has no such database: {reason}")]
-    NoDatabase { place: String, reason: String },
-    #[error(
-        "there is no key store at {place}, and something else has the name of its schema: where nothing is in it, DROP SCHEMA scopegate; it is made by `scopegate keys create`"
-    )]
-    Occupied { place: String },
-    #[error(
-        "this user may not do that with the key store {place} ({reason}): as the owner of the schema scopegate, {grant}"
-    )]
-    Privilege { place: String, reason: String, grant: String },
-    #[error(
-        "the key store {place} is a replica, or set to be read-only: changes go to the primary; name that in keys.store, or by ?target_session_attrs=read-write beside several hosts"
-    )]
-    Replica { place: String },
-    #[error("cannot {doing} the key store {place}: {reason}")]
-    Sql { place: String, doing: &'static str, reason: String },
-    #[error("TLS to the key store {place} cannot be set up: {reason}")]
-    Tls { place: String, reason: String },
-    #[error(
-        "the server of the key store {place} is not talked to, as it does not prove who it is: {reason}; see sslmode and sslrootcert in keys.store, and the server's certificate"
-    )]
-    Unproven { place: String, reason: String },
-    #[error(
-        "whether the change of the key store {place} was made is not known, as no answer came: `scopegate keys list` shows it"
-    )]
-    Uncertain { place: String },
-}
-
-impl DatabaseError {
-    /// Whether the store may come back as it was: it is out of reach, or what is there is not what was.
-    pub(in crate::store) const fn is_absence(&self) -> bool {
-        matches!(
-            self,
-            Self::Away { .. }
-                | Self::Behind { .. }
-                | Self::HostUnknown { .. }
-                | Self::LogIn { .. }
-                | Self::MayNotMake { .. }
-                | Self::Missing { .. }
-                | Self::NoDatabase { .. }
-                | Self::Sql { .. }
-                | Self::Uncertain { .. }
-                | Self::Unproven { .. }
-        )
-    }
-
-    /// Whether it may pass by itself: the server is not there, or not yet. What else there is somebody must mend.
-    pub(in crate::store) const fn is_passing(&self) -> bool {
-        matches!(self, Self::Away { .. } | Self::Behind { .. } | Self::Uncertain { .. })
-    }
-
-    /// Why the store is not followed, though it can be reached.
-    pub(in crate::store) const fn refusal(&self) -> Option<&'static str> {
-        match self {
-            Self::AnotherPast { .. } => Some("another past"),
-            Self::Privilege { .. } => Some("no right to read it"),
-            Self::Sql { .. } => Some("an error of the server"),
-            _ => None,
-        }
-    }
-
-    /// What is told of the way to the store.
-    fn reason(&mut self) -> Option<&mut String> {
-        match self {
-            Self::Away { reason, .. }
-            | Self::HostUnknown { reason, .. }
-            | Self::LogIn { reason, .. }
-            | Self::NoDatabase { reason, .. }
-            | Self::Privilege { reason, .. }
-            | Self::Sql { reason, .. }
-            | Self::Tls { reason, .. }
-            | Self::Unproven { reason, .. } => Some(reason),
-            _ => None,
-        }
-    }
-}
 
 /// What is done by those who wait for another writer.
 pub(super) const WRITING: &str = "write to";
@@ -292,6 +186,11 @@ fn is_last_word(error: &DbError) -> bool {
 
 fn of_the_server(said: &DbError, database: &Database, doing: &'static str) -> StoreError {
     let (place, reason) = (database.to_string(), said.message().to_owned());
+    match pooler::complaint(said.code().code(), &reason) {
+        Some(Complaint::Database) => return DatabaseError::NoDatabase { place, reason }.into(),
+        Some(Complaint::LogIn) => return DatabaseError::LogIn { place, reason }.into(),
+        None => {}
+    }
     let error = match said.code() {
         code if *code == SqlState::INVALID_PASSWORD || *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
             DatabaseError::LogIn { place, reason }
@@ -302,7 +201,7 @@ fn of_the_server(said: &DbError, database: &Database, doing: &'static str) -> St
             DatabaseError::Missing { place }
         }
         code if *code == SqlState::INSUFFICIENT_PRIVILEGE => {
-            let grant = grant(&reason, &database.user);
+            let grant = remedy(&reason, &database.user, doing);
             DatabaseError::Privilege { place, reason, grant }
         }
         code if *code == SqlState::READ_ONLY_SQL_TRANSACTION => DatabaseError::Replica { place },
@@ -350,23 +249,6 @@ fn all_of(faults: Vec<(String, Fault)>, database: &Database, doing: &'static str
         *told = reason.clone();
     }
     shared.unwrap_or_else(|| DatabaseError::Away { place: database.to_string(), reason }).into()
-}
-
-/// The statement that gives a user what it lacks.
-fn grant(reason: &str, user: &str) -> String {
-    let user = user.replace('"', "\"\"");
-    match reason.strip_prefix("permission denied for table ") {
-        Some("gateways") => format!("GRANT SELECT, INSERT, UPDATE, DELETE ON scopegate.gateways TO \"{user}\""),
-        Some("uses" | "value_uses") => {
-            format!("GRANT SELECT, INSERT, UPDATE ON scopegate.uses, scopegate.value_uses TO \"{user}\"")
-        }
-        Some(_) => format!(
-            "GRANT SELECT ON ALL TABLES IN SCHEMA scopegate TO \"{user}\"; where keys are to be made and ended, name a user in --store that may do that: README has what it needs"
-        ),
-        None if reason.contains("for database") => format!("GRANT CONNECT ON DATABASE … TO \"{user}\""),
-        None if reason.contains("schema") => format!("GRANT USAGE ON SCHEMA scopegate TO \"{user}\""),
-        None => "see README for what it needs".to_owned(),
-    }
 }
 
 /// What kept an answer from coming.

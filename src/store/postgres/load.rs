@@ -2,7 +2,8 @@
 
 use super::accounts::Affiliations;
 use super::audit::no_head;
-use super::fault::{DatabaseError, Fault};
+use super::error::DatabaseError;
+use super::fault::Fault;
 use super::former::Former;
 use super::link::Session;
 use super::news::tell_some;
@@ -58,7 +59,9 @@ pub(super) fn plan(
     let head = Head::of(&row)?;
     let another = |seen: String| Err(DatabaseError::AnotherPast { place: place.to_owned(), seen }.into());
     if *head.store != *store {
-        return another("is another one than was opened".to_owned());
+        return another(
+            "is not the one that was opened: another one, or one that was made anew, is in its place".to_owned(),
+        );
     }
     head.refuse_other_versions(place)?;
     if head.revision < since.0 && get::<bool>(&row, 6)? {
@@ -67,14 +70,21 @@ pub(super) fn plan(
         return Err(DatabaseError::Behind { place, found: head.revision, followed: since.0 }.into());
     }
     if head.revision < since.0 {
-        return another(format!("has come to change {} only, and change {since} was followed", head.revision));
+        return another(format!(
+            "was emptied or put back to a backup: it has come to change {} only, and change {since} was followed",
+            head.revision
+        ));
     }
     let found = get::<Option<&[u8]>>(&row, 4)?;
     if told.is_some() && found.is_none() {
-        return another(format!("has no change {since} any more, which was followed"));
+        return another(format!(
+            "was put back, or something was taken out of it: it has no change {since} any more, which was followed"
+        ));
     }
     if found.zip(told).is_some_and(|(found, told)| found != told) {
-        return another(format!("has another change {since} than the one that was followed"));
+        return another(format!(
+            "was put back to a backup, and went on from there: it has another change {since} than the one that was followed"
+        ));
     }
     let is_gapless = match get::<Option<i64>>(&row, 5)? {
         None => true,

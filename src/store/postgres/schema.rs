@@ -4,7 +4,8 @@ use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 
 use super::audit::no_head;
-use super::fault::{DatabaseError, Fault};
+use super::error::DatabaseError;
+use super::fault::Fault;
 use super::link::{Begin, Link, Session};
 use super::value::{get, number, values};
 use crate::store::audit::Seal;

@@ -144,6 +144,15 @@ impl Drop for Keeper {
     }
 }
 
+/// What came of a look at whether there is something to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// There was nothing to write, or the last attempt rests still.
+    Idle,
+    /// The copy was written, or its moment moved on.
+    Written,
+}
+
 /// The thread's own state.
 pub(super) struct Work {
     spare: Spare,
@@ -167,8 +176,9 @@ impl Work {
 
     fn turn(&mut self, is_last: bool) {
         match self.bring_up_to_date(is_last) {
-            Ok(()) if self.trouble.take().is_some() => (self.spare.report)(&Event::Recovered),
-            Ok(()) => {}
+            // Only what was written shows that it can be: a turn that had nothing to do, or rested, shows nothing.
+            Ok(Turn::Written) if self.trouble.take().is_some() => (self.spare.report)(&Event::Recovered),
+            Ok(Turn::Idle | Turn::Written) => {}
             Err(fault) => {
                 self.copied = None;
                 self.rests_until = Instant::now() + RETRY;
@@ -181,13 +191,13 @@ impl Work {
         }
     }
 
-    fn bring_up_to_date(&mut self, is_last: bool) -> Result<(), SpareFault> {
+    fn bring_up_to_date(&mut self, is_last: bool) -> Result<Turn, SpareFault> {
         let now = Instant::now();
         // First the moment, then what was loaded: whatever was loaded until that moment is in what is looked at after it.
-        let Some(age) = self.status.age(now) else { return Ok(()) };
+        let Some(age) = self.status.age(now) else { return Ok(Turn::Idle) };
         let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
         let contact = Timestamp::from_millis(Timestamp::now().as_millis().saturating_sub(age));
-        let Some(told) = self.desk.told() else { return Ok(()) };
+        let Some(told) = self.desk.told() else { return Ok(Turn::Idle) };
         if let Some((copied, number)) = &mut self.copied
             && *number == told.number
             && copied.is_at(&self.spare.path)
@@ -195,14 +205,15 @@ impl Work {
             let since = self.written.0.load(Ordering::Relaxed);
             let passed = contact.as_millis().saturating_sub(since);
             // Also where the clock was put back.
-            if !(0..MARK).contains(&passed) || is_last && passed > 0 {
-                copied.mark(contact)?;
-                self.written.0.store(contact.as_millis(), Ordering::Relaxed);
+            if (0..MARK).contains(&passed) && !(is_last && passed > 0) {
+                return Ok(Turn::Idle);
             }
-            return Ok(());
+            copied.mark(contact)?;
+            self.written.0.store(contact.as_millis(), Ordering::Relaxed);
+            return Ok(Turn::Written);
         }
         if now < self.rests_until && !is_last {
-            return Ok(());
+            return Ok(Turn::Idle);
         }
         let Told { number, revision, lift, bookmark } = told;
         let past = Past { contact, revision, lift, bookmark };
@@ -211,6 +222,62 @@ impl Work {
         self.written.0.store(contact.as_millis(), Ordering::Relaxed);
         self.copied = Some((copied, number));
         self.rests_until = Instant::now() + REST.max(now.elapsed() * SHARE);
-        Ok(())
+        Ok(Turn::Written)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+    use crate::policy::scope::Vocabulary;
+
+    thread_local! {
+        static TOLD: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+    }
+
+    fn note(event: &Event<'_>) {
+        let said = match event {
+            Event::Failed(_, fault) => fault.to_string(),
+            Event::Recovered => "recovered".to_owned(),
+        };
+        TOLD.with_borrow_mut(|told| told.push(said));
+    }
+
+    #[test]
+    fn a_copy_that_cannot_be_written_is_told_of_once_and_its_recovery_only_once_it_was_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("later/keys.snapshot");
+        let desk = Arc::new(Desk::new(None));
+        let mut work = Work {
+            spare: Spare::new(path.clone(), "sqlite:k.db".into(), note),
+            index: Arc::new(Index::new(Vocabulary::default())),
+            status: Arc::new(Status::up()),
+            written: Arc::clone(&desk.written),
+            desk,
+            copied: None,
+            rests_until: Instant::now(),
+            trouble: None,
+        };
+        work.turn(false);
+        work.desk.tell(Revision(1), 0, None);
+        for _ in 0..3 {
+            work.rests_until = Instant::now();
+            work.turn(false);
+            // Within its rest.
+            work.turn(false);
+            work.turn(false);
+        }
+        let told = TOLD.with_borrow(Clone::clone);
+        assert!(told.len() == 1 && told[0].starts_with("it cannot be written: "), "{told:?}");
+        std::fs::create_dir(path.with_file_name("")).unwrap();
+        work.turn(false);
+        assert_eq!(TOLD.with_borrow(Vec::len), 1, "it rests");
+        work.rests_until = Instant::now();
+        work.turn(false);
+        work.turn(false);
+        assert_eq!(TOLD.with_borrow(|told| told[1..].to_vec()), ["recovered"]);
+        assert!(path.exists());
     }
 }

@@ -249,6 +249,8 @@ impl Ledger {
                 Attempt::Over
             }
             Err(error) => {
+                // Only keys that are known were used: there was a store.
+                let error = error.into_loss();
                 self.shared.status.failed.fetch_add(1, Ordering::Relaxed);
                 let trouble = Some(error.to_string());
                 if self.trouble != trouble {

@@ -224,7 +224,7 @@ fn what_cannot_be_written_is_kept_until_it_can_and_told_once() {
     recorded.gate.count(&tally, &recorded.key, ("/0", &["a:read"]));
     tally.finish();
     let said = recorded.events.recv_timeout(LONG).unwrap();
-    assert!(said.starts_with("Failed(Missing"), "{said}");
+    assert!(said.starts_with("Failed(Lost"), "{said}");
     let begun = std::time::Instant::now();
     while recorded.recorder.status().failed() < 3 {
         assert!(begun.elapsed() < LONG);

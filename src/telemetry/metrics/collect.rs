@@ -8,7 +8,7 @@ use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, Me
 
 use super::cells::{BOUNDS, Distribution, Labels, RouteCells};
 use super::{DEFINITIONS, Definition, Family, Metrics, StoreFare, process};
-use crate::telemetry::label::{CertificateLabel, Code, Cut, Lookup, Refusal, Reload, Side, StreamRefusal};
+use crate::telemetry::label::{CertificateLabel, Code, Cut, Lookup, Refusal, Reload, Side, StoreFault, StreamRefusal};
 
 /// The samples of one metric while they are collected.
 struct Samples {
@@ -124,7 +124,15 @@ impl Metrics {
             Family::RequestDuration => sample_durations(routes, samples, |cells| cells.read_durations().0),
             Family::Requests => sample_requests(routes, samples),
             Family::KeysSnapshot => self.sample_store(samples, |store| store.snapshot.map(|seconds| seconds as f64)),
-            Family::StoreAway => self.sample_store(samples, |store| store.away.map(|away| away.as_secs_f64())),
+            Family::StoreAway => self.sample_store(samples, |store| Some(store.away.as_secs_f64())),
+            Family::StoreFault => {
+                let fault = self.store.get().map(|store| (store.0)().fault);
+                for (fault, class) in
+                    fault.into_iter().flat_map(|fault| StoreFault::ALL.iter().map(move |one| (fault, *one)))
+                {
+                    samples.push(&[("class", class.as_str())], f64::from(u8::from(fault == Some(class))));
+                }
+            }
             Family::StoreMaxStale => {
                 self.sample_store(samples, |store| store.max_stale.map(|most| most.as_secs_f64()));
             }

@@ -37,6 +37,7 @@ pub(crate) enum Family {
     RequestDuration,
     Requests,
     StoreAway,
+    StoreFault,
     StoreMaxStale,
     StoreUp,
     TripwireUses,
@@ -53,7 +54,7 @@ const fn define(name: &'static str, kind: MetricType, family: Family, help: &'st
 }
 
 /// Every metric, sorted by name.
-pub const DEFINITIONS: [Definition; 33] = {
+pub const DEFINITIONS: [Definition; 34] = {
     use Family as F;
     use MetricType::{COUNTER, GAUGE, HISTOGRAM};
     use process::Reading as R;
@@ -160,7 +161,13 @@ pub const DEFINITIONS: [Definition; 33] = {
             "scopegate_store_away_seconds",
             GAUGE,
             F::StoreAway,
-            "How long ago the key store was last read while it cannot be, 0 while it can.",
+            "How long ago the key store was last read while it cannot be, from the start where it never was; 0 while it can.",
+        ),
+        define(
+            "scopegate_store_fault",
+            GAUGE,
+            F::StoreFault,
+            "1 for the class of what keeps the key store from being read, 0 for the others.",
         ),
         define(
             "scopegate_store_max_stale_seconds",

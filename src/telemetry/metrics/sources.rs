@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::telemetry::label::StoreFault;
+
 /// A value that is read when metrics are scraped.
 pub(super) struct Source(pub(super) Box<dyn Fn() -> u64 + Send + Sync>);
 
@@ -28,8 +30,10 @@ pub struct ServerUp {
 pub struct StoreFare {
     /// Whether it can be read.
     pub is_up: bool,
-    /// How long it cannot be; `None` where it never could.
-    pub away: Option<Duration>,
+    /// How long it cannot be; from the start where it never could.
+    pub away: Duration,
+    /// What is wrong with it; `None` while it can be read.
+    pub fault: Option<StoreFault>,
     /// For how long keys go on working without it; `None` for ever.
     pub max_stale: Option<Duration>,
     /// When what the copy of the keys says was last the truth, in seconds since the epoch; `None` where there is none.

@@ -27,8 +27,13 @@ fn with_everything() -> Metrics {
     metrics.keys_from(|| 7);
     metrics.rotate_due_from(|| RotateDue { pair: 1, secret: 2 });
     CertificateLabel::ALL.iter().for_each(|certificate| metrics.set_expiry(*certificate, Some(4_102_444_800)));
-    let (away, max_stale) = (Some(Duration::ZERO), Some(Duration::from_secs(900)));
-    metrics.store_from(move || StoreFare { is_up: true, away, max_stale, snapshot: Some(1_800_000_000) });
+    let max_stale = Some(Duration::from_secs(900));
+    metrics.store_from(move || StoreFare {
+        is_up: true,
+        max_stale,
+        snapshot: Some(1_800_000_000),
+        ..StoreFare::default()
+    });
     let up = |name: &str| ServerUp { name: name.to_owned(), is_up: true, is_well: true };
     metrics.servers_from(move || ["10.0.0.1:80", "10.0.0.2:80"].map(up).into());
     metrics.use_writes_from(|| UseWrites { failed: 1, lost: 2, written: 3 });

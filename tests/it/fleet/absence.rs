@@ -1,3 +1,4 @@
+use std::fs;
 use std::net::TcpListener;
 
 use crate::keys::id_of;
@@ -79,6 +80,99 @@ fn what_waiting_cannot_mend_ends_the_start_and_says_what_is_wrong() {
         "sslrootcert missing.pem",
     );
     refused("postgres://owner@no-such-host.invalid/x?sslmode=disable", "no-such-host.invalid");
+}
+
+#[test]
+fn with_a_copy_whatever_keeps_the_database_from_being_read_starts_from_it_and_without_one_ends_the_start() {
+    let Some(database) = scratch() else { return };
+    let upstream = Upstream::ok();
+    let setup = Setup::new(&upstream).with_store(&database.url_of("gateway")).keys("  snapshot: keys.snapshot");
+    // The copy is of this address, so the database is spoilt and not the address.
+    let owner = Setup::new(&upstream).with_store(&database.url()).start();
+    let key = owner.key(&["--full"]);
+    let give = "GRANT USAGE ON SCHEMA scopegate TO gateway; GRANT SELECT ON ALL TABLES IN SCHEMA scopegate TO gateway";
+    database.run(give);
+    let mut gateway = setup.start();
+    assert_eq!(refusal(&gateway, &key).0, 200);
+    drop(owner);
+    let spoil_and_mend = [
+        (
+            "ALTER SCHEMA scopegate RENAME TO kept",
+            "ALTER SCHEMA kept RENAME TO scopegate",
+            "missing",
+            "is gone (no schema scopegate)",
+        ),
+        ("REVOKE SELECT ON scopegate.keys FROM gateway", give, "denied", "GRANT SELECT ON ALL TABLES"),
+        ("REVOKE USAGE ON SCHEMA scopegate FROM gateway", give, "denied", "GRANT USAGE ON SCHEMA scopegate"),
+    ];
+    for (spoil, mend, class, why) in spoil_and_mend {
+        gateway.process.signal("TERM");
+        assert_eq!(gateway.process.exit_code(), 0);
+        database.run(spoil);
+        gateway.process = Process::start(&mut gateway.command(&["serve"]));
+        gateway.process.wait_for("the start", |said| said.contains("\"serving\"").then_some(()));
+        assert_eq!(refusal(&gateway, &key).0, 200, "{spoil}");
+        gateway.process.wait_for("the word of it", |said| {
+            let started = |line: &&str| line.contains("started with the copy of its keys") && line.contains(why);
+            said.lines().find(started).filter(|line| line.contains("ERROR") || line.contains("error")).map(drop)
+        });
+        let ready = gateway.admin("/readyz");
+        assert_eq!(ready.status(), 200);
+        assert_eq!(gateway.metric("scopegate_store_fault", &[class]), 1.0, "{spoil}");
+        assert_eq!(gateway.metric("scopegate_store_fault", &["class=\"unreachable\""]), 0.0, "{spoil}");
+        let said = gateway.process.said();
+        assert!(!said.contains("`scopegate keys create` as the owner of the database makes one"), "{said}");
+        // The copy alone made the difference.
+        let bare = Setup::new(&upstream).with_store(&database.url_of("gateway")).written();
+        command::finish(bare.command().arg("serve")).exits(1);
+        database.run(mend);
+        until("it is followed", || (gateway.metric("scopegate_store_up", &[]) == 1.0).then_some(()));
+    }
+    assert!(fs::metadata(gateway.file("keys.snapshot")).is_ok());
+}
+
+#[test]
+fn a_schema_that_is_gone_under_a_gateway_is_to_be_brought_back_and_not_made_anew() {
+    let Some(database) = scratch() else { return };
+    let upstream = Upstream::ok();
+    let gateway = Setup::new(&upstream).with_store(&database.url()).start();
+    let key = gateway.key(&["--full"]);
+    assert_eq!(refusal(&gateway, &key).0, 200);
+    database.run("DROP SCHEMA scopegate CASCADE");
+    gateway.process.wait_for("the word of it", |said| said.contains("is gone (no schema scopegate)").then_some(()));
+    let said = gateway.process.said();
+    assert!(said.contains("bring it back") && said.contains("make no new one"), "{said}");
+    assert!(!said.contains("makes one"), "{said}");
+    let ready = gateway.admin("/readyz");
+    assert_eq!(ready.status(), 200);
+    assert!(ready.body_text().contains(" s (it is missing), known keys go on working"), "{}", ready.body_text());
+    crate::away::set_max_stale(&gateway, "1ms");
+    gateway.process.wait_for("the end of all keys, and why", |said| {
+        let end =
+            |line: &str| line.contains("no key is let in until it is back") && line.contains("is gone (no schema");
+        said.lines().any(end).then_some(())
+    });
+}
+
+#[test]
+fn a_gateway_that_knows_no_key_says_so_and_tells_a_database_that_is_away_from_one_that_refuses_it() {
+    let Some(server) = Server::private() else { return };
+    let upstream = Upstream::ok();
+    let mut server = server;
+    server.stop("fast");
+    let gateway = Setup::new(&upstream).with_store(&server.url_of("owner", "keys")).start_unready();
+    gateway.process.wait_for("the start", |said| said.contains("\"serving\"").then_some(()));
+    until("the time runs", || (gateway.metric("scopegate_store_away_seconds", &[]) > 0.0).then_some(()));
+    assert_eq!(gateway.metric("scopegate_store_fault", &["class=\"unreachable\""]), 1.0);
+    assert!(gateway.admin("/readyz").body_text().contains("it cannot be reached"));
+    server.start();
+    server.run("postgres", "ALTER ROLE owner PASSWORD 'another'");
+    until("the refusal", || (gateway.metric("scopegate_store_fault", &["class=\"refused\""]) == 1.0).then_some(()));
+    let ready = gateway.admin("/readyz").body_text();
+    assert!(ready.ends_with("no key is let in until it is: it refuses this user\n"), "{ready}");
+    gateway.process.wait_for("the word of it", |said| said.contains("no key is known: none is let in").then_some(()));
+    let said = gateway.process.said();
+    assert!(!said.contains("known keys go on working"), "{said}");
 }
 
 #[test]

@@ -92,3 +92,19 @@ fn through_a_pooler_in_transaction_mode_keys_are_followed_by_asking_and_confirme
     let said = pooler.said();
     assert!(!said.contains("prepared statement"), "{said}");
 }
+
+#[test]
+fn a_pooler_that_lets_nobody_in_is_not_taken_for_one_that_is_away() {
+    let Some(database) = scratch() else { return };
+    let Some(pooler) = Pooler::before(database.server()) else { return };
+    let upstream = Upstream::ok();
+    drop(Setup::new(&upstream).with_store(&database.url()).start());
+    for (url, said) in [
+        (pooler.url(&database).replace(ESCAPED, "wrong"), "does not let this user in ("),
+        (pooler.url(&database).replace("owner:", "nobody:"), "does not let this user in ("),
+        (pooler.url(&database).replace(&database.name, "nosuch"), "has no such database: "),
+    ] {
+        let setup = Setup::new(&upstream).with_store(&url).written();
+        crate::support::command::finish(setup.command().arg("serve")).exits(1).says(&[said]);
+    }
+}

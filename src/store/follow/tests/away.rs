@@ -41,7 +41,7 @@ impl Fickle {
             true => open(&location, OpenMode::Existing),
             false => Err(StoreError::Io { path: "it".into(), doing: "reach", reason: "away".into() }),
         });
-        follow_from(Origin::Away(reach, Some(past)), index, Some(self.spare.clone()))
+        follow_from(Origin::Away(reach, Some(past), None), index, Some(self.spare.clone()))
     }
 
     fn come(&self) {
@@ -143,7 +143,7 @@ fn where_nothing_is_known_the_store_is_waited_for() {
         true => open(&Location::Sqlite(path.clone()), OpenMode::Existing),
         false => Err(StoreError::Locked { path: "it".into() }),
     });
-    let followed = follow_from(Origin::Away(reach, None), Arc::new(Index::new(Vocabulary::default())), None);
+    let followed = follow_from(Origin::Away(reach, None, None), Arc::new(Index::new(Vocabulary::default())), None);
     assert!(followed.next().starts_with("down: "));
     assert_eq!((followed.follower.status().age(Instant::now()), followed.state(&key)), (None, None));
     is_there.store(true, Ordering::Relaxed);

@@ -8,6 +8,7 @@ use super::server::{Server, until};
 use super::*;
 use crate::key::KeyState;
 use crate::policy::scope::Vocabulary;
+use crate::store::Cause;
 use crate::store::Extent;
 use crate::store::follow::{Event, Follower};
 use crate::store::index::Index;
@@ -30,7 +31,7 @@ pub(super) fn follow(store: Postgres) -> Followed {
             return;
         }
         let _ = tell.send(match event {
-            Event::Down(error) => format!("down: {error}"),
+            Event::Down { error, .. } => format!("down: {error}"),
             Event::Loaded { keys, revision } => format!("{keys} to {revision}"),
             other => format!("{other:?}"),
         });
@@ -256,7 +257,9 @@ fn a_database_that_was_restored_is_refused_and_a_revoked_key_stays_revoked() {
     );
     let said = followed.next();
     assert!(
-        said.contains("has come to change 1 only, and change 2 was followed, so it was emptied, restored"),
+        said.contains(
+            "was emptied or put back to a backup: it has come to change 1 only, and change 2 was followed: what"
+        ),
         "{said}"
     );
     assert_eq!(followed.state(&key), Some(KeyState::Revoked));
@@ -301,12 +304,15 @@ fn a_fail_over_to_an_empty_database_or_another_store_takes_no_key_and_gives_none
     let followed = follow(place.store());
     place.0.run("ALTER SCHEMA scopegate RENAME TO kept");
     let said = followed.next();
-    assert!(said.starts_with("down: there is no key store at "), "{said}");
+    assert!(said.contains("is gone (no schema scopegate)") && said.contains("make no new one"), "{said}");
+    assert_eq!(followed.follower.status().cause(), Some(Cause::Missing));
     assert_eq!(followed.state(&key), Some(KeyState::Active));
     let stranger = record("stranger");
     place.put(std::slice::from_ref(&stranger));
     let said = followed.next();
-    assert!(said.contains("is another one than was opened, so it was emptied, restored, or is another one"), "{said}");
+    assert!(said.contains("is not the one that was opened: another one, or one that was made anew"), "{said}");
+    assert!(said.contains("where every key is in what is there now, restart the gateways"), "{said}");
+    assert_eq!(followed.follower.status().cause(), Some(Cause::AnotherPast));
     assert_eq!((followed.state(&key), followed.state(&stranger)), (Some(KeyState::Active), None));
     place.0.run("DROP SCHEMA scopegate CASCADE; ALTER SCHEMA kept RENAME TO scopegate");
     assert_eq!(followed.next(), "Up");

@@ -115,6 +115,58 @@ fn no_function_of_the_store_runs_for_a_table_of_somebody_else() {
     assert!(error.contains("values are those of keys"), "as a dump that was restored without its rights: {error}");
 }
 
+/// What somebody who makes and ends keys may write, column by column.
+const WRITES: &str = "SELECT string_agg(table_name || '.' || column_name || ' ' || privilege_type, ', ' ORDER BY table_name, column_name, privilege_type) \
+    FROM information_schema.role_column_grants WHERE grantee = 'writer' AND privilege_type <> 'SELECT'";
+
+/// What the remedies of refusals give, one after another, until something is done; the owner does as each says.
+fn mend(place: &Place, mut attempt: impl FnMut() -> Result<(), StoreError>) -> Vec<String> {
+    let mut given = Vec::new();
+    while let Err(error) = attempt() {
+        let said = error.to_string();
+        let (_, statement) =
+            said.split_once("as the owner of the schema scopegate, ").unwrap_or_else(|| panic!("{said}"));
+        let statement = statement.split_once(", where").map_or(statement, |(statement, _)| statement);
+        assert!(!given.iter().any(|known| *known == statement), "it did not help: {said}");
+        place.0.run(statement);
+        given.push(statement.to_owned());
+    }
+    given
+}
+
+#[test]
+fn whoever_lacks_a_right_is_told_the_one_that_is_missing_and_it_helps() {
+    let Some(place) = Place::new() else { return };
+    let key = record("key");
+    place.put(std::slice::from_ref(&key));
+    place.0.run(WRITER);
+    let (url, readme) = (place.0.url_of("writer"), place.0.run(WRITES));
+    let mut store = open(&url, OpenMode::Existing).unwrap();
+    place.0.run("REVOKE UPDATE ON scopegate.head FROM writer; REVOKE UPDATE ON scopegate.keys FROM writer; REVOKE INSERT ON scopegate.changes FROM writer");
+    let given = mend(&place, || store.change(&key.id, &Transition::Disable, STAMP).map(drop));
+    assert_eq!(
+        given,
+        [
+            "GRANT SELECT, UPDATE (revision) ON scopegate.head TO \"writer\"",
+            "GRANT SELECT, INSERT ON scopegate.changes TO \"writer\"",
+            "GRANT SELECT, INSERT, UPDATE ON scopegate.keys TO \"writer\"",
+        ]
+    );
+    place.0.run("REVOKE SELECT ON scopegate.gateways FROM writer");
+    let given = mend(&place, || store.gateways().map(drop));
+    assert_eq!(given, ["GRANT SELECT ON ALL TABLES IN SCHEMA scopegate TO \"writer\""], "no more than README gives");
+    // Somebody who has nothing.
+    drop(store);
+    place.0.run("REVOKE ALL ON ALL TABLES IN SCHEMA scopegate FROM writer");
+    mend(&place, || open(&url, OpenMode::Existing).map(drop));
+    let (mut store, other) = (open(&url, OpenMode::Existing).unwrap(), record("other"));
+    mend(&place, || store.create(std::slice::from_ref(&other), STAMP).map(drop));
+    mend(&place, || store.change(&other.id, &rotation(60), STAMP).map(drop));
+    let new = || NewAccount { id: "acme".into(), name: None, parent: None, credential: None };
+    mend(&place, || store.create_account(new(), STAMP).map(drop));
+    assert_eq!(place.0.run(WRITES), readme, "what README gives, and no more");
+}
+
 #[test]
 fn a_server_is_believed_by_its_certificate_and_the_password_is_bound_to_it() {
     let Some(place) = Place::new() else { return };
