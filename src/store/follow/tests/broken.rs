@@ -13,7 +13,7 @@ fn said(since: u64, told: Vec<(u64, KeyRecord)>, end: Option<u64>) -> Answer {
     }))
 }
 
-fn after(key: &KeyRecord, transition: Transition) -> KeyRecord {
+fn after(key: &KeyRecord, transition: &Transition) -> KeyRecord {
     transition.apply(key.clone(), STAMP.at).unwrap()
 }
 
@@ -36,12 +36,12 @@ fn held(answer: Answer) -> (Answer, Receiver<()>, Sender<()>) {
 #[test]
 fn nothing_of_a_load_that_breaks_off_is_in_force_and_the_next_one_is() {
     let key = record("key");
-    let disabled = after(&key, Transition::Disable);
+    let disabled = after(&key, &Transition::Disable);
     let new = record("new");
     // The one that takes over gives the number to another change.
-    let (other, is_asked, release) = held(said(3, vec![(4, after(&disabled, Transition::Revoke))], Some(4)));
+    let (other, is_asked, release) = held(said(3, vec![(4, after(&disabled, &Transition::Revoke))], Some(4)));
     let followed = follow_said(vec![
-        said(0, vec![(3, disabled.clone())], Some(3)),
+        said(0, vec![(3, disabled)], Some(3)),
         // The server is lost with what it told.
         said(3, vec![(4, key.clone()), (4, new.clone())], None),
         other,
@@ -57,10 +57,10 @@ fn nothing_of_a_load_that_breaks_off_is_in_force_and_the_next_one_is() {
 #[test]
 fn a_large_load_that_breaks_off_raises_nothing_and_everything_is_told_anew() {
     let [raised, ended, new] = ["raised", "ended", "new"].map(record);
-    let disabled = after(&raised, Transition::Disable);
+    let disabled = after(&raised, &Transition::Disable);
     let crowd = || (0..=MOST).map(|number| record(&format!("crowd {number}")));
     let stray = record("stray");
-    let broken = [after(&ended, Transition::Revoke), raised.clone()].into_iter().chain(crowd());
+    let broken = [after(&ended, &Transition::Revoke), raised.clone()].into_iter().chain(crowd());
     let broken = broken.chain([stray.clone()]).map(|key| (3, key)).collect();
     let all = vec![(1, disabled.clone()), (2, ended.clone()), (3, new.clone())];
     let (whole, is_asked, release) = held(said(0, all, Some(3)));
@@ -68,7 +68,7 @@ fn a_large_load_that_breaks_off_raises_nothing_and_everything_is_told_anew() {
         said(0, vec![(1, disabled), (2, ended.clone())], Some(2)),
         said(2, broken, None),
         whole,
-        said(3, vec![(4, after(&ended, Transition::Revoke))], Some(4)),
+        said(3, vec![(4, after(&ended, &Transition::Revoke))], Some(4)),
     ]);
     assert!(followed.next().starts_with("down: "));
     is_asked.recv_timeout(LONG).unwrap();
@@ -86,12 +86,12 @@ fn a_large_load_that_breaks_off_raises_nothing_and_everything_is_told_anew() {
 #[test]
 fn a_large_load_that_ends_is_in_force_whole() {
     let [raised, ended] = ["raised", "ended"].map(record);
-    let told = [after(&ended, Transition::Revoke), raised.clone()];
+    let told = [after(&ended, &Transition::Revoke), raised.clone()];
     let told = told.into_iter().chain((0..=MOST).map(|number| record(&number.to_string())));
     let followed = follow_said(vec![
-        said(0, vec![(1, after(&raised, Transition::Disable)), (2, ended.clone())], Some(2)),
+        said(0, vec![(1, after(&raised, &Transition::Disable)), (2, ended.clone())], Some(2)),
         said(2, told.map(|key| (3, key)).collect(), Some(3)),
-        said(3, vec![(4, after(&raised, Transition::Revoke))], Some(4)),
+        said(3, vec![(4, after(&raised, &Transition::Revoke))], Some(4)),
     ]);
     assert_eq!(followed.next(), format!("{} to 3", MOST + 3));
     assert_eq!(followed.next(), "1 to 4");
@@ -102,7 +102,7 @@ fn a_large_load_that_ends_is_in_force_whole() {
 #[test]
 fn as_long_as_no_load_has_ended_no_key_is_let_in_and_what_was_told_by_none_that_did_is_gone() {
     let [key, stray] = ["key", "stray"].map(record);
-    let (whole, is_asked, release) = held(said(0, vec![(1, after(&key, Transition::Disable))], Some(2)));
+    let (whole, is_asked, release) = held(said(0, vec![(1, after(&key, &Transition::Disable))], Some(2)));
     let store = Scripted {
         key: key.clone(),
         answers: vec![
