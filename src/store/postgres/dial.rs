@@ -14,7 +14,7 @@ use tokio_postgres::{AsyncMessage, Client, Config, Connection, Error, NoTls, Soc
 
 use super::fault::Fault;
 use super::tls::{Connector, connector};
-use crate::database::{self, Database, Host};
+use crate::database::{self, Database, Host, Tls};
 
 /// How long a server may take to be told that nobody waits for its answer any more.
 const CANCEL: Duration = Duration::from_millis(500);
@@ -24,6 +24,8 @@ pub(super) struct Line {
     pub(super) client: Client,
     /// Told of each notification, and of the end of the connection.
     pub(super) news: Arc<Notify>,
+    /// What it was made by, where it has TLS.
+    connector: Option<Connector>,
     /// Moves what comes and goes. It ends by itself only when every answer has come.
     task: JoinHandle<()>,
 }
@@ -32,26 +34,29 @@ pub(super) struct Line {
 pub(super) struct Dialler {
     /// Its hosts by name. The addresses show nothing of themselves.
     hosts: Vec<(String, Config)>,
-    connector: Option<Connector>,
+    tls: Tls,
     /// How long one host may take, with TLS and the login.
     patience: Duration,
 }
 
 impl Dialler {
     /// Makes ready to connect.
-    pub(super) fn new(database: &Database) -> Result<Self, Fault> {
-        Ok(Self {
+    pub(super) fn new(database: &Database) -> Self {
+        Self {
             hosts: database.hosts.iter().map(|host| (host.to_string(), config(database, host))).collect(),
-            connector: connector(&database.tls)?,
+            tls: database.tls.clone(),
             patience: database.connect_timeout,
-        })
+        }
     }
 
-    /// A connection to the first host that will do.
+    /// A connection to the first host that will do. Whom its certificate must follow from is read anew each time: an authority may
+    /// be replaced by another while this process runs.
     pub(super) fn dial(&self, runtime: &Runtime) -> Result<Line, Fault> {
+        let connector = connector(&self.tls)?;
         let mut faults = Vec::new();
         for (name, config) in &self.hosts {
-            let made = runtime.block_on(async { timeout(self.patience, self.reach(config, runtime)).await });
+            let made =
+                runtime.block_on(async { timeout(self.patience, reach(config, connector.as_ref(), runtime)).await });
             match made {
                 Ok(Ok(line)) => return Ok(line),
                 Ok(Err(error)) => faults.push((name.clone(), error.into())),
@@ -61,22 +66,15 @@ impl Dialler {
         Err(Fault::of_hosts(faults))
     }
 
-    async fn reach(&self, config: &Config, runtime: &Runtime) -> Result<Line, Error> {
-        match &self.connector {
-            Some(tls) => config.connect(tls.clone()).await.map(|(client, line)| drive(runtime, client, line)),
-            None => config.connect(NoTls).await.map(|(client, line)| drive(runtime, client, line)),
-        }
-    }
-
     /// Gives a connection up. Its socket is closed when this returns, though an answer may be missing; where `is_working`, the server
     /// is told to stop first: one that waits for a lock does not look whether anybody is still there.
-    pub(super) fn hang_up(&self, runtime: &Runtime, line: Line, is_working: bool) {
-        let Line { client, task, .. } = line;
+    pub(super) fn hang_up(runtime: &Runtime, line: Line, is_working: bool) {
+        let Line { client, connector, task, .. } = line;
         if is_working && !client.is_closed() {
             let token = client.cancel_token();
             let cancelled = async {
-                match &self.connector {
-                    Some(tls) => token.cancel_query(tls.clone()).await,
+                match connector {
+                    Some(tls) => token.cancel_query(tls).await,
                     None => token.cancel_query(NoTls).await,
                 }
             };
@@ -90,8 +88,22 @@ impl Dialler {
     }
 }
 
+async fn reach(config: &Config, connector: Option<&Connector>, runtime: &Runtime) -> Result<Line, Error> {
+    match connector.cloned() {
+        Some(tls) => {
+            let (client, line) = config.connect(tls.clone()).await?;
+            Ok(drive(runtime, (client, Some(tls)), line))
+        }
+        None => config.connect(NoTls).await.map(|(client, line)| drive(runtime, (client, None), line)),
+    }
+}
+
 /// Moves what comes and goes on a connection, whenever this thread waits for an answer or for news.
-fn drive<T>(runtime: &Runtime, client: Client, mut connection: Connection<Socket, T>) -> Line
+fn drive<T>(
+    runtime: &Runtime,
+    (client, connector): (Client, Option<Connector>),
+    mut connection: Connection<Socket, T>,
+) -> Line
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -105,7 +117,7 @@ where
         }
         told.notify_one();
     });
-    Line { client, news, task }
+    Line { client, news, connector, task }
 }
 
 /// The address of one host as the client takes it. It shows nothing of it by itself.
@@ -120,7 +132,7 @@ fn config(database: &Database, host: &Host) -> Config {
     }
     config.user(&*database.user).dbname(&*database.name).application_name(&*database.application_name);
     config.connect_timeout(database.connect_timeout);
-    config.ssl_mode(if database.tls == database::Tls::Off { SslMode::Disable } else { SslMode::Require });
+    config.ssl_mode(if database.tls == Tls::Off { SslMode::Disable } else { SslMode::Require });
     config.target_session_attrs(match database.target {
         database::Target::Any => config::TargetSessionAttrs::Any,
         database::Target::ReadOnly => config::TargetSessionAttrs::ReadOnly,

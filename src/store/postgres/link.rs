@@ -68,7 +68,7 @@ impl Link {
         let runtime = runtime.map_err(|error| Fault::Away(format!("the system gives no runtime: {error}")))?;
         Ok(Self {
             runtime: Some(runtime),
-            dialler: Dialler::new(database)?,
+            dialler: Dialler::new(database),
             line: None,
             patience: super::PATIENCE,
             listens: false,
@@ -172,7 +172,7 @@ impl Link {
             && fault.is_of_the_line()
             && let Some(line) = self.line.take()
         {
-            self.dialler.hang_up(runtime, line, fault.is_silence());
+            Dialler::hang_up(runtime, line, fault.is_silence());
         }
         done
     }
