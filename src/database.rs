@@ -14,6 +14,9 @@ use zeroize::Zeroizing;
 
 pub use read::DatabaseFault;
 
+/// What the address of a database is shown with in front.
+pub const SCHEME: &str = "postgres://";
+
 /// Where a database is, and how it is talked to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Database {
@@ -112,6 +115,18 @@ impl Database {
     pub fn is_local(&self) -> bool {
         self.hosts.iter().all(Host::is_local)
     }
+
+    /// Whether `shown`, which another address is shown as, is of a database of this name on one of these hosts. Another user may
+    /// log in there, and other hosts may stand beside it.
+    pub fn shares_a_host_with(&self, shown: &str) -> bool {
+        let login_and_hosts = shown
+            .strip_prefix(SCHEME)
+            .and_then(|rest| rest.strip_suffix(&*self.name))
+            .and_then(|rest| rest.strip_suffix('/'));
+        let hosts = login_and_hosts.and_then(|rest| rest.rsplit_once('@')).map(|(_, hosts)| hosts);
+        let is_ours = |known: &str| self.hosts.iter().any(|host| host.to_string() == known);
+        hosts.is_some_and(|hosts| hosts.split(',').any(is_ours))
+    }
 }
 
 impl Host {
@@ -140,7 +155,7 @@ impl fmt::Display for Host {
 impl fmt::Display for Database {
     /// Without the password, and without what only says how it is talked to.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "postgres://{}@", self.user)?;
+        write!(out, "{SCHEME}{}@", self.user)?;
         for (place, host) in self.hosts.iter().enumerate() {
             write!(out, "{}{host}", if place == 0 { "" } else { "," })?;
         }

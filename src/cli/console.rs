@@ -189,7 +189,7 @@ impl Console {
                 self.show_faults(faults_told);
                 let count = faults_told.len();
                 let faults = if count == 1 { "fault" } else { "faults" };
-                let what = the_one_file(faults_told).unwrap_or("the configuration");
+                let what = the_one_source(faults_told).unwrap_or("the configuration");
                 self.label("error", "31", &format_args!("{what} has {count} {faults}"));
             }
             Failure::Told { message, .. } => self.label("error", "31", message),
@@ -247,10 +247,11 @@ impl Console {
     }
 }
 
-/// The file that all faults are in; `None` where there are several, or where a flag or a variable is at fault.
-fn the_one_file(faults: &[Fault]) -> Option<&str> {
-    let file = faults.first()?.file.as_str();
-    (faults.iter().all(|fault| fault.file == file && fault.line > 0)).then_some(file)
+/// The file that all faults are in, or the flag or variable that they are of; `None` where there are several, or the file is not
+/// there.
+fn the_one_source(faults: &[Fault]) -> Option<&str> {
+    let source = faults.first()?.file.as_str();
+    (faults.iter().all(|fault| fault.file == source && !fault.unreadable)).then_some(source)
 }
 
 /// A message as a terminal may get it. It may repeat an argument, or a name from a store or a file, byte for byte; a key that was

@@ -148,7 +148,7 @@ impl StoreArgs {
 
     /// What the configuration says without any secret, where there is one to ask.
     pub(super) fn part(&self) -> Option<StorePart> {
-        self.config.store_part(None).ok()
+        self.config.store_part(self.store.clone()).ok()
     }
 
     /// When keys ought to be given new values. Where there is no configuration to ask, as if it said nothing of it.

@@ -120,7 +120,11 @@ impl ConfigArgs {
     /// # Errors
     /// Every fault of the configuration, where that is asked.
     pub(super) fn store_location(&self, flag: Option<&str>) -> Result<Location, Failure> {
-        let said = flag.map(str::to_owned).or_else(|| std::env::var("SCOPEGATE_STORE").ok());
+        let variable = || std::env::var("SCOPEGATE_STORE").ok().filter(|text| !text.is_empty());
+        let (label, said) = match flag {
+            Some(flag) => ("--store", Some(flag.to_owned())),
+            None => ("SCOPEGATE_STORE", variable()),
+        };
         if let Some(path) =
             said.as_deref().and_then(|text| text.strip_prefix("sqlite:")).filter(|path| !path.is_empty())
         {
@@ -128,12 +132,13 @@ impl ConfigArgs {
         }
         if let Some(text) = said.as_deref().filter(|text| text.starts_with("postgres")) {
             let database = Database::parse(text);
-            let database = database
-                .map_err(|fault| Failure::usage(format_args!("the address of the database cannot be used: {fault}")))?;
+            let database = database.map_err(|fault| {
+                Failure::usage(format_args!("{label}: the address of the database cannot be used: {fault}"))
+            })?;
             return Ok(Location::Postgres(Box::new(database)));
         }
         self.see_file()?;
-        let source = self.source_with(STORE_ALONE, |overrides| overrides.store = said);
+        let source = self.source_with(STORE_ALONE, |overrides| overrides.store = flag.map(str::to_owned));
         let part = config::load_store(&source).map_err(|mut faults| {
             if let Some(fault) = faults.last_mut().filter(|fault| !fault.unreadable) {
                 const STORE: &str = "`--store sqlite:PATH` names the store, and nothing else is read";

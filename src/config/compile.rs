@@ -191,8 +191,10 @@ impl<'s> Compile<'s> {
         })
     }
 
+    /// The store that overrides that of the file. One with a fault does so too: nobody looks at that of the file then.
     fn overridden_store(&mut self) -> Option<super::StoreLocation> {
-        self.replace(Override::Store, |text| super::keys::store(text, Path::new("")))
+        let store = self.replace(Override::Store, |text| super::keys::store(text, Path::new("")));
+        store.or_else(|| self.source.find(Override::Store).map(|_| Keys::at(&self.folder, None).store))
     }
 
     fn replace<T>(&mut self, which: Override, read: impl Fn(&str) -> Result<T, Complaint>) -> Option<T> {
@@ -221,13 +223,10 @@ impl<'s> Compile<'s> {
             ServerTls::read(reader, &field, Place { folder: &folder, files: &self.files })
         });
         let upstream = self.upstream(reader, fields, overridden.upstream);
-        let mut keys = match fields.find("keys") {
-            Some(field) => Keys::read(reader, &field, &folder),
-            None => Keys::at(&folder),
+        let keys = match fields.find("keys") {
+            Some(field) => Keys::read(reader, &field, (&folder, overridden.store)),
+            None => Keys::at(&folder, overridden.store),
         };
-        if let Some(store) = overridden.store {
-            keys.store = store;
-        }
         let admin = section::admin(reader, fields, overridden.admin);
         let metrics = section::metrics(reader, fields);
         let rest = Rest::read(reader, fields, &folder);

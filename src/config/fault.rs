@@ -106,11 +106,16 @@ impl Fault {
             Severity::Warning => Level::WARNING,
         };
         let title = if self.excerpts.is_empty() { self.to_string() } else { self.message.clone() };
-        let mut group = level.primary_title(title).elements(self.snippets());
-        if let Some(help) = &self.help {
-            group = group.element(Level::HELP.message(help.as_str()));
+        let group = level.primary_title(title).elements(self.snippets());
+        match &self.help {
+            None => renderer.render(&[group]),
+            Some(help) if self.excerpts.is_empty() => {
+                // Without a line that it stands under, an edge would point to nothing.
+                let help = Level::HELP.primary_title(help.as_str()).elements(self.snippets());
+                [renderer.render(&[group]), renderer.render(&[help])].join("\n")
+            }
+            Some(help) => renderer.render(&[group.element(Level::HELP.message(help.as_str()))]),
         }
-        renderer.render(&[group])
     }
 
     /// The excerpts for rendering; two of one line are shown as one.

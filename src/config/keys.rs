@@ -7,7 +7,7 @@ use super::read::{Field, Fields, Reader};
 use super::section::value;
 use super::text::quoted;
 use super::unit::{Complaint, duration, or_none, positive_duration};
-use crate::database::{Database, Roots, Tls};
+use crate::database::{Database, DatabaseFault, Roots, Tls};
 use crate::key::mask::Mask;
 use crate::key::secret::{Secret, is_prefix};
 use crate::key::{KeyKind, KeyRecord, KeyState, Timestamp};
@@ -86,10 +86,10 @@ impl Keys {
         Mask::new(&self.prefix)
     }
 
-    /// What holds where the section says nothing. The store is in `folder`.
-    pub(super) fn at(folder: &Path) -> Self {
+    /// What holds where the section says nothing. The store is in `folder`, unless it is overridden.
+    pub(super) fn at(folder: &Path, overridden: Option<StoreLocation>) -> Self {
         Self {
-            store: StoreLocation::Sqlite(folder.join("scopegate.db")),
+            store: overridden.unwrap_or_else(|| StoreLocation::Sqlite(folder.join("scopegate.db"))),
             prefix: "sg".into(),
             pepper: None,
             accept: Accept::usual(),
@@ -100,9 +100,13 @@ impl Keys {
         }
     }
 
-    /// Reads the section. A relative store is in `folder`.
-    pub(super) fn read(reader: &mut Reader<'_>, field: &Field<'_>, folder: &Path) -> Self {
-        let (mut keys, pepper) = Self::read_sealed(reader, field, folder);
+    /// Reads the section. A relative store is in `folder`; one that is overridden is not looked at.
+    pub(super) fn read(
+        reader: &mut Reader<'_>,
+        field: &Field<'_>,
+        (folder, overridden): (&Path, Option<StoreLocation>),
+    ) -> Self {
+        let (mut keys, pepper) = Self::read_sealed(reader, field, (folder, overridden));
         keys.pepper = pepper.and_then(|pepper| reader.secret(&pepper));
         keys
     }
@@ -111,11 +115,12 @@ impl Keys {
     pub(super) fn read_sealed<'n>(
         reader: &mut Reader<'_>,
         field: &Field<'n>,
-        folder: &Path,
+        (folder, overridden): (&Path, Option<StoreLocation>),
     ) -> (Self, Option<Field<'n>>) {
         const KNOWN: [&str; 8] =
             ["store", "prefix", "pepper", "accept", "record_use", "max_stale", "snapshot", "rotate_after"];
-        let mut keys = Self::at(folder);
+        let is_overridden = overridden.is_some();
+        let mut keys = Self::at(folder, overridden);
         let Some(fields) = reader.fields(field, &KNOWN) else { return (keys, None) };
         if let Some(field) = fields.find("store") {
             if field
@@ -125,7 +130,8 @@ impl Keys {
             {
                 reader.mask(field.node);
             }
-            if let Some(store) = reader.parse(&field, |text| store(text, folder)) {
+            // What is overridden need not be there: a password of another role, say.
+            if !is_overridden && let Some(store) = reader.parse(&field, |text| store(text, folder)) {
                 keys.store = store;
             }
         }
@@ -233,8 +239,9 @@ fn snapshot(text: &str, folder: &Path) -> Result<PathBuf, Complaint> {
 /// The address of a database. What is wrong with it is told without the password.
 fn database(text: &str, folder: &Path) -> Result<StoreLocation, Complaint> {
     const HELP: &str = "write `postgres://USER:PASSWORD@HOST/NAME`, the password by ${env:NAME} or ${file:PATH}";
+    let said = |fault: &DatabaseFault| format!("the address of the database cannot be used: {fault}");
     let mut database = Database::parse(text)
-        .map_err(|fault| Complaint::new(format!("the address of the database cannot be used: {fault}"), HELP))?;
+        .map_err(|fault| Complaint::new(said(&fault), HELP).or_without_the_value(said(&fault.hidden())))?;
     if let Tls::Authority(Roots::File(path)) | Tls::Full(Roots::File(path)) = &mut database.tls {
         *path = folder.join(&path);
     }

@@ -292,8 +292,10 @@ impl<'s> Reader<'s> {
         match read(&written.value) {
             Ok(value) => Some(value),
             Err(complaint) if written.replaced => {
-                // The complaint quotes the value, and that may be a secret.
-                let message = format!("what {} stands for does not fit here", written.quoted);
+                let text = field.node.scalar().map_or("", |scalar| &scalar.text);
+                let message = substitute::told(&complaint, text, read);
+                let message =
+                    message.unwrap_or_else(|| format!("what {} stands for does not fit here", written.quoted));
                 self.complain(field, Complaint::new(message, complaint.help));
                 None
             }

@@ -35,6 +35,34 @@ fn push_escaped(value: &str, out: &mut String) {
     }
 }
 
+/// What a complaint says of a value that came of `text`, without what was put in, for that may be a secret: all of it where the
+/// text has the same fault whatever is put in, else what says nothing of the value, where that is known.
+pub(super) fn told<T>(
+    complaint: &Complaint,
+    text: &str,
+    read: impl Fn(&str) -> Result<T, Complaint>,
+) -> Option<String> {
+    let same = read(&masked(text)).err().filter(|of_masked| of_masked.message == complaint.message);
+    same.map(|same| same.message).or_else(|| complaint.without_the_value.clone())
+}
+
+/// `text` with the same digit in the place of every `${…}`: what is wrong with that is not wrong by what is put in.
+fn masked(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${") {
+        if let Some(before) = before.strip_suffix('$') {
+            out.extend([before, "${"]);
+            rest = after;
+            continue;
+        }
+        out.extend([before, "1"]);
+        rest = after.split_once('}').map_or("", |(_, after)| after);
+    }
+    out.push_str(rest);
+    out
+}
+
 /// Whether `text` has anything to put in.
 pub(super) fn is_wanted(text: &str) -> bool {
     text.contains("${")

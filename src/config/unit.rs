@@ -11,11 +11,18 @@ pub(super) struct Complaint {
     pub(super) message: String,
     /// How to mend it; empty where the message says it all.
     pub(super) help: String,
+    /// The message without anything of the value, where it is known, for a value that may be a secret.
+    pub(super) without_the_value: Option<String>,
 }
 
 impl Complaint {
     pub(super) fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { message: message.into(), help: help.into() }
+        Self { message: message.into(), help: help.into(), without_the_value: None }
+    }
+
+    /// The same, with a message that repeats nothing of the value.
+    pub(super) fn or_without_the_value(self, message: String) -> Self {
+        Self { without_the_value: Some(message), ..self }
     }
 }
 

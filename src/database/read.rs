@@ -56,6 +56,22 @@ pub enum DatabaseFault {
     Twice(Box<str>),
 }
 
+impl DatabaseFault {
+    /// The same without anything of the address.
+    #[must_use]
+    pub fn hidden(self) -> Self {
+        const HIDDEN: &str = "***";
+        match self {
+            Self::Choice(_, name, choice) => Self::Choice(HIDDEN.into(), name, choice),
+            Self::Unknown(_) => Self::Unknown(HIDDEN.into()),
+            // One of two words, and the name of a parameter that is known.
+            Self::Silent(_) | Self::Twice(_) => self,
+            Self::Anybody(_) | Self::Roots(_) | Self::Ports(_) | Self::Escape | Self::Leftover => self,
+            Self::NoHost | Self::NoName | Self::NoUser | Self::Scheme | Self::Port => self,
+        }
+    }
+}
+
 impl Database {
     /// Reads an address: `postgres://[USER[:PASSWORD]@][HOST[:PORT][,…]][/NAME][?PARAMETER=VALUE[&…]]`, as libpq does.
     /// `%` and two hexadecimal digits stand for any byte. Neither the environment nor a file of passwords is asked.

@@ -73,3 +73,24 @@ fn the_password_is_shown_by_nothing() {
     assert_eq!(database.to_string(), "postgres://u@db:5432,[::1]:1/k");
     assert!(!format!("{database:?}").contains("geheim"));
 }
+
+#[test]
+fn a_database_is_told_by_its_name_and_one_of_its_hosts() {
+    let ours = read("postgres://gateway@one,[::1]:6/keys");
+    for (shown, is_shared) in [
+        ("postgres://gateway@one:5432,[::1]:6/keys", true),
+        ("postgres://a@b@new:1,[::1]:6/keys", true),
+        ("postgres://gateway@one:5432/other", false),
+        ("postgres://gateway@one:5432/a/keys", false),
+        ("postgres://gateway@one:5433/keys", false),
+        ("postgres://one:5432@new:1/keys", false),
+        ("postgres://one:5432/keys", false),
+        ("sqlite:one:5432/keys", false),
+        ("", false),
+    ] {
+        assert_eq!(ours.shares_a_host_with(shown), is_shared, "{shown}");
+    }
+    let local = read("postgres://u@/keys?host=/run/pg");
+    assert!(local.shares_a_host_with(&local.to_string()));
+    assert!(!local.shares_a_host_with("postgres://u@/run/other:5432/keys"));
+}

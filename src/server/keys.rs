@@ -50,7 +50,7 @@ pub(super) fn follow(
     index: &Arc<Index>,
     (copy, max_stale): (Option<PathBuf>, Option<Duration>),
 ) -> Result<Follower, StoreError> {
-    let spare = copy.map(|path| Spare::new(path, location.place(), report_spare));
+    let spare = copy.map(|path| Spare::new(path, location.clone(), report_spare));
     let error = match follow_here(location, index, spare.as_ref()) {
         Err(error) if error.is_absence() => error,
         done => return done,
@@ -58,6 +58,9 @@ pub(super) fn follow(
     let is_copied = spare.as_ref().is_some_and(|spare| spare.path().exists());
     // What there is a copy of was there.
     let error = if is_copied { error.into_loss() } else { error };
+    // A store that is behind has said that it is the one that the copy is of.
+    let is_behind = matches!(error, StoreError::Database(DatabaseError::Behind { .. }));
+    let spare = if is_behind { spare.map(Spare::proven) } else { spare };
     let past = spare.as_ref().and_then(|spare| load(spare, index, &error));
     if past.is_none() {
         if matches!(error, StoreError::Lost { .. } | StoreError::Missing { .. }) {
@@ -74,8 +77,14 @@ pub(super) fn follow(
     }
     // One that never was is made when it can be, but not where a copy says that there was one.
     let open = if is_copied { open_existing } else { open_or_make };
-    let known = location.clone();
-    let reach = Reach::to(location.place(), move || open(&known).inspect(|records| warn_of(&**records)));
+    let (known, unused) = (location.clone(), spare.clone().filter(|_| past.is_none()));
+    let reach = Reach::to(location.place(), move || {
+        let records = open(&known)?;
+        warn_of(&*records);
+        // What nothing was taken of still tells whether the store goes on from it.
+        unused.as_ref().map_or(Ok(()), |spare| compare(&known, spare))?;
+        Ok(records)
+    });
     let why = error.to_string();
     let origin = Origin::Away(reach.resting(location.rest()), past, Some(error));
     let follower = Follower::start_from(origin, Arc::clone(index), spare, report)?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{KeyStore, StoreError, file, follow, postgres, sqlite};
-use crate::database::Database;
+use crate::database::{self, Database};
 
 /// Whether opening may make a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,24 @@ impl Location {
             Self::File(path, _) => format!("file:{}", path.display()),
             Self::Postgres(database) => database.to_string(),
             Self::Sqlite(path) => format!("sqlite:{}", path.display()),
+        }
+    }
+
+    /// Whether what is kept of the store at `place` is of this one, as far as names go. For a database that is so where one of its
+    /// hosts and its name are the same: another user may log in.
+    pub fn is_at(&self, place: &str) -> bool {
+        match self {
+            Self::File(..) | Self::Sqlite(_) => place == self.place(),
+            Self::Postgres(database) => database.shares_a_host_with(place),
+        }
+    }
+
+    /// Whether the store here can tell by itself whether it is the one that was at `place`. One in PostgreSQL has an id of its own,
+    /// wherever it moves.
+    pub fn may_know(&self, place: &str) -> bool {
+        match self {
+            Self::File(..) | Self::Sqlite(_) => place == self.place(),
+            Self::Postgres(_) => place.starts_with(database::SCHEME),
         }
     }
 

@@ -23,7 +23,7 @@ pub(super) use self::keeper::Desk;
 pub use self::keeper::{Event, Keeper, Written};
 use super::follow::Status;
 use super::index::Index;
-use super::{Change, Revision, StoreWarning, warning};
+use super::{Change, Location, Revision, StoreWarning, warning};
 use crate::key::Timestamp;
 
 /// Readable and writable by its owner alone.
@@ -35,7 +35,9 @@ const AHEAD: i64 = 60_000;
 #[derive(Clone, Debug)]
 pub struct Spare {
     path: PathBuf,
-    place: String,
+    location: Location,
+    /// Whether the store itself has said that the copy is of it.
+    is_proven: bool,
     report: fn(&Event<'_>),
 }
 
@@ -60,6 +62,10 @@ pub enum SpareFault {
     Damaged(&'static str),
     #[error("it cannot be {doing}: {reason}")]
     Io { doing: &'static str, reason: std::io::Error },
+    #[error(
+        "it is a copy of the key store {0}, and whether the one that keys.store names is the same only the database could say: as long as that does not answer, start with the former host beside the new one, as in `…@FORMER:5432,NEW:5432/NAME`, or with the former address"
+    )]
+    Moved(String),
     #[error("it was written by a newer scopegate (format {found}, this program knows {known})")]
     Newer { found: u32, known: u32 },
     #[error("its moment is still to come: the clock of this machine was put back, or is wrong")]
@@ -80,9 +86,15 @@ pub struct Loaded {
 }
 
 impl Spare {
-    /// The copy at `path`, of the store at `place`. `report` is told how keeping it goes, on another thread.
-    pub fn new(path: PathBuf, place: String, report: fn(&Event<'_>)) -> Self {
-        Self { path, place, report }
+    /// The copy at `path`, of the store at `location`. `report` is told how keeping it goes, on another thread.
+    pub fn new(path: PathBuf, location: Location, report: fn(&Event<'_>)) -> Self {
+        Self { path, location, is_proven: false, report }
+    }
+
+    /// The same, where the store itself has said that the copy is of it, whatever its address was.
+    #[must_use]
+    pub fn proven(self) -> Self {
+        Self { is_proven: true, ..self }
     }
 
     /// Where it is.
@@ -118,19 +130,20 @@ impl Spare {
         Ok(Some(Loaded { past: again, warnings: readable.into_iter().collect() }))
     }
 
-    /// Where the copy says that its store goes on; `None` where there is none, or it is of another store. Nothing is to be
-    /// taken from this but a warning: the copy is not looked through.
+    /// Where the copy says that its store goes on; `None` where there is none, or it is of another store, as far as its store
+    /// cannot tell by itself. Nothing is to be taken from this but a warning: the copy is not looked through.
     pub fn bookmark(&self) -> Option<Vec<u8>> {
         let file = File::open(&self.path).ok().filter(|file| file.metadata().is_ok_and(|found| found.is_file()))?;
         let (place, bookmark) = format::read_start(BufReader::new(file)).ok()?;
-        bookmark.filter(|_| place == self.place)
+        bookmark.filter(|_| self.location.may_know(&place))
     }
 
     fn read(&self, file: &mut File, tell: &mut dyn FnMut(Change)) -> Result<Past, SpareFault> {
         file.seek(SeekFrom::Start(0)).map_err(reading)?;
         let (place, past) = format::read(BufReader::new(file), tell)?;
-        if place != self.place {
-            return Err(SpareFault::Stranger(place));
+        if !self.is_proven && !self.location.is_at(&place) {
+            let is_akin = self.location.may_know(&place);
+            return Err(if is_akin { SpareFault::Moved(place) } else { SpareFault::Stranger(place) });
         }
         if past.contact.as_millis() > Timestamp::now().as_millis().saturating_add(AHEAD) {
             return Err(SpareFault::Premature);
@@ -169,7 +182,7 @@ impl Spare {
         let file = file.map_err(writing)?;
         let mut out = BufWriter::with_capacity(1 << 18, file);
         out.write_all(&[0; format::PRELUDE]).map_err(writing)?;
-        let mut body = format::Body::new(out, &self.place, past).map_err(writing)?;
+        let mut body = format::Body::new(out, &self.location.place(), past).map_err(writing)?;
         let mut fault = None;
         index.tell(&mut |change| {
             if fault.is_none() {

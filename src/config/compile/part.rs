@@ -35,15 +35,16 @@ pub struct KeysPart {
 /// The file cannot be read, is no YAML, or its `keys` section has faults: all of them.
 pub fn load_store(source: &Source) -> Result<StorePart, Vec<Fault>> {
     load(source, (&Vocabulary::new(), "keys"), |compile, reader, fields| {
+        let overridden = compile.overridden_store();
         let (keys, is_peppered) = match fields.find("keys") {
             Some(field) => {
-                let (keys, pepper) = Keys::read_sealed(reader, &field, &compile.folder);
+                let (keys, pepper) = Keys::read_sealed(reader, &field, (&compile.folder, overridden));
                 (keys, pepper.is_some())
             }
-            None => (Keys::at(&compile.folder), false),
+            None => (Keys::at(&compile.folder, overridden), false),
         };
         Some(StorePart {
-            store: compile.overridden_store().unwrap_or(keys.store),
+            store: keys.store,
             is_peppered,
             rotate_after: keys.rotate_after,
             credentials: credentials(fields),
@@ -57,11 +58,11 @@ pub fn load_store(source: &Source) -> Result<StorePart, Vec<Fault>> {
 /// As [`load_store`]; and a pepper that is not where it is said to be.
 pub fn load_keys(source: &Source) -> Result<KeysPart, Vec<Fault>> {
     load(source, (&Vocabulary::new(), "keys"), |compile, reader, fields| {
-        let mut keys = match fields.find("keys") {
-            Some(field) => Keys::read(reader, &field, &compile.folder),
-            None => Keys::at(&compile.folder),
+        let overridden = compile.overridden_store();
+        let keys = match fields.find("keys") {
+            Some(field) => Keys::read(reader, &field, (&compile.folder, overridden)),
+            None => Keys::at(&compile.folder, overridden),
         };
-        keys.store = compile.overridden_store().unwrap_or(keys.store);
         Some(KeysPart { keys, credentials: credentials(fields) })
     })
 }

@@ -1,7 +1,7 @@
 //! Flags, variables, and what `${…}` puts in.
 
 use super::*;
-use crate::config::StoreLocation;
+use crate::config::{StoreLocation, load_keys, load_store};
 
 impl Case {
     fn flags(mut self, set: impl FnOnce(&mut Overrides)) -> Self {
@@ -50,6 +50,41 @@ fn what_is_overridden_may_be_missing_or_unset_in_the_file() {
     let config = case.load().unwrap().config;
     assert_eq!(config.keys.store, StoreLocation::File("other.yaml".into()));
     assert_eq!((&*config.keys.prefix, config.admin.port()), ("acme", 7));
+}
+
+#[test]
+fn a_store_that_is_overridden_is_not_looked_at_in_the_file_and_one_that_is_not_is() {
+    for of_file in ["'postgres://gateway:${env:DB_PASSWORD}@db/keys'", "'sqlite:${file:nowhere}'", "nonsense", "[]"] {
+        let text = with(&format!("keys: {{ store: {of_file}, prefix: acme }}\n"));
+        let case = Case::new().file("scopegate.yaml", &text);
+        let faults = listed(&case);
+        assert!(faults.contains("`keys.store`: "), "{of_file}: {faults}");
+        let by_variable = Case::new().file("scopegate.yaml", &text).variable("SCOPEGATE_STORE", "file:other.yaml");
+        let by_flag = case.flags(|flags| flags.store = Some("file:other.yaml".to_owned()));
+        for case in [by_variable, by_flag] {
+            let source = || case.source(Some(case.path("scopegate.yaml")));
+            let keys = case.load().unwrap().config.keys;
+            assert_eq!((&*keys.prefix, keys.store), ("acme", StoreLocation::File("other.yaml".into())));
+            assert_eq!(load_keys(&source()).unwrap().keys.store, StoreLocation::File("other.yaml".into()));
+            assert_eq!(load_store(&source()).unwrap().store, StoreLocation::File("other.yaml".into()));
+        }
+    }
+}
+
+#[test]
+fn where_what_overrides_the_store_has_a_fault_that_is_the_one_that_is_told() {
+    let text = with("keys: { store: 'postgres://gateway:${env:DB_PASSWORD}@db/keys' }\n");
+    let case = Case::new().file("scopegate.yaml", &text).variable("SCOPEGATE_STORE", "postgres://owner@db");
+    let told = listed(&case);
+    assert!(told.starts_with("SCOPEGATE_STORE: the address of the database cannot be used: it names no database"));
+    assert!(!told.contains("keys.store"), "{told}");
+}
+
+#[test]
+fn a_copy_is_held_against_the_store_that_overrides() {
+    let text = with("keys: { store: 'sqlite:a.db', snapshot: /b }\n");
+    let case = Case::new().file("scopegate.yaml", &text).variable("SCOPEGATE_STORE", "file:/b");
+    assert!(listed(&case).contains("`keys.snapshot` is the key store itself"), "{}", listed(&case));
 }
 
 #[test]
@@ -141,6 +176,51 @@ fn a_password_of_a_database_may_have_any_letters() {
         let found = database.password.as_ref().map(|password| password.expose().to_vec());
         assert_eq!((&*database.user, found), ("a@b", Some(password.as_bytes().to_vec())));
         assert_eq!(database.to_string(), "postgres://a@b@db.example:5433/keys");
+    }
+}
+
+/// What is told of a store in the file, where `${env:P}` is `geheim` and `${env:W}` is `whole`.
+fn told_of_store(store: &str, whole: &str) -> String {
+    let text = with(&format!("keys: {{ store: '{store}' }}\n"));
+    let case = Case::new().file("scopegate.yaml", &text).variable("P", "geheim").variable("W", whole);
+    let told = listed(&case);
+    assert!(!told.contains("heim"), "{store}: {told}");
+    told
+}
+
+#[test]
+fn what_is_wrong_with_an_address_is_told_exactly_though_its_password_is_put_in() {
+    for (rest, said) in [
+        ("@db/keys?sslrotcert=ca.pem", "`sslrotcert` is no parameter that is known here: sslmode, "),
+        ("@db/keys?sslmode=prefer", "sslmode=prefer may go on in cleartext without a word"),
+        ("@db/keys?sslmode=verify", "`verify` cannot be the value of sslmode: write disable, "),
+        ("@db/keys?connect_timeout=301", "`301` cannot be the value of connect_timeout"),
+        ("@db", "it names no database"),
+        ("@/keys", "it names no host"),
+        ("@db:port/keys", "it has a port that is none"),
+        ("@db/keys?options=-c", "`options` is no parameter that is known here"),
+        ("@db/keys?password=${env:P}", "password is given twice"),
+        ("@db/keys?sslmode=${env:P}", "`***` cannot be the value of sslmode"),
+        ("@db/keys?${env:P}=1", "`***` is no parameter that is known here"),
+        ("@db/keys?connect_timeout=${env:P}&options=-c", "`options` is no parameter"),
+    ] {
+        let told = told_of_store(&format!("postgres://u:${{env:P}}{rest}"), "");
+        assert!(told.contains(&format!("`keys.store`: the address of the database cannot be used: {said}")), "{told}");
+    }
+}
+
+#[test]
+fn an_address_that_is_put_in_as_a_whole_is_told_its_fault_without_a_word_of_it() {
+    for (whole, said) in [
+        ("postgres://u:geheim@db", "it names no database"),
+        ("postgres://u:geheim@db/k?sslmode=prefer", "sslmode=prefer may go on in cleartext"),
+        ("postgres://u:geheim@db/k?sslmode=geheim", "`***` cannot be the value of sslmode: write disable, "),
+        ("postgres://u:p?geheim=x/k", "`***` is no parameter that is known here: sslmode, "),
+        ("geheim:x", "what `${env:W}` stands for does not fit here"),
+        ("geheim", "what `${env:W}` stands for does not fit here"),
+    ] {
+        let told = told_of_store("${env:W}", whole);
+        assert!(told.contains(said), "{whole}: {told}");
     }
 }
 

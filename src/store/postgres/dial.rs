@@ -16,7 +16,7 @@ use tokio_postgres::{AsyncMessage, Client, Config, Connection, Error, NoTls, Soc
 
 use super::fault::Fault;
 use super::tls::{Connector, connector};
-use crate::database::{self, Database, Host};
+use crate::database::{self, Database, Host, Tls};
 
 /// How long a server may take to be told that nobody waits for its answer any more.
 const CANCEL: Duration = Duration::from_millis(500);
@@ -31,6 +31,8 @@ pub(super) struct Line {
     pub(super) news: Arc<Notify>,
     /// What the server said when it ended the connection by itself.
     last_words: Arc<OnceLock<Error>>,
+    /// What it was made by, where it has TLS.
+    connector: Option<Connector>,
     /// Moves what comes and goes. It ends by itself only when every answer has come.
     task: JoinHandle<()>,
 }
@@ -39,7 +41,7 @@ pub(super) struct Line {
 pub(super) struct Dialler {
     /// Its hosts. What the client is given shows nothing of itself.
     hosts: Vec<(Host, Config)>,
-    connector: Option<Connector>,
+    tls: Tls,
     /// How long one address of a host may take, with TLS and the login; and the look for them.
     patience: Duration,
     /// When nothing may take any longer.
@@ -48,21 +50,23 @@ pub(super) struct Dialler {
 
 impl Dialler {
     /// Makes ready to connect.
-    pub(super) fn new(database: &Database) -> Result<Self, Fault> {
-        Ok(Self {
+    pub(super) fn new(database: &Database) -> Self {
+        Self {
             hosts: database.hosts.iter().map(|host| (host.clone(), config(database, host))).collect(),
-            connector: connector(&database.tls)?,
+            tls: database.tls.clone(),
             patience: database.connect_timeout,
             until: None,
-        })
+        }
     }
 
-    /// A connection to the first host that will do.
+    /// A connection to the first host that will do. Whom its certificate must follow from is read anew each time: an authority may
+    /// be replaced by another while this process runs.
     pub(super) fn dial(&self, runtime: &Runtime) -> Result<Line, Fault> {
+        let connector = connector(&self.tls)?;
         let mut faults = Vec::new();
         for (host, config) in &self.hosts {
             let dialled = match self.addresses(host, runtime) {
-                Ok(addresses) => self.dial_each(runtime, (host, config), &addresses),
+                Ok(addresses) => self.dial_each(runtime, (host, config, connector.as_ref()), &addresses),
                 Err(fault) => Err(vec![(host.to_string(), fault)]),
             };
             match dialled {
@@ -102,7 +106,7 @@ impl Dialler {
     fn dial_each(
         &self,
         runtime: &Runtime,
-        (host, config): (&Host, &Config),
+        (host, config, connector): (&Host, &Config, Option<&Connector>),
         addresses: &[IpAddr],
     ) -> Result<Line, Vec<(String, Fault)>> {
         let ways: Vec<(String, Config)> = match addresses {
@@ -113,7 +117,7 @@ impl Dialler {
         let mut faults = Vec::new();
         for (name, config) in ways {
             let patience = self.at_most(self.patience);
-            match runtime.block_on(async { timeout(patience, self.reach(&config, runtime)).await }) {
+            match runtime.block_on(async { timeout(patience, reach(&config, connector, runtime)).await }) {
                 Ok(Ok(line)) => return Ok(line),
                 Ok(Err(error)) => faults.push((name, error.into())),
                 Err(_) => faults.push((name, Fault::Silent(patience))),
@@ -122,23 +126,16 @@ impl Dialler {
         Err(faults)
     }
 
-    async fn reach(&self, config: &Config, runtime: &Runtime) -> Result<Line, Error> {
-        match &self.connector {
-            Some(tls) => config.connect(tls.clone()).await.map(|(client, line)| drive(runtime, client, line)),
-            None => config.connect(NoTls).await.map(|(client, line)| drive(runtime, client, line)),
-        }
-    }
-
     /// Gives a connection up. Its socket is closed when this returns, though an answer may be missing; where `is_working`, the server
     /// is told to stop first: one that waits for a lock does not look whether anybody is still there. Gives what the server said
     /// where it ended the connection.
     pub(super) fn hang_up(&self, runtime: &Runtime, line: Line, is_working: bool) -> Option<Error> {
-        let Line { client, task, last_words, .. } = line;
+        let Line { client, connector, task, last_words, .. } = line;
         if is_working && !client.is_closed() {
             let token = client.cancel_token();
             let cancelled = async {
-                match &self.connector {
-                    Some(tls) => token.cancel_query(tls.clone()).await,
+                match connector {
+                    Some(tls) => token.cancel_query(tls).await,
                     None => token.cancel_query(NoTls).await,
                 }
             };
@@ -153,8 +150,22 @@ impl Dialler {
     }
 }
 
+async fn reach(config: &Config, connector: Option<&Connector>, runtime: &Runtime) -> Result<Line, Error> {
+    match connector.cloned() {
+        Some(tls) => {
+            let (client, line) = config.connect(tls.clone()).await?;
+            Ok(drive(runtime, (client, Some(tls)), line))
+        }
+        None => config.connect(NoTls).await.map(|(client, line)| drive(runtime, (client, None), line)),
+    }
+}
+
 /// Moves what comes and goes on a connection, whenever this thread waits for an answer or for news.
-fn drive<T>(runtime: &Runtime, client: Client, mut connection: Connection<Socket, T>) -> Line
+fn drive<T>(
+    runtime: &Runtime,
+    (client, connector): (Client, Option<Connector>),
+    mut connection: Connection<Socket, T>,
+) -> Line
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -176,7 +187,7 @@ where
         }
         told.notify_one();
     });
-    Line { client, news, last_words, task }
+    Line { client, news, last_words, connector, task }
 }
 
 /// What the client is given for one address of a host. Its certificate is still held against its name.
@@ -198,7 +209,7 @@ fn config(database: &Database, host: &Host) -> Config {
     }
     config.user(&*database.user).dbname(&*database.name).application_name(&*database.application_name);
     config.connect_timeout(database.connect_timeout);
-    config.ssl_mode(if database.tls == database::Tls::Off { SslMode::Disable } else { SslMode::Require });
+    config.ssl_mode(if database.tls == Tls::Off { SslMode::Disable } else { SslMode::Require });
     config.target_session_attrs(match database.target {
         database::Target::Any => config::TargetSessionAttrs::Any,
         database::Target::ReadOnly => config::TargetSessionAttrs::ReadOnly,

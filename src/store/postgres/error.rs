@@ -16,10 +16,12 @@ pub enum DatabaseError {
         "the server of the key store {place} is a replica that is behind: it has come to change {found}, and change {followed} was followed; it is waited for"
     )]
     Behind { place: String, found: u64, followed: u64 },
-    #[error("cannot reach the key store {place}: no name server knows its host ({reason}); see the host in keys.store")]
+    #[error(
+        "cannot reach the key store {place}: no name server knows its host ({reason}); see the host in its address (--store, SCOPEGATE_STORE or keys.store)"
+    )]
     HostUnknown { place: String, reason: String },
     #[error(
-        "the server of the key store {place} does not let this user in ({reason}): see user and password in keys.store, and the server's pg_hba.conf, or what a pooler knows of its users"
+        "the server of the key store {place} does not let this user in ({reason}): see user and password in its address (--store, SCOPEGATE_STORE or keys.store), and the server's pg_hba.conf, or what a pooler knows of its users"
     )]
     LogIn { place: String, reason: String },
     #[error(
@@ -49,7 +51,7 @@ pub enum DatabaseError {
     )]
     Privilege { place: String, reason: String, grant: String },
     #[error(
-        "the key store {place} is a replica, or set to be read-only: changes go to the primary; name that in keys.store, or by ?target_session_attrs=read-write beside several hosts"
+        "the key store {place} is a replica, or set to be read-only: changes go to the primary; name that in its address (--store, SCOPEGATE_STORE or keys.store), or by ?target_session_attrs=read-write beside several hosts"
     )]
     Replica { place: String },
     #[error("cannot {doing} the key store {place}: {reason}")]
@@ -57,7 +59,7 @@ pub enum DatabaseError {
     #[error("TLS to the key store {place} cannot be set up: {reason}")]
     Tls { place: String, reason: String },
     #[error(
-        "the server of the key store {place} is not talked to, as it does not prove who it is: {reason}; see sslmode and sslrootcert in keys.store, and the server's certificate"
+        "the server of the key store {place} is not talked to, as it does not prove who it is: {reason}; see sslmode and sslrootcert in its address (--store, SCOPEGATE_STORE or keys.store), and the server's certificate"
     )]
     Unproven { place: String, reason: String },
     #[error(

@@ -258,7 +258,7 @@ fn of_the_way(reason: String, place: String) -> DatabaseError {
     } else if UNKNOWN_HOST.iter().any(|said| reason.ends_with(said)) {
         DatabaseError::HostUnknown { place, reason }
     } else if reason.contains("password missing") {
-        let reason = "it asks for a password, and keys.store has none".to_owned();
+        let reason = "it asks for a password, and its address has none".to_owned();
         DatabaseError::LogIn { place, reason }
     } else if reason.contains("channel binding") {
         DatabaseError::LogIn { place, reason }

@@ -82,7 +82,7 @@ impl Link {
         let runtime = runtime.map_err(|error| Fault::Away(format!("the system gives no runtime: {error}")))?;
         Ok(Self {
             runtime: Some(runtime),
-            dialler: Dialler::new(database)?,
+            dialler: Dialler::new(database),
             line: None,
             patience: super::PATIENCE,
             listens: false,

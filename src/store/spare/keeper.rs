@@ -218,7 +218,7 @@ impl Work {
         let Told { number, revision, lift, bookmark } = told;
         let past = Past { contact, revision, lift, bookmark };
         let is_whole = || self.desk.told().is_some();
-        let Some(copied) = self.spare.write(&past, (&self.index, &is_whole))? else { return Ok(()) };
+        let Some(copied) = self.spare.write(&past, (&self.index, &is_whole))? else { return Ok(Turn::Idle) };
         self.written.0.store(contact.as_millis(), Ordering::Relaxed);
         self.copied = Some((copied, number));
         self.rests_until = Instant::now() + REST.max(now.elapsed() * SHARE);
@@ -232,6 +232,7 @@ mod tests {
 
     use super::*;
     use crate::policy::scope::Vocabulary;
+    use crate::store::Location;
 
     thread_local! {
         static TOLD: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
@@ -251,7 +252,7 @@ mod tests {
         let path = folder.path().join("later/keys.snapshot");
         let desk = Arc::new(Desk::new(None));
         let mut work = Work {
-            spare: Spare::new(path.clone(), "sqlite:k.db".into(), note),
+            spare: Spare::new(path.clone(), Location::Sqlite("k.db".into()), note),
             index: Arc::new(Index::new(Vocabulary::default())),
             status: Arc::new(Status::up()),
             written: Arc::clone(&desk.written),

@@ -23,7 +23,7 @@ struct Kept {
 impl Kept {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let spare = Spare::new(folder.path().join("keys.snapshot"), "sqlite:k.db".into(), |_| {});
+        let spare = Spare::new(folder.path().join("keys.snapshot"), Location::Sqlite("k.db".into()), |_| {});
         Self { folder, spare }
     }
 
@@ -175,7 +175,7 @@ fn a_copy_that_cannot_be_believed_is_refused_with_the_reason() {
     assert_eq!(kept.refusal(&newer), "it was written by a newer scopegate (format 2, this program knows 1)");
     assert_eq!(kept.refusal(&[&good[..], b"x"].concat()), "it is damaged (it holds what no copy holds)");
     fs::write(kept.spare.path(), &good).unwrap();
-    let other = Spare { place: "sqlite:other.db".into(), ..kept.spare.clone() };
+    let other = Spare { location: Location::Sqlite("other.db".into()), ..kept.spare.clone() };
     assert_eq!(other.load(&index()).unwrap_err().to_string(), "it is a copy of another key store, sqlite:k.db");
     fs::set_permissions(kept.spare.path(), Permissions::from_mode(0o606)).unwrap();
     assert_eq!(kept.spare.load(&index()).unwrap_err().to_string(), "it can be written by others (mode 0606)");
@@ -337,4 +337,47 @@ fn a_copy_that_somebody_took_away_is_written_again() {
     keeping.wait(|_, keys| keys == 1);
     fs::remove_file(keeping.kept.spare.path()).unwrap();
     keeping.wait(|_, keys| keys == 1);
+}
+
+/// A copy of three keys of the store at this address.
+fn kept_of(address: &str) -> Kept {
+    let (mut kept, index) = Kept::written();
+    kept.spare.location = database(address);
+    kept.spare.write(&past(), (&index, &|| true)).map(drop).unwrap();
+    kept
+}
+
+fn database(address: &str) -> Location {
+    Location::Postgres(Box::new(crate::database::Database::parse(address).unwrap()))
+}
+
+#[test]
+fn a_copy_is_of_a_database_whoever_logs_in_and_whatever_other_hosts_it_has() {
+    let kept = kept_of("postgres://gateway:p@one,two:6/keys");
+    for same in ["postgres://gateway_b:q@one/keys?sslmode=require", "postgres://gateway@new,two:6/keys"] {
+        let spare = Spare { location: database(same), ..kept.spare.clone() };
+        assert!(spare.load(&index()).unwrap().is_some(), "{same}");
+    }
+}
+
+#[test]
+fn a_copy_of_a_database_at_another_address_waits_for_the_database_and_says_what_to_do() {
+    let kept = kept_of("postgres://gateway:p@one,two:6/keys");
+    for other in ["postgres://gateway@one:6/keys", "postgres://gateway@new/keys", "postgres://gateway@one/other"] {
+        let spare = Spare { location: database(other), ..kept.spare.clone() };
+        let index = index();
+        let said = spare.load(&index).unwrap_err().to_string();
+        assert!(
+            said.starts_with("it is a copy of the key store postgres://gateway@one:5432,two:6/keys, and"),
+            "{said}"
+        );
+        assert!(said.contains("start with the former host beside the new one"), "{said}");
+        assert!(index.is_empty(), "{other}");
+        assert_eq!(spare.bookmark(), past().bookmark, "the store itself tells whether it goes on from there");
+        assert!(spare.proven().load(&index).unwrap().is_some(), "it has told: {other}");
+    }
+    let spare = Spare { location: Location::Sqlite("k.db".into()), ..kept.spare.clone() };
+    assert_eq!((spare.bookmark(), kept.spare.bookmark()), (None, past().bookmark));
+    let said = spare.load(&index()).unwrap_err().to_string();
+    assert_eq!(said, "it is a copy of another key store, postgres://gateway@one:5432,two:6/keys");
 }

@@ -1,6 +1,7 @@
 //! What a faulty configuration or policy is told: all of it, with its place and its mend.
 
 use super::*;
+use crate::support::command::command;
 
 #[test]
 fn a_good_configuration_is_told_so() {
@@ -26,6 +27,48 @@ fn all_faults_are_told_at_once_in_both_files() {
         .replace("POST /profiles: [profiles:read,", "POST /profiles: [profile:read,");
     let output = faulty(&CONFIG.replace("listen: 127.0.0.1:8080", "listen: nonsense\nworkers: -1"), &policy);
     output.says(&["scopegate.yaml:1:", "scopegate.yaml:2:", "policy.yaml:10:", "policy.yaml:12:"]);
+}
+
+#[test]
+fn a_store_that_a_variable_or_a_flag_names_is_used_though_the_one_of_the_file_cannot_be() {
+    let config = CONFIG.replace("sqlite:keys.db", "postgres://gateway:${env:DB_PASSWORD}@db.example/keys");
+    let folder = folder(&config, POLICY);
+    let unset = "`keys.store`: the environment variable `DB_PASSWORD` is not set";
+    for arguments in [&["check"][..], &["keys", "create", "--name", "a", "--full"]] {
+        scopegate(folder.path(), arguments).exits(4).says(&[unset]);
+    }
+    let run = |arguments: &[&str]| {
+        finish(command(folder.path()).env("SCOPEGATE_STORE", "sqlite:other.db").args(arguments)).exits(0)
+    };
+    run(&["keys", "create", "--name", "a", "--full"]);
+    let list = run(&["keys", "list", "--json"]).json();
+    let id = list["keys"][0]["id"].as_str().expect("an id");
+    run(&["keys", "rotate", id, "--overlap", "1h"]);
+    run(&["keys", "clone", id]);
+    run(&["keys", "export", "--digests"]);
+    run(&["whocan", "GET", "/api/profiles"]);
+    run(&["cando", id]);
+    run(&["explain", "GET", "/api/profiles", "--key-id", id]);
+    run(&["check", "--keys"]);
+    for store in ["sqlite:third.db", "sqlite:other.db"] {
+        scopegate(folder.path(), ["keys", "create", "--name", "b", "--full", "--store", store]).exits(0);
+    }
+}
+
+#[test]
+fn a_fault_of_a_variable_is_said_to_be_of_it() {
+    let folder = folder(CONFIG, POLICY);
+    for arguments in [&["check"][..], &["keys", "create", "--name", "a", "--full"]] {
+        let mut command = command(folder.path());
+        let output = finish(command.env("SCOPEGATE_STORE", "postgres://owner:geheim@db").args(arguments)).exits(4);
+        let said = &output.stderr;
+        assert!(said.starts_with("error: SCOPEGATE_STORE: the address of the database cannot be used: it names no"));
+        assert!(said.ends_with("error: SCOPEGATE_STORE has 1 fault\n"), "{said}");
+        assert!(!said.contains('|') && !said.contains("heim"), "{said}");
+    }
+    let mut command = command(folder.path());
+    let output = finish(command.env("SCOPEGATE_STORE", "postgres://owner:geheim@db").args(["keys", "list"])).exits(2);
+    output.says(&["SCOPEGATE_STORE: the address of the database cannot be used: it names no database"]);
 }
 
 #[test]

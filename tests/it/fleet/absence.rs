@@ -203,10 +203,12 @@ fn a_gateway_that_begins_with_a_store_that_has_another_past_than_its_copy_says_s
     let setup = Setup::new(&upstream).with_store(&database.url());
     let mut gateway = setup.keys("  snapshot: keys.snapshot").start();
     let key = gateway.key(&["--full"]);
-    let mut restart = || {
+    let port = database.server().port;
+    let elsewhere = format!("postgres://owner:{ESCAPED}@localhost:{port}/{}", database.name);
+    let mut restart = |flags: &[&str]| {
         gateway.process.signal("TERM");
         assert_eq!(gateway.process.exit_code(), 0);
-        gateway.process = Process::start(&mut gateway.command(&["serve"]));
+        gateway.process = Process::start(&mut gateway.command(&[&["serve"], flags].concat()));
         until("it serves", || gateway.is_ready().then_some(()));
         assert_eq!(refusal(&gateway, &key).0, 200);
         gateway.process.said()
@@ -215,15 +217,17 @@ fn a_gateway_that_begins_with_a_store_that_has_another_past_than_its_copy_says_s
         said.contains("was emptied, restored or replaced since the copy of its keys was made")
             && said.contains("keys.snapshot")
     };
-    let said = restart();
-    assert!(!is_told(&said), "{said}");
+    for flags in [&[][..], &["--store", &elsewhere]] {
+        let said = restart(flags);
+        assert!(!is_told(&said), "the store tells who it is, wherever it is: {said}");
+    }
     database.run(
         "ALTER TABLE scopegate.changes DISABLE TRIGGER USER; \
         UPDATE scopegate.changes SET hash = sha256('another'); ALTER TABLE scopegate.changes ENABLE TRIGGER USER",
     );
     // The gateway that runs is refused it; whoever begins anew goes on.
-    let said = restart();
-    assert!(is_told(&said), "{said}");
-    let said = restart();
+    let said = restart(&[]);
+    assert!(is_told(&said), "the copy was written while the store was elsewhere: {said}");
+    let said = restart(&[]);
     assert!(!is_told(&said), "the copy is of what is there now: {said}");
 }

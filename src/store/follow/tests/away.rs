@@ -17,7 +17,7 @@ impl Fickle {
     /// Followed once, and then no more.
     fn new(location: Location) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let spare = Spare::new(folder.path().join("copy"), location.place(), |_| {});
+        let spare = Spare::new(folder.path().join("copy"), location.clone(), |_| {});
         let fickle = Self { location, is_there: Arc::default(), spare, _folder: folder };
         let index = Arc::new(Index::new(Vocabulary::default()));
         drop(follow_from(Origin::Here(Reach::of(fickle.open())), index, Some(fickle.spare.clone())));

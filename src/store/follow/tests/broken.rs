@@ -116,7 +116,7 @@ fn as_long_as_no_load_has_ended_no_key_is_let_in_and_what_was_told_by_none_that_
     // As one is left by a copy that turned out to be damaged.
     let index = Arc::new(Index::new(Vocabulary::default()));
     index.apply(&Change::of(Revision(9), stray.clone()));
-    let origin = Origin::Away(Reach::of(Box::new(store)), None);
+    let origin = Origin::Away(Reach::of(Box::new(store)), None, None);
     let followed = follow_from(origin, index, None);
     let status = Arc::clone(followed.follower.status());
     assert!(followed.next().starts_with("down: "));

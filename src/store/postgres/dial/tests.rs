@@ -15,10 +15,10 @@ fn an_address_that_answers_nothing_keeps_nobody_from_the_next_one_of_its_host() 
     let port = place.server().port;
     let _mute = TcpListener::bind((MUTE, port)).unwrap();
     let url = format!("postgres://owner:{ESCAPED}@localhost:{port}/{}?connect_timeout=1", place.name);
-    let dialler = Dialler::new(&Database::parse(&url).unwrap()).unwrap();
+    let dialler = Dialler::new(&Database::parse(&url).unwrap());
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let (host, config) = &dialler.hosts[0];
-    let dial = |addresses: [Ipv4Addr; 2]| dialler.dial_each(&runtime, (host, config), &addresses.map(IpAddr::V4));
+    let dial = |addresses: [Ipv4Addr; 2]| dialler.dial_each(&runtime, (host, config, None), &addresses.map(IpAddr::V4));
     let line = dial([MUTE, Ipv4Addr::LOCALHOST]).map_err(|faults| format!("{faults:?}")).unwrap();
     dialler.hang_up(&runtime, line, false);
     let names: Vec<String> = dial([MUTE, NOBODY]).err().unwrap().into_iter().map(|(name, _)| name).collect();
@@ -27,7 +27,7 @@ fn an_address_that_answers_nothing_keeps_nobody_from_the_next_one_of_its_host() 
 
 #[test]
 fn every_address_of_a_host_is_found_once_and_a_socket_has_none() {
-    let dialler = |hosts: &str| Dialler::new(&Database::parse(&format!("postgres://u@{hosts}")).unwrap()).unwrap();
+    let dialler = |hosts: &str| Dialler::new(&Database::parse(&format!("postgres://u@{hosts}")).unwrap());
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     for (hosts, found) in [("127.0.0.2/k", vec![IpAddr::V4(MUTE)]), ("/k?host=/run/postgresql", vec![])] {
         let dialler = dialler(hosts);

@@ -199,6 +199,38 @@ fn a_server_is_believed_by_its_certificate_and_the_password_is_bound_to_it() {
 }
 
 #[test]
+fn an_authority_that_is_replaced_is_taken_in_by_the_next_connection_and_one_that_cannot_be_read_is_told() {
+    let Some(place) = Place::new() else { return };
+    drop(place.store());
+    let folder = tempfile::tempdir().unwrap();
+    let ca = folder.path().join("ca.pem");
+    let good = std::fs::read(place.0.server().authority()).unwrap();
+    let mut other = rcgen::CertificateParams::default();
+    other.distinguished_name.push(rcgen::DnType::CommonName, "another authority");
+    let other = other.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem();
+    std::fs::write(&ca, &good).unwrap();
+    let (port, name, shown) = (place.0.server().port, &place.0.name, ca.display());
+    let url = format!("postgres://owner:{ESCAPED}@localhost:{port}/{name}?sslrootcert={shown}");
+    let mut store = open(&url, OpenMode::Existing).unwrap();
+    let end = "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    let mut is_told = |said: &str| {
+        place.0.run(end);
+        until(said, || {
+            let told = store.refresh().err().map(|error| error.to_string()).unwrap_or_default();
+            told.contains(said) && told.is_empty() == said.is_empty()
+        });
+    };
+    std::fs::write(&ca, other).unwrap();
+    is_told("does not prove who it is: error performing TLS handshake: invalid peer certificate: UnknownIssuer");
+    std::fs::remove_file(&ca).unwrap();
+    is_told(&format!("cannot be set up: sslrootcert {shown}: No such file"));
+    std::fs::write(&ca, "nothing").unwrap();
+    is_told(&format!("sslrootcert {shown}: it has no certificate in PEM"));
+    std::fs::write(&ca, good).unwrap();
+    is_told("");
+}
+
+#[test]
 fn who_is_not_let_in_is_told_what_to_look_at() {
     let Some(place) = Place::new() else { return };
     let port = place.0.server().port;
