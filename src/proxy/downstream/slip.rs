@@ -1,0 +1,76 @@
+//! The ticket of a connection: one of its worker's, and only while there is a request. A connection that waits for its next one
+//! holds none.
+
+use std::cell::RefCell;
+use std::ops::{Deref, DerefMut};
+use std::rc::Rc;
+
+use crate::proxy::ticket::Ticket;
+use crate::proxy::worker::Worker;
+
+/// How many tickets a worker keeps.
+const SPARE: usize = 64;
+
+/// The tickets of a worker that no request has.
+pub(crate) struct Tickets {
+    /// What is read where nothing was taken down.
+    blank: Ticket,
+    #[expect(clippy::vec_box, reason = "they stay where they are while connections hand them on")]
+    spare: RefCell<Vec<Box<Ticket>>>,
+}
+
+impl Tickets {
+    pub(crate) fn new(blank: Ticket) -> Self {
+        Self { blank, spare: RefCell::default() }
+    }
+
+    /// Lets go of those that are kept.
+    pub(crate) fn let_go(&self) {
+        drop(self.spare.take());
+    }
+
+    fn lend(&self) -> Box<Ticket> {
+        let kept = self.spare.borrow_mut().pop();
+        kept.unwrap_or_else(|| Box::new(Ticket::new(self.blank.started, self.blank.wall, None)))
+    }
+
+    fn keep(&self, ticket: Box<Ticket>) {
+        let mut spare = self.spare.borrow_mut();
+        if spare.len() < SPARE {
+            spare.push(ticket);
+        }
+    }
+}
+
+/// Reads as a blank ticket until something is taken down, and as one from when it is given back.
+pub(super) struct Slip {
+    own: Option<Box<Ticket>>,
+    worker: Rc<Worker>,
+}
+
+impl Slip {
+    pub(super) fn new(worker: &Rc<Worker>) -> Self {
+        Self { own: None, worker: Rc::clone(worker) }
+    }
+
+    /// Gives the ticket of a request that is over back to the worker.
+    pub(super) fn give_back(&mut self) {
+        if let Some(own) = self.own.take_if(|own| !own.open) {
+            self.worker.tickets.keep(own);
+        }
+    }
+}
+
+impl Deref for Slip {
+    type Target = Ticket;
+
+    fn deref(&self) -> &Ticket {
+        self.own.as_deref().unwrap_or(&self.worker.tickets.blank)
+    }
+}
+
+impl DerefMut for Slip {
+    fn deref_mut(&mut self) -> &mut Ticket {
+        self.own.get_or_insert_with(|| self.worker.tickets.lend())
+    }
+}
