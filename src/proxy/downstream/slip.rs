@@ -74,3 +74,26 @@ impl DerefMut for Slip {
         self.own.get_or_insert_with(|| self.worker.tickets.lend())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxy::exchange::tests::stage;
+
+    #[test]
+    fn a_connection_has_a_ticket_from_the_beginning_of_a_request_to_its_end_and_the_next_one_gets_it() {
+        let stage = stage();
+        let mut slip = Slip::new(&stage.worker);
+        let (now, wall) = stage.worker.clocks();
+        slip.restart(now, wall, None);
+        slip.status = 200;
+        slip.give_back();
+        assert_eq!((slip.own.is_some(), slip.status), (true, 200), "the request is under way");
+        slip.open = false;
+        slip.give_back();
+        assert!(slip.own.is_none() && !slip.open && slip.status == 0);
+        let mut other = Slip::new(&stage.worker);
+        other.restart(now, wall, None);
+        assert_eq!((other.status, stage.worker.tickets.spare.borrow().len()), (0, 0));
+    }
+}
