@@ -8,6 +8,7 @@
 mod backoff;
 mod first;
 mod status;
+mod thrift;
 
 use std::fmt;
 use std::io;
@@ -34,6 +35,9 @@ const PATIENCE: Duration = Duration::from_millis(200);
 
 /// How long the end of a follower waits for a load that is under way: the index that it fills is not asked any more.
 const FAREWELL: Duration = Duration::from_secs(1);
+
+/// A load of so many records takes memory that is worth giving back.
+const MANY: usize = 1000;
 
 /// What a follower reports, for the log.
 #[derive(Debug)]
@@ -118,6 +122,7 @@ impl Follower {
             store.refresh()?;
             store.set_patience(PATIENCE)?;
             pursuit.revision = first::load(store, &index)?.revision;
+            thrift::give_back_soon();
             pursuit.is_taken_up = true;
             pursuit.lay_down()?;
         }
@@ -290,6 +295,9 @@ impl Pursuit {
             self.index.forget_before(Revision(lift));
         }
         (self.revision, self.is_anew, self.past) = (loaded.revision, false, None);
+        if keys >= MANY {
+            thrift::give_back_soon();
+        }
         self.lay_down()?;
         Ok((loaded.extent, keys))
     }
