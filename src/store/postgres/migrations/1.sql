@@ -23,7 +23,7 @@ VALUES (
 
 -- Every change there ever was, in order: what gateways follow and what the audit tells. Only ever appended to.
 CREATE TABLE scopegate.changes (
-    revision bigint NOT NULL PRIMARY KEY,
+    revision bigint NOT NULL PRIMARY KEY CHECK (revision > 0),
     at       bigint NOT NULL,
     author   text NOT NULL,
     action   text NOT NULL,
@@ -38,7 +38,7 @@ CREATE INDEX changes_of_accounts ON scopegate.changes (revision) WHERE account I
 -- Accounts nest one level. `credential` names the upstream credential of the account. What is deleted is kept as its tombstone.
 CREATE TABLE scopegate.accounts (
     id         text NOT NULL PRIMARY KEY COLLATE "C",
-    revision   bigint NOT NULL,
+    revision   bigint NOT NULL CHECK (revision > 0),
     name       text NOT NULL,
     parent     text COLLATE "C" REFERENCES scopegate.accounts (id),
     disabled   boolean NOT NULL DEFAULT false,
@@ -57,8 +57,8 @@ CREATE INDEX accounts_by_parent ON scopegate.accounts (parent) WHERE parent IS N
 -- NULL: when it was made. `deleted`: when it was; its state is `revoked` then. `place` grows with each.
 CREATE TABLE scopegate.keys (
     id         text NOT NULL PRIMARY KEY COLLATE "C" CHECK (id ~ '^[0-9A-Za-z_.-]{1,64}$'),
-    place      bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
-    revision   bigint NOT NULL,
+    place      bigint NOT NULL GENERATED ALWAYS AS IDENTITY CHECK (place BETWEEN 1 AND 281474976710655),
+    revision   bigint NOT NULL CHECK (revision > 0),
     kind       text NOT NULL CHECK (kind IN ('pair', 'public', 'secret')),
     state      text NOT NULL CHECK (state IN ('active', 'disabled', 'revoked')),
     level      text NOT NULL CHECK (level IN ('custom', 'full', 'read-only')),
@@ -72,8 +72,8 @@ CREATE TABLE scopegate.keys (
     attributes text,
     networks   text,
     note       text,
-    prefix     text NOT NULL,
-    last_four  text NOT NULL,
+    prefix     text NOT NULL CHECK (prefix !~ '[[:cntrl:]]'),
+    last_four  text NOT NULL CHECK (last_four !~ '[[:cntrl:]]'),
     digest     bytea NOT NULL UNIQUE CHECK (length(digest) = 32),
     minted     bigint,
     deleted    bigint,
@@ -92,11 +92,11 @@ CREATE TABLE scopegate.digests (digest bytea NOT NULL PRIMARY KEY);
 -- The values that keys had before: every one of them, so that none is ever good again. `age` grows with each; a value works
 -- before `until` alone. `ended`: it was over when its key was changed, and so for good, whatever the clock of a gateway says.
 CREATE TABLE scopegate.former_values (
-    age       bigint NOT NULL GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    age       bigint NOT NULL GENERATED ALWAYS AS IDENTITY PRIMARY KEY CHECK (age BETWEEN 1 AND 281474976710655),
     key       text NOT NULL COLLATE "C" REFERENCES scopegate.keys (id),
     digest    bytea NOT NULL UNIQUE CHECK (length(digest) = 32),
-    prefix    text NOT NULL,
-    last_four text NOT NULL,
+    prefix    text NOT NULL CHECK (prefix !~ '[[:cntrl:]]'),
+    last_four text NOT NULL CHECK (last_four !~ '[[:cntrl:]]'),
     created   bigint NOT NULL,
     until     bigint NOT NULL,
     ended     boolean NOT NULL
@@ -108,16 +108,16 @@ CREATE INDEX former_values_by_key ON scopegate.former_values (key);
 CREATE TABLE scopegate.uses (
     key     text NOT NULL COLLATE "C",
     scope   text NOT NULL COLLATE "C",
-    allowed bigint NOT NULL,
-    denied  bigint NOT NULL,
+    allowed bigint NOT NULL CHECK (allowed >= 0),
+    denied  bigint NOT NULL CHECK (denied >= 0),
     last    bigint NOT NULL,
     PRIMARY KEY (key, scope)
 );
 
 CREATE TABLE scopegate.value_uses (
     digest  bytea NOT NULL PRIMARY KEY CHECK (length(digest) = 32),
-    allowed bigint NOT NULL,
-    denied  bigint NOT NULL,
+    allowed bigint NOT NULL CHECK (allowed >= 0),
+    denied  bigint NOT NULL CHECK (denied >= 0),
     last    bigint NOT NULL
 );
 
@@ -260,9 +260,13 @@ CREATE TRIGGER a_new_key_has_a_new_value BEFORE INSERT ON scopegate.keys
 FOR EACH ROW EXECUTE FUNCTION scopegate.admit_key();
 
 -- As the owner of this store, so that nobody else needs to write there. Two that bring one value wait for each other: one fails.
+-- On a table of somebody else a column could have a type whose conversion, a function of theirs, would run as the owner, too.
 CREATE FUNCTION scopegate.take_value() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    IF TG_RELID <> 'scopegate.keys'::regclass THEN
+        RAISE EXCEPTION 'values are those of keys' USING ERRCODE = 'insufficient_privilege';
+    END IF;
     INSERT INTO scopegate.digests (digest) VALUES (new.digest);
     RETURN NULL;
 END $$;
@@ -350,3 +354,6 @@ FOR EACH ROW EXECUTE FUNCTION scopegate.refuse('an account is never forgotten');
 
 CREATE TRIGGER accounts_are_never_forgotten BEFORE TRUNCATE ON scopegate.accounts
 EXECUTE FUNCTION scopegate.refuse('an account is never forgotten');
+
+-- They are called by the triggers above, and nobody hangs them on a table of their own.
+REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA scopegate FROM PUBLIC;

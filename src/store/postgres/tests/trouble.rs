@@ -19,7 +19,8 @@ const USES: &str = "GRANT INSERT, UPDATE ON scopegate.uses, scopegate.value_uses
 /// What README gives whoever makes and ends keys.
 const WRITER: &str = "GRANT USAGE ON SCHEMA scopegate TO writer; GRANT SELECT ON ALL TABLES IN SCHEMA scopegate TO writer; \
     GRANT INSERT ON scopegate.keys, scopegate.former_values, scopegate.accounts, scopegate.changes TO writer; \
-    GRANT UPDATE ON scopegate.keys, scopegate.former_values, scopegate.accounts, scopegate.head TO writer";
+    GRANT UPDATE ON scopegate.keys, scopegate.former_values, scopegate.accounts TO writer; \
+    GRANT UPDATE (revision) ON scopegate.head TO writer";
 
 #[test]
 fn readme_gives_the_rights_that_are_tested_here() {
@@ -87,9 +88,31 @@ fn whoever_makes_and_ends_keys_needs_no_more_than_readme_gives() {
     let new = NewAccount { id: "acme".into(), name: None, parent: None, credential: None };
     store.create_account(new, STAMP).unwrap();
     store.change_account("acme", AccountTransition::Delete, STAMP).unwrap();
-    let error =
-        place.0.server().try_to_run(&place.0.name, "SET ROLE writer; DELETE FROM scopegate.changes").unwrap_err();
-    assert!(error.contains("permission denied"), "{error}");
+    for refused in ["DELETE FROM scopegate.changes", "UPDATE scopegate.head SET version = 2"] {
+        let error = place.0.server().try_to_run(&place.0.name, &format!("SET ROLE writer; {refused}")).unwrap_err();
+        assert!(error.contains("permission denied"), "{error}");
+    }
+}
+
+#[test]
+fn no_function_of_the_store_runs_for_a_table_of_somebody_else() {
+    let Some(place) = Place::new() else { return };
+    drop(place.store());
+    place.0.run(GATEWAY);
+    // What converts the value of such a table would run as the owner of the store.
+    let theirs = "CREATE TYPE pg_temp.theirs AS ENUM ('x');
+        CREATE FUNCTION pg_temp.convert(pg_temp.theirs) RETURNS bytea LANGUAGE plpgsql AS $$
+        BEGIN RAISE EXCEPTION 'converted by %', current_user; END $$;
+        CREATE CAST (pg_temp.theirs AS bytea) WITH FUNCTION pg_temp.convert(pg_temp.theirs) AS ASSIGNMENT;
+        CREATE TEMP TABLE mine (digest pg_temp.theirs);
+        CREATE TRIGGER mine AFTER INSERT ON mine FOR EACH ROW EXECUTE FUNCTION scopegate.take_value();
+        INSERT INTO mine VALUES ('x')";
+    let run = || place.0.server().try_to_run(&place.0.name, &format!("SET ROLE gateway; {theirs}")).unwrap_err();
+    let error = run();
+    assert!(error.contains("permission denied for function"), "{error}");
+    place.0.run("GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA scopegate TO gateway");
+    let error = run();
+    assert!(error.contains("values are those of keys"), "as a dump that was restored without its rights: {error}");
 }
 
 #[test]
