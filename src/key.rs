@@ -26,6 +26,7 @@ pub mod visible;
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::{Arc, LazyLock};
 
 use ipnet::IpNet;
 
@@ -65,7 +66,9 @@ impl KeyId {
     /// The id of a key that was given none: it follows from the digest, so it is the same after every load, and the
     /// digest does not follow from it.
     pub fn derive(digest: &Digest) -> Self {
-        let mixed = Hasher::new(Some(&Secret::new("scopegate key id"))).digest(digest.as_bytes());
+        // Prepared once for all keys.
+        static MIXER: LazyLock<Hasher> = LazyLock::new(|| Hasher::new(Some(&Secret::new("scopegate key id"))));
+        let mixed = MIXER.digest(digest.as_bytes());
         Self::from_characters(mixed.as_bytes().iter().take(16).map(|byte| secret::base62(u32::from(*byte))))
     }
 
@@ -169,8 +172,9 @@ impl fmt::Display for KeyState {
 /// What a key may do, in words; what the levels mean is up to the policy in force.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum GrantSpec {
-    /// These scopes, sorted and without repetition. None at all is a key that authenticates and opens nothing more.
-    Custom(Vec<String>),
+    /// These scopes, sorted and without repetition. None at all is a key that authenticates and opens nothing more. A clone shares
+    /// them: many keys have the same.
+    Custom(Arc<[String]>),
     /// Every scope.
     Full,
     /// Every scope that reads.
@@ -183,7 +187,12 @@ impl GrantSpec {
         let mut scopes: Vec<String> = scopes.into_iter().map(Into::into).collect();
         scopes.sort_unstable();
         scopes.dedup();
-        Self::Custom(scopes)
+        Self::Custom(scopes.into())
+    }
+
+    /// A grant of no scope.
+    pub fn nothing() -> Self {
+        Self::Custom(Arc::default())
     }
 
     /// What `X-ScopeGate-Scopes` says of it: the scopes, `*` for full, `*:read` for read-only.

@@ -13,6 +13,7 @@ mod keys;
 mod listener;
 pub(crate) mod log;
 pub mod proxy_protocol;
+mod randomness;
 mod signal;
 mod supervisor;
 mod tide;
@@ -227,6 +228,7 @@ impl App {
             .transpose()?;
         supervisor::start_watchdog(beats)?;
         supervisor::say_ready();
+        randomness::draw_soon(&self.handle.load());
         Ok(Running {
             handle: self.handle,
             follower: self.follower,

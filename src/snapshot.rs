@@ -149,6 +149,11 @@ impl Snapshot {
         }
     }
 
+    /// Whether callers or the upstream are talked to by TLS.
+    pub fn uses_tls(&self) -> bool {
+        self.server_tls.is_some() || self.servers.iter().any(|server| server.tls.is_some())
+    }
+
     /// Tells the metrics when the certificates expire. For a snapshot that is in force: one that a reload refuses says
     /// nothing of itself.
     pub fn tell_expiry(&self, metrics: &Metrics) {

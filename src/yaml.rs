@@ -9,12 +9,14 @@
 mod build;
 mod hidden;
 mod mend;
+mod records;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 
-pub use hidden::{Hidden, Trick, hidden};
+pub use hidden::{Hidden, Trick, hidden, is_shown};
+pub use records::{Field, Listed, Value as RecordValue, Word, records};
 
 /// The most that a configuration or policy file may hold, in bytes.
 pub const CONFIG_LIMIT: usize = 4 << 20;
@@ -110,7 +112,7 @@ pub fn parse(text: &str, limit: usize) -> Parsed {
 impl Scalar {
     /// Whether it is null: plain `null`, `Null`, `NULL`, `~`, or nothing at all (YAML 1.2.2, 10.3.2).
     pub fn is_null(&self) -> bool {
-        self.plain && matches!(&*self.text, "" | "~" | "null" | "Null" | "NULL")
+        is_null(&self.text, self.plain)
     }
 
     /// The boolean it is, where it is one (YAML 1.2.2, 10.3.2).
@@ -121,6 +123,11 @@ impl Scalar {
             _ => None,
         }
     }
+}
+
+/// Whether a text is null, where it stands without quotes.
+pub fn is_null(text: &str, plain: bool) -> bool {
+    plain && matches!(text, "" | "~" | "null" | "Null" | "NULL")
 }
 
 impl Node {

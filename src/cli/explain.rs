@@ -147,7 +147,7 @@ fn claim(arguments: &ExplainArgs, console: &mut Console) -> Result<Claim, Failur
         (Some(scopes), ..) => Some(GrantSpec::custom(scopes.iter().filter(|scope| !scope.is_empty()))),
         (None, true, _) => Some(GrantSpec::ReadOnly),
         (None, false, true) => Some(GrantSpec::Full),
-        (None, false, false) if arguments.no_scopes => Some(GrantSpec::Custom(Vec::new())),
+        (None, false, false) if arguments.no_scopes => Some(GrantSpec::nothing()),
         (None, false, false) => None,
     };
     if let Some(grant) = grant {

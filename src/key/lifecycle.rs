@@ -116,8 +116,10 @@ pub fn create(new: NewKey, id: KeyId, imprint: Imprint, now: Timestamp) -> Resul
 /// Makes the record of a key that exists elsewhere already, and so may be past its end. It must have passed [`check`].
 pub fn adopt(new: NewKey, id: KeyId, imprint: Imprint, created: Timestamp) -> KeyRecord {
     let grant = match new.grant {
-        GrantSpec::Custom(scopes) => GrantSpec::custom(scopes),
-        level => level,
+        GrantSpec::Custom(scopes) if !scopes.is_sorted_by(|one, next| one < next) => {
+            GrantSpec::custom(scopes.iter().map(String::as_str))
+        }
+        good => good,
     };
     KeyRecord {
         id,
@@ -157,11 +159,11 @@ pub fn check(new: &NewKey) -> Result<(), NewKeyError> {
     if let Some(account) = new.account.as_ref().filter(|account| !is_account(account)) {
         return Err(NewKeyError::Account(account.clone()));
     }
-    let scopes = if let GrantSpec::Custom(scopes) = &new.grant { scopes.as_slice() } else { &[] };
+    let scopes = if let GrantSpec::Custom(scopes) = &new.grant { &**scopes } else { &[] };
     if let Some(scope) = scopes.iter().find(|scope| !is_scope_name(scope)) {
         return Err(NewKeyError::Scope(scope.as_str().into()));
     }
-    if new.is_tripwire && new.grant != GrantSpec::Custom(Vec::new()) {
+    if new.is_tripwire && new.grant != GrantSpec::nothing() {
         return Err(NewKeyError::Tripwire);
     }
     if new.attributes.iter().any(|(name, _)| &**name == ACCOUNT) {
@@ -186,7 +188,7 @@ pub fn check(new: &NewKey) -> Result<(), NewKeyError> {
 /// What of it holds a key of ours: all of this is shown, logged and written into the audit.
 fn leaks(new: &NewKey) -> Option<&'static str> {
     let is_of = |text: &Option<Box<str>>| text.as_deref().is_some_and(holds_key);
-    let scopes = if let GrantSpec::Custom(scopes) = &new.grant { scopes.as_slice() } else { &[] };
+    let scopes = if let GrantSpec::Custom(scopes) = &new.grant { &**scopes } else { &[] };
     let places = [
         ("name", holds_key(&new.name)),
         ("note", is_of(&new.note)),
@@ -199,7 +201,7 @@ fn leaks(new: &NewKey) -> Option<&'static str> {
 
 /// A public key identifies an account, and nothing else is to be said of it but a name and attributes.
 fn check_public(new: &NewKey) -> Result<(), NewKeyError> {
-    let has_no_scopes = new.grant == GrantSpec::Custom(Vec::new());
+    let has_no_scopes = new.grant == GrantSpec::nothing();
     let excess = [
         (!has_no_scopes, "scopes and no level: it opens the routes for public keys, and no others"),
         (new.is_tripwire, "alarm: everybody may know it"),

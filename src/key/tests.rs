@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use super::*;
 
 #[test]
@@ -47,7 +49,7 @@ fn words_of_kinds_and_states_are_read_back() {
 #[test]
 fn a_grant_is_sorted_and_without_repetition() {
     let grant = GrantSpec::custom(["b:read", "a:read", "b:read"]);
-    assert_eq!(grant, GrantSpec::Custom(vec!["a:read".into(), "b:read".into()]));
+    assert_eq!(grant, GrantSpec::Custom(Arc::new(["a:read".into(), "b:read".into()])));
     assert_eq!(grant.to_header(), "a:read b:read");
     assert_eq!(GrantSpec::Full.to_header(), "*");
     assert_eq!(GrantSpec::ReadOnly.to_header(), "*:read");

@@ -217,6 +217,7 @@ impl Builder {
         if !faults.is_empty() {
             return Err(faults);
         }
+        self.trie.settle();
         Ok(Policy {
             options: self.options,
             trie: self.trie,

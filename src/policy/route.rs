@@ -25,24 +25,30 @@ impl RouteId {
 }
 
 /// One route, compiled. A policy entry with several methods is as many routes.
+///
+/// What every decision looks at comes first, and is one line of the cache: with thousands of routes, the next is seldom in the
+/// nearest one.
 #[derive(Clone, Debug)]
+#[repr(C, align(64))]
 pub struct Route {
-    pub(super) id: RouteId,
-    pub(super) label: Box<str>,
-    pub(super) method: Method,
-    pub(super) template: Box<str>,
-    pub(super) line: u32,
-    pub(super) access: Access,
     pub(super) requirement: Requirement,
+    pub(super) id: RouteId,
+    pub(super) access: Access,
+    pub(super) encoded_slash: bool,
+    pub(super) method: Method,
+    pub(super) upgrade: Option<Upgrade>,
+    pub(super) line: u32,
+    pub(super) label: Box<str>,
+    pub(super) template: Box<str>,
     pub(super) rules: Box<[RouteRule]>,
     /// Segment index and name of each path parameter, as this route names them.
     pub(super) parameters: Box<[(usize, Box<str>)]>,
     pub(super) unbound: Box<[Box<str>]>,
     pub(super) credential: Option<Box<str>>,
-    pub(super) encoded_slash: bool,
-    pub(super) upgrade: Option<Upgrade>,
     pub(super) timeouts: RouteTimeouts,
 }
+
+const _: () = assert!(std::mem::offset_of!(Route, label) == 64);
 
 impl Route {
     /// Its place in the policy.

@@ -166,6 +166,11 @@ impl Trie {
         }
     }
 
+    /// There are no more templates to come.
+    pub(super) fn settle(&mut self) {
+        self.edges.settle();
+    }
+
     /// The routes of a leaf.
     pub(super) fn methods(&self, leaf: LeafId) -> &MethodTable {
         static NONE: MethodTable = MethodTable::EMPTY;

@@ -177,6 +177,20 @@ impl Buffers {
         }
     }
 
+    /// Puts `bytes` behind what is there, as far as the largest buffer has room for them.
+    pub(crate) fn append(&self, buffer: &mut Buffer, bytes: &[u8]) {
+        let mut left = bytes;
+        while !left.is_empty() && self.make_room(buffer, usize::MAX) {
+            let Some(room) = buffer.bytes.get_mut(buffer.end..) else { return };
+            let (now, later) = left.split_at(left.len().min(room.len()));
+            if let Some(room) = room.get_mut(..now.len()) {
+                room.copy_from_slice(now);
+            }
+            buffer.end += now.len();
+            left = later;
+        }
+    }
+
     /// Gives a buffer without bytes memory of the class that its reads ask for.
     fn resize(&self, buffer: &mut Buffer) {
         let known = Self::class_of(buffer.bytes.len());

@@ -1,8 +1,10 @@
 //! One connection of a caller: read, judge, exchange, answer, again. Where its first bytes say HTTP/2, `h2` takes it over.
 
+mod call;
 mod ending;
 mod forwarding;
 mod lease;
+mod slip;
 
 use std::future::poll_fn;
 use std::io;
@@ -21,16 +23,19 @@ use crate::telemetry::label::{Code, MethodLabel, Side};
 use super::buffer::Buffer;
 use super::caught::{Panicked, caught};
 use super::error::{ProxyError, Slowness};
-use super::grpc;
 use super::h2;
 use super::h2::wire::{NO_ROOM, Opening};
 use super::reply::{self, Reply, Setting};
 use super::stream::Stream;
-use super::ticket::{SWITCHED, Ticket};
+use super::ticket::SWITCHED;
 use super::upstream::Open;
 use super::watch::{Moment, Slot, TICK};
 use super::worker::{View, Worker};
 use super::{Incoming, Plan, Verdict, handle};
+
+pub(crate) use call::Call;
+use slip::Slip;
+pub(crate) use slip::Tickets;
 
 /// After a refusal, what is still on its way is read so that the answer is not lost: at most this much, for this long.
 pub(super) const LINGER_BYTES: usize = 64 * 1024;
@@ -50,23 +55,6 @@ pub(crate) struct Peer {
 pub(crate) enum Protocol {
     Http1,
     Http2,
-}
-
-/// Whether a request whose head was not read is a call of gRPC, to be refused as one.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Call {
-    Grpc,
-    /// It is none, or nothing is known of it.
-    Other,
-}
-
-impl Call {
-    /// The same, as far as `bytes` tell that came of a head which is refused for `error`. What is malformed is believed
-    /// nothing: it stays a 400.
-    pub(crate) fn refused_for(self, error: ProxyError, bytes: &[u8]) -> Self {
-        let told = !matches!(error, ProxyError::BadRequest(_)) && grpc::begins_call(bytes);
-        if told { Self::Grpc } else { self }
-    }
 }
 
 /// What follows a request on its connection.
@@ -89,7 +77,7 @@ struct Connection {
     call: Call,
     input: Buffer,
     slot: Slot,
-    ticket: Ticket,
+    ticket: Slip,
     accepted: Moment,
     /// Nothing was read yet.
     fresh: bool,
@@ -101,6 +89,16 @@ struct Connection {
     requests: u64,
     /// A connection counts as open; a stream of one does not.
     _open: Option<Open>,
+}
+
+/// How a head is read.
+struct Reading {
+    /// The most bytes that may wait to be read as one.
+    most: usize,
+    header_timeout: Duration,
+    limits: head::Limits,
+    /// Until when the connection may be idle.
+    deadline: Moment,
 }
 
 /// What was read of a request.
@@ -122,10 +120,11 @@ pub(crate) async fn serve(worker: Rc<Worker>, stream: Stream, peer: Peer) {
         };
         match next {
             Ok(Next::Request) => {}
-            Ok(Next::Linger) => return connection.linger().await,
+            // On the heap, as all that few connections come to: those that are idle do not hold room for it.
+            Ok(Next::Linger) => return Box::pin(connection.linger()).await,
             Ok(Next::Drop) => return,
             Ok(Next::Http2) => return Box::pin(connection.serve_http2()).await,
-            Err(Panicked) => return connection.answer_panic().await,
+            Err(Panicked) => return Box::pin(connection.answer_panic()).await,
         }
     }
 }
@@ -153,7 +152,8 @@ pub(super) async fn serve_stream(worker: Rc<Worker>, (stream, call): (Stream, Ca
 /// Answers a connection that no request is read from: by a GOAWAY where it turns out at once to be one of HTTP/2.
 pub(crate) async fn turn_away(worker: Rc<Worker>, stream: Stream, (peer, error): (Peer, ProxyError)) {
     let mut connection = Connection::new(worker, stream, peer);
-    connection.ticket.open = true;
+    let (now, wall) = connection.worker.clocks();
+    connection.ticket.restart(now, wall, peer.address);
     if connection.begins_http2().await {
         connection.say_goodbye(error).await;
     } else {
@@ -175,14 +175,14 @@ impl Drop for Connection {
 
 impl Connection {
     fn new(worker: Rc<Worker>, stream: Stream, peer: Peer) -> Self {
-        let (now, wall) = worker.clocks();
+        let slot = worker.watch.enter();
         Self {
             peer,
             call: Call::Other,
             input: Buffer::default(),
-            slot: worker.watch.enter(),
-            ticket: Ticket::new(now, wall, peer.address),
-            accepted: worker.watch.now(),
+            ticket: Slip::new(&worker),
+            accepted: slot.read(),
+            slot,
             fresh: true,
             looked: true,
             opening: !stream.is_virtual(),
@@ -195,6 +195,7 @@ impl Connection {
 
     /// Hands everything from the first byte on to HTTP/2, for the life of the connection.
     async fn serve_http2(&mut self) {
+        self.ticket.give_back();
         h2::serve(&self.worker, (&mut self.input, &mut self.stream), (self.peer, &self.slot)).await;
         self.worker.buffers.reclaim(&mut self.input);
     }
@@ -232,7 +233,7 @@ impl Connection {
 
     /// Reads until there is a verdict, or something else than a request.
     async fn read_request(&mut self) -> Result<Read, Next> {
-        let (limits, head_limits, mut deadline) = self.reading();
+        let Reading { most, header_timeout, limits, mut deadline } = self.reading();
         if !self.stream.is_virtual() {
             self.call = Call::Other;
         }
@@ -243,30 +244,29 @@ impl Connection {
                 if !begun {
                     begun = true;
                     let (now, wall) = self.worker.clocks();
-                    deadline = self.slot.now().after(limits.header_timeout);
-                    self.ticket.restart(now, wall);
-                    self.ticket.peer = self.peer.address;
+                    deadline = self.slot.now().after(header_timeout);
+                    self.ticket.restart(now, wall, self.peer.address);
                 }
                 if self.is_http2() {
                     self.ticket.open = false;
                     return Err(Next::Http2);
                 }
-                if !self.opening && is_due(self.input.filled(), judged, &head_limits) {
+                if !self.opening && is_due(self.input.filled(), judged, &limits) {
                     if let Some(read) = self.judge() {
                         return Ok(read);
                     }
                     judged = self.input.len();
                 }
             }
-            let most = limits.header_bytes.saturating_add(limits.target_bytes);
-            if !self.worker.buffers.make_room(&mut self.input, most) {
-                self.refuse(ProxyError::HeadersTooLarge(Excess::Bytes)).await;
+            // Where no byte waits there is room for some: a read takes it.
+            if !self.input.is_empty() && !self.worker.buffers.make_room(&mut self.input, most) {
+                Box::pin(self.refuse(ProxyError::HeadersTooLarge(Excess::Bytes))).await;
                 return Err(Next::Drop);
             }
             match self.fill(deadline).await {
                 Ok(1..) => self.fresh = false,
                 Err(error) if error.kind() == io::ErrorKind::TimedOut && begun => {
-                    self.refuse(ProxyError::RequestTimeout(Slowness::Head)).await;
+                    Box::pin(self.refuse(ProxyError::RequestTimeout(Slowness::Head))).await;
                     return Err(Next::Drop);
                 }
                 Ok(0) | Err(_) => {
@@ -306,10 +306,13 @@ impl Connection {
 
     /// The limits for reading a head, and until when the connection may be idle. Nothing of the generation is held while
     /// it is.
-    fn reading(&self) -> (Limits, head::Limits, Moment) {
-        let (limits, head_limits) = self.worker.look(|view| (view.snapshot.config.limits.clone(), view.head_limits));
-        let idle_until = self.slot.now().after(limits.idle);
-        (limits, head_limits, idle_until)
+    fn reading(&self) -> Reading {
+        let now = self.slot.now();
+        self.worker.look(|view| {
+            let Limits { header_bytes, target_bytes, header_timeout, idle, .. } = view.snapshot.config.limits;
+            let most = header_bytes.saturating_add(target_bytes);
+            Reading { most, header_timeout, limits: view.head_limits, deadline: now.after(idle) }
+        })
     }
 
     /// Judges what was read so far, under the generation in force now.
@@ -376,6 +379,7 @@ impl Connection {
             let deadline = if graced { deadline.min(self.accepted.after(TICK)) } else { deadline };
             self.slot.arm(deadline, cx);
             self.looked = true;
+            self.ticket.give_back();
             Poll::Pending
         })
         .await

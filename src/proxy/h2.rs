@@ -18,6 +18,7 @@
 pub(super) mod beat;
 mod gather;
 pub(super) mod head;
+pub(crate) mod hold;
 mod inbound;
 mod inflow;
 pub(super) mod outbound;
@@ -54,11 +55,12 @@ use super::watch::{Moment, Slot, TICK};
 use super::worker::Worker;
 
 use beat::{Beat, Dead};
+use hold::Hold;
 use inbound::Inbound;
 use inflow::Inflow;
 use outlet::Piece;
 use tally::{Counted, Tally};
-use traffic::Traffic;
+use traffic::{Cork, Traffic};
 use trailers::Filter;
 use wire::{PREFACE, Wire};
 
@@ -74,8 +76,8 @@ pub(super) async fn serve(
     let limits = worker.view().snapshot.config.limits.clone();
     let traffic = Traffic::of_caller(&worker.watch, PREFACE.len());
     let inflow = Inflow::new(&limits, Room::of_connection(&worker.room));
-    let (buffers, held) = (Some(&worker.buffers), Vec::new());
-    let wire = Wire { read, stream: &mut *stream, buffers, traffic: Rc::clone(&traffic), held };
+    let (buffers, hold) = (Some(&worker.buffers), Hold::new(&worker.buffers, inflow.room()));
+    let wire = Wire { read, stream: &mut *stream, buffers, traffic: Rc::clone(&traffic), hold };
     let handshake = inflow.builder(&limits).handshake(wire);
     let Some(mut connection) = shake_hands(handshake, &traffic, (limits.header_timeout, slot)).await else {
         return;
@@ -156,7 +158,7 @@ impl Session<'_> {
     /// Ready when the connection is over.
     fn poll(&mut self, connection: &mut Connection<OfCaller<'_>, Piece>, cx: &mut Context<'_>) -> Poll<()> {
         self.traffic.begin_turn();
-        self.traffic.cork(self.is_parting());
+        self.traffic.cork(if self.is_parting() { Cork::End } else { Cork::Turn });
         loop {
             match connection.poll_accept(cx) {
                 Poll::Ready(Some(Ok((_, respond)))) if self.is_closed() => self.refuse(respond),
@@ -274,7 +276,8 @@ impl Session<'_> {
         let counted = Counted::new(&self.tally, self.worker);
         let (worker, peer) = (Rc::clone(self.worker), self.peer);
         let (near, far) = Pipe::pair(self.inflow.room());
-        spawn_local(async move {
+        // Boxed here, and not by the runtime: it is large, and would be moved at each step on the way there.
+        spawn_local(Box::pin(async move {
             {
                 // Both are pinned where they are made: they are large, and would be moved for each stream.
                 let carried = pin!(async {
@@ -286,6 +289,6 @@ impl Session<'_> {
                 tokio::join!(carried, served);
             }
             drop(counted);
-        });
+        }));
     }
 }

@@ -38,6 +38,8 @@ pub(crate) struct Ticket {
     pub(crate) origin: Vec<u8>,
     /// Whose key it is, where the index knows it.
     pub(crate) holder: Option<Holder>,
+    /// The access log is on.
+    is_logged: bool,
     pub(crate) key_id: String,
     pub(crate) account: String,
     pub(crate) route: Option<usize>,
@@ -79,6 +81,7 @@ impl Ticket {
             peer,
             origin: Vec::new(),
             holder: None,
+            is_logged: false,
             key_id: String::new(),
             account: String::new(),
             route: None,
@@ -100,16 +103,16 @@ impl Ticket {
         }
     }
 
-    /// Starts over for the next request of a connection; keeps the memory.
-    pub(crate) fn restart(&mut self, started: Instant, wall: Timestamp) {
-        let fresh = Self::new(started, wall, self.peer);
-        let Self { mut line, mut origin, mut key_id, mut account, .. } = std::mem::replace(self, fresh);
+    /// Starts over for another request; keeps the memory.
+    pub(crate) fn restart(&mut self, started: Instant, wall: Timestamp, peer: Option<IpAddr>) {
+        let Self { line, origin, key_id, account, .. } = self;
+        let (mut line, mut origin) = (std::mem::take(line), std::mem::take(origin));
+        let (mut key_id, mut account) = (std::mem::take(key_id), std::mem::take(account));
         line.clear();
         origin.clear();
         key_id.clear();
         account.clear();
-        (self.line, self.origin, self.key_id, self.account) = (line, origin, key_id, account);
-        self.open = true;
+        *self = Self { line, origin, key_id, account, open: true, ..Self::new(started, wall, peer) };
     }
 
     /// Takes down what the head says.
@@ -119,7 +122,8 @@ impl Ticket {
         }
         self.id = super::request_id(head, worker, config);
         self.method = super::method_label(head);
-        if worker.logs_access() {
+        self.is_logged = worker.logs_access();
+        if self.is_logged {
             self.keep_line(head.method, head.target);
         }
     }
@@ -143,14 +147,14 @@ impl Ticket {
         self.line.extend_from_slice(target.get(..end).unwrap_or_default());
     }
 
-    /// Takes down whose key it is, in force or not, and what was decided.
+    /// Takes down what was decided, and for the access log whose key it is, in force or not.
     pub(crate) fn decide(&mut self, decision: &Decision<'_>, whose: Option<&Entry>, shadowed: bool) {
         self.route = decision.route().map(|route| route.id().index());
         self.decision = super::decision_label(decision.is_allow(), shadowed);
         if let (true, Some(denial)) = (shadowed, decision.denial()) {
             self.code = Code::named(denial.code());
         }
-        if let Some(entry) = whose {
+        if let Some(entry) = whose.filter(|_| self.is_logged) {
             self.key_id.push_str(entry.id().as_str());
             self.account.push_str(entry.principal.account().unwrap_or_default());
         }

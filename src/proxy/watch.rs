@@ -175,6 +175,11 @@ impl Watch {
         self.now.set(self.now.get().max(Moment(0).after(elapsed)));
     }
 
+    /// Both clocks, as they were read last together.
+    pub(crate) fn reading(&self) -> (Instant, Timestamp) {
+        self.wall.get()
+    }
+
     /// The wall clock at a reading of the monotonic one.
     pub(crate) fn wall(&self, reading: Instant) -> Timestamp {
         let (instant, wall) = self.wall.get();

@@ -17,6 +17,7 @@ use crate::telemetry::metrics::{Outcome, WorkerCells};
 use crate::telemetry::throttle::Throttle;
 
 use super::buffer::Buffers;
+use super::downstream::Tickets;
 use super::request_id::RequestIds;
 use super::room::Room;
 use super::ticket::Ticket;
@@ -51,6 +52,7 @@ pub(crate) struct Worker {
     phase: Cell<Phase>,
     /// Output buffers between two requests.
     spare: RefCell<Vec<Vec<u8>>>,
+    pub(crate) tickets: Tickets,
 }
 
 /// How far the end of the process has come.
@@ -116,6 +118,7 @@ impl View {
 impl Worker {
     pub(crate) fn new(share: Share) -> Rc<Self> {
         let watch = Watch::new();
+        let (now, wall) = watch.reading();
         let snapshot = share.handle.load();
         let means = Means { watch: &watch, cells: &share.cells, sockets: &share.sockets, seed: share.seed };
         let fleet = Fleet::of(&snapshot, None, &means);
@@ -138,6 +141,7 @@ impl Worker {
             access: RefCell::new(share.access),
             phase: Cell::new(Phase::Serving),
             spare: RefCell::default(),
+            tickets: Tickets::new(Ticket::new(now, wall, None)),
             watch,
         })
     }
@@ -283,6 +287,7 @@ impl Worker {
     /// Lets go of the buffers that are kept for later.
     pub(crate) fn let_go(&self) {
         self.buffers.let_go();
+        self.tickets.let_go();
         drop(self.spare.take());
     }
 

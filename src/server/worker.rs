@@ -5,14 +5,14 @@ use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::runtime::Builder;
-use tokio::task::{LocalSet, spawn_local};
+use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
+use tokio::task::spawn_local;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::proxy::caught::{Panicked, caught};
@@ -55,17 +55,28 @@ pub(super) struct Floor {
 
 /// Starts the thread of one worker.
 pub(super) fn start(number: usize, share: Share, floor: Floor) -> io::Result<JoinHandle<()>> {
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
-        let local = LocalSet::new();
-        let worker = Worker::new(share);
-        local.block_on(&runtime, serve(number, Rc::clone(&worker), floor));
-        // Requests that are cut now are still counted and logged.
-        drop(local);
-        worker.finish();
-        // A name that is still being resolved does not hold up the end.
-        runtime.shutdown_background();
-    })
+    let (tell, told) = mpsc::sync_channel(1);
+    let thread = thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
+        // Here, since it never leaves the thread that made it.
+        match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+            Ok(runtime) => {
+                let _ = tell.send(Ok(()));
+                run(runtime, number, share, floor);
+            }
+            Err(error) => drop(tell.send(Err(error))),
+        }
+    })?;
+    told.recv().map_err(io::Error::other)??;
+    Ok(thread)
+}
+
+/// Serves on `runtime` to the end. Its tasks are scheduled by it alone: a `LocalSet` would be a scheduler within another one.
+fn run(runtime: LocalRuntime, number: usize, share: Share, floor: Floor) {
+    let worker = Worker::new(share);
+    runtime.block_on(serve(number, Rc::clone(&worker), floor));
+    // Requests that are cut now are still counted and logged. A name that is still being resolved does not hold up the end.
+    runtime.shutdown_background();
+    worker.finish();
 }
 
 /// Accepts until the drain, then waits for what is in flight.

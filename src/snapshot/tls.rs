@@ -3,6 +3,7 @@
 mod client;
 pub mod fault;
 mod server;
+mod tickets;
 
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use crate::config::{Certificate, Roots};
 
 pub(super) use client::client;
 pub(super) use server::server;
+pub use tickets::warm_up;
 
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())

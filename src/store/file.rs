@@ -35,6 +35,9 @@ pub const SCHEMA: &str = include_str!("file/schema.json");
 /// A file that was not touched for so many milliseconds looks otherwise once it is.
 const SETTLED: i64 = 3000;
 
+/// How much of a file is looked at together.
+const PIECE: usize = 64 << 10;
+
 /// A file of keys.
 #[derive(Debug)]
 pub struct KeyFile {
@@ -102,10 +105,25 @@ impl KeyFile {
 
     fn read(&self) -> Result<Vec<u8>, StoreError> {
         let file = File::open(&self.path).map_err(|error| self.fault(&error))?;
-        let mut bytes = Vec::new();
+        // In one piece from the beginning: each growth would leave a piece behind.
+        let size = file.metadata().map_err(|error| self.fault(&error))?.len().min(yaml::KEYS_LIMIT as u64);
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
         let most = yaml::KEYS_LIMIT as u64 + 1;
         file.take(most).read_to_end(&mut bytes).map_err(|error| self.fault(&error))?;
         Ok(bytes)
+    }
+
+    /// Whether all of it is printable ASCII, as far as it is read: nothing is hidden then. It is not kept in memory for that.
+    fn is_plain(&self) -> std::io::Result<bool> {
+        let mut file = File::open(&self.path)?.take(yaml::KEYS_LIMIT as u64);
+        let mut piece = vec![0; PIECE];
+        loop {
+            match file.read(&mut piece)? {
+                0 => return Ok(true),
+                length if piece.get(..length).is_some_and(yaml::is_shown) => {}
+                _ => return Ok(false),
+            }
+        }
     }
 
     /// What a content says, all of it good.
@@ -155,7 +173,9 @@ impl KeyStore for KeyFile {
     fn warnings(&self) -> Vec<StoreWarning> {
         // People write it, and the gateway may well run as another user.
         let mut warnings = warning::of_file(&self.path, Owner::Anyone);
-        let remarks = self.read().map(read::remarks).unwrap_or_default().into_iter();
+        let is_plain = self.is_plain().unwrap_or(false);
+        let content = if is_plain { None } else { self.read().ok() };
+        let remarks = content.map(read::remarks).unwrap_or_default().into_iter();
         warnings.extend(remarks.map(|fault| StoreWarning::Hidden { path: self.path.clone(), fault }));
         warnings
     }

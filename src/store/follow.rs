@@ -9,6 +9,7 @@ mod backoff;
 mod first;
 mod intake;
 mod status;
+mod thrift;
 
 use std::fmt;
 use std::io;
@@ -36,6 +37,9 @@ const PATIENCE: Duration = Duration::from_millis(200);
 
 /// How long the end of a follower waits for a load that is under way: the index that it fills is not asked any more.
 const FAREWELL: Duration = Duration::from_secs(1);
+
+/// A load of so many records takes memory that is worth giving back.
+const MANY: usize = 1000;
 
 /// What a follower reports, for the log.
 #[derive(Debug)]
@@ -140,6 +144,7 @@ impl Follower {
             pursuit.confirm(status.goes_on_for(), &report);
             let store = pursuit.reach.store()?;
             pursuit.revision = first::load(store, &index)?.revision;
+            thrift::give_back_soon();
             (pursuit.is_taken_up, pursuit.is_blind) = (true, false);
             pursuit.lay_down()?;
         }
@@ -337,6 +342,9 @@ impl Pursuit {
             self.index.forget_before(Revision(lift));
         }
         (self.revision, self.is_anew, self.is_blind, self.past) = (loaded.revision, false, false, None);
+        if keys >= MANY {
+            thrift::give_back_soon();
+        }
         self.lay_down()?;
         Ok((loaded.extent, keys))
     }

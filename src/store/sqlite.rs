@@ -163,7 +163,13 @@ impl KeyStore for Sqlite {
         }
         let extent = if course.is_another_past { Extent::AnotherPast } else { Extent::Changes };
         let revision = course.revision;
+        let is_whole = course.since == 0;
         self.history.keep(course);
+        drop(moment);
+        if is_whole {
+            // What was read is not read again soon.
+            self.connection.release_memory().map_err(self.fault("read"))?;
+        }
         Ok(Loaded { revision, extent })
     }
 

@@ -129,8 +129,8 @@ fn a_created_key_is_there_with_all_its_fields(fixture: &dyn Fixture) {
         note: Some("for the export".into()),
         ..NewKey::new("Ünïcode", GrantSpec::ReadOnly)
     });
-    let bare = record_of(NewKey::new("bare", GrantSpec::Custom(vec![])));
-    let laid = record_of(NewKey { is_tripwire: true, ..NewKey::new("laid", GrantSpec::Custom(vec![])) });
+    let bare = record_of(NewKey::new("bare", GrantSpec::nothing()));
+    let laid = record_of(NewKey { is_tripwire: true, ..NewKey::new("laid", GrantSpec::nothing()) });
     fixture.put(&[full.clone(), bare.clone(), laid.clone()]);
     let kept = |record: KeyRecord| fixture.kept(record);
     let mut store = fixture.open();

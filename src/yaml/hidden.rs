@@ -35,7 +35,11 @@ pub enum Trick {
 pub fn hidden<'t>(text: &'t str, root: Option<&'t Node>) -> impl Iterator<Item = Hidden> + 't {
     // Most texts have none, and need no list of words.
     let mut words: Option<Vec<Span>> = None;
-    let found = text.char_indices().filter(move |(at, character)| {
+    let passed = text.as_bytes().chunks(CHUNK).take_while(|chunk| is_shown(chunk)).count() * CHUNK;
+    // A character of several bytes is none of those that were passed.
+    let rest = text.get(passed..).unwrap_or_default();
+    let found = rest.char_indices().map(move |(at, character)| (passed + at, character));
+    let found = found.filter(move |(at, character)| {
         let is_shown = (' '..='~').contains(character) || (*at == 0 && *character == '\u{feff}');
         !is_shown && is_hidden(*character, text.get(*at..).unwrap_or_default())
     });
@@ -45,6 +49,15 @@ pub fn hidden<'t>(text: &'t str, root: Option<&'t Node>) -> impl Iterator<Item =
         let in_word = root.is_none_or(|root| has(words.get_or_insert_with(|| words_of(root)), span));
         Hidden { span, character, in_word }
     })
+}
+
+/// So many bytes are looked at together.
+const CHUNK: usize = 64;
+
+/// Whether nothing in these bytes of a text can be a hidden character: all of them are printable ASCII, or break lines as is usual.
+pub fn is_shown(bytes: &[u8]) -> bool {
+    // Without an end before the last byte, so that many are looked at in one step.
+    bytes.iter().fold(true, |all, byte| all & matches!(byte, b' '..=b'~' | b'\t' | b'\n'))
 }
 
 /// The places of all words of a tree, sorted.

@@ -161,8 +161,21 @@ fn starts<const N: usize>(name: &[u8], lower: &[u8; N]) -> bool {
 
 /// Whether a byte is neither a letter, a digit nor `-`.
 fn has_odd_byte(name: &[u8]) -> bool {
-    // Without an early end, so that it is vectorised.
-    name.iter().fold(false, |found, byte| found | !(byte.is_ascii_alphanumeric() | (*byte == b'-')))
+    // Names are short: a look into a table for each byte is less than what wide steps begin and end with.
+    const ODD: [bool; 256] = {
+        let mut odd = [true; 256];
+        let mut byte = b'-';
+        while byte <= b'z' {
+            #[expect(clippy::indexing_slicing, reason = "a byte is within 256, and this runs in the compiler")]
+            {
+                odd[byte as usize] = !byte.is_ascii_alphanumeric() && byte != b'-';
+            }
+            byte += 1;
+        }
+        odd
+    };
+    #[expect(clippy::indexing_slicing, reason = "a byte is within 256")]
+    name.iter().any(|byte| ODD[usize::from(*byte)])
 }
 
 fn family(name: &[u8]) -> Kind {

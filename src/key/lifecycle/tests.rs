@@ -85,11 +85,8 @@ fn text_with_characters_that_nobody_sees_is_refused() {
 
 #[test]
 fn a_public_key_has_an_account_and_opens_nothing_by_itself() {
-    let base = || NewKey {
-        kind: KeyKind::Public,
-        account: Some("acme".into()),
-        ..NewKey::new("site", GrantSpec::Custom(vec![]))
-    };
+    let base =
+        || NewKey { kind: KeyKind::Public, account: Some("acme".into()), ..NewKey::new("site", GrantSpec::nothing()) };
     let record = create(base(), KeyId::parse("key_site").unwrap(), SiteId::parse(b"Ab12Cd").unwrap().imprint(), day(1));
     assert_eq!(record.unwrap().value.site.unwrap().as_str(), "Ab12Cd");
     assert!(make(NewKey { attributes: vec![("shop".into(), "blue".into())], ..base() }).is_ok());
@@ -109,7 +106,7 @@ fn a_public_key_has_an_account_and_opens_nothing_by_itself() {
 
 #[test]
 fn a_key_without_any_scope_can_be_made() {
-    assert_eq!(make(NewKey::new("tripwire", GrantSpec::Custom(vec![]))).unwrap().grant, GrantSpec::Custom(vec![]));
+    assert_eq!(make(NewKey::new("tripwire", GrantSpec::nothing())).unwrap().grant, GrantSpec::nothing());
 }
 
 #[test]

@@ -128,7 +128,7 @@ fn delete(record: KeyRecord, now: Timestamp) -> KeyRecord {
         state: KeyState::Deleted,
         changed: now,
         account: None,
-        grant: GrantSpec::Custom(Vec::new()),
+        grant: GrantSpec::nothing(),
         attributes: Vec::new(),
         allow_from: Vec::new(),
         note: None,

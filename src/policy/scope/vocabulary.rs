@@ -48,7 +48,20 @@ impl Vocabulary {
     /// The set of `names`, each given an id if it is new.
     #[must_use]
     pub fn intern_all<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> ScopeSet {
-        names.into_iter().map(|name| self.intern(name)).collect()
+        let mut set = ScopeSet::new();
+        let mut new = Vec::new();
+        let known = self.names.read().unwrap_or_else(PoisonError::into_inner);
+        for name in names {
+            match known.by_name.get(name) {
+                Some(id) => drop(set.insert(*id)),
+                None => new.push(name),
+            }
+        }
+        drop(known);
+        for name in new {
+            set.insert(self.intern(name));
+        }
+        set
     }
 
     /// The id of `name`, if it has one.

@@ -42,19 +42,20 @@ impl Connection {
         let keeps = plan.is_some_and(|plan| plan.keep_alive && plan.framing == Framing::None);
         let close = !keeps || self.worker.is_leaving();
         let mut out = self.worker.borrow_output();
+        let ticket = &mut *self.ticket;
         let setting = Setting {
             accept: &config.keys.accept,
             format: config.errors,
-            request_id: self.ticket.id.as_bytes(),
+            request_id: ticket.id.as_bytes(),
             date: self.worker.watch.date(),
-            origin: &self.ticket.origin,
+            origin: &ticket.origin,
             // Of a request that was not read, as its first line says.
-            head: self.ticket.method == MethodLabel::Head,
+            head: ticket.method == MethodLabel::Head,
             connection: reply::Connection::of(plan.map_or(Version::Http11, |plan| plan.version), close),
             grpc: plan.map_or(self.call == Call::Grpc, |plan| plan.grpc),
         };
-        self.ticket.begun = true;
-        self.ticket.bytes_out = reply.write(&setting, &mut out) as u64;
+        ticket.begun = true;
+        ticket.bytes_out = reply.write(&setting, &mut out) as u64;
         let sent = self.write_all(view, &out).await;
         self.worker.return_output(out);
         close || sent.is_err()

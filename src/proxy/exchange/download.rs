@@ -30,6 +30,9 @@ const TOO_LARGE: Breach = Breach::MalformedHead(HeadFault::HeadersTooLarge(Exces
 /// The most of a chunked body that is framed at once: it is copied, and a caller that stalls holds it.
 const PIECE: usize = 32 * 1024;
 
+/// The most of a body that is copied behind its head: one piece costs the kernel less than two, by more than the copy takes.
+const BEHIND_HEAD: usize = 4 * 1024;
+
 /// What of the answer is still to be read and to be written.
 pub(super) struct Download {
     /// Bytes of the upstream's that were read and not used.
@@ -157,9 +160,15 @@ impl Download {
     /// Turns what the upstream has sent into what goes on; returns how many bytes that was.
     fn frame(&mut self) -> usize {
         let Phase::Body(body) = &mut self.phase else { return 0 };
-        self.direct = body.take(self.input.len());
-        if self.direct > 0 {
-            return self.direct;
+        let direct = body.take(self.input.len());
+        if direct > 0 && direct <= BEHIND_HEAD && !self.out.is_empty() {
+            self.out.extend_from_slice(self.input.filled().get(..direct).unwrap_or_default());
+            self.input.consume(direct);
+            return direct;
+        }
+        self.direct = direct;
+        if direct > 0 {
+            return direct;
         }
         let piece = self.input.filled();
         match body.pass(piece.get(..PIECE).unwrap_or(piece), &mut self.out) {
@@ -206,10 +215,11 @@ impl Relay {
                 }
             }
             ends.worker.buffers.fit(&mut self.download.input, ends.down.room().or(lease.stream.room()));
-            if !ends.worker.buffers.make_room(&mut self.download.input, LIMITS.header_bytes) {
+            let (buffers, input) = (&ends.worker.buffers, &mut self.download.input);
+            if !input.is_empty() && !buffers.make_room(input, LIMITS.header_bytes) {
                 return Poll::Ready(Err(self.break_off(TOO_LARGE)));
             }
-            let read = ends.worker.buffers.poll_fill(&mut lease.stream, &mut self.download.input, cx);
+            let read = buffers.poll_fill(&mut lease.stream, &mut self.download.input, cx);
             if read.is_pending() && self.download.has_head() && !self.download.lasts {
                 self.await_rest(ends);
             }

@@ -148,6 +148,16 @@ impl Frames {
     }
 }
 
+/// Whether what is written is held back, to go out in one piece with what follows it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Cork {
+    /// As long as the connection ends: with its GOAWAY.
+    End,
+    Out,
+    /// As long as the connection has its turn, where it is little.
+    Turn,
+}
+
 /// What is known of the traffic of one connection.
 pub(crate) struct Traffic {
     watch: Rc<Watch>,
@@ -170,7 +180,9 @@ pub(crate) struct Traffic {
     turn: Cell<usize>,
     moved: Cell<Moment>,
     congested: Cell<bool>,
-    corked: Cell<bool>,
+    corked: Cell<Cork>,
+    /// Something was held back since that was let go last.
+    holding: Cell<bool>,
 }
 
 impl Traffic {
@@ -202,7 +214,8 @@ impl Traffic {
             turn: Cell::new(0),
             moved: Cell::new(watch.now()),
             congested: Cell::new(false),
-            corked: Cell::new(false),
+            corked: Cell::new(Cork::Out),
+            holding: Cell::new(false),
         }
     }
 
@@ -216,10 +229,20 @@ impl Traffic {
         });
     }
 
-    /// The connection has taken these bytes.
+    /// The connection has taken these bytes, and what was held back before them.
     pub(super) fn went(&self, bytes: &[u8]) {
         self.moved.set(self.watch.now());
         self.congested.set(false);
+        self.note_ours(bytes);
+    }
+
+    /// These bytes are held back, to go later.
+    pub(super) fn holds(&self, bytes: &[u8]) {
+        self.holding.set(true);
+        self.note_ours(bytes);
+    }
+
+    fn note_ours(&self, bytes: &[u8]) {
         self.ours.borrow_mut().feed(bytes, |head| {
             self.note_reset(head, Other::Upstream);
             self.count(head.of_ours(self.other));
@@ -276,17 +299,18 @@ impl Traffic {
         self.congested.get()
     }
 
-    /// Whether what is written is held back, to go out in one piece with what follows it.
-    pub(super) fn cork(&self, corked: bool) {
-        self.corked.set(corked);
+    /// Has what is written held back from now on, or not.
+    pub(super) fn cork(&self, cork: Cork) {
+        self.corked.set(cork);
     }
 
     /// Lets go what is held back; true where anything may be.
     pub(super) fn uncork(&self) -> bool {
-        self.corked.take()
+        self.corked.set(Cork::Out);
+        self.holding.take()
     }
 
-    pub(super) fn is_corked(&self) -> bool {
+    pub(super) fn corked(&self) -> Cork {
         self.corked.get()
     }
 

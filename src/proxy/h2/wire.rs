@@ -6,17 +6,16 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use smallvec::SmallVec;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::proxy::buffer::{Buffer, Buffers};
 
-use super::traffic::Traffic;
+use super::hold::Hold;
+use super::traffic::{Cork, Traffic};
 
 /// What every caller of HTTP/2 sends first (RFC 9113 3.4). No request of HTTP/1.1 begins like it.
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-/// The most that is held back, in bytes: the end of an answer.
-const HELD: usize = 16 << 10;
 
 /// What a caller of HTTP/2 is told for whom there is no room: the settings that must come first, all of them the default,
 /// and a GOAWAY (RFC 9113 6.8) by which nothing was done, with ENHANCE_YOUR_CALM.
@@ -54,19 +53,46 @@ pub(crate) struct Wire<'c, B, S> {
     /// What passes is noted here. Who has no credit is not read from any more, and who sends many frames not in the same turn.
     pub(crate) traffic: Rc<Traffic>,
     /// What was written while it is to be held back.
-    pub(crate) held: Vec<u8>,
+    pub(crate) hold: Hold<'c>,
 }
 
 impl<B: Unpin, S: AsyncWrite + Unpin> Wire<'_, B, S> {
     /// Writes what was held back.
     fn poll_release(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.held.is_empty() {
-            match ready!(Pin::new(&mut self.stream).poll_write(cx, &self.held))? {
-                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                count => drop(self.held.drain(..count)),
-            }
+        while !self.hold.is_empty() {
+            ready!(self.poll_pass(&[], cx))?;
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Writes once: what was held back, and `bufs` behind it. Returns how many bytes of those were taken.
+    fn poll_pass(&mut self, bufs: &[io::IoSlice<'_>], cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let stream = Pin::new(&mut self.stream);
+        let wrote = if self.hold.is_empty() {
+            stream.poll_write_vectored(cx, bufs)
+        } else {
+            let held = io::IoSlice::new(self.hold.bytes());
+            let all: SmallVec<[io::IoSlice<'_>; 8]> = [held].into_iter().chain(bufs.iter().copied()).collect();
+            stream.poll_write_vectored(cx, &all)
+        };
+        let Poll::Ready(wrote) = wrote else {
+            self.traffic.stalled();
+            return Poll::Pending;
+        };
+        let count = wrote?;
+        if count == 0 && !self.hold.is_empty() {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        let taken = count - self.hold.release(count);
+        // What was held back was looked at when it was.
+        self.traffic.went(b"");
+        let mut left = taken;
+        for buf in bufs {
+            let of_buf = left.min(buf.len());
+            self.traffic.went(buf.get(..of_buf).unwrap_or_default());
+            left -= of_buf;
+        }
+        Poll::Ready(Ok(taken))
     }
 }
 
@@ -108,25 +134,20 @@ impl<B: Unpin, S: AsyncWrite + Unpin> AsyncWrite for Wire<'_, B, S> {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        if this.traffic.is_corked() && this.held.len() < HELD {
-            bufs.iter().for_each(|buf| {
-                this.traffic.went(buf);
-                this.held.extend_from_slice(buf);
-            });
-            return Poll::Ready(Ok(bufs.iter().map(|buf| buf.len()).sum()));
+        let size = bufs.iter().map(|buf| buf.len()).sum();
+        if this.hold.takes(size, this.traffic.corked()) {
+            for buf in bufs {
+                this.traffic.holds(buf);
+                this.hold.take(buf);
+            }
+            return Poll::Ready(Ok(size));
         }
-        ready!(this.poll_release(cx))?;
-        let Poll::Ready(wrote) = Pin::new(&mut this.stream).poll_write_vectored(cx, bufs) else {
-            this.traffic.stalled();
-            return Poll::Pending;
-        };
-        let mut left = *wrote.as_ref().unwrap_or(&0);
-        for buf in bufs {
-            let taken = left.min(buf.len());
-            this.traffic.went(buf.get(..taken).unwrap_or_default());
-            left -= taken;
+        loop {
+            match ready!(this.poll_pass(bufs, cx))? {
+                0 if size > 0 => {}
+                count => return Poll::Ready(Ok(count)),
+            }
         }
-        Poll::Ready(wrote)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -135,7 +156,7 @@ impl<B: Unpin, S: AsyncWrite + Unpin> AsyncWrite for Wire<'_, B, S> {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.traffic.is_corked() {
+        if this.traffic.corked() != Cork::Out {
             return Poll::Ready(Ok(()));
         }
         ready!(this.poll_release(cx))?;
@@ -151,7 +172,97 @@ impl<B: Unpin, S: AsyncWrite + Unpin> AsyncWrite for Wire<'_, B, S> {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+
+    use tokio::io::AsyncWriteExt;
+
+    use crate::proxy::room::Room;
+    use crate::proxy::watch::Watch;
+
     use super::*;
+
+    /// Takes so many bytes at once, and remembers each write.
+    struct Socket {
+        most: usize,
+        wrote: Vec<Vec<u8>>,
+    }
+
+    impl AsyncWrite for Socket {
+        fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+            self.poll_write_vectored(cx, &[io::IoSlice::new(buf)])
+        }
+
+        fn poll_write_vectored(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bufs: &[io::IoSlice<'_>],
+        ) -> Poll<io::Result<usize>> {
+            let most = self.most;
+            let bytes: Vec<u8> = bufs.iter().flat_map(|buf| buf.iter().copied()).take(most).collect();
+            let count = bytes.len();
+            self.wrote.push(bytes);
+            if count == 0 { Poll::Pending } else { Poll::Ready(Ok(count)) }
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// What a socket is given that takes `most` bytes at once, of three answers in one turn and what follows that.
+    async fn written(most: usize, answers: [&[u8]; 3]) -> Vec<Vec<u8>> {
+        let (buffers, room) = (Buffers::default(), Room::of_connection(&Room::of_worker()));
+        let traffic = Traffic::of_caller(&Watch::new(), 0);
+        let stream = Socket { most, wrote: Vec::new() };
+        let hold = Hold::new(&buffers, &room);
+        let mut wire = Wire { read: (), stream, buffers: None, traffic: Rc::clone(&traffic), hold };
+        traffic.cork(Cork::Turn);
+        for answer in answers {
+            wire.write_all(answer).await.unwrap();
+            wire.flush().await.unwrap();
+        }
+        assert!(traffic.uncork() && !traffic.uncork(), "there is something to let go, once");
+        wire.flush().await.unwrap();
+        wire.write_all(b"after").await.unwrap();
+        assert!(room.is_empty());
+        wire.stream.wrote
+    }
+
+    #[tokio::test]
+    async fn what_is_written_in_a_turn_goes_out_in_one_piece() {
+        assert_eq!(written(1000, [b"one", b"two", b"three"]).await, [&b"onetwothree"[..], b"after"]);
+        assert_eq!(written(4, [b"one", b"two", b"3"]).await, [&b"onet"[..], b"wo3", b"afte", b"r"]);
+    }
+
+    #[tokio::test]
+    async fn what_is_large_is_not_copied_and_takes_with_it_what_came_before() {
+        let large = [7; 9000];
+        let wrote = written(100_000, [b"one", &large, b"two"]).await;
+        assert_eq!(wrote, [&[b"one", &large[..]].concat()[..], b"two", b"after"]);
+        let wrote = written(5, [b"one", &large, b"two"]).await;
+        assert_eq!(wrote.concat(), [b"one", &large[..], b"two", b"after"].concat());
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_takes_nothing_holds_up_who_writes() {
+        let (buffers, room) = (Buffers::default(), Room::of_connection(&Room::of_worker()));
+        let traffic = Traffic::of_caller(&Watch::new(), 0);
+        let stream = Socket { most: 0, wrote: Vec::new() };
+        let hold = Hold::new(&buffers, &room);
+        let mut wire = Wire { read: (), stream, buffers: None, traffic: Rc::clone(&traffic), hold };
+        traffic.cork(Cork::Turn);
+        wire.write_all(b"one").await.unwrap();
+        assert!(!traffic.is_congested());
+        traffic.uncork();
+        let flushed = poll_fn(|cx| Poll::Ready(Pin::new(&mut wire).poll_flush(cx))).await;
+        assert!(flushed.is_pending() && traffic.is_congested());
+        let wrote = poll_fn(|cx| Poll::Ready(Pin::new(&mut wire).poll_write(cx, b"two"))).await;
+        assert!(wrote.is_pending());
+    }
 
     #[test]
     fn the_preface_alone_is_http_2() {

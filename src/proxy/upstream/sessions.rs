@@ -22,6 +22,7 @@ use tokio::task::spawn_local;
 use crate::proxy::buffer::Buffer;
 use crate::proxy::exchange::Fate;
 use crate::proxy::h2::beat::{Beat, Dead, Pace};
+use crate::proxy::h2::hold::Hold;
 use crate::proxy::h2::outbound::{self, Opener};
 use crate::proxy::h2::outlet::Piece;
 use crate::proxy::h2::traffic::Traffic;
@@ -264,8 +265,8 @@ impl Pool {
         let motion = Motion::new(&self.watch);
         let noted = Noted { stream, motion: Rc::clone(&motion), full: false };
         let traffic = Traffic::of_upstream(&self.watch);
-        let (read, held) = (Buffer::default(), Vec::new());
-        let wire = Wire { read, stream: noted, buffers: None, traffic: Rc::clone(&traffic), held };
+        let (read, hold) = (Buffer::default(), Hold::none());
+        let wire = Wire { read, stream: noted, buffers: None, traffic: Rc::clone(&traffic), hold };
         let (sender, connection) = builder.handshake(wire).await.map_err(|_| AWAY)?;
         let session = Rc::new(Session {
             sender: RefCell::new(Some(sender)),

@@ -6,6 +6,7 @@ use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ServerConfig, SupportedProtocolVersion};
 
+use super::tickets::LateTickets;
 use crate::config::{MinVersion, Roots, ServerTls};
 
 /// The protocols that are offered (ALPN, RFC 7301), the best first. Whoever names none of them is refused.
@@ -33,11 +34,7 @@ pub(in crate::snapshot) fn server(tls: &ServerTls) -> Result<Arc<ServerConfig>, 
     match &tls.client_ca {
         // A session that is resumed shows no certificate anew, whatever has become of it since.
         Some(_) => config.send_tls13_tickets = 0,
-        // The key of tickets changes every six hours, and lives on for as long.
-        None => {
-            config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new()
-                .map_err(|error| format!("TLS tickets cannot be set up: {error}"))?;
-        }
+        None => config.ticketer = Arc::new(LateTickets::default()),
     }
     Ok(Arc::new(config))
 }

@@ -242,11 +242,8 @@ mod tests {
 
     #[test]
     fn an_older_entry_of_a_public_key_tells_the_same_key() {
-        let new = NewKey {
-            kind: KeyKind::Public,
-            account: Some("acme".into()),
-            ..NewKey::new("site", GrantSpec::Custom(vec![]))
-        };
+        let new =
+            NewKey { kind: KeyKind::Public, account: Some("acme".into()), ..NewKey::new("site", GrantSpec::nothing()) };
         let imprint: Imprint = SiteId::mint().unwrap().imprint();
         let record = lifecycle::create(new, KeyId::mint(KeyKind::Public).unwrap(), imprint, STAMP.at).unwrap();
         let Value::Object(mut detail) = of_new(&record, None) else { unreachable!("it is an object") };

@@ -197,7 +197,7 @@ fn a_detail_says_what_a_key_may_do_and_nothing_of_its_value() {
     assert!(!told.contains(text) && !told.contains(&record.value.digest.to_hex()));
     let full = KeyRecord { grant: GrantSpec::Full, ..record.clone() };
     assert_eq!(of_new(&full, None)["grant"], "full");
-    let laid = KeyRecord { is_tripwire: true, kind: KeyKind::Pair, grant: GrantSpec::Custom(vec![]), ..record };
+    let laid = KeyRecord { is_tripwire: true, kind: KeyKind::Pair, grant: GrantSpec::nothing(), ..record };
     let told = of_new(&laid, None);
     assert_eq!((&told["tripwire"], &told["scopes"], &told["kind"]), (&json!(true), &json!([]), &json!("pair")));
 }

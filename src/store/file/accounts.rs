@@ -144,7 +144,7 @@ fn read_one(reader: &mut Reader, item: &Node) -> Option<(NewAccount, AccountStat
         let help = format!("the fields of an account are {}", FIELDS.join(", "));
         reader.note(entry.key_span, format!("unknown field `{}`", entry.key), help);
     }
-    let fields = Fields { item, entries };
+    let fields = Fields { item, entries, scopes: None };
     reader.demand(&fields, "id", "say what keys name this account by");
     let id = reader.optional(&fields, "id", value::string);
     let new = NewAccount {

@@ -2,6 +2,7 @@
 
 mod fault;
 mod key;
+mod swift;
 
 use std::collections::HashMap;
 
@@ -11,7 +12,7 @@ use super::accounts::Accounts;
 use super::value::{Read, Wrong};
 use crate::key::digest::Digest;
 use crate::key::leak::covered;
-use crate::key::{KeyId, KeyRecord, Timestamp};
+use crate::key::{GrantSpec, KeyId, KeyRecord, Timestamp};
 use crate::yaml::{self, Entry, Hidden, Node, Span, Trick, Value};
 
 /// After so many faults the rest of the file is not told of.
@@ -37,30 +38,31 @@ pub(super) struct Content {
 /// The content of a file that was last written at `written`, or all that is wrong with it.
 pub(super) fn content(bytes: Vec<u8>, form: Form, written: Timestamp) -> Result<Content, Vec<FileFault>> {
     let text = String::from_utf8(bytes).map_err(|error| vec![not_text(&error)])?;
-    let parsed = yaml::parse(&text, yaml::KEYS_LIMIT);
-    let mut reader = Reader {
-        form,
-        written,
-        drafts: Vec::new(),
-        ids: HashMap::new(),
-        digests: HashMap::new(),
-        sites: HashMap::new(),
-        accounts: None,
-    };
+    let is_small = text.len() <= yaml::KEYS_LIMIT;
+    if let Some(content) = is_small.then(|| swift::content(&text, form, written)).flatten() {
+        return Ok(content);
+    }
+    by_tree(&text, form, written)
+}
+
+/// The same of any text, with all that is wrong in it.
+fn by_tree(text: &str, form: Form, written: Timestamp) -> Result<Content, Vec<FileFault>> {
+    let parsed = yaml::parse(text, yaml::KEYS_LIMIT);
+    let mut reader = Reader::new(form, written);
     for error in parsed.errors {
         reader.note(error.span, error.message, error.help.unwrap_or_default());
     }
     let records = match &parsed.root {
-        Some(root) => reader.keys(root, &text),
+        Some(root) => reader.keys(root, text),
         None if reader.drafts.is_empty() => {
             reader.note(Span::default(), "the file is empty", "write `keys: []` where there are no keys");
             Vec::new()
         }
         None => Vec::new(),
     };
-    reader.refuse_hidden(&text, parsed.root.as_ref());
+    reader.refuse_hidden(text, parsed.root.as_ref());
     let accounts = reader.accounts;
-    if reader.drafts.is_empty() { Ok(Content { records, accounts }) } else { Err(place(reader.drafts, &text)) }
+    if reader.drafts.is_empty() { Ok(Content { records, accounts }) } else { Err(place(reader.drafts, text)) }
 }
 
 /// What shows nothing in the comments of a file: it does no harm, and nobody who sees it can tell that it is there.
@@ -94,6 +96,18 @@ pub(super) struct Reader {
 }
 
 impl Reader {
+    fn new(form: Form, written: Timestamp) -> Self {
+        Self {
+            form,
+            written,
+            drafts: Vec::new(),
+            ids: HashMap::new(),
+            digests: HashMap::new(),
+            sites: HashMap::new(),
+            accounts: None,
+        }
+    }
+
     /// When the file was last written.
     pub(super) const fn written(&self) -> Timestamp {
         self.written
@@ -178,6 +192,8 @@ impl Reader {
 pub(super) struct Fields<'n> {
     pub(super) item: &'n Node,
     pub(super) entries: &'n [Entry],
+    /// What its scopes say, where they were read and checked already and are none of the entries.
+    pub(super) scopes: Option<&'n GrantSpec>,
 }
 
 impl<'n> Fields<'n> {

@@ -245,7 +245,7 @@ fn a_tripwire_in_a_file_holds_nothing() {
     let key = |more: &str| format!("keys:\n  - {{name: a, sha256: {}, {more}}}\n", hex("a"));
     for more in ["tripwire: true", "tripwire: true, scopes: []"] {
         let [laid] = Place::with(&key(more)).store().list().unwrap().try_into().unwrap();
-        assert!(laid.is_tripwire && laid.grant == GrantSpec::Custom(vec![]), "{more}");
+        assert!(laid.is_tripwire && laid.grant == GrantSpec::nothing(), "{more}");
     }
     let [plain] = Place::with(&key("tripwire: false, grant: full")).store().list().unwrap().try_into().unwrap();
     assert!(!plain.is_tripwire);

@@ -1,7 +1,7 @@
 //! A key as the request path sees it.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, DefaultHasher, Hash as _, Hasher as _};
+use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -69,7 +69,37 @@ pub(super) struct Pool {
 }
 
 /// The rights of keys of a kind that are bound to nothing, by their grant: so they need not be put together for each.
-type Plain = HashMap<GrantSpec, Arc<Rights>, BuildHasherDefault<DefaultHasher>>;
+type Plain = HashMap<ByPlace, Arc<Rights>, BuildHasherDefault<DefaultHasher>>;
+
+/// A grant, found by where its scopes stand in memory: whoever reads many keys has the same scopes once, and looking at them again
+/// for each key would take longer than all else.
+#[derive(Debug)]
+struct ByPlace(GrantSpec);
+
+impl ByPlace {
+    /// The place of the scopes, which stays theirs as long as this holds them; of a level, its number.
+    fn place(&self) -> usize {
+        match &self.0 {
+            GrantSpec::Custom(scopes) => scopes.as_ptr().addr(),
+            GrantSpec::Full => 1,
+            GrantSpec::ReadOnly => 2,
+        }
+    }
+}
+
+impl PartialEq for ByPlace {
+    fn eq(&self, other: &Self) -> bool {
+        self.place() == other.place()
+    }
+}
+
+impl Eq for ByPlace {}
+
+impl Hash for ByPlace {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_usize(self.place());
+    }
+}
 
 /// So many rights are remembered by their grant, for keys of a kind.
 const MOST_PLAIN: usize = 256;
@@ -81,14 +111,15 @@ impl Pool {
         let Some(plain) = self.plain.get_mut(*kind as usize).filter(|_| attributes.is_empty()) else {
             return self.rights.share(rights(change, vocabulary));
         };
-        if let Some(known) = plain.get(grant) {
+        let grant = ByPlace(grant.clone());
+        if let Some(known) = plain.get(&grant) {
             return Arc::clone(known);
         }
         if plain.len() >= MOST_PLAIN {
             plain.clear();
         }
         let rights = self.rights.share(rights(change, vocabulary));
-        plain.insert(grant.clone(), Arc::clone(&rights));
+        plain.insert(grant, Arc::clone(&rights));
         rights
     }
 }

@@ -189,7 +189,7 @@ fn the_upstream_is_told_who_calls() {
     assert_eq!(told(&key), expected);
     let full = KeyRecord { grant: GrantSpec::Full, ..record("full") };
     assert_eq!(told(&full), format!("X-ScopeGate-Key-Id: {}\r\nX-ScopeGate-Scopes: *\r\n", full.id));
-    let none = KeyRecord { grant: GrantSpec::Custom(vec![]), ..record("none") };
+    let none = KeyRecord { grant: GrantSpec::nothing(), ..record("none") };
     assert_eq!(told(&none), format!("X-ScopeGate-Key-Id: {}\r\nX-ScopeGate-Scopes: \r\n", none.id));
 }
 

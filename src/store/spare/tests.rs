@@ -95,7 +95,7 @@ fn an_index_comes_out_of_its_copy_as_it_went_in() {
         KeyRecord { attributes: vec![("owner".into(), "a".into()), ("owner".into(), "b".into())], ..record("bound") },
         KeyRecord { allow_from: vec!["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()], ..record("at home") },
         KeyRecord { not_before: at(1_700_000_000_123), expires: at(1_900_000_000_123), ..record("dated") },
-        KeyRecord { is_tripwire: true, grant: GrantSpec::Custom(Vec::new()), ..record("tripwire") },
+        KeyRecord { is_tripwire: true, grant: GrantSpec::nothing(), ..record("tripwire") },
         KeyRecord { grant: GrantSpec::Full, kind: KeyKind::Pair, ..record("pair") },
         KeyRecord { grant: GrantSpec::ReadOnly, kind: KeyKind::Public, account: Some("a".into()), ..record("public") },
         KeyRecord { state: KeyState::Revoked, ..record("revoked") },

@@ -215,7 +215,7 @@ fn a_store_of_the_first_version_keeps_all_its_keys() {
 fn a_tripwire_is_kept_as_one_and_its_clone_and_its_tombstone_are_ones() {
     let place = Place::new();
     let mut store = place.store();
-    let laid = KeyRecord { is_tripwire: true, grant: GrantSpec::Custom(vec![]), ..record("laid") };
+    let laid = KeyRecord { is_tripwire: true, grant: GrantSpec::nothing(), ..record("laid") };
     store.create(&[laid.clone(), record("other")], STAMP).unwrap();
     let fresh = Fresh { id: KeyId::mint(KeyKind::Secret).unwrap(), imprint: imprint() };
     let clone = store.clone_key(&laid.id, fresh, STAMP).unwrap().record;
@@ -333,7 +333,7 @@ fn the_file_itself_refuses_to_widen_a_key_to_revive_it_or_to_forget_a_change() {
 fn no_row_is_put_in_the_place_of_another_by_whoever_sets_no_pragma() {
     let place = Place::new();
     let mut store = place.store();
-    let mut named = lifecycle::NewKey::new("site", GrantSpec::Custom(vec![]));
+    let mut named = lifecycle::NewKey::new("site", GrantSpec::nothing());
     (named.kind, named.account) = (KeyKind::Public, Some("acme".into()));
     let site = crate::key::SiteId::mint().unwrap().imprint();
     let public = lifecycle::create(named, KeyId::mint(KeyKind::Public).unwrap(), site, STAMP.at).unwrap();

@@ -15,11 +15,8 @@ fn of_account(name: &str, account: &str) -> KeyRecord {
 }
 
 fn site_of(account: &str) -> KeyRecord {
-    let new = NewKey {
-        kind: KeyKind::Public,
-        account: Some(account.into()),
-        ..NewKey::new("site id", GrantSpec::Custom(vec![]))
-    };
+    let new =
+        NewKey { kind: KeyKind::Public, account: Some(account.into()), ..NewKey::new("site id", GrantSpec::nothing()) };
     let imprint = SiteId::mint().unwrap().imprint();
     lifecycle::create(new, KeyId::mint(KeyKind::Public).unwrap(), imprint, STAMP.at).unwrap()
 }

@@ -63,7 +63,7 @@ pub const TABLE: &[Row] = &[
         // One table tells which characters a reader does not see.
         inside: &["key::visible"],
         hidden: &[],
-        outside: Some(&["serde", "serde_saphyr", "thiserror"]),
+        outside: Some(&["memchr", "serde", "serde_saphyr", "thiserror"]),
         never: &[],
     },
     // An address alone: nothing here connects to it.

@@ -98,7 +98,7 @@ pub(super) fn read(row: Row, ground: &Ground<'_>) -> Result<KeyRecord, Vec<Strin
         allow_from: reader.list("allow_from").iter().filter_map(|text| reader.noted(network(text))).collect(),
         note: reader.text("note").map(Into::into),
         is_tripwire: is_tripwire == Some(true),
-        ..NewKey::new(name.unwrap_or_else(|| "?".to_owned()), grant.unwrap_or(GrantSpec::Custom(Vec::new())))
+        ..NewKey::new(name.unwrap_or_else(|| "?".to_owned()), grant.unwrap_or_else(GrantSpec::nothing))
     };
     if let Err(error) = lifecycle::check(&new) {
         reader.faults.push(error.to_string());
@@ -241,7 +241,7 @@ impl Reader {
                 Some(GrantSpec::custom(scopes))
             }
             None if is_silent => None,
-            None if opens_nothing => Some(GrantSpec::Custom(Vec::new())),
+            None if opens_nothing => Some(GrantSpec::nothing()),
             None => self.noted(Err("`scopes` is missing: give some, or `grant` full or read-only".to_owned())),
         }
     }

@@ -230,10 +230,7 @@ fn a_deleted_key_is_an_id_a_name_and_dates() {
         ..after(key(), &rotate("second", 20), 105)
     };
     let deleted = after(full.clone(), &Transition::Delete, 110);
-    assert_eq!(
-        (deleted.state, deleted.changed, &deleted.grant),
-        (KeyState::Deleted, day(110), &GrantSpec::Custom(vec![]))
-    );
+    assert_eq!((deleted.state, deleted.changed, &deleted.grant), (KeyState::Deleted, day(110), &GrantSpec::nothing()));
     assert!(deleted.account.is_none() && deleted.note.is_none());
     assert!(deleted.attributes.is_empty() && deleted.allow_from.is_empty());
     assert_eq!(

@@ -30,46 +30,59 @@ const FIELDS: [&str; 16] = [
 impl Reader {
     /// The record of a key; `None` where something of it is wrong, which is noted.
     pub(super) fn key(&mut self, item: &Node, text: &str) -> Option<KeyRecord> {
-        let before = self.drafts.len();
         let Value::Map(entries) = &item.value else {
             self.note(item.span, format!("a key is {}, not a map", item.kind()), "begin each key with `- name: …`");
             return None;
         };
-        for entry in entries.iter().filter(|entry| !FIELDS.contains(&&*entry.key)) {
+        self.record(&Fields { item, entries, scopes: None }, text)
+    }
+
+    /// The same of its fields.
+    pub(super) fn record(&mut self, fields: &Fields<'_>, text: &str) -> Option<KeyRecord> {
+        let before = self.drafts.len();
+        for entry in fields.entries.iter().filter(|entry| !FIELDS.contains(&&*entry.key)) {
             let help = format!("the fields of a key are {}", FIELDS.join(", "));
             self.note(entry.key_span, format!("unknown field `{}`", entry.key), help);
         }
-        let fields = Fields { item, entries };
-        self.demand(&fields, "name", "say what this key is called");
-        let name = self.optional(&fields, "name", value::string);
-        let kind = self.optional(&fields, "kind", value::kind).unwrap_or(KeyKind::Secret);
-        let imprint = if kind == KeyKind::Public { self.site(&fields) } else { self.digest(&fields) };
-        let is_tripwire = self.optional(&fields, "tripwire", value::boolean).unwrap_or(false);
-        let grant = if is_tripwire { self.bait(&fields) } else { self.grant(&fields, kind) };
-        let id = self.optional(&fields, "id", value::id);
-        let disabled = self.optional(&fields, "disabled", value::boolean);
+        self.demand(fields, "name", "say what this key is called");
+        let name = self.optional(fields, "name", value::string);
+        let kind = self.optional(fields, "kind", value::kind).unwrap_or(KeyKind::Secret);
+        let imprint = if kind == KeyKind::Public { self.site(fields) } else { self.digest(fields) };
+        let is_tripwire = self.optional(fields, "tripwire", value::boolean).unwrap_or(false);
+        let grant = match fields.scopes {
+            // They come in behind the check, which they have passed.
+            Some(_) => None,
+            None if is_tripwire => self.bait(fields),
+            None => self.grant(fields, kind),
+        };
+        let id = self.optional(fields, "id", value::id);
+        let disabled = self.optional(fields, "disabled", value::boolean);
         if kind == KeyKind::Pair {
-            self.demand(&fields, "id", "a pair has its visible id there");
+            self.demand(fields, "id", "a pair has its visible id there");
         }
-        let new = NewKey {
+        let mut new = NewKey {
             kind,
-            account: self.optional(&fields, "account", value::string),
-            not_before: self.optional(&fields, "not_before", value::moment),
-            expires: self.optional(&fields, "expires", value::moment),
-            attributes: self.optional(&fields, "attrs", value::attributes).unwrap_or_default(),
-            allow_from: self.optional(&fields, "allow_from", value::networks).unwrap_or_default(),
-            note: self.optional(&fields, "note", value::string),
+            account: self.optional(fields, "account", value::string),
+            not_before: self.optional(fields, "not_before", value::moment),
+            expires: self.optional(fields, "expires", value::moment),
+            attributes: self.optional(fields, "attrs", value::attributes).unwrap_or_default(),
+            allow_from: self.optional(fields, "allow_from", value::networks).unwrap_or_default(),
+            note: self.optional(fields, "note", value::string),
             is_tripwire,
-            ..NewKey::new(name.unwrap_or_else(|| "?".into()), grant.unwrap_or(GrantSpec::Custom(Vec::new())))
+            ..NewKey::new(name.unwrap_or_else(|| "?".into()), grant.unwrap_or_else(GrantSpec::nothing))
         };
         if let Err(error) = lifecycle::check(&new) {
-            let at = field_of(&error).and_then(|name| fields.find(name)).map_or(item.span, |entry| entry.value.span);
+            let at =
+                field_of(&error).and_then(|name| fields.find(name)).map_or(fields.item.span, |entry| entry.value.span);
             self.note(at, error.to_string(), "");
         }
-        self.look_at_account(&fields, &new, text);
+        if let Some(scopes) = fields.scopes {
+            new.grant = scopes.clone();
+        }
+        self.look_at_account(fields, &new, text);
         let imprint = imprint?;
         let id = id.unwrap_or_else(|| KeyId::derive(&imprint.digest));
-        self.refuse_twins(&fields, (&id, &imprint.digest), text);
+        self.refuse_twins(fields, (&id, &imprint.digest), text);
         if self.drafts.len() > before {
             return None;
         }
@@ -133,7 +146,7 @@ impl Reader {
                 None
             }
             (Some(_), None) => self.optional(fields, "scopes", value::scopes),
-            (None, None) if kind == KeyKind::Public => Some(GrantSpec::Custom(Vec::new())),
+            (None, None) if kind == KeyKind::Public => Some(GrantSpec::nothing()),
             (None, _) => {
                 self.demand(fields, "grant", "give `scopes: […]`, or `grant: full` or `grant: read-only`");
                 self.optional(fields, "grant", value::level)
@@ -143,7 +156,7 @@ impl Reader {
 
     /// What a tripwire holds: nothing, and that need not be said.
     fn bait(&mut self, fields: &Fields<'_>) -> Option<GrantSpec> {
-        let nothing = GrantSpec::Custom(Vec::new());
+        let nothing = GrantSpec::nothing();
         let held = self.optional(fields, "scopes", value::scopes);
         let named = held.filter(|held| *held != nothing).and(fields.find("scopes"));
         if let Some(entry) = fields.find("grant").or(named) {
