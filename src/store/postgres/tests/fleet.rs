@@ -115,7 +115,7 @@ fn a_gateway_is_waited_for_from_before_its_first_load() {
     place.put(std::slice::from_ref(&key));
     place.0.run(
         "CREATE TABLE public.words (number bigserial, revision bigint);
-        CREATE FUNCTION public.note() RETURNS trigger LANGUAGE plpgsql AS $$
+        CREATE FUNCTION public.note() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
         BEGIN INSERT INTO public.words (revision) VALUES (new.revision); RETURN NULL; END $$;
         CREATE TRIGGER note AFTER INSERT OR UPDATE ON scopegate.gateways FOR EACH ROW EXECUTE FUNCTION public.note()",
     );
