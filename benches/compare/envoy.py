@@ -26,7 +26,7 @@ class EnvoyPlain(Contestant):
             "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]},
             "http_filters": [
                 *self.filters(site),
-                {"name": "router", "typed_config": {"@type": f"{kind}filters.http.router.v3.Router", "dynamic_stats": False}},
+                {"name": "router", "typed_config": {"@type": f"{kind}filters.http.router.v3.Router", "dynamic_stats": False, "suppress_envoy_headers": True}},
             ],
         }
         pair = {"certificate_chain": {"filename": str(site.cert)}, "private_key": {"filename": str(site.key)}}

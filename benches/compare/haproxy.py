@@ -25,6 +25,8 @@ class HaproxyPlain(Contestant):
 global
     nbthread 1
     maxconn 8000
+    # As large as ScopeGate's; 16 KiB are usual.
+    tune.bufsize 65536
     ssl-default-bind-options ssl-min-ver TLSv1.3
 defaults
     mode http

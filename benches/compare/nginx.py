@@ -33,6 +33,10 @@ class NginxPlain(Contestant):
             proxy_set_header Connection "";
             proxy_set_header Host $http_host;
             proxy_request_buffering off;
+            # As large as ScopeGate's: with the 4 KiB that are usual an answer of 1 MiB takes six times the system calls.
+            proxy_buffer_size 16k;
+            proxy_buffers 8 64k;
+            proxy_busy_buffers_size 128k;
             proxy_max_temp_file_size 0;
             client_max_body_size 0;
             client_body_buffer_size 128k;
