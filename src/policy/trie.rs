@@ -235,8 +235,13 @@ impl Trie {
             near = (!lookalikes.is_empty()).then_some(NearMiss::Spelling);
             let mut below = lookalikes.into_iter().map(|child| self.first_below((child, reader), path, at + 1));
             let spelled = below.find_map(|found| found.map(|(leaf, _)| (leaf, near)));
-            // Nearly every segment resembles nothing: no literal has its hash, and it has no suffix.
+            // INVARIANT: what `resembling` finds has the hash of the segment, and then it has kin, or that of a part of it before
+            // a dot, or it is a format alone, which begins with one. So nearly every segment is known to resemble nothing.
             let may_resemble = has_kin || segment.may_have_suffix();
+            debug_assert!(
+                may_resemble || self.resembling(node, path, at).next().is_none(),
+                "a near miss would be overlooked"
+            );
             let resembling = || if may_resemble { self.resembling(node, path, at).next() } else { None };
             if let found @ Some(_) = spelled.or_else(resembling) {
                 return found;
