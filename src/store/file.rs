@@ -17,6 +17,9 @@ use std::time::Duration;
 
 use self::accounts::Accounts;
 use self::read::Content;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub use self::read::fuzzing;
 pub use self::read::{FileFault, Form};
 use super::audit::{Entry, Standing};
 use super::uses::{KeyUse, ValueUse};

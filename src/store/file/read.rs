@@ -1,6 +1,9 @@
 //! From the text of a key file to records: every fault with its place, nothing assumed.
 
 mod fault;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod key;
 mod swift;
 
