@@ -8,6 +8,7 @@ mod host;
 mod kind;
 mod lines;
 mod opening;
+mod plain;
 mod request;
 mod response;
 #[cfg(test)]
