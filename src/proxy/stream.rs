@@ -146,6 +146,19 @@ impl Stream {
         }
     }
 
+    /// True when nothing waits to be read as far as the runtime has seen, which wakes the task once something does. Less work
+    /// than a read that finds nothing, and needs no buffer. False where only a read can tell.
+    pub(crate) fn is_quiet(&self, cx: &mut Context<'_>) -> bool {
+        match self {
+            Self::Pipe(_) => false,
+            #[cfg(test)]
+            Self::Scripted(_) => false,
+            Self::Tcp(stream) => stream.poll_read_ready(cx).is_pending(),
+            Self::Tls(stream) => self.is_drained() && stream.get_ref().0.poll_read_ready(cx).is_pending(),
+            Self::Unix(stream) => stream.poll_read_ready(cx).is_pending(),
+        }
+    }
+
     /// True when an idle connection has something to read, be it its end. Without a system call as long as the runtime
     /// has seen nothing: readiness left over from the last read is checked with the kernel.
     pub(crate) fn has_news(&self, cx: &mut Context<'_>) -> bool {

@@ -219,6 +219,9 @@ impl Relay {
             if !input.is_empty() && !buffers.make_room(input, LIMITS.header_bytes) {
                 return Poll::Ready(Err(self.break_off(TOO_LARGE)));
             }
+            if std::mem::take(&mut lease.quiet) {
+                return Poll::Pending;
+            }
             let read = buffers.poll_fill(&mut lease.stream, &mut self.download.input, cx);
             if read.is_pending() && self.download.has_head() && !self.download.lasts {
                 self.await_rest(ends);
