@@ -72,7 +72,7 @@ fn word(buf: &[u8]) -> Option<(&[u8], &[u8])> {
         let seven = bytes & !HIGHEST;
         let from = |bytes: u64, least: u8| bytes + u64::from(0x80 - least) * ONES;
         let within = |bytes: u64, least: u8, most: u8| from(bytes, least) & !from(bytes, most + 1);
-        let letters = within(seven | 0x20 * ONES, b'a', b'z');
+        let letters = within(seven | (0x20 * ONES), b'a', b'z');
         bytes | !(letters | within(seven, b'0', b'9') | within(seven, b'-', b'-'))
     })
 }
