@@ -66,10 +66,12 @@ impl RequestIds {
 }
 
 fn hexadecimal(number: u64) -> [u8; 16] {
-    std::array::from_fn(|place| {
+    let mut digits = [0; 16];
+    for (place, byte) in digits.iter_mut().enumerate() {
         let digit = (number >> (60 - 4 * place)) as u8 & 0xf;
-        if digit < 10 { b'0' + digit } else { b'a' + digit - 10 }
-    })
+        *byte = if digit < 10 { b'0' + digit } else { b'a' + digit - 10 };
+    }
+    digits
 }
 
 /// A bijection of the 64-bit numbers (the finaliser of SplitMix64), so that neighbours do not look alike.
