@@ -269,6 +269,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_stream_is_quiet_until_something_has_come_which_wakes_who_asked() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut far, mut stream) = (listener.accept().unwrap().0, Stream::Tcp(near));
+        let mut asked = 0;
+        for sent in [b"one", b"two"] {
+            std::future::poll_fn(|cx| {
+                asked += 1;
+                if stream.is_quiet(cx) {
+                    std::io::Write::write_all(&mut far, sent).unwrap();
+                    return Poll::Pending;
+                }
+                Poll::Ready(())
+            })
+            .await;
+            assert_eq!(stream.read(&mut [0; 9]).await.unwrap(), 3, "all of it, so that it is quiet again");
+        }
+        assert_eq!(asked, 4);
+    }
+
+    #[tokio::test]
     async fn what_came_too_late_is_told_from_what_was_read_and_not_answered() {
         let read = |mut far: &std::net::TcpStream| assert!(far.read(&mut [0; 99]).unwrap() > 9);
         let (ended, late) = after(|_| None, |_| ()).await;
