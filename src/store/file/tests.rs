@@ -315,6 +315,25 @@ fn a_key_that_was_taken_out_of_the_file_is_gone_and_a_broken_file_changes_nothin
 }
 
 #[test]
+fn the_same_content_is_no_change_before_its_digest_is_made_and_after() {
+    let place = Place::new();
+    place.put(&[record("shop")]);
+    let mut store = place.store();
+    let first = store.load(Revision::START, &mut |_| ()).unwrap().revision;
+    let bookmark = store.bookmark();
+    for _ in 0..2 {
+        let again = store.load(first, &mut |_| panic!("nothing has changed")).unwrap();
+        assert_eq!((again.revision, again.extent, store.bookmark()), (first, Extent::Changes, bookmark.clone()));
+        assert!(store.content.is_some());
+        store.refresh().unwrap();
+        assert!(matches!(store.content, Some(Known::Digest(_))), "the content is not kept");
+    }
+    place.put(&[record("other")]);
+    assert_eq!(store.load(first, &mut |_| ()).unwrap().revision, Revision(2));
+    assert_ne!(store.bookmark(), bookmark);
+}
+
+#[test]
 fn a_broken_file_is_not_read_again_while_it_looks_the_same() {
     let place = Place::new();
     place.put(&[]);
