@@ -27,6 +27,10 @@ proptest! {
             }).unwrap_or(Ok(()))?;
         }
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 250, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_told_where_all_scopes_are_missing_is_the_same_whoever_asks(
