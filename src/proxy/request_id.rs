@@ -43,26 +43,52 @@ impl RequestId {
 /// Makes ids: unique, not secret. 16 hex digits that are random for each worker, then a scrambled counter.
 pub(crate) struct RequestIds {
     prefix: u64,
+    /// The prefix in digits.
+    digits: [u8; 16],
     count: Cell<u64>,
 }
 
 impl RequestIds {
     /// `seed` tells workers and processes apart.
     pub(crate) fn new(seed: u64) -> Self {
-        Self { prefix: seed, count: Cell::new(0) }
+        Self { prefix: seed, digits: hexadecimal(seed), count: Cell::new(0) }
     }
 
     pub(crate) fn next(&self) -> RequestId {
         let count = self.count.get().wrapping_add(1);
         self.count.set(count);
-        let mut id = RequestId { len: 32, ..RequestId::default() };
-        let digits = u128::from(self.prefix) << 64 | u128::from(scramble(count ^ self.prefix));
-        for (place, byte) in id.bytes.iter_mut().take(32).enumerate() {
-            let digit = (digits >> (124 - 4 * place)) as u8 & 0xf;
-            *byte = if digit < 10 { b'0' + digit } else { b'a' + digit - 10 };
+        let mut bytes = [0; LONGEST];
+        if let Some((first, rest)) = bytes.split_first_chunk_mut()
+            && let Some(second) = rest.first_chunk_mut()
+        {
+            *first = self.digits;
+            *second = hexadecimal(scramble(count ^ self.prefix));
         }
-        id
+        RequestId { bytes, len: 32 }
     }
+}
+
+/// All 16 digits of a number.
+fn hexadecimal(number: u64) -> [u8; 16] {
+    let mut digits = [0; 16];
+    if let Some((high, low)) = digits.split_first_chunk_mut() {
+        *high = eight_digits(number >> 32);
+        low.copy_from_slice(&eight_digits(number & 0xffff_ffff));
+    }
+    digits
+}
+
+/// The digits of a number below 2^32, worked out all at once: a byte for each.
+const fn eight_digits(number: u64) -> [u8; 8] {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    // Parted by fours, by twos, then one by one.
+    let pairs = (number | number << 16) & 0x0000_ffff_0000_ffff;
+    let bytes = (pairs | pairs << 8) & 0x00ff_00ff_00ff_00ff;
+    let digits = (bytes | bytes << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+    // 1 for each that is a letter: with 6 more it is 16 at least.
+    let letters = ((digits + 6 * ONES) >> 4) & ONES;
+    let text = digits + b'0' as u64 * ONES + letters * (b'a' - b'0' - 10) as u64;
+    text.to_be_bytes()
 }
 
 /// A bijection of the 64-bit numbers (the finaliser of SplitMix64), so that neighbours do not look alike.
@@ -88,6 +114,16 @@ mod tests {
         seen.sort();
         seen.dedup();
         assert_eq!(seen.len(), 1000);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn digits_are_those_of_the_standard_library(number: u64) {
+            for number in [number, number >> 40, 0, u64::MAX, 0x0123_4567_89ab_cdef] {
+                let digits = hexadecimal(number);
+                proptest::prop_assert_eq!(std::str::from_utf8(&digits).unwrap(), format!("{number:016x}"));
+            }
+        }
     }
 
     #[test]
