@@ -323,11 +323,11 @@ fn stands_for_itself(byte: u8) -> bool {
 
 /// The hash of a segment without escapes, and whether servers would take bytes off its end.
 fn hash_plain(piece: &[u8]) -> Result<(u32, bool), PathFault> {
-    if !piece.ends_with(b".") {
-        return if piece.is_empty() { Err(PathFault::EmptySegment) } else { Ok((folded_hash(piece), false)) };
+    match piece.last() {
+        None => Err(PathFault::EmptySegment),
+        Some(b'.') => check_part(piece).map(|()| (folded_hash(worn(piece)), true)),
+        Some(_) => Ok((folded_hash(piece), false)),
     }
-    check_part(piece)?;
-    Ok((folded_hash(worn(piece)), true))
 }
 
 /// The same of one with escapes.

@@ -36,9 +36,8 @@ impl Traits {
 pub(super) fn count_plain(rest: &[u8], traits: &mut Traits) -> usize {
     let mut seen = 0;
     let end = rest.iter().position(|byte| {
-        let class = class_of(*byte);
-        seen |= class;
-        class == SPECIAL
+        seen |= class_of(*byte);
+        seen & SPECIAL != 0
     });
     // The byte that ends them is not one of them.
     traits.add(Traits(seen & !SPECIAL));

@@ -58,11 +58,9 @@ impl Forms {
         out: &mut Vec<u8>,
         compose: impl Fn(&Setting<'_>, &mut Vec<u8>) -> usize,
     ) -> usize {
-        if !is_usual(setting) {
-            return compose(setting, out);
-        }
+        let Some(id) = usual_id(setting) else { return compose(setting, out) };
         if let Some(Some(form)) = self.0.borrow().forms.get(repeated.0) {
-            return form.write(setting, out);
+            return form.write((id, &setting.date), out);
         }
         self.0.borrow_mut().keep(repeated, || {
             let mut bytes = Vec::new();
@@ -93,13 +91,11 @@ impl Shelf {
     }
 }
 
-/// Whether a request is one of those that answers are kept for: they have nothing of it but its id.
-fn is_usual(setting: &Setting<'_>) -> bool {
-    setting.request_id.len() == ID.len()
-        && setting.origin.is_empty()
-        && !setting.head
-        && !setting.grpc
-        && setting.connection == Connection::Persistent
+/// The id of a request that answers are kept for; `None` for one whose answer has more of it than that.
+fn usual_id<'a>(setting: &Setting<'a>) -> Option<&'a [u8; ID.len()]> {
+    let is_usual =
+        setting.origin.is_empty() && !setting.head && !setting.grpc && setting.connection == Connection::Persistent;
+    setting.request_id.try_into().ok().filter(|_| is_usual)
 }
 
 /// A whole answer, head and body, less what each has of its own.
@@ -124,22 +120,22 @@ impl Form {
         }
     }
 
-    fn write(&self, setting: &Setting<'_>, out: &mut Vec<u8>) -> usize {
+    fn write(&self, (id, date): (&[u8; ID.len()], &[u8; DATE.len()]), out: &mut Vec<u8>) -> usize {
         let start = out.len();
         out.extend_from_slice(&self.bytes);
         let own = out.get_mut(start..).unwrap_or_default();
-        put(own, self.date, &setting.date);
+        put(own, self.date, date);
         for place in self.ids {
-            put(own, place, setting.request_id);
+            put(own, place, id);
         }
         self.length
     }
 }
 
-/// Puts `value` where its mark stands, which is as long.
-fn put(out: &mut [u8], place: usize, value: &[u8]) {
-    if let Some(mark) = out.get_mut(place..place + value.len()) {
-        mark.copy_from_slice(value);
+/// Puts a value where its mark stands, which is as long.
+fn put<const LENGTH: usize>(out: &mut [u8], place: usize, value: &[u8; LENGTH]) {
+    if let Some(mark) = out.get_mut(place..).and_then(<[u8]>::first_chunk_mut) {
+        *mark = *value;
     }
 }
 
