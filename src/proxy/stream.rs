@@ -278,7 +278,7 @@ mod tests {
             std::future::poll_fn(|cx| {
                 asked += 1;
                 if stream.is_quiet(cx) {
-                    std::io::Write::write_all(&mut far, sent).unwrap();
+                    io::Write::write_all(&mut far, sent).unwrap();
                     return Poll::Pending;
                 }
                 Poll::Ready(())

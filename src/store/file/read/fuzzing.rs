@@ -8,6 +8,8 @@ use crate::key::{KeyRecord, Timestamp};
 #[must_use]
 pub fn both_ways(text: &str, form: Form, written: Timestamp) -> Option<[Result<Vec<KeyRecord>, Vec<FileFault>>; 2]> {
     let swift = swift::content(text, form, written)?;
-    let keys = |content: Content| if content.accounts.is_none() { Ok(content.records) } else { Err(Vec::new()) };
+    let keys = |content: Content<'_>| {
+        if content.accounts.is_none() { Ok(content.into_records().collect()) } else { Err(Vec::new()) }
+    };
     Some([keys(swift), by_tree(text, form, written).and_then(keys)])
 }
