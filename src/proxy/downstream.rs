@@ -165,7 +165,7 @@ impl Drop for Connection {
     /// A request that is cut in the middle, by the end of the process, is counted and logged like any other.
     fn drop(&mut self) {
         if self.ticket.open {
-            let (view, now) = (self.judged_under(), self.worker.clocks().0);
+            let (view, now) = (self.judged_under(), self.worker.clock());
             self.ticket.close(&self.worker, &view, now);
         }
         // A head that never came to its end, or was not taken.
@@ -218,7 +218,7 @@ impl Connection {
                 self.ticket.begun = true;
                 self.input.erase(self.ticket.head_bytes);
                 let sent = self.write_all(&view, &out).await;
-                self.ticket.close(&self.worker, &view, self.worker.clocks().0);
+                self.ticket.close(&self.worker, &view, self.worker.clock());
                 match (sent, close) {
                     (Err(_), _) => Next::Drop,
                     (Ok(()), true) => Next::Linger,

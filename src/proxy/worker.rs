@@ -248,9 +248,15 @@ impl Worker {
 
     /// Reads both clocks, with one system call at most.
     pub(crate) fn clocks(&self) -> (Instant, Timestamp) {
+        let now = self.clock();
+        (now, self.watch.wall(now))
+    }
+
+    /// Reads the monotonic clock, which sets the coarse one.
+    pub(crate) fn clock(&self) -> Instant {
         let now = Instant::now();
         self.watch.set(now);
-        (now, self.watch.wall(now))
+        now
     }
 
     pub(crate) fn logs_access(&self) -> bool {

@@ -32,7 +32,7 @@ impl Connection {
                 Next::Drop
             }
         };
-        self.ticket.close(&self.worker, view, self.worker.clocks().0);
+        self.ticket.close(&self.worker, view, self.worker.clock());
         next
     }
 
@@ -68,7 +68,7 @@ impl Connection {
         self.ticket.read_line(self.input.filled(), &self.worker, &view.snapshot.config);
         self.call = self.call.refused_for(error, self.input.filled());
         self.answer_error(&view, error, None).await;
-        self.ticket.close(&self.worker, &view, self.worker.clocks().0);
+        self.ticket.close(&self.worker, &view, self.worker.clock());
         self.linger().await;
     }
 
@@ -79,7 +79,7 @@ impl Connection {
         self.ticket.refuse(error);
         // Whether it arrives or not, the connection ends.
         let _ = self.write_all(&view, NO_ROOM).await;
-        self.ticket.close(&self.worker, &view, self.worker.clocks().0);
+        self.ticket.close(&self.worker, &view, self.worker.clock());
         self.linger().await;
     }
 
@@ -93,7 +93,7 @@ impl Connection {
         }
         if self.ticket.open {
             self.ticket.code = Code::named(ProxyError::Internal(Inside::Failed).code());
-            self.ticket.close(&self.worker, &view, self.worker.clocks().0);
+            self.ticket.close(&self.worker, &view, self.worker.clock());
         }
         if !self.ticket.begun || self.ticket.status == 500 {
             self.linger().await;

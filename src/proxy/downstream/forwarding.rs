@@ -34,10 +34,10 @@ impl Connection {
         let protocol = view.snapshot.config.upstream.protocol;
         let (end, now) = match self.worker.gate.enter(view.max_pending, view.earned) {
             Some(_) if protocol != snapshot::Protocol::H1 && !h2::outbound::is_sendable(head) => {
-                (End::Failed(ProxyError::BadRequest(UNSENDABLE)), self.worker.clocks().0)
+                (End::Failed(ProxyError::BadRequest(UNSENDABLE)), self.worker.clock())
             }
             pending @ Some(_) => self.exchange(view, plan, (head, pending)).await,
-            None => (End::Failed(ProxyError::Overloaded(Overload::Pending)), self.worker.clocks().0),
+            None => (End::Failed(ProxyError::Overloaded(Overload::Pending)), self.worker.clock()),
         };
         let error = match end {
             End::Complete { close } => {
@@ -70,7 +70,7 @@ impl Connection {
             End::Unanswered { fate, .. } => ProxyError::UpstreamFailed(fate.breach()),
         };
         let close = self.answer_error(view, error, Some(plan)).await;
-        self.ticket.close(&self.worker, view, self.worker.clocks().0);
+        self.ticket.close(&self.worker, view, self.worker.clock());
         if close { Next::Linger } else { Next::Request }
     }
 
@@ -88,18 +88,18 @@ impl Connection {
         let mut retries = upstream.retries.idempotent.min(if plan.replayable { u32::MAX } else { 1 });
         let mut again = None;
         let mut connects = upstream.retries.connect;
-        let Some(mut server) = view.fleet.choose() else { return (UNREACHABLE, self.worker.clocks().0) };
+        let Some(mut server) = view.fleet.choose() else { return (UNREACHABLE, self.worker.clock()) };
         let mut tried = Vec::new();
         loop {
             let _active = server.begin();
             self.ticket.server = view.fleet.place(server);
             let lease = match self.lease((view, server), (plan, fresh), (timeouts, until)).await {
                 Ok(lease) => lease,
-                Err(Miss::Over(end)) => return (end, self.worker.clocks().0),
+                Err(Miss::Over(end)) => return (end, self.worker.clock()),
                 Err(Miss::Away(reach)) => {
                     tried.push(server);
                     let Some(other) = view.fleet.other(&tried).filter(|_| connects > 0) else {
-                        return (End::Failed(ProxyError::UpstreamUnreachable(reach)), self.worker.clocks().0);
+                        return (End::Failed(ProxyError::UpstreamUnreachable(reach)), self.worker.clock());
                     };
                     (connects, server) = (connects - 1, other);
                     continue;
