@@ -233,3 +233,17 @@ proptest! {
         assert_the_same(&letters.concat());
     }
 }
+
+#[test]
+fn a_text_in_quotes_goes_on_to_the_first_byte_that_may_not_stand_in_it() {
+    let places = |byte| (0..19).flat_map(move |place| [(byte, place, b'"'), (byte, place, b'\'')]);
+    for (byte, place, quote) in (0..=u8::MAX).flat_map(places) {
+        let mut text = [b'a'; 19];
+        text[place] = byte;
+        let ends = byte == quote || byte == b'\\' || !(b' '..=b'~').contains(&byte);
+        assert_eq!(quoted_length(&text, quote), if ends { place } else { text.len() }, "{byte} at {place}");
+        // What stands behind it changes nothing.
+        text[place + 1..].fill(b'\\');
+        assert_eq!(quoted_length(&text, quote), if ends { place } else { (place + 1).min(text.len()) });
+    }
+}

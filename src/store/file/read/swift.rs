@@ -140,8 +140,12 @@ impl<'t> Lists<'t> {
         if let Some(known) = self.known.get(&list) {
             return Some(known.clone());
         }
-        let scopes: Option<Vec<_>> = list.words()?.into_iter().map(|word| self.scope(text(word)?)).collect();
-        let grant = GrantSpec::custom(scopes.filter(|scopes| scopes.len() <= lifecycle::MOST_ITEMS)?);
+        let words = list.words()?;
+        let mut scopes = Vec::with_capacity(words.len());
+        for word in words {
+            scopes.push(self.scope(text(word)?)?);
+        }
+        let grant = GrantSpec::custom((scopes.len() <= lifecycle::MOST_ITEMS).then_some(scopes)?);
         if self.known.len() < MOST_LISTS {
             self.known.insert(list, grant.clone());
         }
