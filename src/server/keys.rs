@@ -211,6 +211,7 @@ const fn fault_of(cause: Cause) -> StoreFault {
         Cause::Faulty => StoreFault::Faulty,
         Cause::Missing => StoreFault::Missing,
         Cause::Refused => StoreFault::Refused,
+        Cause::Unfinished => StoreFault::Unfinished,
         Cause::UnknownHost => StoreFault::UnknownHost,
         Cause::Unproven => StoreFault::Unproven,
         Cause::Unreachable => StoreFault::Unreachable,

@@ -8,18 +8,21 @@ use super::former::Former;
 use super::link::Session;
 use super::news::tell_some;
 use super::row;
-use super::schema::Head;
+use super::schema::{Head, from_head};
 use super::value::{get, values};
 use crate::key::{KeyId, KeyRecord};
 use crate::store::audit::{ToldKeys, Unlogged};
 use crate::store::{Change, Extent, Revision};
 
 /// Where the store stands, and whether it has the change that was told last.
-const STANDING: &str = "SELECT h.store, h.version, h.revision, \
-    (SELECT hash FROM scopegate.changes WHERE revision = h.revision), \
+const STANDING: &str = concat!(
+    "SELECT h.store, h.version, h.revision, \
+    (SELECT hash FROM scopegate.changes WHERE revision = h.revision), t.whole, \
     (SELECT hash FROM scopegate.changes WHERE revision = $1), \
     CASE WHEN $1 > 0 THEN (SELECT count(*) FROM scopegate.changes WHERE revision > $1 AND revision <= h.revision) END, \
-    pg_is_in_recovery() FROM scopegate.head h";
+    pg_is_in_recovery() ",
+    from_head!()
+);
 
 /// How a load goes on.
 pub(super) struct Course {
@@ -64,7 +67,7 @@ pub(super) fn plan(
         );
     }
     head.refuse_other_versions(place)?;
-    if head.revision < since.0 && get::<bool>(&row, 6)? {
+    if head.revision < since.0 && get::<bool>(&row, 7)? {
         // What it lacks may still come; whether it is of the same past shows then.
         let place = place.to_owned();
         return Err(DatabaseError::Behind { place, found: head.revision, followed: since.0 }.into());
@@ -75,7 +78,7 @@ pub(super) fn plan(
             head.revision
         ));
     }
-    let found = get::<Option<&[u8]>>(&row, 4)?;
+    let found = get::<Option<&[u8]>>(&row, 5)?;
     if told.is_some() && found.is_none() {
         return another(format!(
             "was put back, or something was taken out of it: it has no change {since} any more, which was followed"
@@ -86,7 +89,7 @@ pub(super) fn plan(
             "was put back to a backup, and went on from there: it has another change {since} than the one that was followed"
         ));
     }
-    let is_gapless = match get::<Option<i64>>(&row, 5)? {
+    let is_gapless = match get::<Option<i64>>(&row, 6)? {
         None => true,
         Some(count) => found.is_some() && count.cast_unsigned() == head.revision - since.0,
     };

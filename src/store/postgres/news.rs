@@ -112,11 +112,14 @@ fn texts(all: &BTreeSet<Box<str>>) -> Vec<&str> {
     all.iter().map(|text| &**text).collect()
 }
 
-/// Tells some keys; in each batch those first that do not work.
+/// Tells some keys; in each batch those first that do not work. No key is ever forgotten, so each of them is there.
 fn tell_those(session: &Session<'_>, keys: &[Box<str>], tell: &mut dyn FnMut(Change)) -> Result<(), Fault> {
     for keys in keys.chunks(BATCH) {
         let keys: Vec<&str> = keys.iter().map(|key| &**key).collect();
         let rows = session.query(row::SELECT_SOME, values![&keys[..]])?;
+        if rows.len() < keys.len() {
+            return Err(Fault::Bad("the log tells of keys that are not there".to_owned()));
+        }
         let changes = rows.iter().map(row::change).collect::<Result<Vec<_>, _>>()?;
         let accounts: BTreeSet<&str> = changes.iter().filter_map(|change| change.record.account.as_deref()).collect();
         let accounts: Vec<&str> = accounts.into_iter().collect();

@@ -170,12 +170,20 @@ WHEN (new.revision < old.revision) EXECUTE FUNCTION scopegate.refuse('the number
 CREATE TRIGGER the_number_of_an_account_only_grows BEFORE UPDATE ON scopegate.accounts FOR EACH ROW
 WHEN (new.revision < old.revision) EXECUTE FUNCTION scopegate.refuse('the number of a change only grows');
 
--- At the commit: each number that was given out is in the log.
-CREATE FUNCTION scopegate.hold_log() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+-- At the commit: each number that was given out is in the log, and no key is that the log tells of and that is not there. Looked
+-- up one by one, whatever is known of the tables: it costs what was changed.
+CREATE FUNCTION scopegate.hold_log() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off AS $$
 BEGIN
     IF (SELECT count(*) FROM scopegate.changes WHERE revision > old.revision AND revision <= new.revision)
         <> new.revision - old.revision THEN
         RAISE EXCEPTION 'each number that is given out is in the log' USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    IF EXISTS (
+        SELECT 1 FROM scopegate.changes c WHERE c.revision > old.revision AND c.revision <= new.revision
+        AND c.key IS NOT NULL AND NOT EXISTS (SELECT 1 FROM scopegate.keys k WHERE k.id = c.key COLLATE "C")
+    ) THEN
+        RAISE EXCEPTION 'the log tells of no key that is not there' USING ERRCODE = 'integrity_constraint_violation';
     END IF;
     RETURN NULL;
 END $$;
