@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 use self::backoff::BackOff;
 use self::intake::Intake;
 pub use self::status::{Standing, Status};
+use self::status::USUAL;
 use super::index::Index;
 use super::reach::Reach;
 use super::spare::{Desk, Keeper, Past, Spare};
@@ -102,15 +103,16 @@ impl Follower {
         index: Arc<Index>,
         report: impl Fn(&Event<'_>) + Send + 'static,
     ) -> Result<Self, StoreError> {
-        Self::start_from(Origin::Here(Reach::of(store)), index, None, report)
+        Self::start_from((Origin::Here(Reach::of(store)), Some(USUAL)), index, None, report)
     }
 
-    /// The same from any origin; what is loaded is kept in `spare`, too.
+    /// The same from any origin; what is loaded is kept in `spare`, too. Keys go on for that time while the store is away, or
+    /// for ever: it is said to the store from the first word on.
     ///
     /// # Errors
     /// The first load failed, of a store that was there.
     pub fn start_from(
-        origin: Origin,
+        (origin, max_stale): (Origin, Option<Duration>),
         index: Arc<Index>,
         spare: Option<Spare>,
         report: impl Fn(&Event<'_>) + Send + 'static,
@@ -134,13 +136,14 @@ impl Follower {
                 (Pursuit::new(reach, &index, past), status)
             }
         };
+        status.last_for(max_stale);
         pursuit.desk.clone_from(&desk);
         if status.is_up() {
             let store = pursuit.reach.store()?;
             // The store is marked as seen before it is read: a change in between is loaded twice, never missed.
             store.refresh()?;
             store.set_patience(PATIENCE)?;
-            // Whoever changes a key from here on waits for this gateway, too: what it loads may be older, and it serves at once.
+            // Before the load, as [`Pursuit::step`] says.
             pursuit.confirm(status.goes_on_for(), &report);
             let store = pursuit.reach.store()?;
             pursuit.revision = first::load(store, &index)?.revision;
@@ -213,6 +216,8 @@ struct Pursuit {
     is_taken_up: bool,
     /// Whether a change was noticed that could not be loaded yet.
     is_behind: bool,
+    /// Whether the store was there at the last attempt, and is not followed as it is.
+    is_refused: bool,
     desk: Option<Arc<Desk>>,
 }
 
@@ -228,6 +233,7 @@ impl Pursuit {
             is_anew: false,
             is_taken_up: false,
             is_behind: false,
+            is_refused: false,
             desk: None,
         }
     }
@@ -237,7 +243,7 @@ impl Pursuit {
         let mut back_off = BackOff::new(self.reach.rest());
         while self.wait(pause, stopped) {
             let since = Instant::now();
-            match self.step() {
+            match self.step(status, report) {
                 Ok(news) => {
                     if status.reached(since) {
                         report(&Event::Up);
@@ -248,7 +254,7 @@ impl Pursuit {
                         Some((_, keys)) => report(&Event::Loaded { keys, revision: self.revision }),
                     }
                     back_off.reset();
-                    pause = None;
+                    (pause, self.is_refused) = (None, false);
                     self.confirm(status.goes_on_for(), report);
                 }
                 Err(error) => {
@@ -261,6 +267,7 @@ impl Pursuit {
                     if status.missed(error.to_string(), error.cause()) {
                         report(&Event::Down { error: &error, is_known });
                     }
+                    self.is_refused = error.refusal().is_some();
                     self.refuse(&error, status.remaining(Instant::now()), report);
                     pause = Some(back_off.next());
                 }
@@ -295,11 +302,20 @@ impl Pursuit {
         }
     }
 
-    fn step(&mut self) -> Result<Option<(Extent, usize)>, StoreError> {
+    fn step(
+        &mut self,
+        status: &Status,
+        report: &dyn Fn(&Event<'_>),
+    ) -> Result<Option<(Extent, usize)>, StoreError> {
         if !self.is_taken_up {
             self.take_up()?;
         }
         self.is_behind |= self.reach.store()?.refresh()?;
+        // Nobody may wait for this gateway yet, or any more. Whoever changes a key from here on does: what is loaded may be older,
+        // and is served by at once. One that refuses the store has said so, and says no more until it is followed.
+        if !status.is_up() && !self.is_refused {
+            self.confirm(status.goes_on_for(), report);
+        }
         let news = self.is_behind.then(|| self.load()).transpose()?;
         self.is_behind = false;
         Ok(news)

@@ -42,7 +42,7 @@ fn follow_from(origin: Origin, index: Arc<Index>, spare: Option<Spare>) -> Follo
         };
         tell.send(said).unwrap();
     };
-    let follower = Follower::start_from(origin, Arc::clone(&index), spare, report).unwrap();
+    let follower = Follower::start_from((origin, Some(USUAL)), Arc::clone(&index), spare, report).unwrap();
     Followed { index, follower, events }
 }
 
