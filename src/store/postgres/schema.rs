@@ -36,6 +36,10 @@ const HEAD: &str = concat!(
     from_head!()
 );
 
+/// Asked of the catalogue's rows: a look by name may be answered from what this connection knew before it waited for the lock.
+const IS_THERE: &str = "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+    WHERE n.nspname = 'scopegate' AND c.relname = 'head')";
+
 const SEAL: &str = "SELECT seal FROM scopegate.head";
 
 /// The version that this program knows.
@@ -123,7 +127,7 @@ pub(super) fn bring_up(link: &mut Link, place: &str, mode: OpenMode) -> Result<H
 /// Takes every step that is missing, all or none. Another process may have been quicker: what there is to do is asked
 /// again behind the lock.
 fn migrate(session: &Session<'_>) -> Result<(), Fault> {
-    let is_there = session.query_one("SELECT to_regclass('scopegate.head') IS NOT NULL", &[])?;
+    let is_there = session.query_one(IS_THERE, &[])?;
     let is_there = is_there.map_or(Ok(false), |row| get(&row, 0))?;
     let version = if is_there { Head::read(session)?.version } else { 0 };
     let done = usize::try_from(version).unwrap_or(usize::MAX);
