@@ -308,10 +308,6 @@ impl KeyStore for Postgres {
             // What changed until now is found by asking once more, at once.
             return self.link.listen().is_ok() || goes_on(follow::INTERVAL);
         }
-        if !self.link.is_up() {
-            // Whoever asks next connects anew: not at once, for a server that ends every connection, and not when all others do.
-            return goes_on(follow::INTERVAL + dial::scatter());
-        }
         let until = Instant::now() + self.poll;
         while self.link.is_up() && Instant::now() < until {
             // Both the end and the news are looked for: a look is cheap, and asks nobody.
@@ -322,6 +318,10 @@ impl KeyStore for Postgres {
             if stopped.try_recv() != Err(TryRecvError::Empty) {
                 return false;
             }
+        }
+        if !self.link.is_up() {
+            // Whoever asks next connects anew: not at once, for a server that ends every connection, and not when all others do.
+            return goes_on(follow::INTERVAL + dial::scatter());
         }
         stopped.try_recv() == Err(TryRecvError::Empty)
     }

@@ -83,6 +83,31 @@ fn a_follower_whose_connection_is_gone_does_not_come_back_without_a_pause() {
 }
 
 #[test]
+fn followers_whose_connections_end_while_they_wait_come_back_at_moments_of_their_own() {
+    let Some(place) = Place::new() else { return };
+    let mut store = place.store();
+    store.poll = Duration::from_secs(3600);
+    let (_stop, stopped) = mpsc::channel();
+    assert!(store.wait(&stopped));
+    let mut pauses = Vec::new();
+    for _ in 0..8 {
+        std::thread::scope(|scope| {
+            let ended = scope.spawn(|| {
+                std::thread::sleep(follow::INTERVAL);
+                place.0.run(END);
+                Instant::now()
+            });
+            assert!(store.wait(&stopped) && !store.link.is_up());
+            let back = Instant::now();
+            pauses.push(back.saturating_duration_since(ended.join().unwrap()));
+        });
+        store.refresh().unwrap();
+    }
+    // The end is told here a moment after it was noticed: whoever came back at once would be there before.
+    assert!(pauses.iter().any(|pause| *pause > Duration::from_millis(100)), "{pauses:?}");
+}
+
+#[test]
 fn a_host_that_answers_nothing_keeps_nobody_from_the_next_one() {
     let Some(place) = Place::new() else { return };
     drop(place.store());
