@@ -243,6 +243,10 @@ fn report(event: &Event<'_>) {
             keys,
             "the key store was put back to a backup, and all keys were loaded anew: what was made after the backup is gone, and what was revoked after it works again; look over `scopegate keys list`"
         ),
+        Event::Overdue(error) => tracing::warn!(
+            %error,
+            "this gateway cannot say how far it has come, so that `--wait` may wait for it in vain, and name it; it follows the key store all the same"
+        ),
         Event::Unconfirmed(error) => tracing::warn!(
             %error,
             "this gateway cannot say how far it has come, so that `--wait` does not wait for it; it follows the key store all the same"

@@ -20,8 +20,8 @@ use std::time::{Duration, Instant};
 
 use self::backoff::BackOff;
 use self::intake::Intake;
-pub use self::status::{Standing, Status};
 use self::status::USUAL;
+pub use self::status::{Standing, Status};
 use super::index::Index;
 use super::reach::Reach;
 use super::spare::{Desk, Keeper, Past, Spare};
@@ -66,7 +66,9 @@ pub enum Event<'a> {
         /// How many records there are.
         keys: usize,
     },
-    /// Nobody can be told how far this follower has come. Told once.
+    /// Nobody can be told how far this follower has come, and those who ask know that there is one. Told once.
+    Overdue(&'a StoreError),
+    /// Nobody can be told how far this follower has come, or that there is one. Told once.
     Unconfirmed(&'a StoreError),
     /// The store can be followed again.
     Up,
@@ -218,6 +220,8 @@ struct Pursuit {
     is_behind: bool,
     /// Whether the store was there at the last attempt, and is not followed as it is.
     is_refused: bool,
+    /// Whether the store was ever told of this follower.
+    is_announced: bool,
     desk: Option<Arc<Desk>>,
 }
 
@@ -234,6 +238,7 @@ impl Pursuit {
             is_taken_up: false,
             is_behind: false,
             is_refused: false,
+            is_announced: false,
             desk: None,
         }
     }
@@ -289,7 +294,11 @@ impl Pursuit {
     fn confirm(&mut self, goes_on_for: Option<Duration>, report: &dyn Fn(&Event<'_>)) {
         match self.reach.store().and_then(|store| store.confirm(self.revision, goes_on_for)) {
             Ok(None) => {}
-            Ok(Some(badge)) => report(&Event::Announced(&badge)),
+            Ok(Some(badge)) => {
+                self.is_announced = true;
+                report(&Event::Announced(&badge));
+            }
+            Err(error) if self.is_announced => report(&Event::Overdue(&error)),
             Err(error) => report(&Event::Unconfirmed(&error)),
         }
     }
@@ -298,15 +307,12 @@ impl Pursuit {
     fn refuse(&mut self, error: &StoreError, goes_on_for: Option<Duration>, report: &dyn Fn(&Event<'_>)) {
         let Some((why, store)) = error.refusal().zip(self.reach.opened()) else { return };
         if let Some(badge) = store.decline(why, self.revision, goes_on_for) {
+            self.is_announced = true;
             report(&Event::Announced(&badge));
         }
     }
 
-    fn step(
-        &mut self,
-        status: &Status,
-        report: &dyn Fn(&Event<'_>),
-    ) -> Result<Option<(Extent, usize)>, StoreError> {
+    fn step(&mut self, status: &Status, report: &dyn Fn(&Event<'_>)) -> Result<Option<(Extent, usize)>, StoreError> {
         if !self.is_taken_up {
             self.take_up()?;
         }

@@ -36,6 +36,7 @@ fn follow_from(origin: Origin, index: Arc<Index>, spare: Option<Spare>) -> Follo
             Event::Down { error, .. } => format!("down: {error}"),
             Event::Loaded { keys, revision } => format!("{keys} to {revision}"),
             Event::Restored { keys } => format!("restored: {keys}"),
+            Event::Overdue(error) => format!("overdue: {error}"),
             Event::Unconfirmed(error) => format!("unconfirmed: {error}"),
             Event::Announced(badge) => format!("called {}", badge.name),
             Event::Up => "up".into(),

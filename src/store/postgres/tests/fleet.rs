@@ -173,6 +173,67 @@ fn a_gateway_is_waited_for_from_before_its_first_load() {
 }
 
 #[test]
+fn a_word_that_was_refused_is_said_to_the_next_server_at_once_and_soon_where_somebody_was_in_the_way() {
+    let Some(place) = Place::new() else { return };
+    place.put(&[record("key")]);
+    let mut gateway = announced(&place, &place.0.url());
+    let is_there = || place.0.run("SELECT string_agg(revision::text, ' ') FROM scopegate.gateways");
+    // What a server says that became a replica: for a minute nothing is asked of it.
+    place.0.run(
+        "CREATE FUNCTION public.no() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN RAISE EXCEPTION 'not here' USING ERRCODE = TG_ARGV[0]; END $$;
+        CREATE TRIGGER no BEFORE INSERT ON scopegate.gateways EXECUTE FUNCTION public.no('25006')",
+    );
+    gateway.confirm(Revision(2), None).unwrap_err();
+    place.0.run("DROP TRIGGER no ON scopegate.gateways");
+    gateway.confirm(Revision(2), None).unwrap();
+    assert_eq!(is_there(), "1", "it rests");
+    place.0.run(END);
+    gateway.refresh().unwrap_err();
+    gateway.refresh().unwrap();
+    gateway.confirm(Revision(2), None).unwrap();
+    assert_eq!(is_there(), "2");
+    // Another server may know nothing of what was said to this one.
+    place.0.run("DELETE FROM scopegate.gateways");
+    place.0.run(END);
+    gateway.refresh().unwrap_err();
+    gateway.refresh().unwrap();
+    gateway.confirm(Revision(2), None).unwrap();
+    assert_eq!(is_there(), "2");
+    for state in ["55P03", "57014"] {
+        place.0.run(&format!(
+            "CREATE TRIGGER no BEFORE INSERT ON scopegate.gateways EXECUTE FUNCTION public.no('{state}')"
+        ));
+        let next = Revision(u64::from(state == "57014") + 3);
+        gateway.confirm(next, None).unwrap_err();
+        place.0.run("DROP TRIGGER no ON scopegate.gateways");
+        let began = Instant::now();
+        until("it is said", || gateway.confirm(next, None).is_ok() && is_there() == next.to_string());
+        assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    }
+}
+
+#[test]
+fn what_was_said_is_said_though_the_rows_of_others_cannot_be_looked_over() {
+    let Some(place) = Place::new() else { return };
+    place.put(&[record("key")]);
+    place.0.run(
+        "INSERT INTO scopegate.gateways VALUES ('0123456789abcdef', 'old', 1, 0, now() - interval '3 days');
+        CREATE FUNCTION public.no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not this one'; END $$;
+        CREATE TRIGGER no BEFORE DELETE ON scopegate.gateways FOR EACH ROW EXECUTE FUNCTION public.no()",
+    );
+    let mut gateway = open(&place.0.url(), OpenMode::Existing).unwrap();
+    assert!(gateway.confirm(Revision(1), None).unwrap().is_some(), "its name is told");
+    place.0.run("DROP TRIGGER no ON scopegate.gateways");
+    gateway.confirm(Revision(0), None).unwrap();
+    assert_eq!(
+        place.0.run("SELECT string_agg(revision::text, ' ') FROM scopegate.gateways"),
+        "0",
+        "the old one is gone"
+    );
+}
+
+#[test]
 fn a_gateway_is_called_what_the_system_calls_its_machine_and_told_so_once() {
     let Some(place) = Place::new() else { return };
     place.put(&[record("key")]);
