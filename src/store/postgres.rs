@@ -266,7 +266,7 @@ impl KeyStore for Postgres {
 
     fn add_uses(&mut self, uses: &[ValueUse]) -> Result<(), StoreError> {
         let place = self.database.to_string();
-        let added = self.link.within(Begin::Change(""), |session| {
+        let added = self.link.within(Begin::Change(uses::COMMIT), |session| {
             Head::read(session)?.refuse_other_versions(&place)?;
             uses::add(session, uses)
         });

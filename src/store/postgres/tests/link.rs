@@ -265,6 +265,26 @@ fn uses_that_wait_for_somebody_say_that_the_store_is_locked() {
 }
 
 #[test]
+fn uses_are_counted_once_while_a_replica_that_every_change_waits_for_is_away() {
+    let Some(server) = server::Server::private() else { return };
+    server.run("postgres", "CREATE DATABASE keys OWNER owner");
+    let mut store = open(&server.url_of("owner", "keys"), OpenMode::Create).unwrap();
+    let key = record("key");
+    store.create(std::slice::from_ref(&key), STAMP).unwrap();
+    server.run("postgres", "ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+    server.run("postgres", "SELECT pg_reload_conf()");
+    until("every change waits for it", || server.run("keys", "SHOW synchronous_standby_names") == "nobody");
+    store.link.hurry(Duration::from_secs(1));
+    let error = store.change(&key.id, &Transition::Disable, STAMP).unwrap_err();
+    assert!(matches!(error, StoreError::Database(DatabaseError::Uncertain { .. })), "{error}");
+    store.link.hurry(Duration::from_secs(30));
+    let count = Count { allowed: 1, denied: 0, last: STAMP.at };
+    let uses = [ValueUse { digest: key.value.digest, count, scopes: Vec::new() }];
+    store.add_uses(&uses).unwrap();
+    assert_eq!(store.use_of(&key.id).unwrap().whole.unwrap().allowed, 1);
+}
+
+#[test]
 fn how_many_keys_there_are_is_guessed_without_reading_them() {
     let Some(place) = Place::new() else { return };
     drop(place.store());
