@@ -13,8 +13,9 @@ use crate::key::timestamp::parse_span;
 use crate::key::visible::escaped;
 use crate::store::{Gateway, KeyStore, Revision, StoreError};
 
-/// How often the list of gateways is read.
+/// How often the list of gateways is read at first, and at least.
 const LOOK: Duration = Duration::from_millis(5);
+const LAST_LOOK: Duration = Duration::from_millis(100);
 /// A gateway says every five seconds that it is there; one that has not for so long is not waited for.
 const SILENCE: Duration = Duration::from_secs(16);
 /// For so much longer than it goes on with what it knows a gateway that is silent is named: its last look at the store may have
@@ -147,7 +148,7 @@ fn until_confirmed(
         let fleet = match store.gateways() {
             // Somebody holds the list, or the line is made anew: the time that was given is not over.
             Err(error) if error.is_passing() && begun.elapsed() < limit => {
-                thread::sleep(LOOK);
+                thread::sleep(pause(begun.elapsed()));
                 continue;
             }
             fleet => fleet?,
@@ -171,8 +172,13 @@ fn until_confirmed(
         if !is_awaited || elapsed >= limit {
             return Ok(Some(Verdict { confirmed: took.into_values().collect(), missing, revision, limit }));
         }
-        thread::sleep(LOOK);
+        thread::sleep(pause(elapsed));
     }
+}
+
+/// How long it is until the next look: longer the longer it took, and never much beside that.
+fn pause(elapsed: Duration) -> Duration {
+    (elapsed / 16).clamp(LOOK, LAST_LOOK)
 }
 
 /// How much longer a gateway serves that does not follow.
@@ -249,5 +255,16 @@ impl Verdict {
     /// What the process exits with. That nobody says anything proves nothing.
     fn exit(&self) -> Exit {
         if self.missing.is_empty() && !self.confirmed.is_empty() { Exit::Done } else { Exit::Denied }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_waits_for_long_looks_seldom_and_is_told_hardly_later() {
+        let millis = |elapsed| pause(Duration::from_millis(elapsed)).as_millis();
+        assert_eq!([0, 30, 80, 160, 1600, 60_000].map(millis), [5, 5, 5, 10, 100, 100]);
     }
 }
