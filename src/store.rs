@@ -170,6 +170,9 @@ pub struct Gateway {
 }
 
 impl Gateway {
+    /// Why one refuses a store that it would go on with when it is started anew.
+    pub const ANOTHER_PAST: &'static str = "another past";
+
     /// Whether its index holds a change of a store that has come to another one. A number from beyond that is of another past.
     pub fn holds(&self, revision: Revision, head: Revision) -> bool {
         self.refuses.is_none() && (revision..=head).contains(&self.revision)

@@ -224,8 +224,13 @@ impl Verdict {
         let Gateway { revision, silent_for, .. } = gateway;
         let (silence, rest) = (silent_for.as_secs(), rest_of(gateway));
         if let Some(why) = &gateway.refuses {
+            let remedy = match &**why {
+                Gateway::ANOTHER_PAST => "restart it to go on with this store",
+                // A restart would end in the same, and without a copy of the keys in no key at all.
+                _ => "its log says what is to be mended",
+            };
             return format!(
-                "has not confirmed: it refuses the store as it is now ({}), was last heard of {silence} s ago and {rest}; restart it to go on with this store",
+                "has not confirmed: it refuses the store as it is now ({}), was last heard of {silence} s ago and {rest}; {remedy}",
                 escaped(why)
             );
         }
@@ -261,6 +266,27 @@ impl Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_restart_is_advised_where_it_helps() {
+        let lacks = |why: &str| {
+            let gateway = Gateway {
+                id: "5f0c".into(),
+                name: "web".into(),
+                revision: Revision(1),
+                silent_for: Duration::ZERO,
+                goes_on_for: None,
+                refuses: Some(why.into()),
+            };
+            let (confirmed, missing, limit) = (Vec::new(), Vec::new(), Duration::ZERO);
+            Verdict { confirmed, missing, revision: Revision(2), limit }.lacks(&gateway)
+        };
+        assert!(lacks("another past").ends_with("; restart it to go on with this store"));
+        for why in ["damaged", "a newer schema", "no right to read it", "an error of the server"] {
+            let said = lacks(why);
+            assert!(said.ends_with("; its log says what is to be mended") && !said.contains("restart"), "{said}");
+        }
+    }
 
     #[test]
     fn whoever_waits_for_long_looks_seldom_and_is_told_hardly_later() {

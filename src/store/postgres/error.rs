@@ -1,5 +1,6 @@
 //! What is wrong with a key store in a database, and how to mend it.
 
+use crate::store::Gateway;
 use crate::store::cause::Cause;
 
 /// What is wrong with a key store in a database.
@@ -124,7 +125,7 @@ impl DatabaseError {
     /// Why the store is not followed, though it can be reached.
     pub(in crate::store) const fn refusal(&self) -> Option<&'static str> {
         match self {
-            Self::AnotherPast { .. } => Some("another past"),
+            Self::AnotherPast { .. } => Some(Gateway::ANOTHER_PAST),
             Self::Privilege { .. } => Some("no right to read it"),
             Self::Sql { .. } => Some("an error of the server"),
             _ => None,
