@@ -222,6 +222,12 @@ pub trait KeyStore: Send {
     /// contradict it.
     fn load(&mut self, since: Revision, tell: &mut dyn FnMut(Change)) -> Result<Loaded, StoreError>;
 
+    /// What could not be read by the loads since the last call, in words, each told once: nobody is let in by it, and all else was
+    /// told.
+    fn unreadable(&mut self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// About how many values of keys a load of everything tells, for whoever makes room for them all at once; 0 where that
     /// cannot be told at once, or need not be as there are few.
     ///

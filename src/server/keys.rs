@@ -232,6 +232,9 @@ fn report(event: &Event<'_>) {
         Event::Announced(Badge { id, name }) => {
             tracing::info!(%name, %id, "the key store knows this gateway by this name and id; `--wait` calls it so");
         }
+        Event::Closed(what) => tracing::error!(
+            "the key store has what cannot be read, and nobody is let in by it: {what}; everything else is followed"
+        ),
         Event::Down { error, is_known: true } => {
             tracing::error!(%error, "the key store cannot be followed; known keys go on working, for as long as keys.max_stale says");
         }

@@ -6,6 +6,7 @@
 //! what that means, and the follower keeps trying, ever more seldom and never together with others.
 
 mod backoff;
+mod event;
 mod first;
 mod intake;
 mod status;
@@ -19,13 +20,14 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use self::backoff::BackOff;
+pub use self::event::Event;
 use self::intake::Intake;
 use self::status::USUAL;
 pub use self::status::{Standing, Status};
 use super::index::Index;
 use super::reach::Reach;
 use super::spare::{Desk, Keeper, Past, Spare};
-use super::{Badge, Extent, KeyStore, Revision, StoreError};
+use super::{Extent, KeyStore, Revision, StoreError};
 
 /// How often the store is asked.
 pub const INTERVAL: Duration = Duration::from_millis(50);
@@ -41,38 +43,6 @@ const FAREWELL: Duration = Duration::from_secs(1);
 
 /// A load of so many records takes memory that is worth giving back.
 const MANY: usize = 1000;
-
-/// What a follower reports, for the log.
-#[derive(Debug)]
-pub enum Event<'a> {
-    /// The store has been told of this follower for the first time, which is called so there.
-    Announced(&'a Badge),
-    /// The store cannot be followed any more. Told once for each different trouble, not for every attempt.
-    Down {
-        /// What is wrong.
-        error: &'a StoreError,
-        /// Whether the store was ever read, by this process or by the one that wrote the copy: else no key is known.
-        is_known: bool,
-    },
-    /// Changes were taken in.
-    Loaded {
-        /// How many records.
-        keys: usize,
-        /// Up to which revision.
-        revision: Revision,
-    },
-    /// The store has another past than the one that was followed, and everything was taken in anew.
-    Restored {
-        /// How many records there are.
-        keys: usize,
-    },
-    /// Nobody can be told how far this follower has come, and those who ask know that there is one. Told once.
-    Overdue(&'a StoreError),
-    /// Nobody can be told how far this follower has come, or that there is one. Told once.
-    Unconfirmed(&'a StoreError),
-    /// The store can be followed again.
-    Up,
-}
 
 /// Where a follower begins.
 #[derive(Debug)]
@@ -149,6 +119,7 @@ impl Follower {
             pursuit.confirm(status.goes_on_for(), &report);
             let store = pursuit.reach.store()?;
             pursuit.revision = first::load(store, &index)?.revision;
+            pursuit.tell_closed(&report);
             thrift::give_back_soon();
             (pursuit.is_taken_up, pursuit.is_blind) = (true, false);
             pursuit.lay_down()?;
@@ -324,7 +295,14 @@ impl Pursuit {
         }
         let news = self.is_behind.then(|| self.load()).transpose()?;
         self.is_behind = false;
+        self.tell_closed(report);
         Ok(news)
+    }
+
+    /// Reports what could not be read of what was loaded.
+    fn tell_closed(&mut self, report: &dyn Fn(&Event<'_>)) {
+        let closed = self.reach.opened().map(KeyStore::unreadable).unwrap_or_default();
+        closed.iter().for_each(|what| report(&Event::Closed(what)));
     }
 
     /// Begins with a store that was away when the process began: from where the copy ends, or anew.

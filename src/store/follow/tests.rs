@@ -33,6 +33,7 @@ fn follow_from(origin: Origin, index: Arc<Index>, spare: Option<Spare>) -> Follo
     let (tell, events) = channel();
     let report = move |event: &Event<'_>| {
         let said = match event {
+            Event::Closed(what) => format!("closed: {what}"),
             Event::Down { error, .. } => format!("down: {error}"),
             Event::Loaded { keys, revision } => format!("{keys} to {revision}"),
             Event::Restored { keys } => format!("restored: {keys}"),

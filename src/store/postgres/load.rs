@@ -9,6 +9,7 @@ use super::link::Session;
 use super::news::tell_some;
 use super::row;
 use super::schema::{Head, from_head};
+use super::unreadable::Ear;
 use super::value::{get, values};
 use crate::key::{KeyId, KeyRecord};
 use crate::store::audit::{ToldKeys, Unlogged};
@@ -36,17 +37,12 @@ pub(super) struct Course {
 
 impl Course {
     /// Tells what it is to tell to someone who knows everything up to `since`.
-    pub(super) fn tell(
-        &self,
-        session: &Session<'_>,
-        since: Revision,
-        tell: &mut dyn FnMut(Change),
-    ) -> Result<(), Fault> {
+    pub(super) fn tell(&self, session: &Session<'_>, since: Revision, ear: &mut Ear<'_>) -> Result<(), Fault> {
         match self.extent {
             Extent::Changes if since == self.revision && since != Revision::START => Ok(()),
-            Extent::Changes if since != Revision::START => tell_some(session, (since, self.revision), tell),
-            Extent::Changes => tell_all(session, None, tell),
-            Extent::AnotherPast | Extent::Everything => tell_all(session, Some(self.revision), tell),
+            Extent::Changes if since != Revision::START => tell_some(session, (since, self.revision), ear),
+            Extent::Changes => tell_all(session, None, ear),
+            Extent::AnotherPast | Extent::Everything => tell_all(session, Some(self.revision), ear),
         }
     }
 }
@@ -114,18 +110,14 @@ pub(super) fn hold_against(session: &Session<'_>, mut told: ToldKeys) -> Result<
 }
 
 /// Tells every record, with its own revision or one for all.
-pub(super) fn tell_all(
-    session: &Session<'_>,
-    revision: Option<Revision>,
-    tell: &mut dyn FnMut(Change),
-) -> Result<(), Fault> {
+pub(super) fn tell_all(session: &Session<'_>, revision: Option<Revision>, ear: &mut Ear<'_>) -> Result<(), Fault> {
     let mut former = Former::of_all(session)?;
-    let accounts = Affiliations::of_all(session)?;
+    let accounts = Affiliations::of_all(session, ear.unreadable)?;
     session.each_of_many(row::SELECT_ALL, &[], |row| {
-        let mut change = affiliate(row::change(row)?, &accounts);
+        let mut change = affiliate(row::change_or_end(row, ear.unreadable)?, &accounts);
         former.give(&mut change.record);
         change.revision = revision.unwrap_or(change.revision);
-        tell(change);
+        (ear.tell)(change);
         Ok(())
     })
 }
