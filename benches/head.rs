@@ -5,25 +5,22 @@ mod heads;
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use scopegate::http1::head::AnswerTo;
-use scopegate::http1::{Limits, request, response};
+use scopegate::http1::{Limits, request};
 
-use heads::{REQUEST, RESPONSE, write_fields};
+use heads::{REQUEST, RESPONSE, is_request, is_response, write_fields};
 
 fn head(criterion: &mut Criterion) {
     let limits = Limits::default();
     let mut group = criterion.benchmark_group("head");
     group.throughput(Throughput::Bytes(REQUEST.len() as u64));
-    group.bench_function("request", |bencher| {
-        bencher.iter(|| request(black_box(REQUEST), &limits).map(|head| head.is_some()))
-    });
+    group.bench_function("request", |bencher| bencher.iter(|| is_request(black_box(REQUEST), &limits)));
     let part = REQUEST.get(..REQUEST.len() - 2).unwrap_or_default();
     group.bench_function("request, all but its last two bytes", |bencher| {
-        bencher.iter(|| request(black_box(part), &limits).map(|head| head.is_some()));
+        bencher.iter(|| is_request(black_box(part), &limits));
     });
     group.throughput(Throughput::Bytes(RESPONSE.len() as u64));
     group.bench_function("response", |bencher| {
-        bencher.iter(|| response(black_box(RESPONSE), &limits, AnswerTo::Other).map(|head| head.is_some()));
+        bencher.iter(|| is_response(black_box(RESPONSE), &limits));
     });
     if let Ok(Some(head)) = request(REQUEST, &limits) {
         let mut out = Vec::with_capacity(4096);

@@ -1,6 +1,9 @@
 //! Heads for the benches of reading and writing.
 
-use scopegate::http1::{RequestHead, write};
+use std::hint::black_box;
+
+use scopegate::http1::head::{AnswerTo, request_into, response_into};
+use scopegate::http1::{Limits, RequestHead, ResponseHead, write};
 
 /// Ten fields, as an SDK sends them.
 pub(crate) const REQUEST: &[u8] = b"GET /api/profiles/01HZX3Q5?include=lists,segments&page%5Bsize%5D=50 HTTP/1.1\r\n\
@@ -24,6 +27,22 @@ pub(crate) const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\n\
     RateLimit-Remaining: 149\r\n\
     Vary: Accept, Cookie\r\n\
     Server: upstream\r\n\r\n";
+
+/// Whether the bytes are a whole head of a request, read as the gateway does: into a head that is not moved.
+pub(crate) fn is_request(bytes: &[u8], limits: &Limits) -> bool {
+    let mut head = RequestHead::unread();
+    let is_whole = request_into(bytes, limits, &mut head) == Ok(true);
+    black_box(&head);
+    is_whole
+}
+
+/// The same of an answer.
+pub(crate) fn is_response(bytes: &[u8], limits: &Limits) -> bool {
+    let mut head = ResponseHead::unread();
+    let is_whole = response_into((bytes, AnswerTo::Other), limits, &mut head) == Ok(true);
+    black_box(&head);
+    is_whole
+}
 
 /// Writes a request line and each field, as the path of a request does it, less the choice of what goes on.
 pub(crate) fn write_fields(head: &RequestHead<'_>, out: &mut Vec<u8>) {

@@ -84,7 +84,11 @@ impl KeyId {
     }
 
     fn from_characters(characters: impl Iterator<Item = u8>) -> Self {
-        Self("key_".chars().chain(characters.map(char::from)).collect())
+        let mut id = *b"key_0000000000000000";
+        for (place, character) in id.iter_mut().skip("key_".len()).zip(characters) {
+            *place = character;
+        }
+        Self(String::from_utf8_lossy(&id).into())
     }
 }
 
@@ -173,8 +177,8 @@ impl fmt::Display for KeyState {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum GrantSpec {
     /// These scopes, sorted and without repetition. None at all is a key that authenticates and opens nothing more. A clone shares
-    /// them: many keys have the same.
-    Custom(Arc<[String]>),
+    /// them, and what reads many keys has each name once: many keys have the same.
+    Custom(Arc<[Arc<str>]>),
     /// Every scope.
     Full,
     /// Every scope that reads.
@@ -183,8 +187,8 @@ pub enum GrantSpec {
 
 impl GrantSpec {
     /// A grant of the scopes named, in order and without repetition.
-    pub fn custom(scopes: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        let mut scopes: Vec<String> = scopes.into_iter().map(Into::into).collect();
+    pub fn custom(scopes: impl IntoIterator<Item = impl Into<Arc<str>>>) -> Self {
+        let mut scopes: Vec<Arc<str>> = scopes.into_iter().map(Into::into).collect();
         scopes.sort_unstable();
         scopes.dedup();
         Self::Custom(scopes.into())

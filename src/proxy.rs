@@ -124,7 +124,7 @@ pub(crate) fn handle(worker: &Worker, view: &View, exchange: &mut Incoming<'_>) 
             scene.exchange.ticket.note_ignored(&caller);
         }
         match decision.denial() {
-            Some(denial) if !shadowed => scene.deny(denial, decision.refusal()),
+            Some(denial) if !shadowed => scene.deny_by(&decision, denial),
             // CONNECT passes for a WebSocket where the route says so, and never as the GET that it counts as.
             _ if scene.is_connect() && !offers_tunnel(&target) => scene.deny_tunnel(decision.trace().into()),
             _ => {

@@ -28,7 +28,6 @@ use std::time::{Duration, Instant};
 
 use crate::admin::{AdminState, Readiness};
 use crate::config::{Address, Loaded, Source};
-use crate::policy::Vocabulary;
 use crate::proxy::upstream::Sockets;
 use crate::proxy::worker::Share;
 use crate::snapshot::reload::{Aim, Reloader, Trigger};
@@ -108,12 +107,12 @@ impl std::fmt::Debug for App {
 }
 
 impl App {
-    /// Binds every listener, opens the store and loads the keys. Nothing is served until [`App::spawn`]. From here on signals
-    /// are caught.
+    /// Binds every listener, opens the store and loads the keys into `index`, whose vocabulary the configuration was read with.
+    /// Nothing is served until [`App::spawn`]. From here on signals are caught.
     ///
     /// # Errors
     /// Whatever keeps the gateway from starting; it has changed nothing but made a store that was not there.
-    pub fn build(source: Source, loaded: Loaded, vocabulary: Vocabulary) -> Result<Self, StartError> {
+    pub fn build(source: Source, loaded: Loaded, index: Arc<Index>) -> Result<Self, StartError> {
         let Loaded { config, files, .. } = loaded;
         core_image::forbid();
         let mut signals = Signals::catch()?;
@@ -129,7 +128,7 @@ impl App {
             )?),
             None => None,
         };
-        let index = Arc::new(Index::new(vocabulary.clone()));
+        let vocabulary = index.vocabulary().clone();
         let location = keys::location(&config.keys);
         let (place, filled) = (location.clone(), Arc::clone(&index));
         let copy = (config.keys.snapshot.clone(), config.keys.max_stale);

@@ -91,6 +91,7 @@ class Bench:
             raise Fault(f"{scenario}: no answers")
         if set(counted["statuses"]) != {wanted}:
             raise Fault(f"{scenario}: answers {counted['statuses']}, and all must be {wanted}")
+        self.samples.agree(scenario, contestant.name, counted["agreed"])
         return {**counted, "answers": answers}
 
     def takes(self, contestant, scenario: str) -> bool:
@@ -106,10 +107,24 @@ class Bench:
         _, body = ask(self.upstreams["strict"][0], "/figures", "")
         return json.loads(body)["leaks"]
 
+    def compare_bodies(self, contestant, running: tuple) -> None:
+        """Whether what comes through it is what the upstream says, byte for byte. Under load only the length is looked at."""
+        site = running[0]
+        for requests in ("get", "large"):
+            target, key = self.plan.first(requests)
+            _, told = ask(self.upstreams["lax"][0], target, "")
+            for protocol in (H1, H1_TLS):
+                if protocol not in contestant.PROTOCOLS:
+                    continue
+                answer = ask(contestant.port(site, protocol), target, key, site.cert if protocol == H1_TLS else None)
+                if answer != (200, told):
+                    raise Fault(f"{requests} by {protocol}: status {answer[0]} and {len(answer[1])} bytes that are not the upstream's {len(told)}")
+
     def check(self, contestant) -> None:
         """Whether it answers as it must, in every scenario, and keeps credentials from the upstream."""
         running = self.begin(contestant, -1)
         try:
+            self.compare_bodies(contestant, running)
             before = self.leaks()
             for scenario in self.options.scenarios:
                 if self.takes(contestant, scenario):

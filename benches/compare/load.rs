@@ -1,6 +1,6 @@
 //! Callers that each ask one thing after the other, as fast as they are answered, and the account of what the proxy took for it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -83,26 +83,45 @@ impl Plan {
 const LEAST: u64 = 100;
 pub(crate) const EXTENSIONS: u32 = 100;
 
-/// Answers by status.
+/// What came.
 #[derive(Debug, Default)]
-pub(crate) struct Tally(pub(crate) BTreeMap<u16, u64>);
+pub(crate) struct Tally {
+    /// Answers by status.
+    statuses: BTreeMap<u16, u64>,
+    /// Versions of TLS with their ciphers that were agreed upon: one, where all connections are alike.
+    agreed: BTreeSet<String>,
+}
 
 impl Tally {
     pub(crate) fn count(&mut self, status: u16) {
-        *self.0.entry(status).or_default() += 1;
+        *self.statuses.entry(status).or_default() += 1;
+    }
+
+    pub(crate) fn agree(&mut self, what: String) {
+        self.agreed.insert(what);
+    }
+
+    /// Nothing of what came until now counts.
+    pub(crate) fn begin(&mut self) {
+        self.statuses.clear();
     }
 
     /// Whether there are enough answers to say anything.
     pub(crate) fn is_enough(&self) -> bool {
-        self.0.values().sum::<u64>() >= LEAST
+        self.statuses.values().sum::<u64>() >= LEAST
     }
 
     /// Prints what came of it, as JSON.
     #[expect(clippy::print_stdout, reason = "a bench prints its figures")]
     pub(crate) fn print(&self, Span { seconds, proxy, load }: Span) {
-        let statuses: Vec<String> = self.0.iter().map(|(status, count)| format!("\"{status}\":{count}")).collect();
+        let statuses: Vec<String> =
+            self.statuses.iter().map(|(status, count)| format!("\"{status}\":{count}")).collect();
         let statuses = statuses.join(",");
-        println!("{{\"statuses\":{{{statuses}}},\"seconds\":{seconds},\"proxy_ns\":{proxy},\"load_ns\":{load}}}");
+        // They need no escapes, so that JSON quotes them as Rust does.
+        let agreed: Vec<&String> = self.agreed.iter().collect();
+        println!(
+            "{{\"statuses\":{{{statuses}}},\"agreed\":{agreed:?},\"seconds\":{seconds},\"proxy_ns\":{proxy},\"load_ns\":{load}}}"
+        );
     }
 }
 
@@ -200,7 +219,7 @@ fn call(plan: &Plan) -> Outcome<()> {
         }
         match stage {
             Stage::Warm => {
-                tally = Tally::default();
+                tally.begin();
                 stage = Stage::Counting(plan.watched.mark()?);
                 until = Instant::now() + plan.span;
             }

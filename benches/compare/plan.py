@@ -106,7 +106,7 @@ class Plan:
         self.files[name] = self.folder / f"{name}.tsv"
         self.files[name].write_text("".join("\t".join(map(str, request)) + "\n" for request in requests))
 
-    def first(self) -> tuple[str, str]:
+    def first(self, requests: str = "get") -> tuple[str, str]:
         """Target and key of a request that is allowed."""
-        _, target, key, _ = self.files["get"].read_text().splitlines()[0].split("\t")
+        _, target, key, _ = self.files[requests].read_text().splitlines()[0].split("\t")
         return target, key

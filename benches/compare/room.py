@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -30,10 +31,13 @@ def free_ports(names: tuple) -> dict:
     return ports
 
 
-def ask(port: int, target: str, key: str, wait: float = 5) -> tuple[int, bytes]:
-    """Status and body of one request on a connection of its own."""
-    with socket.create_connection(("127.0.0.1", port), wait) as stream:
-        return ask_on(stream, target, key)
+def ask(port: int, target: str, key: str, certificate: Path | None = None) -> tuple[int, bytes]:
+    """Status and body of one request on a connection of its own, over TLS where there is a certificate to believe."""
+    with socket.create_connection(("127.0.0.1", port), 5) as stream:
+        if not certificate:
+            return ask_on(stream, target, key)
+        with ssl.create_default_context(cafile=str(certificate)).wrap_socket(stream, server_hostname="localhost") as secured:
+            return ask_on(secured, target, key)
 
 
 def ask_on(stream: socket.socket, target: str, key: str) -> tuple[int, bytes]:
@@ -49,6 +53,16 @@ def ask_on(stream: socket.socket, target: str, key: str) -> tuple[int, bytes]:
             sizes = [line.split(b":")[1] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
             length = len(head) + 4 + int(sizes[0]) if sizes else len(read)
     return int(read.split(b" ", 2)[1]), read.split(b"\r\n\r\n", 1)[1]
+
+
+def siblings(processor: int) -> set[int] | None:
+    """The processors that are one core with this one, itself among them; nothing where the system does not tell."""
+    try:
+        told = Path(f"/sys/devices/system/cpu/cpu{processor}/topology/thread_siblings_list").read_text().strip()
+        spans = [part.split("-") for part in told.split(",")]
+        return {number for span in spans for number in range(int(span[0]), int(span[-1]) + 1)}
+    except (OSError, ValueError):
+        return None
 
 
 def tree(process: int) -> list[int]:
@@ -79,9 +93,15 @@ class Room:
         processors = sorted(os.sched_getaffinity(0))
         if len(processors) < 2:
             raise Fault("two processors are needed: one for the proxy, one for callers and the upstream")
-        self.proxy, self.load = processors[0], processors[-1]
+        # Two threads of one core take from each other what they are measured by.
+        self.proxy, core = processors[0], siblings(processors[0])
+        apart = [each for each in processors if each not in (core or {self.proxy})]
+        self.load = (apart or processors)[-1]
+        self.cores = (
+            "the system does not tell whether they are two cores" if core is None
+            else "they are two cores, by what the system tells" if apart else "**they are two threads of one core**: there is no other")
         # This program does not stand in the way of what it measures.
-        os.sched_setaffinity(0, set(processors) - {self.proxy})
+        os.sched_setaffinity(0, set(apart) or set(processors) - {self.proxy})
         self.real_time = real_time
         self.running: list[subprocess.Popen] = []
 

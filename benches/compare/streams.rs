@@ -34,14 +34,19 @@ fn client(plan: &Plan) -> Outcome<TlsConnector> {
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
-/// A connection; over TLS, where there is a connector.
-async fn connect(port: u16, tls: Option<TlsConnector>) -> Result<Box<dyn Stream>, Failure> {
+/// A connection; over TLS, where there is a connector, and then it is told what was agreed upon.
+async fn connect(port: u16, tls: Option<TlsConnector>, tally: &Counted) -> Result<Box<dyn Stream>, Failure> {
     let stream = TcpStream::connect(local(port)).await?;
     stream.set_nodelay(true)?;
     let Some(tls) = tls else { return Ok(Box::new(stream)) };
     let stream = tls.connect(ServerName::try_from("localhost")?, stream).await?;
-    let alpn = stream.get_ref().1.alpn_protocol();
-    match alpn {
+    let session = stream.get_ref().1;
+    if let (Some(version), Some(cipher)) = (session.protocol_version(), session.negotiated_cipher_suite())
+        && let Ok(mut tally) = tally.lock()
+    {
+        tally.agree(format!("{version:?} {:?}", cipher.suite()));
+    }
+    match session.alpn_protocol() {
         Some(b"h2" | b"http/1.1") => Ok(Box::new(stream)),
         _ => Err("the proxy agreed on no protocol".into()),
     }
@@ -118,7 +123,7 @@ async fn prepare(plan: &Plan, tally: &Counted) -> Outcome<Vec<Work>> {
         orders
     };
     for number in 0..plan.callers {
-        let stream = connect(plan.port, tls.clone()).await.map_err(|error| error.to_string())?;
+        let stream = connect(plan.port, tls.clone(), tally).await.map_err(|error| error.to_string())?;
         let orders = rotated(number);
         if plan.protocol == Protocol::H1Tls {
             let requests = Arc::new(orders.iter().map(Order::bytes).collect());
@@ -146,7 +151,7 @@ async fn measure(plan: &Plan) -> Outcome<()> {
     }
     let clock = async {
         tokio::time::sleep(plan.warm).await;
-        std::mem::take(&mut *tally.lock().map_err(|_| "a caller panicked")?);
+        tally.lock().map_err(|_| "a caller panicked")?.begin();
         let begun = plan.watched.mark()?;
         for _ in 0..EXTENSIONS {
             tokio::time::sleep(plan.span).await;

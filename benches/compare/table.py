@@ -37,13 +37,19 @@ class Samples:
         self.start: dict = {}
         self.idle: dict = {}
         self.calls: dict = {}
+        # What was agreed upon over TLS, by scenario and contestant.
+        self.agreed: dict = {}
+
+    def agree(self, scenario: str, name: str, agreed: list[str]) -> None:
+        if agreed:
+            self.agreed.setdefault(scenario, {}).setdefault(name, set()).update(agreed)
 
     def add(self, scenario: str, name: str, turn: int, cost: float, load: float) -> None:
         self.cost.setdefault(scenario, {}).setdefault(name, {})[turn] = cost
         self.load.setdefault(scenario, {}).setdefault(name, []).append(load)
 
     def drop(self, name: str) -> None:
-        for by_name in (*self.cost.values(), *self.load.values(), self.start, self.idle, self.calls):
+        for by_name in (*self.cost.values(), *self.load.values(), *self.agreed.values(), self.start, self.idle, self.calls):
             by_name.pop(name, None)
 
     def ratio(self, scenario: str, name: str, base: str) -> Ratio | None:
@@ -86,6 +92,17 @@ def size_table(samples: Samples, names: list[str], markdown: bool) -> list[str]:
         calls = samples.calls.get(name)
         rows.append([name, f"{begun.middle:.0f} ({begun.low:.0f}–{begun.high:.0f})", *sizes, f"{calls:.2f}" if calls else "–"])
     return lines(head, rows, markdown)
+
+
+def agreement(samples: Samples, scenario: str) -> list[str]:
+    """What was agreed upon over TLS, and a warning where it was not the same for all."""
+    ways: dict = {}
+    for name, agreed in samples.agreed.get(scenario, {}).items():
+        ways.setdefault(" and ".join(sorted(agreed)), []).append(name)
+    if len(ways) < 2:
+        return [f"All agreed upon {way}." for way in ways]
+    told = "; ".join(f"{way} with {', '.join(names)}" for way, names in ways.items())
+    return [f"**They did not agree upon the same**, so these figures compare ciphers as well: {told}."]
 
 
 # Scenario, whose cost, against whose, and the most that it may be.

@@ -5,6 +5,7 @@ use std::fs::{self, DirBuilder};
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::config::{self, Address, Environment, Source};
 use crate::key::digest::Hasher;
@@ -13,6 +14,7 @@ use crate::key::secret::Secret;
 use crate::key::{GrantSpec, KeyId, KeyKind, Timestamp};
 use crate::policy::Vocabulary;
 use crate::server::{App, StartError, log};
+use crate::store::index::Index;
 use crate::store::{self, Location, OpenMode, Stamp};
 use crate::stub::Stub;
 use crate::telemetry;
@@ -62,10 +64,10 @@ fn build(folder: &Folder, stub: &Stub, (credential, port): (&str, Option<u16>)) 
     let chosen = [port.unwrap_or(0), 0];
     for ports in [usual, chosen] {
         let source = source(folder, stub, (credential, ports))?;
-        let vocabulary = Vocabulary::new();
-        let loaded = config::load(&source, &vocabulary).map_err(Failure::Faults)?;
+        let index = Arc::new(Index::new(Vocabulary::new()));
+        let loaded = config::load(&source, index.vocabulary()).map_err(Failure::Faults)?;
         let (settings, routes) = (log::settings(&loaded.config.log), loaded.config.policy.routes().len());
-        match App::build(source, loaded, vocabulary) {
+        match App::build(source, loaded, index) {
             Ok(app) => {
                 let log = telemetry::log::start(&settings).map_err(Failure::failed)?;
                 return Ok(Built { app, routes, log });

@@ -144,7 +144,9 @@ impl Grounds {
 /// Who is said to call.
 fn claim(arguments: &ExplainArgs, console: &mut Console) -> Result<Claim, Failure> {
     let grant = match (&arguments.scopes, arguments.read_only, arguments.full) {
-        (Some(scopes), ..) => Some(GrantSpec::custom(scopes.iter().filter(|scope| !scope.is_empty()))),
+        (Some(scopes), ..) => {
+            Some(GrantSpec::custom(scopes.iter().map(String::as_str).filter(|scope| !scope.is_empty())))
+        }
         (None, true, _) => Some(GrantSpec::ReadOnly),
         (None, false, true) => Some(GrantSpec::Full),
         (None, false, false) if arguments.no_scopes => Some(GrantSpec::nothing()),

@@ -1,26 +1,29 @@
 //! `scopegate serve`: runs the gateway until it is told to stop.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use tracing::field::display;
 
 use crate::config;
 use crate::policy::Vocabulary;
 use crate::server::{App, BindFault, StartError, log};
+use crate::store::index::Index;
 use crate::telemetry;
 
 use super::{Console, Exit, Failure, ServeArgs};
 
 pub(super) fn run(args: &ServeArgs, console: &mut Console) -> Result<Exit, Failure> {
     let source = args.source();
-    let vocabulary = Vocabulary::new();
-    let loaded = config::load(&source, &vocabulary).map_err(Failure::Faults)?;
+    // Before the first thread, which the log starts.
+    let index = Arc::new(Index::new(Vocabulary::new()));
+    let loaded = config::load(&source, index.vocabulary()).map_err(Failure::Faults)?;
     console.show_faults(&loaded.warnings);
     let _log = telemetry::log::start(&log::settings(&loaded.config.log)).map_err(Failure::failed)?;
     let routes = loaded.config.policy.routes().len();
     let upstream: Vec<String> = loaded.config.upstream.urls.iter().map(ToString::to_string).collect();
     let (upstream, metrics) = (upstream.join(" "), loaded.config.metrics.map(display));
-    let app = match App::build(source, loaded, vocabulary) {
+    let app = match App::build(source, loaded, index) {
         Err(StartError::Stopped) => {
             tracing::info!("stopped before it served");
             return Ok(Exit::Done);

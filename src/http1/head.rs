@@ -1,4 +1,5 @@
-//! Request and response heads: tokens by httparse, every rule of RFC 9112 on top, nothing repaired.
+//! Request and response heads: tokens by httparse, every rule of RFC 9112 on top, nothing repaired. Heads in plain form, which
+//! nearly all are, are read without httparse, in one pass (`plain`); whatever that does not read goes the whole way.
 //!
 //! A head is judged whenever bytes arrive, also before it is complete: the verdict is that of the shortest prefix that has one, and
 //! "more bytes" is answered only while some continuation may be accepted.
@@ -8,6 +9,7 @@ mod host;
 mod kind;
 mod lines;
 mod opening;
+mod plain;
 mod request;
 mod response;
 #[cfg(test)]

@@ -42,10 +42,14 @@ impl Digest {
             return None;
         }
         let mut bytes = [0; Self::LENGTH];
+        // All of them are looked at before it is said whether one is none: digits come as they like, and no processor guesses them.
+        let mut all = 0;
         for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-            *byte = nibble(*high)? << 4 | nibble(*low)?;
+            let (high, low) = (nibble(*high), nibble(*low));
+            all |= high | low;
+            *byte = high << 4 | low;
         }
-        Some(Self(bytes))
+        (all != NO_DIGIT).then_some(Self(bytes))
     }
 
     /// 64 lower-case hexadecimal digits.
@@ -116,8 +120,27 @@ impl fmt::Debug for Hasher {
     }
 }
 
-fn nibble(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+/// What stands for a byte that is no hexadecimal digit.
+const NO_DIGIT: u8 = u8::MAX;
+
+#[expect(
+    clippy::indexing_slicing,
+    reason = "a byte is inside a table of all bytes, and a number below 16 among 16 digits"
+)]
+fn nibble(digit: u8) -> u8 {
+    /// The number of each byte.
+    static NIBBLES: [u8; 256] = {
+        let mut nibbles = [NO_DIGIT; 256];
+        let mut value = 0;
+        while value < 16 {
+            let digit = b"0123456789abcdef"[value as usize];
+            nibbles[digit as usize] = value;
+            nibbles[digit.to_ascii_uppercase() as usize] = value;
+            value += 1;
+        }
+        nibbles
+    };
+    NIBBLES[usize::from(digit)]
 }
 
 #[cfg(test)]

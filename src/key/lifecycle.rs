@@ -27,7 +27,7 @@ pub(super) const LONGEST_NAME: usize = 128;
 /// The longest note, in characters.
 const LONGEST_NOTE: usize = 1024;
 /// The most scopes, attributes and networks that one key may have, each.
-const MOST_ITEMS: usize = 1024;
+pub(crate) const MOST_ITEMS: usize = 1024;
 
 /// What is asked for when a key is made.
 #[derive(Clone, Debug)]
@@ -117,7 +117,7 @@ pub fn create(new: NewKey, id: KeyId, imprint: Imprint, now: Timestamp) -> Resul
 pub fn adopt(new: NewKey, id: KeyId, imprint: Imprint, created: Timestamp) -> KeyRecord {
     let grant = match new.grant {
         GrantSpec::Custom(scopes) if !scopes.is_sorted_by(|one, next| one < next) => {
-            GrantSpec::custom(scopes.iter().map(String::as_str))
+            GrantSpec::custom(scopes.iter().cloned())
         }
         good => good,
     };
@@ -161,7 +161,7 @@ pub fn check(new: &NewKey) -> Result<(), NewKeyError> {
     }
     let scopes = if let GrantSpec::Custom(scopes) = &new.grant { &**scopes } else { &[] };
     if let Some(scope) = scopes.iter().find(|scope| !is_scope_name(scope)) {
-        return Err(NewKeyError::Scope(scope.as_str().into()));
+        return Err(NewKeyError::Scope((&**scope).into()));
     }
     if new.is_tripwire && new.grant != GrantSpec::nothing() {
         return Err(NewKeyError::Tripwire);
@@ -267,7 +267,9 @@ pub enum NewKeyError {
 
 /// Text of one line that cannot play tricks on a terminal or a log.
 pub(super) fn is_line(text: &str, longest: usize) -> bool {
-    text.chars().count() <= longest && !text.chars().any(is_invisible)
+    // Most texts are of this sort, and none of its characters is invisible.
+    let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    (is_plain && text.len() <= longest) || (text.chars().count() <= longest && !text.chars().any(is_invisible))
 }
 
 /// Whether it can be an account: 1 to 128 visible ASCII characters, since it stands in a header and, for `bind`, in a

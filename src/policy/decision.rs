@@ -145,6 +145,19 @@ impl<'a> Decision<'a> {
         Refusal::of(self)
     }
 
+    /// The route, where all that is wrong is that it asks for scopes, each of them, and the key holds none of these: whose key
+    /// it is makes no difference to what is told.
+    #[must_use]
+    pub fn lacks_all(&self) -> Option<&'a Route> {
+        self.lacks_own().filter(|route| !self.held().has_any(&route.requirement.all_of))
+    }
+
+    /// The route, where scopes are missing that it asks for itself, and it has no alternatives.
+    pub(super) fn lacks_own(&self) -> Option<&'a Route> {
+        let is_own = self.denial == Some(Denial::InsufficientScope) && self.query.is_none();
+        self.route().filter(|route| is_own && route.requirement.any_of.is_empty())
+    }
+
     /// The reasons for whoever runs the gateway: everything, with the steps that led there.
     #[must_use]
     pub fn explain(&self) -> Explanation {

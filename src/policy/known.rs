@@ -161,7 +161,19 @@ impl<'a> Held<'a> {
 
     /// Whether all of `scopes` are held.
     pub(super) fn has_all(&self, scopes: &ScopeSet) -> bool {
-        self.scopes.is_some_and(|held| scopes.is_subset(held)) || scopes.iter().all(|scope| self.has(scope))
+        let Some(held) = self.scopes else { return scopes.is_empty() };
+        scopes.is_subset(held) || self.may_imply() && scopes.iter().all(|scope| self.has(scope))
+    }
+
+    /// Whether one of `scopes` is held.
+    pub(super) fn has_any(&self, scopes: &ScopeSet) -> bool {
+        let Some(held) = self.scopes else { return false };
+        scopes.intersects(held) || self.may_imply() && scopes.iter().any(|scope| self.has(scope))
+    }
+
+    /// Whether anything is held by implication under this policy.
+    fn may_imply(&self) -> bool {
+        !self.known.satisfiers.is_empty()
     }
 
     /// Those of `scopes` that are not held.

@@ -2,76 +2,18 @@
 //!
 //! Nothing is repaired. The bytes stay the caller's; segments are places in them, compared after percent-decoding.
 
+mod fault;
+mod traits;
+
 use std::cmp::Ordering;
 
 use smallvec::SmallVec;
 
 use super::octets::{decoded, escape, folded, folded_hash, folded_hash_of, has_escape, hashes_before_dots, is_blank};
 use super::suffix;
+use traits::{Traits, count_plain};
 
-/// Why a path is refused: each has more than one plausible reading.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PathFault {
-    /// The target is neither a path nor an absolute `http` URL with a plain host.
-    BadForm,
-    /// `#`: a fragment is never sent.
-    Fragment,
-    /// A control byte, a space, a byte above 126, or a backslash.
-    ForbiddenByte,
-    /// A segment of dots and spaces alone, such as `..`, raw or encoded, whatever follows behind an encoded `?` or `#`.
-    DotSegment,
-    /// `//` before the end, or an encoded slash at the start of a segment.
-    EmptySegment,
-    /// `%5C`, an encoded control byte, `%3F` or `%23` before the last segment or at its start, or `%3F` before what would
-    /// be a ruled parameter.
-    EncodedByte,
-    /// `%2F` where the route does not allow it.
-    EncodedSlash,
-    /// `%25` followed by two hex digits.
-    EncodedTwice,
-    /// A `%` that two hex digits do not follow.
-    MalformedEncoding,
-    /// Bytes that are not UTF-8 after decoding.
-    NotUtf8,
-    /// `;` in a segment, raw or encoded.
-    Semicolon,
-}
-
-impl PathFault {
-    /// What is wrong and what to do, in one sentence.
-    #[must_use]
-    pub const fn detail(self) -> &'static str {
-        match self {
-            Self::BadForm => {
-                "The request target is neither a path nor an absolute http URL; send a path that begins with /."
-            }
-            Self::Fragment => "The request target has a #; leave the fragment out, or encode the character as %23.",
-            Self::ForbiddenByte => {
-                "The request target has a control byte, a space, a backslash or a byte that is not ASCII; percent-encode what is part of a name."
-            }
-            Self::DotSegment => {
-                "The path has a segment like . or .., which servers take away; send the path that is meant, without it."
-            }
-            Self::EmptySegment => {
-                "The path has an empty segment (//), or an encoded slash at the start of one; send it with single slashes."
-            }
-            Self::EncodedByte => {
-                "The path has an encoded backslash or control byte, or an encoded question or number sign where servers read it differently; leave it out."
-            }
-            Self::EncodedSlash => {
-                "The path has an encoded slash (%2F), which this route does not allow, or which leads to another route once it is decoded; leave it out."
-            }
-            Self::EncodedTwice => "The path is percent-encoded twice; encode it once.",
-            Self::MalformedEncoding => {
-                "The path has a % that two hex digits do not follow; encode the character itself as %25."
-            }
-            Self::NotUtf8 => {
-                "The path is not UTF-8 after decoding, which servers read differently; encode it as UTF-8."
-            }
-            Self::Semicolon => "The path has a ; in a segment, which servers read differently; leave it out.",
-        }
-    }
-}
+pub use self::fault::PathFault;
 
 /// One segment of a judged path; never empty.
 #[derive(Clone, Copy, Debug)]
@@ -79,14 +21,7 @@ struct Place {
     start: u32,
     end: u32,
     hash: u32,
-    encoded: bool,
-    encoded_slash: bool,
-    /// Whether decoded bytes lie outside ASCII.
-    foreign: bool,
-    /// Whether some servers would take bytes off its ends.
-    worn: bool,
-    /// Whether a byte is encoded that could stand for itself.
-    needless: bool,
+    traits: Traits,
 }
 
 /// A path without two readings.
@@ -94,6 +29,8 @@ struct Place {
 pub(super) struct JudgedPath<'t> {
     bytes: &'t [u8],
     places: SmallVec<[Place; 12]>,
+    /// Those of all segments.
+    traits: Traits,
     final_slash: bool,
 }
 
@@ -103,10 +40,11 @@ impl<'t> JudgedPath<'t> {
         let Some((b'/', mut rest)) = bytes.split_first() else {
             return Err(PathFault::BadForm);
         };
-        let mut path = Self { bytes, places: SmallVec::new(), final_slash: rest.is_empty() };
+        let mut path = Self { bytes, places: SmallVec::new(), traits: Traits::default(), final_slash: rest.is_empty() };
         while !rest.is_empty() {
             let start = bytes.len() - rest.len();
             let (place, after) = judge_segment(rest, start)?;
+            path.traits.add(place.traits);
             path.places.push(place);
             path.final_slash = after == b"/";
             rest = after.get(1..).unwrap_or_default();
@@ -135,9 +73,11 @@ impl<'t> JudgedPath<'t> {
     /// follows `?` or `&` in a segment, decoded.
     pub(super) fn hidden_queries(&self) -> impl Iterator<Item = Vec<u8>> + '_ {
         let is_mark = |byte: &u8| matches!(byte, b'?' | b'&');
-        let marked = self.segments().filter(move |segment| match segment.place.encoded {
-            false => segment.raw.contains(&b'&'),
-            true => decoded(segment.raw).any(|byte| is_mark(&byte)),
+        let count = if self.traits.has(Traits::AMPERSAND.or(Traits::ENCODED)) { self.places.len() } else { 0 };
+        let marked = self.segments().take(count).filter(move |segment| {
+            let traits = segment.place.traits;
+            let may_hide = || decoded(segment.raw).any(|byte| is_mark(&byte));
+            traits.has(Traits::AMPERSAND) || traits.has(Traits::ENCODED) && may_hide()
         });
         marked.filter_map(move |segment| {
             let decoded = segment.decoded();
@@ -148,7 +88,7 @@ impl<'t> JudgedPath<'t> {
 
     /// Whether a segment is needlessly encoded.
     pub(super) fn is_needlessly_encoded(&self) -> bool {
-        self.places.iter().any(|place| place.needless)
+        self.traits.has(Traits::NEEDLESS)
     }
 
     /// The path with each encoded slash as one that parts segments, and several in a row as one.
@@ -168,7 +108,8 @@ impl<'t> JudgedPath<'t> {
 
     /// Whether a segment from `at` on has an encoded slash.
     pub(super) fn has_encoded_slash_from(&self, at: usize) -> bool {
-        self.places.iter().skip(at).any(|place| place.encoded_slash)
+        self.traits.has(Traits::ENCODED_SLASH)
+            && self.places.iter().skip(at).any(|place| place.traits.has(Traits::ENCODED_SLASH))
     }
 }
 
@@ -188,12 +129,12 @@ impl Segment<'_> {
     /// Whether a byte is encoded that could stand for itself, so that servers which compare literals before they decode
     /// find none here.
     pub(super) const fn is_needlessly_encoded(&self) -> bool {
-        self.place.needless
+        self.place.traits.has(Traits::NEEDLESS)
     }
 
     /// Whether the decoded bytes are these.
     pub(super) fn equals(&self, bytes: &[u8]) -> bool {
-        match self.place.encoded {
+        match self.place.traits.has(Traits::ENCODED) {
             false => self.raw == bytes,
             true => decoded(self.raw).eq(bytes.iter().copied()),
         }
@@ -201,7 +142,7 @@ impl Segment<'_> {
 
     /// How bytes stand to the decoded ones in the order of text.
     pub(super) fn order_of(&self, bytes: &[u8]) -> Ordering {
-        match self.place.encoded {
+        match self.place.traits.has(Traits::ENCODED) {
             false => bytes.cmp(self.raw),
             true => bytes.iter().copied().cmp(decoded(self.raw)),
         }
@@ -209,7 +150,7 @@ impl Segment<'_> {
 
     /// Whether the decoded bytes are these but for the case of ASCII letters.
     pub(super) fn equals_in_ascii_case(&self, bytes: &[u8]) -> bool {
-        match self.place.encoded {
+        match self.place.traits.has(Traits::ENCODED) {
             false => self.raw.eq_ignore_ascii_case(bytes),
             true => {
                 decoded(self.raw).map(|byte| byte.to_ascii_lowercase()).eq(bytes.iter().map(u8::to_ascii_lowercase))
@@ -219,24 +160,24 @@ impl Segment<'_> {
 
     /// Whether some server that folds letter case, or takes bytes off the ends, would take the decoded bytes for these.
     pub(super) fn reads_like(&self, bytes: &[u8]) -> bool {
-        match self.place.foreign || self.place.worn || !bytes.is_ascii() || worn(bytes) != bytes {
+        match self.place.traits.has(Traits::FOREIGN.or(Traits::WORN)) || !bytes.is_ascii() || worn(bytes) != bytes {
             false => self.equals_in_ascii_case(bytes),
             true => folded(worn(&self.decoded())) == folded(worn(bytes)),
         }
     }
 
-    /// False where neither is a format suffix nor has one: without a dot there are no [`stem_hashes`](Self::stem_hashes), and
-    /// it is no [`is_format`](Self::is_format).
+    /// Whether it may be a format suffix, or have one: told at a glance, and true of some that have none.
     pub(super) fn may_have_suffix(&self) -> bool {
-        self.place.encoded || self.place.worn || self.raw.contains(&b'.')
+        self.place.traits.has(Traits::DOT.or(Traits::ENCODED).or(Traits::WORN))
     }
 
     /// The hashes of what may be left without a format suffix.
     pub(super) fn stem_hashes(&self) -> SmallVec<[u32; 4]> {
-        match (self.place.encoded, self.place.worn) {
-            (false, false) if !self.raw.contains(&b'.') => SmallVec::new(),
+        let traits = self.place.traits;
+        match (traits.has(Traits::ENCODED), traits.has(Traits::WORN)) {
+            (false, false) if !traits.has(Traits::DOT) => SmallVec::new(),
             (false, false) => hashes_before_dots(self.raw.iter().copied()),
-            (true, _) if !self.place.foreign && !decoded(self.raw).any(|byte| byte == b'.') => SmallVec::new(),
+            (true, _) if !traits.has(Traits::FOREIGN) && !decoded(self.raw).any(|byte| byte == b'.') => SmallVec::new(),
             _ => hashes_before_dots(folded(worn(&self.decoded())).into_iter()),
         }
     }
@@ -259,13 +200,13 @@ impl Segment<'_> {
 
 /// The segment at the front of `rest`, which begins at `start`, and what follows it: nothing, or a slash and more.
 fn judge_segment(rest: &[u8], start: usize) -> Result<(Place, &[u8]), PathFault> {
-    let (mut encoded, mut encoded_slash, mut percent, mut foreign) = (false, false, false, false);
+    let mut traits = Traits::default();
+    let mut percent = false;
     // A server that decodes before it parts the target sees the path end at `?` or `#`.
     let mut ends = false;
-    let mut needless = false;
     let mut after = rest;
     loop {
-        let plain = after.iter().position(|byte| !is_plain(*byte)).unwrap_or(after.len());
+        let plain = count_plain(after, &mut traits);
         let Some((&byte, next)) = after.get(plain..).and_then(<[u8]>::split_first) else {
             after = b"";
             break;
@@ -278,17 +219,18 @@ fn judge_segment(rest: &[u8], start: usize) -> Result<(Place, &[u8]), PathFault>
             b'%' => {
                 let (value, next) = escape(next).ok_or(PathFault::MalformedEncoding)?;
                 after = next;
-                encoded = true;
+                traits.add(Traits::ENCODED);
                 match value {
-                    b'/' => encoded_slash = true,
+                    b'/' => traits.add(Traits::ENCODED_SLASH),
                     b'%' => percent = true,
                     b';' => return Err(PathFault::Semicolon),
                     b'\\' | 0..b' ' | 0x7F => return Err(PathFault::EncodedByte),
-                    0x80.. => foreign = true,
+                    0x80.. => traits.add(Traits::FOREIGN),
                     // Such a server would see the path end in a slash.
                     b'?' | b'#' if after.len() + 3 == rest.len() => return Err(PathFault::EncodedByte),
                     b'?' | b'#' => ends = true,
-                    _ => needless |= stands_for_itself(value),
+                    _ if stands_for_itself(value) => traits.add(Traits::NEEDLESS),
+                    _ => {}
                 }
             }
             b';' => return Err(PathFault::Semicolon),
@@ -301,22 +243,15 @@ fn judge_segment(rest: &[u8], start: usize) -> Result<(Place, &[u8]), PathFault>
     }
     let length = rest.len() - after.len();
     let piece = rest.get(..length).unwrap_or_default();
-    let (hash, worn) = match encoded {
+    let (hash, worn) = match traits.has(Traits::ENCODED) {
         false => hash_plain(piece)?,
-        true => hash_encoded(piece, (percent, foreign))?,
+        true => hash_encoded(piece, (percent, traits.has(Traits::FOREIGN)))?,
     };
+    if worn {
+        traits.add(Traits::WORN);
+    }
     let place = |at| u32::try_from(at).map_err(|_| PathFault::BadForm);
-    let place = Place {
-        start: place(start)?,
-        end: place(start + length)?,
-        hash,
-        encoded,
-        encoded_slash,
-        foreign,
-        worn,
-        needless,
-    };
-    Ok((place, after))
+    Ok((Place { start: place(start)?, end: place(start + length)?, hash, traits }, after))
 }
 
 /// Whether a decoded byte is one that no client encodes: unreserved (RFC 3986, section 2.3), but for `~`, which old ones do.
@@ -324,31 +259,13 @@ fn stands_for_itself(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._".contains(&byte)
 }
 
-/// Whether a byte of a path stands for itself whatever is beside it.
-const fn is_plain(byte: u8) -> bool {
-    const PLAIN: [bool; 256] = {
-        let mut plain = [false; 256];
-        let mut byte = b'!';
-        while byte <= b'~' {
-            #[expect(clippy::indexing_slicing, reason = "a byte is within 256, and this runs in the compiler")]
-            {
-                plain[byte as usize] = !matches!(byte, b'/' | b'%' | b';' | b'#' | b'\\');
-            }
-            byte += 1;
-        }
-        plain
-    };
-    #[expect(clippy::indexing_slicing, reason = "a byte is within 256")]
-    PLAIN[byte as usize]
-}
-
 /// The hash of a segment without escapes, and whether servers would take bytes off its end.
 fn hash_plain(piece: &[u8]) -> Result<(u32, bool), PathFault> {
-    if !piece.ends_with(b".") {
-        return if piece.is_empty() { Err(PathFault::EmptySegment) } else { Ok((folded_hash(piece), false)) };
+    match piece.last() {
+        None => Err(PathFault::EmptySegment),
+        Some(b'.') => check_part(piece).map(|()| (folded_hash(worn(piece)), true)),
+        Some(_) => Ok((folded_hash(piece), false)),
     }
-    check_part(piece)?;
-    Ok((folded_hash(worn(piece)), true))
 }
 
 /// The same of one with escapes.

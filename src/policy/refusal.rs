@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use super::decision::Decision;
-use super::denial::Denial;
 use super::known::Held;
 use super::reason;
 use super::route::Route;
@@ -32,11 +31,8 @@ pub struct Refusal<'a> {
 impl<'a> Refusal<'a> {
     /// `None` where a denial says all by itself: of an allowed request, and of one whose key is not known to be good.
     pub(super) fn of(decision: &Decision<'a>) -> Option<Self> {
-        let denial = decision.denial.filter(|denial| !denial.precedes_route())?;
-        let plain = |route: &&Route| {
-            denial == Denial::InsufficientScope && decision.query.is_none() && route.requirement.any_of.is_empty()
-        };
-        Some(match decision.route().filter(plain) {
+        decision.denial.filter(|denial| !denial.precedes_route())?;
+        Some(match decision.lacks_own() {
             Some(route) => Self::lacking(route, &decision.held()),
             None => Trace::of(decision).into(),
         })

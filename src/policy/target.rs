@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use memchr::memchr;
+
 use super::octets::shown;
 use super::path::{JudgedPath, PathFault};
 use super::route::Route;
@@ -220,9 +222,7 @@ impl<'t> Parts<'t> {
         if authority.is_some_and(|authority| authority.is_empty() || !authority.iter().all(is_authority_byte)) {
             return Err(PathFault::BadForm);
         }
-        // Most targets have no query, which is found out without an early end, so that it is vectorised.
-        let has_query = rest.iter().fold(false, |found, byte| found | (*byte == b'?'));
-        let mark = has_query.then(|| rest.iter().position(|byte| *byte == b'?')).flatten();
+        let mark = memchr(b'?', rest);
         let (path, query) = mark.and_then(|mark| rest.split_at_checked(mark)).unwrap_or((rest, b""));
         // RFC 9112, section 3.2.1: an absolute URL without a path means `/`.
         let path = if path.is_empty() && authority.is_some() { b"/" } else { path };

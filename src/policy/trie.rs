@@ -218,25 +218,26 @@ impl Trie {
         let is_literal = reader != Reader::Raw || !segment.is_needlessly_encoded();
         if is_literal {
             // Those that are the segment come before those that some servers would take for it.
-            let mut lookalikes: SmallVec<[NodeId; 2]> = SmallVec::new();
             let mut has_kin = false;
             for (child, literal) in self.edges.matching(node, segment.hash()) {
                 has_kin = true;
-                match self.reading(&segment, literal) {
-                    Some(true) => {
-                        if let found @ Some(_) = self.first_below((child, reader), path, at + 1) {
-                            return found;
-                        }
-                    }
-                    Some(false) => lookalikes.push(child),
-                    None => {}
+                if self.is(&segment, literal)
+                    && let found @ Some(_) = self.first_below((child, reader), path, at + 1)
+                {
+                    return found;
                 }
             }
-            near = (!lookalikes.is_empty()).then_some(NearMiss::Spelling);
-            let mut below = lookalikes.into_iter().map(|child| self.first_below((child, reader), path, at + 1));
-            let spelled = below.find_map(|found| found.map(|(leaf, _)| (leaf, near)));
-            // Nearly every segment resembles nothing: no literal has its hash, and it has no suffix.
+            let mut spelled = None;
+            if has_kin {
+                (near, spelled) = self.lookalike_below(place, path, at);
+            }
+            // INVARIANT: what `resembling` finds has the hash of the segment, and then it has kin, or that of a part of it before
+            // a dot, or it is a format alone, which begins with one. So nearly every segment is known to resemble nothing.
             let may_resemble = has_kin || segment.may_have_suffix();
+            debug_assert!(
+                may_resemble || self.resembling(node, path, at).next().is_none(),
+                "a near miss would be overlooked"
+            );
             let resembling = || if may_resemble { self.resembling(node, path, at).next() } else { None };
             if let found @ Some(_) = spelled.or_else(resembling) {
                 return found;
@@ -248,6 +249,23 @@ impl Trie {
             (!path.has_encoded_slash_from(at)).then_some((wildcard, None))
         })?;
         Some((leaf, near.or(below)))
+    }
+
+    /// The same below the literals that the segment is to servers which tell less apart, and what that is; neither where it is
+    /// none of them.
+    fn lookalike_below(
+        &self,
+        (node, reader): (NodeId, Reader),
+        path: &JudgedPath<'_>,
+        at: usize,
+    ) -> (Option<NearMiss>, Option<Candidate>) {
+        let Some(segment) = path.segment(at) else { return (None, None) };
+        let literals = self.edges.matching(node, segment.hash());
+        let lookalikes = literals.filter(|(_, literal)| self.reading(&segment, literal) == Some(false));
+        let lookalikes: SmallVec<[NodeId; 2]> = lookalikes.map(|(child, _)| child).collect();
+        let near = (!lookalikes.is_empty()).then_some(NearMiss::Spelling);
+        let mut below = lookalikes.into_iter().map(|child| self.first_below((child, reader), path, at + 1));
+        (near, below.find_map(|found| found.map(|(leaf, _)| (leaf, near))))
     }
 
     /// The templates that end in a literal which this segment is but for a format suffix or for what follows a script. Where
@@ -287,11 +305,16 @@ impl Trie {
 
     /// Whether a segment is a literal: to this policy (`true`), to servers that tell less apart (`false`), or to none.
     fn reading(&self, segment: &Segment<'_>, literal: &[u8]) -> Option<bool> {
-        let exact = match self.case {
+        let exact = self.is(segment, literal);
+        (exact || segment.reads_like(literal)).then_some(exact)
+    }
+
+    /// Whether a segment is a literal to this policy.
+    fn is(&self, segment: &Segment<'_>, literal: &[u8]) -> bool {
+        match self.case {
             PathCase::Insensitive => segment.equals_in_ascii_case(literal),
             PathCase::Sensitive => segment.equals(literal),
-        };
-        (exact || segment.reads_like(literal)).then_some(exact)
+        }
     }
 
     fn node(&self, id: NodeId) -> Option<&Node> {

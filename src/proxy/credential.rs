@@ -150,7 +150,8 @@ fn key_of_authorization<'b>(accept: &Accept, value: &'b [u8]) -> Option<Credenti
     let end = value.iter().position(|byte| matches!(byte, b' ' | b'\t')).unwrap_or(value.len());
     let (scheme, rest) = value.split_at_checked(end)?;
     let credential = rest.trim_ascii_start();
-    let bearer = accept.bearer && scheme.eq_ignore_ascii_case(b"bearer");
+    // Nearly everybody writes it so.
+    let bearer = accept.bearer && (scheme == b"Bearer" || scheme.eq_ignore_ascii_case(b"bearer"));
     if bearer || accept.schemes.iter().any(|accepted| scheme.eq_ignore_ascii_case(accepted.as_bytes())) {
         return Some(Credential::alone(credential));
     }

@@ -360,8 +360,11 @@ impl Connection {
     /// or any when the drain is over.
     async fn fill(&mut self, deadline: Moment) -> io::Result<usize> {
         self.worker.buffers.fit(&mut self.input, self.stream.room());
+        let mut waited = false;
         poll_fn(|cx| {
-            if let Poll::Ready(read) = self.worker.buffers.poll_fill(&mut self.stream, &mut self.input, cx) {
+            if !std::mem::replace(&mut waited, true) && self.stream.is_quiet(cx) {
+                self.worker.buffers.reclaim(&mut self.input);
+            } else if let Poll::Ready(read) = self.worker.buffers.poll_fill(&mut self.stream, &mut self.input, cx) {
                 return Poll::Ready(read);
             }
             if self.slot.now() >= deadline {

@@ -6,6 +6,7 @@
 
 mod caller;
 mod download;
+mod fate;
 mod upload;
 
 use std::cell::Cell;
@@ -19,7 +20,7 @@ use crate::snapshot::Timeouts;
 
 use super::Plan;
 use super::buffer::Buffer;
-use super::error::{Breach, Lateness, Overload, ProxyError, Slowness};
+use super::error::{Lateness, Overload, ProxyError, Slowness};
 use super::stream::Stream;
 use super::ticket::{SWITCHED, Ticket};
 use super::upstream::fleet::Server;
@@ -29,6 +30,7 @@ use super::worker::{View, Worker};
 use super::{holder, tunnel};
 
 use download::Download;
+pub(crate) use fate::Fate;
 pub(crate) use upload::Upload;
 
 /// How long an upstream that was asked `Expect: 100-continue` may say nothing before the body is read all the same.
@@ -77,94 +79,22 @@ pub(crate) enum End {
     Unanswered { reused: bool, fate: Fate },
 }
 
-/// What became of a request that got no byte of an answer.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Fate {
-    /// The upstream did nothing of it, by its own word: it refused the stream (RFC 9113 8.7).
-    Refused,
-    /// The upstream gave its stream up for another reason; it may have carried it out.
-    Reset,
-    /// The upstream fell silent on the connection, which the gateway closed then; it may have carried it out.
-    Silent,
-    /// The upstream may have carried it out.
-    Unknown,
-    /// The upstream never had it: it had closed the connection before, or says that it ends below this stream.
-    Unread,
-}
-
-impl Fate {
-    /// What the upstream did.
-    pub(crate) fn breach(self) -> Breach {
-        match self {
-            Self::Refused => Breach::StreamRefused,
-            Self::Reset => Breach::StreamReset,
-            Self::Silent => Breach::Silent,
-            Self::Unknown | Self::Unread => Breach::Unanswered,
-        }
-    }
-
-    /// It may be sent again, whatever its method.
-    fn is_harmless(self) -> bool {
-        matches!(self, Self::Refused | Self::Unread)
-    }
-}
-
 /// Sends a request on `lease` and relays the answer. A connection that can be used again goes back to the pool.
 /// The second value is the clock at the end.
-pub(crate) async fn run(mut ends: Ends<'_>, mut lease: Lease) -> (End, Instant) {
-    let upload = match ends.again.take() {
-        Some(upload) => upload.with_head(ends.head.len()),
-        None => Upload::new(ends.plan, ends.head.len(), (&*ends.down, &lease.stream)),
-    };
-    let mut relay = Relay {
-        deadlines: Deadlines::start(&ends, &upload),
-        upload,
-        download: Download::new(),
-        reading: Cell::new(None),
-        denied: None,
-    };
-    // Whatever length is announced: how long it takes to send it is up to the caller.
-    if ends.plan.framing != Framing::None && holder::is_held(ends.ticket, ends.view) {
-        ends.slot.outlast();
-    }
-    let end = poll_fn(|cx| relay.poll(&mut ends, &mut lease, cx)).await;
-    if end.is_ok() && relay.download.is_tunnel() {
-        let received = relay.download.take_rest();
-        relay.download.give_back(ends.worker);
-        // That was its answer: however the tunnel ends, it says nothing of the server.
-        ends.view.fleet.note_answer(ends.server, SWITCHED);
-        // Apart, so that an ordinary request has no room for it.
-        let end = Box::pin(tunnel::run(&mut ends, lease, received)).await;
-        ends.slot.settle();
-        return (end, Instant::now());
-    }
-    let end = match end {
-        Ok(()) => End::Complete { close: relay.download.closes || !relay.upload.is_read() },
-        Err(end) => end,
-    };
-    ends.slot.settle();
-    if end == End::CallerGone && relay.upload.is_stuck() {
-        // An end in order would wait behind what the upstream does not take.
-        lease.stream.reset_on_close();
-    }
-    // Whatever begins to wait now has its whole time.
-    let now = relay.now();
-    ends.worker.watch.set(now);
-    if relay.download.resets && matches!(end, End::Complete { .. }) {
-        ends.down.close_in_order();
-    }
-    if matches!(end, End::Complete { .. }) && relay.upload.is_sent() && relay.download.is_reusable() {
-        if relay.download.bodyless {
-            ends.server.pool.put_to_rest(lease);
-        } else {
-            ends.server.pool.put(lease);
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an async fn has room for its arguments twice, and there is one for each request"
+)]
+pub(crate) fn run(mut ends: Ends<'_>, mut lease: Lease) -> impl Future<Output = (End, Instant)> {
+    async move {
+        let mut relay = Relay::start(&mut ends, &lease);
+        let end = poll_fn(|cx| relay.poll(&mut ends, &mut lease, cx)).await;
+        if end.is_ok() && relay.download.is_tunnel() {
+            // Apart, so that an ordinary request has no room for it.
+            return (Box::pin(relay.tunnel(&mut ends, lease)).await, Instant::now());
         }
+        relay.finish(&mut ends, lease, end)
     }
-    relay.download.give_back(ends.worker);
-    if matches!(end, End::Unanswered { fate, .. } if fate.is_harmless()) {
-        *ends.again = relay.upload.into_another().map(Box::new);
-    }
-    (end, now)
 }
 
 /// The state of an exchange, apart from the sockets.
@@ -217,6 +147,66 @@ impl Deadlines {
 }
 
 impl Relay {
+    fn start(ends: &mut Ends<'_>, lease: &Lease) -> Self {
+        let upload = match ends.again.take() {
+            Some(upload) => upload.with_head(ends.head.len()),
+            None => Upload::new(ends.plan, ends.head.len(), (&*ends.down, &lease.stream)),
+        };
+        // Whatever length is announced: how long it takes to send it is up to the caller.
+        if ends.plan.framing != Framing::None && holder::is_held(ends.ticket, ends.view) {
+            ends.slot.outlast();
+        }
+        Self {
+            deadlines: Deadlines::start(ends, &upload),
+            upload,
+            download: Download::new(),
+            reading: Cell::new(None),
+            denied: None,
+        }
+    }
+
+    /// What comes after an answer that agreed to another protocol.
+    async fn tunnel(&mut self, ends: &mut Ends<'_>, lease: Lease) -> End {
+        let received = self.download.take_rest();
+        self.download.give_back(ends.worker);
+        // That was its answer: however the tunnel ends, it says nothing of the server.
+        ends.view.fleet.note_answer(ends.server, SWITCHED);
+        let end = tunnel::run(ends, lease, received).await;
+        ends.slot.settle();
+        end
+    }
+
+    /// What comes after any other answer, and after none.
+    fn finish(mut self, ends: &mut Ends<'_>, lease: Lease, end: Result<(), End>) -> (End, Instant) {
+        let end = match end {
+            Ok(()) => End::Complete { close: self.download.closes || !self.upload.is_read() },
+            Err(end) => end,
+        };
+        ends.slot.settle();
+        if end == End::CallerGone && self.upload.is_stuck() {
+            // An end in order would wait behind what the upstream does not take.
+            lease.stream.reset_on_close();
+        }
+        // Whatever begins to wait now has its whole time.
+        let now = self.now();
+        ends.worker.watch.set(now);
+        if self.download.resets && matches!(end, End::Complete { .. }) {
+            ends.down.close_in_order();
+        }
+        if matches!(end, End::Complete { .. }) && self.upload.is_sent() && self.download.is_reusable() {
+            if self.download.bodyless {
+                ends.server.pool.put_to_rest(lease);
+            } else {
+                ends.server.pool.put(lease);
+            }
+        }
+        self.download.give_back(ends.worker);
+        if matches!(end, End::Unanswered { fate, .. } if fate.is_harmless()) {
+            *ends.again = self.upload.into_another().map(Box::new);
+        }
+        (end, now)
+    }
+
     fn poll(&mut self, ends: &mut Ends<'_>, lease: &mut Lease, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         self.reading.set(None);
         if ends.slot.is_due() {

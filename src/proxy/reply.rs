@@ -4,6 +4,7 @@
 //! (`WWW-Authenticate`) and RFC 9209 (`Proxy-Status`). Lists of scopes are sorted by the trace they come from.
 
 mod body;
+pub(crate) mod form;
 
 use std::borrow::Cow;
 

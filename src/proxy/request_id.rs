@@ -43,26 +43,35 @@ impl RequestId {
 /// Makes ids: unique, not secret. 16 hex digits that are random for each worker, then a scrambled counter.
 pub(crate) struct RequestIds {
     prefix: u64,
+    /// The prefix as it stands in front of each id.
+    digits: [u8; 16],
     count: Cell<u64>,
 }
 
 impl RequestIds {
     /// `seed` tells workers and processes apart.
     pub(crate) fn new(seed: u64) -> Self {
-        Self { prefix: seed, count: Cell::new(0) }
+        Self { prefix: seed, digits: hexadecimal(seed), count: Cell::new(0) }
     }
 
     pub(crate) fn next(&self) -> RequestId {
         let count = self.count.get().wrapping_add(1);
         self.count.set(count);
         let mut id = RequestId { len: 32, ..RequestId::default() };
-        let digits = u128::from(self.prefix) << 64 | u128::from(scramble(count ^ self.prefix));
-        for (place, byte) in id.bytes.iter_mut().take(32).enumerate() {
-            let digit = (digits >> (124 - 4 * place)) as u8 & 0xf;
-            *byte = if digit < 10 { b'0' + digit } else { b'a' + digit - 10 };
+        if let [prefix, own, ..] = id.bytes.as_chunks_mut().0 {
+            (*prefix, *own) = (self.digits, hexadecimal(scramble(count ^ self.prefix)));
         }
         id
     }
+}
+
+fn hexadecimal(number: u64) -> [u8; 16] {
+    let mut digits = [0; 16];
+    for (place, byte) in digits.iter_mut().enumerate() {
+        let digit = (number >> (60 - 4 * place)) as u8 & 0xf;
+        *byte = if digit < 10 { b'0' + digit } else { b'a' + digit - 10 };
+    }
+    digits
 }
 
 /// A bijection of the 64-bit numbers (the finaliser of SplitMix64), so that neighbours do not look alike.

@@ -15,6 +15,7 @@ use super::downstream::Protocol;
 use super::error::{Inside, ProxyError};
 use super::forward::{self, Outgoing};
 use super::holder::Holder;
+use super::reply::form::Repeated;
 use super::reply::{Connection, Reply, Setting, Told};
 use super::upgrade::{self, InVain, Nonce};
 use super::worker::{View, Worker};
@@ -226,16 +227,23 @@ impl Scene<'_, '_, '_, '_> {
         }
     }
 
+    /// Answers a request that a decision denies.
+    pub(super) fn deny_by(&mut self, decision: &Decision<'_>, denial: Denial) -> Verdict {
+        let Some(repeated) = Repeated::of(decision) else { return self.deny(denial, decision.refusal()) };
+        self.exchange.ticket.deny(denial);
+        let view = self.view;
+        self.write(|setting, out| {
+            view.forms.write((repeated, setting), out, |setting, out| {
+                write_denial(view, (denial, decision.refusal()), setting, out)
+            })
+        })
+    }
+
     /// Answers a request that the policy denies.
     pub(super) fn deny(&mut self, denial: Denial, refusal: Option<Refusal<'_>>) -> Verdict {
         self.exchange.ticket.deny(denial);
         let view = self.view;
-        let told = refusal.map(|refusal| Told::new(refusal, view.snapshot.config.keys.mask()));
-        let mut reply = Reply::denial(denial, told.as_ref());
-        if denial == Denial::MissingKey {
-            reply.detail = &view.advice;
-        }
-        self.write(|setting, out| reply.write(setting, out))
+        self.write(|setting, out| write_denial(view, (denial, refusal), setting, out))
     }
 
     /// Answers a WebSocket handshake that cannot go on as an ordinary request, on a route that has none.
@@ -284,6 +292,21 @@ impl Scene<'_, '_, '_, '_> {
         self.exchange.ticket.head_bytes = self.head.size;
         Verdict::Reply { close }
     }
+}
+
+/// Appends the answer to a request that the policy denies, and returns the length of its body.
+fn write_denial(
+    view: &View,
+    (denial, refusal): (Denial, Option<Refusal<'_>>),
+    setting: &Setting<'_>,
+    out: &mut Vec<u8>,
+) -> usize {
+    let told = refusal.map(|refusal| Told::new(refusal, view.snapshot.config.keys.mask()));
+    let mut reply = Reply::denial(denial, told.as_ref());
+    if denial == Denial::MissingKey {
+        reply.detail = &view.advice;
+    }
+    reply.write(setting, out)
 }
 
 /// The name of the upstream credential that the account of a key has.

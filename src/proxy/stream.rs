@@ -146,6 +146,19 @@ impl Stream {
         }
     }
 
+    /// True when nothing waits to be read as far as the runtime has seen, which wakes the task once something does. Less work
+    /// than a read that finds nothing, and needs no buffer. False where only a read can tell.
+    pub(crate) fn is_quiet(&self, cx: &mut Context<'_>) -> bool {
+        match self {
+            Self::Pipe(_) => false,
+            #[cfg(test)]
+            Self::Scripted(_) => false,
+            Self::Tcp(stream) => stream.poll_read_ready(cx).is_pending(),
+            Self::Tls(stream) => self.is_drained() && stream.get_ref().0.poll_read_ready(cx).is_pending(),
+            Self::Unix(stream) => stream.poll_read_ready(cx).is_pending(),
+        }
+    }
+
     /// True when an idle connection has something to read, be it its end. Without a system call as long as the runtime
     /// has seen nothing: readiness left over from the last read is checked with the kernel.
     pub(crate) fn has_news(&self, cx: &mut Context<'_>) -> bool {
@@ -253,6 +266,27 @@ mod tests {
         }
         let ended = stream.read(&mut [0; 9]).await;
         (ended, stream.was_closed_before())
+    }
+
+    #[tokio::test]
+    async fn a_stream_is_quiet_until_something_has_come_which_wakes_who_asked() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut far, mut stream) = (listener.accept().unwrap().0, Stream::Tcp(near));
+        let mut asked = 0;
+        for sent in [b"one", b"two"] {
+            std::future::poll_fn(|cx| {
+                asked += 1;
+                if stream.is_quiet(cx) {
+                    io::Write::write_all(&mut far, sent).unwrap();
+                    return Poll::Pending;
+                }
+                Poll::Ready(())
+            })
+            .await;
+            assert_eq!(stream.read(&mut [0; 9]).await.unwrap(), 3, "all of it, so that it is quiet again");
+        }
+        assert_eq!(asked, 4);
     }
 
     #[tokio::test]

@@ -152,7 +152,7 @@ impl Ticket {
         self.route = decision.route().map(|route| route.id().index());
         self.decision = super::decision_label(decision.is_allow(), shadowed);
         if let (true, Some(denial)) = (shadowed, decision.denial()) {
-            self.code = Code::named(denial.code());
+            self.code = Some(denial.into());
         }
         if let Some(entry) = whose.filter(|_| self.is_logged) {
             self.key_id.push_str(entry.id().as_str());
@@ -180,7 +180,7 @@ impl Ticket {
     /// Takes down a denial.
     pub(crate) fn deny(&mut self, denial: Denial) {
         self.decision = DecisionLabel::Deny;
-        self.code = Code::named(denial.code());
+        self.code = Some(denial.into());
         self.error = None;
         self.note = why_invalid(denial).or(self.note);
         self.status = denial.status();

@@ -88,6 +88,8 @@ pub(crate) struct Lease {
     pub(crate) stream: Stream,
     /// It carried another request before: the upstream may have closed it meanwhile.
     pub(crate) reused: bool,
+    /// It was [quiet](Stream::is_quiet) when it was taken: nothing can be read of it before its task has waited.
+    pub(crate) quiet: bool,
     /// Where it leads to; `None` for a Unix socket and for a stream of a connection.
     peer: Option<SocketAddr>,
     /// Counts it among the open ones; `None` for a stream of a connection that counts itself.
@@ -100,7 +102,7 @@ pub(crate) struct Lease {
 impl Lease {
     /// A connection that a test made.
     pub(crate) fn of_test(stream: Stream, reused: bool, cells: &Arc<WorkerCells>) -> Self {
-        Self { stream, reused, peer: None, _open: Some(Open::new(cells, Side::Upstream)), socket: None }
+        Self { stream, reused, quiet: false, peer: None, _open: Some(Open::new(cells, Side::Upstream)), socket: None }
     }
 }
 
@@ -148,13 +150,15 @@ impl Pool {
     /// the kernel is asked: for a request that cannot be sent twice, and where the runtime had no turn since the last answer.
     pub(crate) fn take(&self, seen: bool, cx: &mut Context<'_>) -> Option<Lease> {
         loop {
-            let Idle { lease, rest, .. } = {
+            let Idle { mut lease, rest, .. } = {
                 let mut idle = self.idle.borrow_mut();
                 let rested = |idle: &Idle| idle.rest == Rest::None || idle.since.after(TICK) <= self.watch.now();
                 let last = idle.iter().rposition(rested)?;
                 idle.remove(last)
             };
-            if !lease.stream.has_news(cx) && ((seen && rest == Rest::None) || lease.stream.is_silent()) {
+            lease.quiet = lease.stream.is_quiet(cx);
+            if (lease.quiet || !lease.stream.has_news(cx)) && ((seen && rest == Rest::None) || lease.stream.is_silent())
+            {
                 return Some(lease);
             }
         }

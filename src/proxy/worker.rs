@@ -18,6 +18,7 @@ use crate::telemetry::throttle::Throttle;
 
 use super::buffer::Buffers;
 use super::downstream::Tickets;
+use super::reply::form::Forms;
 use super::request_id::RequestIds;
 use super::room::Room;
 use super::ticket::Ticket;
@@ -92,6 +93,8 @@ pub(crate) struct View {
     pub(crate) fleet: Fleet,
     /// What a caller without a key is told: where one may stand.
     pub(crate) advice: String,
+    /// Refusals as they were first written.
+    pub(crate) forms: Forms,
     /// This worker's part of `upstream.max_pending`.
     pub(crate) max_pending: usize,
     /// What each request adds to the retry budget.
@@ -108,6 +111,7 @@ impl View {
             advice,
             head_limits: head::Limits { header_bytes, headers, target_bytes },
             fleet,
+            forms: Forms::default(),
             max_pending: upstream.max_pending.div_ceil(workers.max(1)),
             earned: f32::from(upstream.retries.budget_percent) / 100.0,
             snapshot,
@@ -288,6 +292,7 @@ impl Worker {
     pub(crate) fn let_go(&self) {
         self.buffers.let_go();
         self.tickets.let_go();
+        self.view.borrow().forms.let_go();
         drop(self.spare.take());
     }
 

@@ -17,6 +17,9 @@ use std::time::Duration;
 
 use self::accounts::Accounts;
 use self::read::Content;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub use self::read::fuzzing;
 pub use self::read::{FileFault, Form};
 use super::audit::{Entry, Standing};
 use super::uses::{KeyUse, ValueUse};
@@ -48,10 +51,34 @@ pub struct KeyFile {
     /// Whether that look was reported as a change.
     is_reported: bool,
     /// The content that was loaded last, and its revision.
-    content: Option<Digest>,
+    content: Option<Known>,
     revision: Revision,
     /// A look of the file with what was wrong then: it may be large, and is asked for again and again until it is mended.
     broken: Option<(Look, Vec<FileFault>)>,
+}
+
+/// What tells a content that was loaded from the next one.
+#[derive(Debug)]
+enum Known {
+    /// Itself, until there is time for its digest: whoever loads it is waited for.
+    Bytes(Vec<u8>),
+    Digest(Digest),
+}
+
+impl Known {
+    fn digest(&self) -> Digest {
+        match self {
+            Self::Bytes(bytes) => Hasher::new(None).digest(bytes),
+            Self::Digest(digest) => *digest,
+        }
+    }
+
+    fn is(&self, bytes: &[u8]) -> bool {
+        match self {
+            Self::Bytes(known) => known == bytes,
+            Self::Digest(digest) => *digest == Hasher::new(None).digest(bytes),
+        }
+    }
 }
 
 /// What tells one content of a file from another without reading it.
@@ -127,14 +154,15 @@ impl KeyFile {
     }
 
     /// What a content says, all of it good.
-    fn parse(&self, bytes: Vec<u8>, written: Timestamp) -> Result<Content, StoreError> {
+    fn parse<'b>(&self, bytes: &'b [u8], written: Timestamp) -> Result<Content<'b>, StoreError> {
         read::content(bytes, self.form, written)
             .map_err(|faults| StoreError::Faults { path: self.path.clone(), faults })
     }
 
-    fn current(&self) -> Result<Content, StoreError> {
+    /// What `take` has of the content as it is now.
+    fn current<T>(&self, take: impl FnOnce(Content<'_>) -> T) -> Result<T, StoreError> {
         let written = self.look()?.written();
-        self.parse(self.read()?, written)
+        self.parse(&self.read()?, written).map(take)
     }
 
     fn fault(&self, error: &std::io::Error) -> StoreError {
@@ -181,6 +209,9 @@ impl KeyStore for KeyFile {
     }
 
     fn refresh(&mut self) -> Result<bool, StoreError> {
+        if let Some(known @ Known::Bytes(_)) = &mut self.content {
+            *known = Known::Digest(known.digest());
+        }
         let look = Some(self.look()?);
         if self.look != look {
             self.look = look;
@@ -197,30 +228,31 @@ impl KeyStore for KeyFile {
         }
         let written = look.written();
         let bytes = self.read()?;
-        let content = Some(Hasher::new(None).digest(&bytes));
-        if self.content == content && self.revision == since {
+        if self.revision == since && self.content.as_ref().is_some_and(|known| known.is(&bytes)) {
             return Ok(Loaded { revision: since, extent: Extent::Changes });
         }
-        let parsed = self.parse(bytes, written);
+        let parsed = self.parse(&bytes, written);
         if let Err(StoreError::Faults { faults, .. }) = &parsed {
             self.broken = look.is_settled().then(|| (look, faults.clone()));
         }
-        let Content { records, accounts } = parsed?;
+        let mut content = parsed?;
         let revision = Revision(self.revision.max(since).0 + 1);
+        let accounts = content.accounts.take();
         let affiliations = accounts.as_ref().map(Accounts::affiliations);
-        for record in records {
+        for record in content.into_records() {
             let account = affiliations.as_ref().zip(record.account.as_deref()).and_then(|(affiliations, account)| {
                 let none = || Some(Arc::new(Affiliation::of_none()));
                 affiliations.get(account).cloned().unwrap_or_else(none)
             });
             tell(Change { revision, record, account });
         }
-        (self.content, self.revision) = (content, revision);
+        (self.content, self.revision) = (Some(Known::Bytes(bytes)), revision);
         Ok(Loaded { revision, extent: Extent::Everything })
     }
 
     fn bookmark(&self) -> Option<Vec<u8>> {
-        Some([&self.content?.as_bytes()[..], &self.revision.0.to_le_bytes()].concat())
+        let digest = self.content.as_ref()?.digest();
+        Some([&digest.as_bytes()[..], &self.revision.0.to_le_bytes()].concat())
     }
 
     fn resume(&mut self, bookmark: &[u8]) -> Result<Option<Revision>, StoreError> {
@@ -229,7 +261,7 @@ impl KeyStore for KeyFile {
             Some((Digest::from_bytes(*content), Revision(u64::from_le_bytes(revision.try_into().ok()?))))
         };
         let Some((content, revision)) = read() else { return Ok(None) };
-        (self.content, self.revision) = (Some(content), revision);
+        (self.content, self.revision) = (Some(Known::Digest(content)), revision);
         Ok(Some(revision))
     }
 
@@ -246,15 +278,15 @@ impl KeyStore for KeyFile {
     }
 
     fn find(&mut self, id: &KeyId) -> Result<Option<KeyRecord>, StoreError> {
-        Ok(self.current()?.records.into_iter().find(|record| record.id == *id))
+        self.current(|content| content.into_records().find(|record| record.id == *id))
     }
 
     fn list(&mut self) -> Result<Vec<KeyRecord>, StoreError> {
-        Ok(self.current()?.records)
+        self.current(|content| content.into_records().collect())
     }
 
     fn accounts(&mut self) -> Result<Vec<AccountRecord>, StoreError> {
-        Ok(self.current()?.accounts.map(Accounts::into_list).unwrap_or_default())
+        self.current(|content| content.accounts.map(Accounts::into_list).unwrap_or_default())
     }
 
     fn create_account(&mut self, _: NewAccount, _: Stamp<'_>) -> Result<AccountRecord, StoreError> {

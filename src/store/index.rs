@@ -41,6 +41,9 @@ struct Writer {
 
 impl Index {
     /// An empty index. Scopes of keys get their ids from `vocabulary`, which the policies in force share.
+    ///
+    /// The first one of a process is best made before any other thread: how readers do without a lock is agreed upon with the
+    /// system, which takes milliseconds, up to a few dozen, where other threads have to learn of it.
     pub fn new(vocabulary: Vocabulary) -> Self {
         Self {
             entries: papaya::HashMap::with_hasher(Digests::default()),
@@ -48,6 +51,11 @@ impl Index {
             changes: AtomicU64::new(0),
             vocabulary,
         }
+    }
+
+    /// What scopes of keys get their ids from.
+    pub const fn vocabulary(&self) -> &Vocabulary {
+        &self.vocabulary
     }
 
     /// Shows `look` the entry of a key. Nothing is locked, cloned or allocated. `look` must be short and not block:

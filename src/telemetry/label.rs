@@ -1,5 +1,7 @@
 //! The fixed lists that metric labels and log fields are drawn from. Nothing a caller sends becomes a label.
 
+use crate::policy::Denial;
+
 /// Declares a closed list of label values: an enum, its texts, and the list of all of them.
 macro_rules! labels {
     ($(#[$doc:meta])* $name:ident { $($variant:ident = $text:literal),+ $(,)? }) => {
@@ -172,6 +174,28 @@ impl Code {
     }
 }
 
+/// By the reason and not by its text: every refusal is counted.
+impl From<Denial> for Code {
+    fn from(denial: Denial) -> Self {
+        match denial {
+            Denial::AddressNotAllowed => Self::AddressNotAllowed,
+            Denial::AmbiguousKey => Self::AmbiguousKey,
+            Denial::AmbiguousPath(_) => Self::AmbiguousPath,
+            Denial::AmbiguousQuery => Self::AmbiguousQuery,
+            Denial::ExpiredKey => Self::ExpiredKey,
+            Denial::InsufficientScope => Self::InsufficientScope,
+            Denial::InvalidKey(_) => Self::InvalidKey,
+            Denial::KeyKindNotAllowed => Self::KeyKindNotAllowed,
+            Denial::KeyStoreUnavailable => Self::KeyStoreUnavailable,
+            Denial::MethodOverride => Self::MethodOverride,
+            Denial::MissingKey => Self::MissingKey,
+            Denial::OutsideBinding => Self::OutsideBinding,
+            Denial::QueryNotAllowed => Self::QueryNotAllowed,
+            Denial::RouteNotAllowed => Self::RouteNotAllowed,
+        }
+    }
+}
+
 impl MethodLabel {
     /// The label of a method as it stands in a request line.
     pub fn of(method: &[u8]) -> Self {
@@ -259,6 +283,9 @@ mod tests {
             assert_eq!(Code::named(code.as_str()), Some(*code));
         }
         assert_eq!(Code::named("no_such_code"), None);
+        for denial in Denial::ALL {
+            assert_eq!(Code::named(denial.code()), Some(Code::from(*denial)));
+        }
     }
 
     #[test]

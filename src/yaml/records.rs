@@ -84,6 +84,7 @@ impl<'t> Cursor<'t> {
         self.rest.as_bytes().first().copied()
     }
 
+    #[inline]
     fn eat(&mut self, what: &str) -> Option<()> {
         self.rest = self.rest.strip_prefix(what)?;
         Some(())
@@ -100,7 +101,10 @@ impl<'t> Cursor<'t> {
     }
 
     fn pass_spaces(&mut self) {
-        self.rest = self.rest.trim_start_matches(' ');
+        // Mostly there is none.
+        while let Some(rest) = self.rest.strip_prefix(' ') {
+            self.rest = rest;
+        }
     }
 
     fn end_line(&mut self) -> Option<()> {
@@ -278,8 +282,8 @@ fn plain_length(bytes: &[u8]) -> usize {
     }
     let mut length = 1;
     loop {
+        length += bytes.iter().skip(length).take_while(|byte| means_nothing(**byte)).count();
         match (bytes.get(length), bytes.get(length + 1)) {
-            (Some(byte), _) if means_nothing(*byte) => length += 1,
             (Some(b' ' | b':'), Some(next)) if means_nothing(*next) => length += 2,
             _ => return length,
         }

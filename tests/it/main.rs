@@ -24,6 +24,7 @@ mod bodies; // Content streamed both ways: chunked, Expect, early answers, a gig
 mod canary; // A marked key and a marked credential go through all that there is, and are found in nothing that comes out.
 mod cli; // Exit codes, and what bad input is told.
 mod cors; // Preflights, and answers that pages of other origins can read.
+mod cost; // What a request costs: its system calls and its instructions, which do not depend on the neighbours.
 mod credentials; // Where a key is taken from and removed by exact bytes; the upstream's own credential.
 mod demo; // `scopegate demo`: no file, no set-up, lines to copy.
 mod dialling; // While a connection to the upstream is dialled: who waits how long, who leaves, what comes meanwhile.

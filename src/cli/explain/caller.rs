@@ -41,11 +41,11 @@ pub(super) struct Supposed {
 impl Claim {
     /// The scopes that are named in it.
     pub(super) fn scopes(&self) -> impl Iterator<Item = &str> {
-        let scopes: &[String] = match self {
+        let scopes: &[Arc<str>] = match self {
             Self::Supposed(Supposed { grant: GrantSpec::Custom(scopes), .. }) => scopes,
             _ => &[],
         };
-        scopes.iter().map(String::as_str)
+        scopes.iter().map(|scope| &**scope)
     }
 
     /// The names of the attributes in it.
@@ -201,7 +201,7 @@ impl<'g> Callers<'g> {
         let attributes = supposed.attributes.iter();
         let attributes = attributes.map(|(name, value)| (name.as_str().into(), value.as_str().into())).collect();
         let grant = match &supposed.grant {
-            GrantSpec::Custom(scopes) => Grant::Custom(self.vocabulary.intern_all(scopes.iter().map(String::as_str))),
+            GrantSpec::Custom(scopes) => Grant::Custom(self.vocabulary.intern_all(scopes.iter().map(|scope| &**scope))),
             GrantSpec::Full => Grant::Full,
             GrantSpec::ReadOnly => Grant::ReadOnly,
         };

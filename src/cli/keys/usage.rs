@@ -89,7 +89,7 @@ fn unused<'r>(record: &'r KeyRecord, used: &KeyUse) -> Vec<&'r str> {
         return Vec::new();
     }
     let is_needed = |scope: &str| used.scopes.iter().any(|(known, count)| &**known == scope && count.allowed > 0);
-    scopes.iter().map(String::as_str).filter(|scope| !is_needed(scope)).collect()
+    scopes.iter().map(|scope| &**scope).filter(|scope| !is_needed(scope)).collect()
 }
 
 fn times(count: u64) -> String {

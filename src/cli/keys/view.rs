@@ -1,5 +1,7 @@
 //! Key records for a reader and for a program.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::accounts::Suspensions;
@@ -26,7 +28,7 @@ pub(in crate::cli) fn to_json(record: &KeyRecord, now: Timestamp) -> Value {
         "prefix": record.value.prefix,
         "last_four": record.value.last_four,
         "grant": grant,
-        "scopes": scopes,
+        "scopes": scopes.iter().map(|scope| &**scope).collect::<Vec<_>>(),
         "account": record.account,
         "state": state(record, now),
         "created": record.created.to_string(),
@@ -158,7 +160,7 @@ pub(in crate::cli) fn long_grant(record: &KeyRecord) -> String {
 pub(in crate::cli) fn short_grant(record: &KeyRecord) -> String {
     match grant(record) {
         ("custom", scopes) if scopes.len() > SCOPES_IN_A_ROW => {
-            let shown: Vec<&str> = scopes.iter().take(SCOPES_IN_A_ROW).map(String::as_str).collect();
+            let shown: Vec<&str> = scopes.iter().take(SCOPES_IN_A_ROW).map(|scope| &**scope).collect();
             format!("{} and {} more", shown.join(", "), scopes.len() - SCOPES_IN_A_ROW)
         }
         _ => long_grant(record),
@@ -166,7 +168,7 @@ pub(in crate::cli) fn short_grant(record: &KeyRecord) -> String {
 }
 
 /// The word for the grant, and the scopes of a custom one.
-fn grant(record: &KeyRecord) -> (&'static str, &[String]) {
+fn grant(record: &KeyRecord) -> (&'static str, &[Arc<str>]) {
     match &record.grant {
         GrantSpec::Custom(scopes) => ("custom", scopes),
         GrantSpec::Full => ("full", &[]),

@@ -77,6 +77,11 @@ impl Kind {
         }
     }
 
+    /// The same of a name without punctuation other than `-`, which is less work.
+    pub(super) fn of_plain(name: &[u8]) -> Self {
+        known(name)
+    }
+
     /// Whether a field of this kind ends at this hop (RFC 9110, 7.6.1), apart from those that `Connection` names.
     pub fn is_hop_by_hop(self) -> bool {
         matches!(self, Self::Connection | Self::HopByHop | Self::Te | Self::TransferEncoding | Self::Upgrade)

@@ -7,7 +7,7 @@ use super::connection::Connection;
 use super::framing::{Framed, Framing};
 use super::kind::Kind;
 use super::lines::{self, End, Extent, measure, within};
-use super::{Field, Fields, HeadFault, Limits, MAX_FIELDS, Version, field, host, version};
+use super::{Field, Fields, HeadFault, Limits, MAX_FIELDS, Version, field, host, plain, version};
 
 /// A request head that keeps every rule of [`crate::http1`].
 pub struct RequestHead<'b> {
@@ -87,7 +87,8 @@ pub fn request_into<'b>(buf: &'b [u8], limits: &Limits, head: &mut RequestHead<'
         [b'\r', b'\n', rest @ ..] => (2, rest),
         rest => (0, rest),
     };
-    let whole = read(rest, lead, limits, head)?;
+    let whole = read_plain(rest, limits, head).is_some() || read(rest, limits, head)?;
+    head.size += lead;
     if !whole {
         judge(rest, limits)?;
     }
@@ -127,8 +128,24 @@ fn bound_target(buf: &[u8], extent: Extent, limit: usize) -> Extent {
     }
 }
 
+/// Reads a whole head in plain form that keeps every rule; `None` says nothing.
+pub(super) fn read_plain<'b>(buf: &'b [u8], limits: &Limits, head: &mut RequestHead<'b>) -> Option<()> {
+    let view = within(buf, limits);
+    let (method, target, rest) = plain::request_line(view)?;
+    if target.len() > limits.target_bytes {
+        return None;
+    }
+    let mut judge = Judge::new(target, Version::Http11).ok()?;
+    let rest =
+        plain::fields(rest, limits.headers.min(MAX_FIELDS), &mut head.fields, |field| judge.take(field).is_ok())?;
+    head.method = method;
+    head.target = target;
+    head.size = view.len() - rest.len();
+    judge.conclude(head).ok()
+}
+
 /// Reads a whole head. False where there is none, or where a line end or limit is not kept: [`judge`] tells what is wrong.
-fn read<'b>(buf: &'b [u8], lead: usize, limits: &Limits, head: &mut RequestHead<'b>) -> Result<bool, HeadFault> {
+pub(super) fn read<'b>(buf: &'b [u8], limits: &Limits, head: &mut RequestHead<'b>) -> Result<bool, HeadFault> {
     let mut slots = [const { MaybeUninit::uninit() }; MAX_FIELDS];
     let mut parsed = httparse::Request::new(&mut []);
     let Ok(httparse::Status::Complete(length)) = parsed.parse_with_uninit_headers(within(buf, limits), &mut slots)
@@ -145,8 +162,7 @@ fn read<'b>(buf: &'b [u8], lead: usize, limits: &Limits, head: &mut RequestHead<
     if !within_limits || !strict {
         return Ok(false);
     }
-    let version = version(minor);
-    let mut judge = Judge::new(target.as_bytes(), version)?;
+    let mut judge = Judge::new(target.as_bytes(), version(minor))?;
     head.fields.clear();
     for header in parsed.headers.iter() {
         let field = field(header);
@@ -155,15 +171,8 @@ fn read<'b>(buf: &'b [u8], lead: usize, limits: &Limits, head: &mut RequestHead<
     }
     head.method = method.as_bytes();
     head.target = target.as_bytes();
-    head.version = version;
-    head.host = judge.host()?;
-    head.framing = judge.framing();
-    head.connection = judge.connection;
-    // Without a body there is nothing to continue, and HTTP/1.0 knows no interim answers (RFC 9110, 10.1.1).
-    head.expect_continue =
-        judge.expects && version == Version::Http11 && !matches!(head.framing, Framing::None | Framing::Length(0));
-    head.keep_alive = judge.connection.persists(version);
-    head.size = lead + length;
+    head.size = length;
+    judge.conclude(head)?;
     Ok(true)
 }
 
@@ -253,6 +262,19 @@ impl<'b> Judge<'b> {
 
     fn host(&self) -> Result<&'b [u8], HeadFault> {
         self.host.ok_or(HeadFault::BadRequest("The request has no Host field; send one."))
+    }
+
+    /// Takes down what follows from all fields together.
+    fn conclude(self, head: &mut RequestHead<'b>) -> Result<(), HeadFault> {
+        head.version = self.version;
+        head.host = self.host()?;
+        head.framing = self.framing();
+        head.connection = self.connection;
+        // Without a body there is nothing to continue, and HTTP/1.0 knows no interim answers (RFC 9110, 10.1.1).
+        let continues = self.version == Version::Http11 && !matches!(head.framing, Framing::None | Framing::Length(0));
+        head.expect_continue = self.expects && continues;
+        head.keep_alive = self.connection.persists(self.version);
+        Ok(())
     }
 
     fn framing(&self) -> Framing {

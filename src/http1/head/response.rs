@@ -7,7 +7,7 @@ use super::connection::Connection;
 use super::framing::{Framed, ResponseFraming};
 use super::kind::Kind;
 use super::lines::{self, End, measure, within};
-use super::{Field, Fields, HeadFault, Limits, MAX_FIELDS, Version, field, version};
+use super::{Field, Fields, HeadFault, Limits, MAX_FIELDS, Version, field, plain, version};
 
 /// Which request an answer belongs to, as far as its framing depends on that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +91,7 @@ pub fn response_into<'b>(
     limits: &Limits,
     head: &mut ResponseHead<'b>,
 ) -> Result<bool, HeadFault> {
-    let whole = read((buf, to), limits, head)?;
+    let whole = read_plain((buf, to), limits, head).is_some() || read((buf, to), limits, head)?;
     if !whole {
         judge(buf, limits)?;
     }
@@ -112,8 +112,29 @@ fn judge(buf: &[u8], limits: &Limits) -> Result<(), HeadFault> {
     }
 }
 
+/// Reads a whole head in plain form that keeps every rule; `None` says nothing.
+pub(super) fn read_plain<'b>(
+    (buf, to): (&'b [u8], AnswerTo),
+    limits: &Limits,
+    head: &mut ResponseHead<'b>,
+) -> Option<()> {
+    let view = within(buf, limits);
+    let (status, reason, rest) = plain::status_line(view)?;
+    let mut judge = Judge::new(status, Version::Http11).ok()?;
+    let rest =
+        plain::fields(rest, limits.headers.min(MAX_FIELDS), &mut head.fields, |field| judge.take(field).is_ok())?;
+    head.reason = reason;
+    head.size = view.len() - rest.len();
+    judge.conclude(to, head);
+    Some(())
+}
+
 /// Reads a whole head. False where there is none, or where a line end or limit is not kept: [`judge`] tells what is wrong.
-fn read<'b>((buf, to): (&'b [u8], AnswerTo), limits: &Limits, head: &mut ResponseHead<'b>) -> Result<bool, HeadFault> {
+pub(super) fn read<'b>(
+    (buf, to): (&'b [u8], AnswerTo),
+    limits: &Limits,
+    head: &mut ResponseHead<'b>,
+) -> Result<bool, HeadFault> {
     let mut slots = [const { MaybeUninit::uninit() }; MAX_FIELDS];
     let mut parsed = httparse::Response::new(&mut []);
     let config = httparse::ParserConfig::default();
@@ -137,14 +158,9 @@ fn read<'b>((buf, to): (&'b [u8], AnswerTo), limits: &Limits, head: &mut Respons
         judge.take(&field)?;
         head.fields.push(field);
     }
-    head.status = status;
     head.reason = reason.as_bytes();
-    head.version = judge.version;
-    head.framing = judge.framing(to);
-    head.content_length = judge.framed.length;
-    head.connection = judge.connection;
-    head.keep_alive = judge.connection.persists(judge.version) && head.framing != ResponseFraming::UntilClose;
     head.size = length;
+    judge.conclude(to, head);
     Ok(true)
 }
 
@@ -186,6 +202,16 @@ impl Judge {
             Kind::TransferEncoding => self.framed.transfer_encoding(field.value, self.version),
             _ => Ok(()),
         }
+    }
+
+    /// Takes down what follows from all fields together.
+    fn conclude(self, to: AnswerTo, head: &mut ResponseHead<'_>) {
+        head.status = self.status;
+        head.version = self.version;
+        head.framing = self.framing(to);
+        head.content_length = self.framed.length;
+        head.connection = self.connection;
+        head.keep_alive = self.connection.persists(self.version) && head.framing != ResponseFraming::UntilClose;
     }
 
     /// RFC 9112, 6.3.

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use foldhash::quality::RandomState;
+
 use super::{ScopeId, ScopeSet};
 
 /// Every scope name that this process has met, each with the id that stands for it. It only grows, so an id means the
@@ -17,7 +19,7 @@ pub struct Vocabulary {
 #[derive(Debug, Default)]
 struct Names {
     by_id: Vec<Arc<str>>,
-    by_name: HashMap<Arc<str>, ScopeId>,
+    by_name: HashMap<Arc<str>, ScopeId, RandomState>,
 }
 
 impl Vocabulary {

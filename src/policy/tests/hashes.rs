@@ -23,16 +23,32 @@ fn names_that_differ_have_hashes_that_differ() {
 
 #[test]
 fn a_hash_is_one_whatever_the_case_of_letters_and_however_the_bytes_come() {
-    for length in 0..40 {
-        let name: Vec<u8> = (b'0'..=b'z').cycle().skip(length * 3).take(length).collect();
+    // All bytes, each in every place of a word: signs beside the letters, and bytes of other scripts, have no case.
+    for (length, first) in (0..40_usize).flat_map(|length| (0..=255_u8).map(move |first| (length, first))) {
+        let name: Vec<u8> = (0..=255).cycle().skip(first.into()).take(length).collect();
         let hash = folded_hash(&name);
         assert_eq!(folded_hash(&name.to_ascii_uppercase()), hash, "{name:?}");
+        assert_eq!(folded_hash(&name.to_ascii_lowercase()), hash, "{name:?}");
         assert_eq!(folded_hash_of(name.iter().copied()), hash, "{name:?}");
         assert_eq!(folded_hash_of(name.iter().map(u8::to_ascii_uppercase)), hash, "{name:?}");
     }
     let mut hasher = Hashed::default();
     hasher.write(b"Include");
     assert_eq!(hasher.finish(), BuildHasherDefault::<Hashed>::default().hash_one(&b"include"[..]));
+}
+
+#[test]
+fn bytes_that_are_no_two_cases_of_a_letter_have_hashes_of_their_own() {
+    // In each place of a name of seven bytes to seventeen: those of one word, of two and of more.
+    for (length, at) in (7..=17).flat_map(|length| (0..length).map(move |at| (length, at))) {
+        let with = |byte: u8| {
+            let mut name = vec![b'x'; length];
+            name[at] = byte;
+            folded_hash(&name)
+        };
+        let hashes: HashSet<u32> = (0..=255).map(with).collect();
+        assert_eq!(hashes.len(), 256 - 26, "byte {at} of {length}");
+    }
 }
 
 #[test]

@@ -262,3 +262,28 @@ fn a_sign_that_clients_encode_leaves_a_literal_what_it_is() {
     assert_eq!(gate.ask("GET /odata/%24metadata", &["metadata"]), "allow");
     assert_eq!(gate.ask("GET /odata/%24metadat%61", &["metadata", "set"]), "route_not_allowed");
 }
+
+/// A segment that can resemble nothing is not looked for among literals that resemble others. That it can be none is told by its
+/// bytes, and asserted by the look itself in this build.
+#[test]
+fn no_segment_is_passed_over_that_a_server_may_take_for_a_literal() {
+    const PIECES: [&str; 12] =
+        ["a", "A", "b", ".", "%2e", "%20", "%61", "json", "%c3%89", "%c3%a9", "php", "%e2%80%a8"];
+    let gate = asking(&[
+        ("/a", "a"),
+        ("/a.json", "b"),
+        ("/a/", "c"),
+        ("/b.a.php", "d"),
+        ("/%C3%A9", "e"),
+        ("/%C3%A9.json", "f"),
+        ("/{x}", "x"),
+        ("/{x}/{*rest}", "y"),
+    ]);
+    let mut near = 0;
+    for number in 0..PIECES.len().pow(3) {
+        let piece = |place: u32| PIECES[number / PIECES.len().pow(place) % PIECES.len()];
+        let segment = [piece(0), piece(1), piece(2)].concat();
+        near += usize::from(gate.ask(&format!("GET /{segment}"), &["x"]) == "route_not_allowed");
+    }
+    assert!(near > 100, "{near} of them are taken for a literal");
+}

@@ -23,7 +23,7 @@ impl Connection {
             if close { Next::Linger } else { Next::Request }
         } else {
             // It was let in: what it was answered stands, and the code says why it ended.
-            self.ticket.code = Code::named(denial.code());
+            self.ticket.code = Some(denial.into());
             // A tunnel was told so. An answer that breaks off must not look whole, nor go on while its caller takes nothing.
             if self.ticket.status == SWITCHED {
                 Next::Linger

@@ -1,7 +1,6 @@
 //! A connection to the upstream for one request: one that is kept, or a new one, for as long as somebody wants it.
 
 use std::future::{Future as _, poll_fn};
-use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
@@ -46,7 +45,8 @@ impl Connection {
         let retries = if origin.server.standing.is_some() { 0 } else { upstream.retries.connect };
         // A caller of HTTP/1.1 holds one stream at a time: they have that of their worker.
         let room = &Rc::clone(self.stream.room().unwrap_or(&self.worker.room));
-        let dial = async {
+        // On the heap, and only while one is dialled: most requests find one that is kept.
+        let mut dial = Box::pin(async {
             match origin.protocol {
                 Protocol::H1 => pool.dial(origin, timeouts, retries).await,
                 Protocol::H2 | Protocol::H2c if plan.upgrade => {
@@ -54,8 +54,7 @@ impl Connection {
                 }
                 Protocol::H2 | Protocol::H2c => pool.stream((origin, room), timeouts, retries).await,
             }
-        };
-        let mut dial = pin!(dial);
+        });
         let mut waits = false;
         let dialled = poll_fn(|cx| {
             if let Poll::Ready(dialled) = dial.as_mut().poll(cx) {

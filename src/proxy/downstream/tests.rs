@@ -110,3 +110,20 @@ fn a_request_that_came_with_the_one_before_gets_no_connection_on_which_something
     assert!(answers.contains("HTTP/1.1 500 "), "the second needed a connection of its own: {answers}");
     assert_eq!(asked.borrow().windows(7).filter(|part| part == b"GET /a ").count(), 1);
 }
+
+/// Thousands of connections wait for their next request, and each holds this future meanwhile. The ceiling is a little above what
+/// it takes. Where it grew, look for a value that lives across an `await` on the way to the next request, and for a future that is
+/// awaited in place and not in a `Box`. Whoever makes it smaller lowers the ceiling.
+#[test]
+fn a_connection_at_rest_takes_little_more_than_its_fields() {
+    const CEILING: usize = 704;
+    let stage = stage();
+    let (stream, _) = Scripted::new(script(b"", &[], (1000, 0)));
+    let peer = Peer { address: None, carrier: Carrier::Cleartext };
+    let size = size_of_val(&serve(Rc::clone(&stage.worker), Stream::Scripted(stream), peer));
+    let fields = size_of::<Connection>();
+    assert!(
+        size <= CEILING,
+        "{size} bytes for a connection at rest, {fields} of them its fields; at most {CEILING} may be"
+    );
+}

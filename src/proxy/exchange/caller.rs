@@ -17,6 +17,10 @@ impl Relay {
             return Ok(());
         }
         let whole = self.upload.is_over() || self.upload.is_read();
+        if whole && ends.input.has_room() && ends.down.is_quiet(cx) {
+            ends.worker.buffers.reclaim(ends.input);
+            return Ok(());
+        }
         while whole && ends.input.has_room() {
             match ends.worker.buffers.poll_fill(ends.down, ends.input, cx) {
                 Poll::Pending => return Ok(()),

@@ -17,7 +17,7 @@ use crate::proxy::watch::Moment;
 use crate::proxy::worker::Worker;
 use crate::snapshot::Cors;
 
-use super::{End, Ends, Fate, Relay};
+use super::{End, Ends, Relay};
 
 /// The most interim answers (1xx) that are taken before the final one.
 const INTERIM: u8 = 8;
@@ -219,6 +219,9 @@ impl Relay {
             if !input.is_empty() && !buffers.make_room(input, LIMITS.header_bytes) {
                 return Poll::Ready(Err(self.break_off(TOO_LARGE)));
             }
+            if std::mem::take(&mut lease.quiet) {
+                return Poll::Pending;
+            }
             let read = buffers.poll_fill(&mut lease.stream, &mut self.download.input, cx);
             if read.is_pending() && self.download.has_head() && !self.download.lasts {
                 self.await_rest(ends);
@@ -381,17 +384,6 @@ impl Relay {
             Phase::Head if input.is_empty() => Err(self.break_off(Breach::Unanswered)),
             Phase::Head => Err(self.break_off(Breach::BrokenOff)),
         }
-    }
-
-    /// What became of the request on a connection that `ended` so.
-    fn fate(&self, ended: &io::Result<usize>, ends: &Ends<'_>, lease: &Lease) -> Fate {
-        if let Some(fate) = lease.stream.fate() {
-            return fate;
-        }
-        let is_reset = matches!(ended, Err(error) if error.kind() != io::ErrorKind::UnexpectedEof);
-        // One of which a part could not be sent was met by another error before.
-        let crossed = !is_reset && self.upload.is_sent() && lease.stream.was_closed_before();
-        if crossed || !self.upload.has_begun(ends.head.len()) { Fate::Unread } else { Fate::Unknown }
     }
 
     fn break_off(&self, breach: Breach) -> End {

@@ -61,7 +61,7 @@ impl Pool {
             let error = match timeout(timeouts.connect, connect(origin, peer)).await {
                 Ok(Ok(stream)) => {
                     let open = Open::new(&self.cells, Side::Upstream);
-                    return Ok(Lease { stream, reused: false, peer, _open: Some(open), socket: None });
+                    return Ok(Lease { stream, reused: false, quiet: false, peer, _open: Some(open), socket: None });
                 }
                 Ok(Err(error)) => error,
                 Err(_) => io::Error::from(io::ErrorKind::TimedOut),

@@ -216,7 +216,7 @@ impl Pool {
                 far.explain(Fate::Silent);
             }
         });
-        Lease { stream: Stream::Pipe(near), reused, peer: None, _open: None, socket: None }
+        Lease { stream: Stream::Pipe(near), reused, quiet: false, peer: None, _open: None, socket: None }
     }
 
     /// Dials in a task of its own, which serves the connection from then on: a caller that goes away ends neither.

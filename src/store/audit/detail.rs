@@ -15,7 +15,7 @@ pub fn of_new(record: &KeyRecord, of: Option<&KeyId>) -> Value {
     match &record.grant {
         // What a public key opens, the routes say.
         GrantSpec::Custom(_) if record.kind == KeyKind::Public => {}
-        GrantSpec::Custom(scopes) => detail.put("scopes", Some(&**scopes)),
+        GrantSpec::Custom(scopes) => detail.put("scopes", Some(scopes.iter().map(|scope| &**scope).collect::<Value>())),
         GrantSpec::Full => detail.put("grant", Some("full")),
         GrantSpec::ReadOnly => detail.put("grant", Some("read-only")),
     }

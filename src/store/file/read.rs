@@ -1,6 +1,10 @@
 //! From the text of a key file to records: every fault with its place, nothing assumed.
 
 mod fault;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
+mod kept;
 mod key;
 mod swift;
 
@@ -8,6 +12,7 @@ use std::collections::HashMap;
 
 pub use self::fault::FileFault;
 use self::fault::{Draft, not_text, place};
+use self::kept::Kept;
 use super::accounts::Accounts;
 use super::value::{Read, Wrong};
 use crate::key::digest::Digest;
@@ -29,24 +34,32 @@ pub enum Form {
 
 /// What a file says.
 #[derive(Debug)]
-pub(super) struct Content {
-    pub(super) records: Vec<KeyRecord>,
+pub(super) struct Content<'t> {
+    keys: Vec<Kept<'t>>,
+    written: Timestamp,
     /// The accounts, where it lists any. Otherwise keys name accounts as they like.
     pub(super) accounts: Option<Accounts>,
 }
 
+impl Content<'_> {
+    /// The records of its keys, in their order.
+    pub(super) fn into_records(self) -> impl Iterator<Item = KeyRecord> {
+        self.keys.into_iter().map(move |kept| kept.into_record(self.written))
+    }
+}
+
 /// The content of a file that was last written at `written`, or all that is wrong with it.
-pub(super) fn content(bytes: Vec<u8>, form: Form, written: Timestamp) -> Result<Content, Vec<FileFault>> {
-    let text = String::from_utf8(bytes).map_err(|error| vec![not_text(&error)])?;
+pub(super) fn content(bytes: &[u8], form: Form, written: Timestamp) -> Result<Content<'_>, Vec<FileFault>> {
+    let text = str::from_utf8(bytes).map_err(|error| vec![not_text(bytes, error)])?;
     let is_small = text.len() <= yaml::KEYS_LIMIT;
-    if let Some(content) = is_small.then(|| swift::content(&text, form, written)).flatten() {
+    if let Some(content) = is_small.then(|| swift::content(text, form, written)).flatten() {
         return Ok(content);
     }
-    by_tree(&text, form, written)
+    by_tree(text, form, written)
 }
 
 /// The same of any text, with all that is wrong in it.
-fn by_tree(text: &str, form: Form, written: Timestamp) -> Result<Content, Vec<FileFault>> {
+fn by_tree(text: &str, form: Form, written: Timestamp) -> Result<Content<'_>, Vec<FileFault>> {
     let parsed = yaml::parse(text, yaml::KEYS_LIMIT);
     let mut reader = Reader::new(form, written);
     for error in parsed.errors {
@@ -61,8 +74,11 @@ fn by_tree(text: &str, form: Form, written: Timestamp) -> Result<Content, Vec<Fi
         None => Vec::new(),
     };
     reader.refuse_hidden(text, parsed.root.as_ref());
-    let accounts = reader.accounts;
-    if reader.drafts.is_empty() { Ok(Content { records, accounts }) } else { Err(place(reader.drafts, text)) }
+    if !reader.drafts.is_empty() {
+        return Err(place(reader.drafts, text));
+    }
+    let keys = records.into_iter().map(|record| Kept::Any(record.into())).collect();
+    Ok(Content { keys, written, accounts: reader.accounts })
 }
 
 /// What shows nothing in the comments of a file: it does no harm, and nobody who sees it can tell that it is there.

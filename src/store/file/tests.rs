@@ -1,3 +1,5 @@
+mod changes;
+
 use std::fmt::Write as _;
 use std::fs;
 
@@ -287,79 +289,6 @@ fn a_key_past_its_end_is_read_all_the_same() {
 fn a_missing_file_is_named() {
     let said = KeyFile::open(Path::new("no/keys.yaml"), Form::Sha256).unwrap_err().to_string();
     assert!(said.starts_with("cannot read the key store no/keys.yaml: "), "{said}");
-}
-
-#[test]
-fn a_key_that_was_taken_out_of_the_file_is_gone_and_a_broken_file_changes_nothing() {
-    let place = Place::new();
-    let [kept, removed] = [record("kept"), record("removed")];
-    place.put(&[kept.clone(), removed.clone()]);
-    let (mut store, index) = (place.store(), Index::new(Vocabulary::new()));
-    let mut follow = |since| {
-        let loaded = store.load(since, &mut |change| index.apply(&change))?;
-        if loaded.extent == Extent::Everything {
-            index.forget_before(loaded.revision);
-        }
-        Ok::<_, StoreError>(loaded.revision)
-    };
-    let has = |record: &KeyRecord| index.look_up(&record.value.digest, |entry| entry.is_some());
-    let first = follow(Revision::START).unwrap();
-    assert_eq!((first, has(&kept), has(&removed)), (Revision(1), true, true));
-    assert_eq!(follow(first).unwrap(), first, "the same content is no change");
-    fs::write(place.path(), "keys: [").unwrap();
-    assert!(matches!(follow(first), Err(StoreError::Faults { .. })));
-    assert_eq!((has(&kept), has(&removed)), (true, true));
-    fs::write(place.path(), format!("keys:\n{}", render(&kept))).unwrap();
-    assert_eq!(follow(first).unwrap(), Revision(2));
-    assert_eq!((has(&kept), has(&removed)), (true, false));
-}
-
-#[test]
-fn a_broken_file_is_not_read_again_while_it_looks_the_same() {
-    let place = Place::new();
-    place.put(&[]);
-    fs::write(place.path(), "keys: [").unwrap();
-    let mut store = KeyFile::open(&place.path(), Form::Sha256).unwrap();
-    let faults = |store: &mut KeyFile| match store.load(Revision::START, &mut |_| ()) {
-        Err(StoreError::Faults { faults, .. }) => faults,
-        other => panic!("{other:?}"),
-    };
-    let mut found = faults(&mut store);
-    assert!(store.broken.is_none(), "it was written just now, and may look the same after another write");
-    found.extend(found.clone());
-    store.broken = Some((store.look().unwrap(), found.clone()));
-    assert_eq!(faults(&mut store), found, "as it was told before");
-    fs::write(place.path(), "keys: []\n").unwrap();
-    store.load(Revision::START, &mut |_| ()).unwrap();
-}
-
-#[test]
-fn a_change_is_told_once_the_file_has_looked_the_same_twice() {
-    let place = Place::new();
-    let mut store = place.store();
-    store.refresh().unwrap();
-    for text in ["keys: [", "keys: []", "keys: []\n# done\n"] {
-        fs::write(place.path(), text).unwrap();
-        assert!(!store.refresh().unwrap(), "it may be half written");
-    }
-    assert!(store.refresh().unwrap());
-    assert!(!store.refresh().unwrap());
-}
-
-#[test]
-fn a_file_swapped_behind_a_symlink_is_a_change() {
-    let place = Place::new();
-    let [old, new] = ["old", "new"].map(|name| place.0.path().join(name));
-    fs::write(&old, "keys: []\n").unwrap();
-    fs::write(&new, "keys: []\n").unwrap();
-    let data = place.0.path().join("data");
-    std::os::unix::fs::symlink(&old, &data).unwrap();
-    let mut store = KeyFile::open(&data, Form::Sha256).unwrap();
-    store.refresh().unwrap();
-    let next = place.0.path().join("next");
-    std::os::unix::fs::symlink(&new, &next).unwrap();
-    fs::rename(&next, &data).unwrap();
-    assert!(!store.refresh().unwrap() && store.refresh().unwrap());
 }
 
 #[test]

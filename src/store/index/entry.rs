@@ -372,7 +372,7 @@ fn rights(change: &Change, vocabulary: &Vocabulary) -> Rights {
         KeyKind::Secret => Kind::Secret,
     };
     let grant = match &record.grant {
-        GrantSpec::Custom(scopes) => Grant::Custom(vocabulary.intern_all(scopes.iter().map(String::as_str))),
+        GrantSpec::Custom(scopes) => Grant::Custom(vocabulary.intern_all(scopes.iter().map(|scope| &**scope))),
         GrantSpec::Full => Grant::Full,
         GrantSpec::ReadOnly => Grant::ReadOnly,
     };

@@ -68,7 +68,7 @@ fn line(record: &KeyRecord, digest: Option<&str>) -> Value {
     put("kind", text(record.kind.as_str()));
     put("state", text(record.state.as_str()));
     match &record.grant {
-        GrantSpec::Custom(scopes) => put("scopes", Some(json!(&**scopes))),
+        GrantSpec::Custom(scopes) => put("scopes", Some(scopes.iter().map(|scope| &**scope).collect())),
         GrantSpec::Full => put("grant", text("full")),
         GrantSpec::ReadOnly => put("grant", text("read-only")),
     }

@@ -80,24 +80,36 @@ fn heads(starts: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// All that was read.
+fn seen(head: &RequestHead<'_>) -> String {
+    let values: Vec<_> = head.fields.iter().map(|field| (field.name, field.value, field.kind)).collect();
+    let rest = (
+        head.method,
+        head.target,
+        head.version,
+        head.host,
+        head.framing,
+        head.connection,
+        head.expect_continue,
+        head.keep_alive,
+    );
+    format!("{} {rest:?} {values:?}", head.size)
+}
+
+fn seen_of_answer(head: &ResponseHead<'_>) -> String {
+    let values: Vec<_> = head.fields.iter().map(|field| (field.name, field.value, field.kind)).collect();
+    let rest =
+        (head.status, head.reason, head.version, head.framing, head.content_length, head.connection, head.keep_alive);
+    format!("{} {rest:?} {values:?}", head.size)
+}
+
 /// What was read, or the kind of refusal: enough to tell two verdicts apart. `None` is "more bytes".
 fn verdict(buf: &[u8], limits: &Limits) -> Option<Result<String, HeadFault>> {
     match request(buf, limits) {
         Ok(None) => None,
         Ok(Some(head)) => {
             assert!(head.size <= buf.len());
-            let values: Vec<_> = head.fields.iter().map(|field| (field.name, field.value, field.kind)).collect();
-            let rest = (
-                head.method,
-                head.target,
-                head.version,
-                head.host,
-                head.framing,
-                head.connection,
-                head.expect_continue,
-                head.keep_alive,
-            );
-            Some(Ok(format!("{} {rest:?} {values:?}", head.size)))
+            Some(Ok(seen(&head)))
         }
         Err(fault) => Some(Err(class(fault))),
     }
@@ -108,17 +120,7 @@ fn response_verdict(buf: &[u8], limits: &Limits, to: AnswerTo) -> Option<Result<
         Ok(None) => None,
         Ok(Some(head)) => {
             assert!(head.size <= buf.len());
-            let values: Vec<_> = head.fields.iter().map(|field| (field.name, field.value, field.kind)).collect();
-            let rest = (
-                head.status,
-                head.reason,
-                head.version,
-                head.framing,
-                head.content_length,
-                head.connection,
-                head.keep_alive,
-            );
-            Some(Ok(format!("{} {rest:?} {values:?}", head.size)))
+            Some(Ok(seen_of_answer(&head)))
         }
         Err(fault) => Some(Err(class(fault))),
     }
@@ -208,6 +210,28 @@ proptest! {
         let theirs: Vec<_> = parsed.headers.iter().map(|header| (header.name.as_bytes(), header.value)).collect();
         let ours: Vec<_> = head.fields.iter().map(|field| (field.name, field.value)).collect();
         prop_assert_eq!(theirs, ours);
+    }
+
+    #[test]
+    fn a_request_in_plain_form_is_read_as_httparse_reads_it(buf in heads(STARTS)) {
+        for limits in [&LIMITS, &TIGHT] {
+            let (mut plain, mut theirs) = (RequestHead::unread(), RequestHead::unread());
+            if request::read_plain(&buf, limits, &mut plain).is_some() {
+                prop_assert_eq!(request::read(&buf, limits, &mut theirs), Ok(true));
+                prop_assert_eq!(seen(&plain), seen(&theirs));
+            }
+        }
+    }
+
+    #[test]
+    fn an_answer_in_plain_form_is_read_as_httparse_reads_it(buf in heads(STATUSES)) {
+        for (limits, to) in [(&LIMITS, AnswerTo::Other), (&LIMITS, AnswerTo::Head), (&TIGHT, AnswerTo::Other)] {
+            let (mut plain, mut theirs) = (ResponseHead::unread(), ResponseHead::unread());
+            if response::read_plain((&buf, to), limits, &mut plain).is_some() {
+                prop_assert_eq!(response::read((&buf, to), limits, &mut theirs), Ok(true));
+                prop_assert_eq!(seen_of_answer(&plain), seen_of_answer(&theirs));
+            }
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What is wrong with a key file, and where.
 
 use std::fmt;
+use std::str::Utf8Error;
 
 use crate::yaml::{self, Hidden, Span};
 
@@ -38,9 +39,9 @@ impl Draft {
 }
 
 /// The fault of a file that is no text.
-pub(super) fn not_text(error: &std::string::FromUtf8Error) -> FileFault {
-    let good = error.utf8_error().valid_up_to();
-    let text = error.as_bytes().get(..good).map(String::from_utf8_lossy).unwrap_or_default();
+pub(super) fn not_text(bytes: &[u8], error: Utf8Error) -> FileFault {
+    let good = error.valid_up_to();
+    let text = bytes.get(..good).map(String::from_utf8_lossy).unwrap_or_default();
     let (line, column) = yaml::line_and_column(&text, u32::try_from(good).unwrap_or(u32::MAX));
     FileFault {
         line,

@@ -60,7 +60,7 @@ impl Reader {
         if kind == KeyKind::Pair {
             self.demand(fields, "id", "a pair has its visible id there");
         }
-        let mut new = NewKey {
+        let new = NewKey {
             kind,
             account: self.optional(fields, "account", value::string),
             not_before: self.optional(fields, "not_before", value::moment),
@@ -76,9 +76,6 @@ impl Reader {
                 field_of(&error).and_then(|name| fields.find(name)).map_or(fields.item.span, |entry| entry.value.span);
             self.note(at, error.to_string(), "");
         }
-        if let Some(scopes) = fields.scopes {
-            new.grant = scopes.clone();
-        }
         self.look_at_account(fields, &new, text);
         let imprint = imprint?;
         let id = id.unwrap_or_else(|| KeyId::derive(&imprint.digest));
@@ -86,8 +83,14 @@ impl Reader {
         if self.drafts.len() > before {
             return None;
         }
-        let state = if disabled == Some(true) { KeyState::Disabled } else { KeyState::Active };
-        Some(KeyRecord { state, ..lifecycle::adopt(new, id, imprint, self.written) })
+        let mut record = lifecycle::adopt(new, id, imprint, self.written);
+        if disabled == Some(true) {
+            record.state = KeyState::Disabled;
+        }
+        if let Some(scopes) = fields.scopes {
+            record.grant = scopes.clone();
+        }
+        Some(record)
     }
 
     /// The value of a public key, which is no secret.
@@ -135,8 +138,7 @@ impl Reader {
             return None;
         }
         self.demand(fields, ours, why);
-        let digest = self.optional(fields, ours, value::digest)?;
-        Some(Imprint { digest, prefix: Box::default(), last_four: Box::default(), site: None })
+        self.optional(fields, ours, value::digest).map(imprint)
     }
 
     fn grant(&mut self, fields: &Fields<'_>, kind: KeyKind) -> Option<GrantSpec> {
@@ -184,6 +186,11 @@ impl Reader {
             self.note(id_at, message, "give each key an id of its own, or none");
         }
     }
+}
+
+/// What a digest tells of a key.
+pub(super) fn imprint(digest: Digest) -> Imprint {
+    Imprint { digest, prefix: Box::default(), last_four: Box::default(), site: None }
 }
 
 /// The field that a fault of the record is about.

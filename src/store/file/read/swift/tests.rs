@@ -8,11 +8,13 @@ const WRITTEN: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 /// Whether a text is read without a tree; what it says is held against what the tree says.
 fn is_read(text: &str) -> bool {
     let swift = content(text, Form::Sha256, WRITTEN);
-    if let Some(Content { records, accounts: None }) = &swift {
-        let tree = by_tree(text, Form::Sha256, WRITTEN);
-        assert_eq!(tree.as_ref().map(|tree| &tree.records), Ok(records), "{text}");
+    let is_read = swift.is_some();
+    if let Some(content) = swift {
+        assert!(content.accounts.is_none());
+        let tree = by_tree(text, Form::Sha256, WRITTEN).map(|tree| tree.into_records().collect::<Vec<_>>());
+        assert_eq!(tree, Ok(content.into_records().collect()), "{text}");
     }
-    swift.is_some()
+    is_read
 }
 
 fn digest(number: u8) -> String {
@@ -69,6 +71,10 @@ fn field() -> impl Strategy<Value = String> {
             "scopes: [a b]",
             "grant: full",
             "grant: read-only",
+            "grant: 'full'",
+            "grant: all",
+            "scopes: [sg_x]",
+            "hmac_sha256: abc",
             "kind: pair",
             "kind: public",
             "key: AbCdEf",
@@ -90,16 +96,23 @@ fn field() -> impl Strategy<Value = String> {
     .prop_map(str::to_owned)
 }
 
+fn name() -> impl Strategy<Value = String> {
+    prop::sample::select(
+        &["name: shop 1", "name: 'shop 2'", "name: null", "name: 'null'", "name: '  '", "note: no name"][..],
+    )
+    .prop_map(str::to_owned)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
     fn what_is_read_without_a_tree_is_what_the_tree_says(
-        keys in prop::collection::vec((any::<bool>(), 0..5_u8, prop::collection::vec(field(), 0..4)), 1..4),
+        keys in prop::collection::vec((any::<bool>(), name(), 0..9_u8, prop::collection::vec(field(), 0..4)), 1..4),
     ) {
         let mut text = "keys:\n".to_owned();
-        for (is_flow, number, fields) in keys {
-            let fields = [vec![format!("name: shop {number}"), format!("sha256: {}", digest(number))], fields].concat();
+        for (is_flow, name, number, fields) in keys {
+            let fields = [vec![name, format!("sha256: {}", digest(number))], fields].concat();
             text += &if is_flow { format!("  - {{ {} }}\n", fields.join(", ")) } else { format!("  - {}\n", fields.join("\n    ")) };
         }
         is_read(&text);
