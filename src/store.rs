@@ -170,6 +170,9 @@ pub struct Gateway {
 }
 
 impl Gateway {
+    /// Why one refuses a store that it would go on with when it is started anew.
+    pub const ANOTHER_PAST: &'static str = "another past";
+
     /// Whether its index holds a change of a store that has come to another one. A number from beyond that is of another past.
     pub fn holds(&self, revision: Revision, head: Revision) -> bool {
         self.refuses.is_none() && (revision..=head).contains(&self.revision)
@@ -218,6 +221,12 @@ pub trait KeyStore: Send {
     /// The store is away or broken. What was told until then may be of a moment that never comes to be: the next load need not
     /// contradict it.
     fn load(&mut self, since: Revision, tell: &mut dyn FnMut(Change)) -> Result<Loaded, StoreError>;
+
+    /// What could not be read by the loads since the last call, in words, each told once: nobody is let in by it, and all else was
+    /// told.
+    fn unreadable(&mut self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// About how many values of keys a load of everything tells, for whoever makes room for them all at once; 0 where that
     /// cannot be told at once, or need not be as there are few.

@@ -51,7 +51,7 @@ pub(super) fn follow(
     (copy, max_stale): (Option<PathBuf>, Option<Duration>),
 ) -> Result<Follower, StoreError> {
     let spare = copy.map(|path| Spare::new(path, location.clone(), report_spare));
-    let error = match follow_here(location, index, spare.as_ref()) {
+    let error = match follow_here(location, index, (spare.as_ref(), max_stale)) {
         Err(error) if error.is_absence() => error,
         done => return done,
     };
@@ -65,7 +65,7 @@ pub(super) fn follow(
     if past.is_none() {
         if matches!(error, StoreError::Lost { .. } | StoreError::Missing { .. }) {
             // There was one to be missed only as long as there seemed to be a copy of it.
-            return begin(store::open(location, OpenMode::Create)?, index, spare);
+            return begin(store::open(location, OpenMode::Create)?, index, (spare, max_stale));
         }
         if !error.is_passing() {
             return Err(error);
@@ -87,7 +87,7 @@ pub(super) fn follow(
     });
     let why = error.to_string();
     let origin = Origin::Away(reach.resting(location.rest()), past, Some(error));
-    let follower = Follower::start_from(origin, Arc::clone(index), spare, report)?;
+    let follower = Follower::start_from((origin, max_stale), Arc::clone(index), spare, report)?;
     if follower.status().judge(Instant::now(), max_stale) {
         tracing::error!(
             error = %why,
@@ -103,7 +103,11 @@ fn open_or_make(location: &Location) -> Result<Box<dyn KeyStore>, StoreError> {
 }
 
 /// The same where the store is there. One that is missing is made, but not where a copy says that there was one.
-fn follow_here(location: &Location, index: &Arc<Index>, spare: Option<&Spare>) -> Result<Follower, StoreError> {
+fn follow_here(
+    location: &Location,
+    index: &Arc<Index>,
+    (spare, max_stale): (Option<&Spare>, Option<Duration>),
+) -> Result<Follower, StoreError> {
     let records = match spare.filter(|spare| spare.path().exists()) {
         Some(_) => match open_existing(location) {
             Err(error) if !error.is_absence() => store::open(location, OpenMode::Create),
@@ -114,7 +118,7 @@ fn follow_here(location: &Location, index: &Arc<Index>, spare: Option<&Spare>) -
     if let Some(spare) = spare {
         compare(location, spare)?;
     }
-    begin(records, index, spare.cloned())
+    begin(records, index, (spare.cloned(), max_stale))
 }
 
 /// Says so where the store that is there does not go on from the copy of its keys. A restart is no decision of an operator by
@@ -144,9 +148,13 @@ fn compare(location: &Location, spare: &Spare) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn begin(records: Box<dyn KeyStore>, index: &Arc<Index>, spare: Option<Spare>) -> Result<Follower, StoreError> {
+fn begin(
+    records: Box<dyn KeyStore>,
+    index: &Arc<Index>,
+    (spare, max_stale): (Option<Spare>, Option<Duration>),
+) -> Result<Follower, StoreError> {
     warn_of(&*records);
-    Follower::start_from(Origin::Here(Reach::of(records)), Arc::clone(index), spare, report)
+    Follower::start_from((Origin::Here(Reach::of(records)), max_stale), Arc::clone(index), spare, report)
 }
 
 fn warn_of(records: &dyn KeyStore) {
@@ -211,6 +219,7 @@ const fn fault_of(cause: Cause) -> StoreFault {
         Cause::Faulty => StoreFault::Faulty,
         Cause::Missing => StoreFault::Missing,
         Cause::Refused => StoreFault::Refused,
+        Cause::Unfinished => StoreFault::Unfinished,
         Cause::UnknownHost => StoreFault::UnknownHost,
         Cause::Unproven => StoreFault::Unproven,
         Cause::Unreachable => StoreFault::Unreachable,
@@ -223,6 +232,9 @@ fn report(event: &Event<'_>) {
         Event::Announced(Badge { id, name }) => {
             tracing::info!(%name, %id, "the key store knows this gateway by this name and id; `--wait` calls it so");
         }
+        Event::Closed(what) => tracing::error!(
+            "the key store has what cannot be read, and nobody is let in by it: {what}; everything else is followed"
+        ),
         Event::Down { error, is_known: true } => {
             tracing::error!(%error, "the key store cannot be followed; known keys go on working, for as long as keys.max_stale says");
         }
@@ -233,6 +245,10 @@ fn report(event: &Event<'_>) {
         Event::Restored { keys } => tracing::warn!(
             keys,
             "the key store was put back to a backup, and all keys were loaded anew: what was made after the backup is gone, and what was revoked after it works again; look over `scopegate keys list`"
+        ),
+        Event::Overdue(error) => tracing::warn!(
+            %error,
+            "this gateway cannot say how far it has come, so that `--wait` may wait for it in vain, and name it; it follows the key store all the same"
         ),
         Event::Unconfirmed(error) => tracing::warn!(
             %error,

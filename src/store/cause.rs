@@ -17,6 +17,8 @@ pub enum Cause {
     Missing,
     /// This user is not let in.
     Refused,
+    /// It is in the middle of a restore.
+    Unfinished,
     /// No name server knows its host.
     UnknownHost,
     /// It does not prove who it is.
@@ -35,6 +37,7 @@ impl Cause {
             Self::Faulty => "cannot be used",
             Self::Missing => "is missing",
             Self::Refused => "refuses this user",
+            Self::Unfinished => "is in the middle of a restore",
             Self::UnknownHost => "has a host that no name server knows",
             Self::Unproven => "does not prove who it is",
             Self::Unreachable => "cannot be reached",

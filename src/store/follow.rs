@@ -6,6 +6,7 @@
 //! what that means, and the follower keeps trying, ever more seldom and never together with others.
 
 mod backoff;
+mod event;
 mod first;
 mod intake;
 mod status;
@@ -19,12 +20,14 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use self::backoff::BackOff;
+pub use self::event::Event;
 use self::intake::Intake;
+use self::status::USUAL;
 pub use self::status::{Standing, Status};
 use super::index::Index;
 use super::reach::Reach;
 use super::spare::{Desk, Keeper, Past, Spare};
-use super::{Badge, Extent, KeyStore, Revision, StoreError};
+use super::{Extent, KeyStore, Revision, StoreError};
 
 /// How often the store is asked.
 pub const INTERVAL: Duration = Duration::from_millis(50);
@@ -40,36 +43,6 @@ const FAREWELL: Duration = Duration::from_secs(1);
 
 /// A load of so many records takes memory that is worth giving back.
 const MANY: usize = 1000;
-
-/// What a follower reports, for the log.
-#[derive(Debug)]
-pub enum Event<'a> {
-    /// The store has been told of this follower for the first time, which is called so there.
-    Announced(&'a Badge),
-    /// The store cannot be followed any more. Told once for each different trouble, not for every attempt.
-    Down {
-        /// What is wrong.
-        error: &'a StoreError,
-        /// Whether the store was ever read, by this process or by the one that wrote the copy: else no key is known.
-        is_known: bool,
-    },
-    /// Changes were taken in.
-    Loaded {
-        /// How many records.
-        keys: usize,
-        /// Up to which revision.
-        revision: Revision,
-    },
-    /// The store has another past than the one that was followed, and everything was taken in anew.
-    Restored {
-        /// How many records there are.
-        keys: usize,
-    },
-    /// Nobody can be told how far this follower has come. Told once.
-    Unconfirmed(&'a StoreError),
-    /// The store can be followed again.
-    Up,
-}
 
 /// Where a follower begins.
 #[derive(Debug)]
@@ -102,15 +75,16 @@ impl Follower {
         index: Arc<Index>,
         report: impl Fn(&Event<'_>) + Send + 'static,
     ) -> Result<Self, StoreError> {
-        Self::start_from(Origin::Here(Reach::of(store)), index, None, report)
+        Self::start_from((Origin::Here(Reach::of(store)), Some(USUAL)), index, None, report)
     }
 
-    /// The same from any origin; what is loaded is kept in `spare`, too.
+    /// The same from any origin; what is loaded is kept in `spare`, too. Keys go on for that time while the store is away, or
+    /// for ever: it is said to the store from the first word on.
     ///
     /// # Errors
     /// The first load failed, of a store that was there.
     pub fn start_from(
-        origin: Origin,
+        (origin, max_stale): (Origin, Option<Duration>),
         index: Arc<Index>,
         spare: Option<Spare>,
         report: impl Fn(&Event<'_>) + Send + 'static,
@@ -134,16 +108,18 @@ impl Follower {
                 (Pursuit::new(reach, &index, past), status)
             }
         };
+        status.last_for(max_stale);
         pursuit.desk.clone_from(&desk);
         if status.is_up() {
             let store = pursuit.reach.store()?;
             // The store is marked as seen before it is read: a change in between is loaded twice, never missed.
             store.refresh()?;
             store.set_patience(PATIENCE)?;
-            // Whoever changes a key from here on waits for this gateway, too: what it loads may be older, and it serves at once.
+            // Before the load, as [`Pursuit::step`] says.
             pursuit.confirm(status.goes_on_for(), &report);
             let store = pursuit.reach.store()?;
             pursuit.revision = first::load(store, &index)?.revision;
+            pursuit.tell_closed(&report);
             thrift::give_back_soon();
             (pursuit.is_taken_up, pursuit.is_blind) = (true, false);
             pursuit.lay_down()?;
@@ -213,6 +189,10 @@ struct Pursuit {
     is_taken_up: bool,
     /// Whether a change was noticed that could not be loaded yet.
     is_behind: bool,
+    /// Whether the store was there at the last attempt, and is not followed as it is.
+    is_refused: bool,
+    /// Whether the store was ever told of this follower.
+    is_announced: bool,
     desk: Option<Arc<Desk>>,
 }
 
@@ -228,6 +208,8 @@ impl Pursuit {
             is_anew: false,
             is_taken_up: false,
             is_behind: false,
+            is_refused: false,
+            is_announced: false,
             desk: None,
         }
     }
@@ -237,7 +219,7 @@ impl Pursuit {
         let mut back_off = BackOff::new(self.reach.rest());
         while self.wait(pause, stopped) {
             let since = Instant::now();
-            match self.step() {
+            match self.step(status, report) {
                 Ok(news) => {
                     if status.reached(since) {
                         report(&Event::Up);
@@ -248,7 +230,7 @@ impl Pursuit {
                         Some((_, keys)) => report(&Event::Loaded { keys, revision: self.revision }),
                     }
                     back_off.reset();
-                    pause = None;
+                    (pause, self.is_refused) = (None, false);
                     self.confirm(status.goes_on_for(), report);
                 }
                 Err(error) => {
@@ -261,6 +243,7 @@ impl Pursuit {
                     if status.missed(error.to_string(), error.cause()) {
                         report(&Event::Down { error: &error, is_known });
                     }
+                    self.is_refused = error.refusal().is_some();
                     self.refuse(&error, status.remaining(Instant::now()), report);
                     pause = Some(back_off.next());
                 }
@@ -282,7 +265,11 @@ impl Pursuit {
     fn confirm(&mut self, goes_on_for: Option<Duration>, report: &dyn Fn(&Event<'_>)) {
         match self.reach.store().and_then(|store| store.confirm(self.revision, goes_on_for)) {
             Ok(None) => {}
-            Ok(Some(badge)) => report(&Event::Announced(&badge)),
+            Ok(Some(badge)) => {
+                self.is_announced = true;
+                report(&Event::Announced(&badge));
+            }
+            Err(error) if self.is_announced => report(&Event::Overdue(&error)),
             Err(error) => report(&Event::Unconfirmed(&error)),
         }
     }
@@ -291,18 +278,31 @@ impl Pursuit {
     fn refuse(&mut self, error: &StoreError, goes_on_for: Option<Duration>, report: &dyn Fn(&Event<'_>)) {
         let Some((why, store)) = error.refusal().zip(self.reach.opened()) else { return };
         if let Some(badge) = store.decline(why, self.revision, goes_on_for) {
+            self.is_announced = true;
             report(&Event::Announced(&badge));
         }
     }
 
-    fn step(&mut self) -> Result<Option<(Extent, usize)>, StoreError> {
+    fn step(&mut self, status: &Status, report: &dyn Fn(&Event<'_>)) -> Result<Option<(Extent, usize)>, StoreError> {
         if !self.is_taken_up {
             self.take_up()?;
         }
         self.is_behind |= self.reach.store()?.refresh()?;
+        // Nobody may wait for this gateway yet, or any more. Whoever changes a key from here on does: what is loaded may be older,
+        // and is served by at once. One that refuses the store has said so, and says no more until it is followed.
+        if !status.is_up() && !self.is_refused {
+            self.confirm(status.goes_on_for(), report);
+        }
         let news = self.is_behind.then(|| self.load()).transpose()?;
         self.is_behind = false;
+        self.tell_closed(report);
         Ok(news)
+    }
+
+    /// Reports what could not be read of what was loaded.
+    fn tell_closed(&mut self, report: &dyn Fn(&Event<'_>)) {
+        let closed = self.reach.opened().map(KeyStore::unreadable).unwrap_or_default();
+        closed.iter().for_each(|what| report(&Event::Closed(what)));
     }
 
     /// Begins with a store that was away when the process began: from where the copy ends, or anew.

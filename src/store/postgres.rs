@@ -44,11 +44,13 @@ mod former;
 mod link;
 mod load;
 mod news;
+mod outside;
 mod pooler;
 mod rights;
 mod row;
 mod schema;
 mod tls;
+mod unreadable;
 mod uses;
 mod value;
 
@@ -61,17 +63,19 @@ use self::fault::{Fault, WRITING};
 use self::fleet::{Mark, Membership, Word};
 use self::link::{Begin, Link, Session};
 use self::schema::Head;
+use self::unreadable::{Ear, Unreadable};
 use self::value::get;
 use super::audit::{Entry, Seal, Standing, ToldAccounts, ToldKeys};
 use super::uses::{KeyUse, ValueUse};
 use super::{AccountOutcome, Badge, Change, Fleet, KeyStore, Loaded, OpenMode, Outcome, Revision, Stamp};
 use super::{Provenance, StoreError, StoreWarning, follow};
-use crate::database::{Database, Tls};
+use crate::database::Database;
 use crate::key::account::{AccountRecord, AccountTransition, NewAccount};
 use crate::key::lifecycle::{Fresh, Transition};
 use crate::key::{KeyId, KeyRecord};
 
 pub use error::DatabaseError;
+pub use outside::{probe, warnings_of};
 
 /// How often the head is read by a gateway that is told nothing.
 const POLL: Duration = Duration::from_secs(1);
@@ -104,6 +108,7 @@ pub struct Postgres {
     loaded: Option<Instant>,
     /// The revision that the last load came up to, and the hash of its change.
     told: Option<(Revision, Vec<u8>)>,
+    unreadable: Unreadable,
     membership: Membership,
 }
 
@@ -132,6 +137,7 @@ impl Postgres {
             is_misled: false,
             loaded: None,
             told: None,
+            unreadable: Unreadable::default(),
             membership: Membership::default(),
         })
     }
@@ -181,15 +187,22 @@ impl KeyStore for Postgres {
         // Whoever begins anew is told of another past, too.
         let told = self.told.clone().filter(|(revision, _)| *revision == since || since == Revision::START);
         let (known, told) = told.map_or((since, None), |(revision, hash)| (revision, Some(hash)));
+        let mut unreadable = mem::take(&mut self.unreadable);
         let course = self.read(|session| {
             let course = load::plan(session, (&place, &store), known, told.as_deref())?;
-            course.tell(session, since, tell).map(|()| course)
-        })?;
+            course.tell(session, since, &mut Ear { tell, unreadable: &mut unreadable }).map(|()| course)
+        });
+        self.unreadable = unreadable;
+        let course = course?;
         self.is_misled = course.revision == since;
         self.loaded = Some(Instant::now());
         self.told = course.head.hash.as_ref().map(|hash| (course.revision, hash.to_vec()));
         self.seen = Some(course.head);
         Ok(Loaded { revision: course.revision, extent: course.extent })
+    }
+
+    fn unreadable(&mut self) -> Vec<String> {
+        self.unreadable.take()
     }
 
     fn bookmark(&self) -> Option<Vec<u8>> {
@@ -266,7 +279,7 @@ impl KeyStore for Postgres {
 
     fn add_uses(&mut self, uses: &[ValueUse]) -> Result<(), StoreError> {
         let place = self.database.to_string();
-        let added = self.link.within(Begin::Change(""), |session| {
+        let added = self.link.within(Begin::Change(uses::COMMIT), |session| {
             Head::read(session)?.refuse_other_versions(&place)?;
             uses::add(session, uses)
         });
@@ -308,10 +321,6 @@ impl KeyStore for Postgres {
             // What changed until now is found by asking once more, at once.
             return self.link.listen().is_ok() || goes_on(follow::INTERVAL);
         }
-        if !self.link.is_up() {
-            // Whoever asks next connects anew: not at once, for a server that ends every connection, and not when all others do.
-            return goes_on(follow::INTERVAL + dial::scatter());
-        }
         let until = Instant::now() + self.poll;
         while self.link.is_up() && Instant::now() < until {
             // Both the end and the news are looked for: a look is cheap, and asks nobody.
@@ -322,6 +331,10 @@ impl KeyStore for Postgres {
             if stopped.try_recv() != Err(TryRecvError::Empty) {
                 return false;
             }
+        }
+        if !self.link.is_up() {
+            // Whoever asks next connects anew: not at once, for a server that ends every connection, and not when all others do.
+            return goes_on(follow::INTERVAL + dial::scatter());
         }
         stopped.try_recv() == Err(TryRecvError::Empty)
     }
@@ -367,28 +380,6 @@ impl KeyStore for Postgres {
 impl Drop for Postgres {
     fn drop(&mut self) {
         self.membership.leave(&mut self.link);
-    }
-}
-
-/// What somebody between here and the database could do. Nothing is asked for it.
-pub fn warnings_of(database: &Database) -> Vec<StoreWarning> {
-    let place = database.to_string();
-    match database.tls {
-        Tls::Off if !database.is_local() => vec![StoreWarning::Cleartext { place }],
-        Tls::Unproven if !database.is_local() => vec![StoreWarning::Unproven { place }],
-        _ => Vec::new(),
-    }
-}
-
-/// What would keep a gateway from using the store of a database, as far as it shows without touching anything.
-///
-/// # Errors
-/// It cannot be used.
-pub fn probe(database: &Database) -> Result<(), StoreError> {
-    match Postgres::open(database, OpenMode::Existing) {
-        // Whether it may be made does not show.
-        Ok(_) | Err(StoreError::Database(DatabaseError::Missing { .. }) | StoreError::Older { .. }) => Ok(()),
-        Err(error) => Err(error),
     }
 }
 

@@ -47,7 +47,7 @@ labels! {
 }
 
 labels! {
-    /// What keeps the key store from being read. `behind` and `unreachable` may pass by themselves.
+    /// What keeps the key store from being read. `behind`, `unfinished` and `unreachable` may pass by themselves.
     StoreFault {
         AnotherPast = "another_past",
         Behind = "behind",
@@ -55,6 +55,7 @@ labels! {
         Faulty = "faulty",
         Missing = "missing",
         Refused = "refused",
+        Unfinished = "unfinished",
         UnknownHost = "unknown_host",
         Unproven = "unproven",
         Unreachable = "unreachable",

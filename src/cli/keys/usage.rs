@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::key::visible::escaped;
 use crate::key::{GrantSpec, KeyRecord};
 use crate::store::uses::{Count, KeyUse};
 use crate::store::{KeyStore, StoreError};
@@ -17,14 +18,16 @@ pub(super) fn find(store: &mut dyn KeyStore, record: &KeyRecord) -> Result<Optio
     store.records_use().then(|| store.use_of(&record.id)).transpose()
 }
 
-/// As names and values.
+/// As names and values. Whoever may count uses may write anything for a scope.
 pub(super) fn lines(record: &KeyRecord, used: Option<&KeyUse>) -> Vec<(&'static str, String)> {
     let Some(used) = used else { return vec![("last used", NOT_RECORDED.to_owned())] };
     let Some(whole) = used.whole else { return vec![("last used", NEVER.to_owned())] };
     let mut lines = vec![("last used", whole.last.to_string()), ("requests", requests(whole))];
     let of_scopes = |name, pick: fn(&Count) -> u64| {
         let counted = used.scopes.iter().filter(move |(_, count)| pick(count) > 0);
-        counted.map(move |(scope, count)| (name, format!("{scope}, {}, last {}", times(pick(count)), count.last)))
+        counted.map(move |(scope, count)| {
+            (name, format!("{}, {}, last {}", escaped(scope), times(pick(count)), count.last))
+        })
     };
     lines.extend(of_scopes("needed", |count| count.allowed));
     lines.extend(of_scopes("missed", |count| count.denied));

@@ -13,8 +13,9 @@ use crate::key::timestamp::parse_span;
 use crate::key::visible::escaped;
 use crate::store::{Gateway, KeyStore, Revision, StoreError};
 
-/// How often the list of gateways is read.
+/// How often the list of gateways is read at first, and at least.
 const LOOK: Duration = Duration::from_millis(5);
+const LAST_LOOK: Duration = Duration::from_millis(100);
 /// A gateway says every five seconds that it is there; one that has not for so long is not waited for.
 const SILENCE: Duration = Duration::from_secs(16);
 /// For so much longer than it goes on with what it knows a gateway that is silent is named: its last look at the store may have
@@ -147,7 +148,7 @@ fn until_confirmed(
         let fleet = match store.gateways() {
             // Somebody holds the list, or the line is made anew: the time that was given is not over.
             Err(error) if error.is_passing() && begun.elapsed() < limit => {
-                thread::sleep(LOOK);
+                thread::sleep(pause(begun.elapsed()));
                 continue;
             }
             fleet => fleet?,
@@ -171,8 +172,13 @@ fn until_confirmed(
         if !is_awaited || elapsed >= limit {
             return Ok(Some(Verdict { confirmed: took.into_values().collect(), missing, revision, limit }));
         }
-        thread::sleep(LOOK);
+        thread::sleep(pause(elapsed));
     }
+}
+
+/// How long it is until the next look: longer the longer it took, and never much beside that.
+fn pause(elapsed: Duration) -> Duration {
+    (elapsed / 16).clamp(LOOK, LAST_LOOK)
 }
 
 /// How much longer a gateway serves that does not follow.
@@ -218,8 +224,13 @@ impl Verdict {
         let Gateway { revision, silent_for, .. } = gateway;
         let (silence, rest) = (silent_for.as_secs(), rest_of(gateway));
         if let Some(why) = &gateway.refuses {
+            let remedy = match &**why {
+                Gateway::ANOTHER_PAST => "restart it to go on with this store",
+                // A restart would end in the same, and without a copy of the keys in no key at all.
+                _ => "its log says what is to be mended",
+            };
             return format!(
-                "has not confirmed: it refuses the store as it is now ({}), was last heard of {silence} s ago and {rest}; restart it to go on with this store",
+                "has not confirmed: it refuses the store as it is now ({}), was last heard of {silence} s ago and {rest}; {remedy}",
                 escaped(why)
             );
         }
@@ -249,5 +260,37 @@ impl Verdict {
     /// What the process exits with. That nobody says anything proves nothing.
     fn exit(&self) -> Exit {
         if self.missing.is_empty() && !self.confirmed.is_empty() { Exit::Done } else { Exit::Denied }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_restart_is_advised_where_it_helps() {
+        let lacks = |why: &str| {
+            let gateway = Gateway {
+                id: "5f0c".into(),
+                name: "web".into(),
+                revision: Revision(1),
+                silent_for: Duration::ZERO,
+                goes_on_for: None,
+                refuses: Some(why.into()),
+            };
+            let (confirmed, missing, limit) = (Vec::new(), Vec::new(), Duration::ZERO);
+            Verdict { confirmed, missing, revision: Revision(2), limit }.lacks(&gateway)
+        };
+        assert!(lacks("another past").ends_with("; restart it to go on with this store"));
+        for why in ["damaged", "a newer schema", "no right to read it", "an error of the server"] {
+            let said = lacks(why);
+            assert!(said.ends_with("; its log says what is to be mended") && !said.contains("restart"), "{said}");
+        }
+    }
+
+    #[test]
+    fn whoever_waits_for_long_looks_seldom_and_is_told_hardly_later() {
+        let millis = |elapsed| pause(Duration::from_millis(elapsed)).as_millis();
+        assert_eq!([0, 30, 80, 160, 1600, 60_000].map(millis), [5, 5, 5, 10, 100, 100]);
     }
 }

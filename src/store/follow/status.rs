@@ -11,8 +11,8 @@ use crate::store::Cause;
 /// How long a single attempt may take before the store counts as away: a call into it may hang for as long as a network or a disk
 /// does.
 const OVERDUE: Duration = Duration::from_secs(10);
-/// For how many milliseconds known keys go on, as long as nobody has said so: what `keys.max_stale` is unless it is set.
-const USUAL: i64 = 15 * 60 * 1000;
+/// For how long known keys go on, as long as nobody has said so: what `keys.max_stale` is unless it is set.
+pub(super) const USUAL: Duration = Duration::from_secs(15 * 60);
 /// No number of milliseconds: of a contact, that there was none.
 const NEVER: i64 = i64::MIN;
 
@@ -86,13 +86,15 @@ impl Status {
     }
 
     fn new(standing: Standing, contact: i64) -> Self {
-        Self {
+        let status = Self {
             standing: AtomicU8::new(standing.as_byte()),
             contact: AtomicI64::new(contact),
             start: Instant::now(),
-            goes_on_for: AtomicI64::new(USUAL),
+            goes_on_for: AtomicI64::new(NEVER),
             trouble: Mutex::default(),
-        }
+        };
+        status.last_for(Some(USUAL));
+        status
     }
 
     /// What the keys in memory are worth.
@@ -127,8 +129,7 @@ impl Status {
     /// Lets time pass: keys of a store that was not read for `max_stale` work no longer (`None`: they work for ever). Tells
     /// whether that has just come to be so. Cheap, and for any thread that wants to know, a few times a second.
     pub fn judge(&self, now: Instant, max_stale: Option<Duration>) -> bool {
-        let millis = |most: Duration| i64::try_from(most.as_millis()).unwrap_or(i64::MAX);
-        self.goes_on_for.store(max_stale.map_or(NEVER, millis), Ordering::Relaxed);
+        self.last_for(max_stale);
         if self.verdict(now, max_stale) == self.standing() {
             return false;
         }
@@ -141,7 +142,13 @@ impl Status {
         is_news
     }
 
-    /// How long known keys go on while the store is away, as was last judged by; `None` where that has no end.
+    /// Known keys go on for that time while the store is away; `None`: for ever.
+    pub(super) fn last_for(&self, max_stale: Option<Duration>) {
+        let millis = |most: Duration| i64::try_from(most.as_millis()).unwrap_or(i64::MAX);
+        self.goes_on_for.store(max_stale.map_or(NEVER, millis), Ordering::Relaxed);
+    }
+
+    /// How long known keys go on while the store is away, as was last told; `None` where that has no end.
     pub(super) fn goes_on_for(&self) -> Option<Duration> {
         u64::try_from(self.goes_on_for.load(Ordering::Relaxed)).ok().map(Duration::from_millis)
     }

@@ -33,16 +33,18 @@ fn follow_from(origin: Origin, index: Arc<Index>, spare: Option<Spare>) -> Follo
     let (tell, events) = channel();
     let report = move |event: &Event<'_>| {
         let said = match event {
+            Event::Closed(what) => format!("closed: {what}"),
             Event::Down { error, .. } => format!("down: {error}"),
             Event::Loaded { keys, revision } => format!("{keys} to {revision}"),
             Event::Restored { keys } => format!("restored: {keys}"),
+            Event::Overdue(error) => format!("overdue: {error}"),
             Event::Unconfirmed(error) => format!("unconfirmed: {error}"),
             Event::Announced(badge) => format!("called {}", badge.name),
             Event::Up => "up".into(),
         };
         tell.send(said).unwrap();
     };
-    let follower = Follower::start_from(origin, Arc::clone(&index), spare, report).unwrap();
+    let follower = Follower::start_from((origin, Some(USUAL)), Arc::clone(&index), spare, report).unwrap();
     Followed { index, follower, events }
 }
 

@@ -9,6 +9,7 @@ use super::audit::{Deed, Log};
 use super::change::BATCH;
 use super::fault::Fault;
 use super::link::Session;
+use super::unreadable::Unreadable;
 use super::value::{Value, get, number, values};
 use crate::key::account::{self, AccountError, AccountRecord, AccountState, AccountTransition, Affiliation};
 use crate::key::account::{Holdings, NewAccount};
@@ -54,21 +55,37 @@ pub(super) struct Affiliations(HashMap<Box<str>, Told>);
 
 impl Affiliations {
     /// For every key.
-    pub(super) fn of_all(session: &Session<'_>) -> Result<Self, Fault> {
-        Self::of(session, SELECT_ALL, &[])
+    pub(super) fn of_all(session: &Session<'_>, unreadable: &mut Unreadable) -> Result<Self, Fault> {
+        Self::of(session, (SELECT_ALL, &[]), unreadable)
     }
 
     /// For the keys of some accounts.
-    pub(super) fn of_some(session: &Session<'_>, accounts: &[&str]) -> Result<Self, Fault> {
+    pub(super) fn of_some(
+        session: &Session<'_>,
+        accounts: &[&str],
+        unreadable: &mut Unreadable,
+    ) -> Result<Self, Fault> {
         match accounts.is_empty() {
             true => Ok(Self(HashMap::new())),
             // Of the others of their families not everything is read.
-            false => Self::of(session, SELECT_FAMILIES, values![accounts]),
+            false => Self::of(session, (SELECT_FAMILIES, values![accounts]), unreadable),
         }
     }
 
-    fn of(session: &Session<'_>, sql: &str, given: &[Value<'_>]) -> Result<Self, Fault> {
-        let (accounts, own): (Vec<AccountRecord>, Vec<u64>) = read(session, sql, given)?.into_iter().unzip();
+    /// An account that cannot be read is as one that is not there: no key of it works, nor of those below it.
+    fn of(
+        session: &Session<'_>,
+        (sql, given): (&str, &[Value<'_>]),
+        unreadable: &mut Unreadable,
+    ) -> Result<Self, Fault> {
+        let known = read_but(session, (sql, given), |fault| match fault {
+            Fault::Bad(what) => {
+                unreadable.note(what);
+                Ok(())
+            }
+            other => Err(other),
+        })?;
+        let (accounts, own): (Vec<AccountRecord>, Vec<u64>) = known.into_iter().unzip();
         Ok(Self(tell(&accounts, &own)))
     }
 
@@ -273,10 +290,22 @@ fn holdings(session: &Session<'_>, id: &str, now: Timestamp) -> Result<Holdings,
 }
 
 fn read(session: &Session<'_>, sql: &str, given: &[Value<'_>]) -> Result<Vec<(AccountRecord, u64)>, Fault> {
+    read_but(session, (sql, given), Err)
+}
+
+/// The same, with a say about those that cannot be read.
+fn read_but(
+    session: &Session<'_>,
+    (sql, given): (&str, &[Value<'_>]),
+    mut pass_over: impl FnMut(Fault) -> Result<(), Fault>,
+) -> Result<Vec<(AccountRecord, u64)>, Fault> {
     let mut known = Vec::new();
-    let note = |row: &Row| {
-        known.push((account(row)?, number(row, 8)?));
-        Ok(())
+    let note = |row: &Row| match account_and_revision(row) {
+        Ok(account) => {
+            known.push(account);
+            Ok(())
+        }
+        Err(fault) => pass_over(fault),
     };
     // What is given nothing reads them all.
     if given.is_empty() {
@@ -285,6 +314,14 @@ fn read(session: &Session<'_>, sql: &str, given: &[Value<'_>]) -> Result<Vec<(Ac
         session.each(sql, given, note)?
     }
     Ok(known)
+}
+
+fn account_and_revision(row: &Row) -> Result<(AccountRecord, u64), Fault> {
+    let account = account(row)?;
+    match number(row, 8) {
+        Ok(revision) => Ok((account, revision)),
+        Err(_) => Err(Fault::Bad(format!("the account {} has a number of a change that cannot be", account.id))),
+    }
 }
 
 fn account(row: &Row) -> Result<AccountRecord, Fault> {

@@ -1,5 +1,6 @@
 //! What is wrong with a key store in a database, and how to mend it.
 
+use crate::store::Gateway;
 use crate::store::cause::Cause;
 
 /// What is wrong with a key store in a database.
@@ -66,6 +67,10 @@ pub enum DatabaseError {
         "whether the change of the key store {place} was made is not known, as no answer came: `scopegate keys list` shows it"
     )]
     Uncertain { place: String },
+    #[error(
+        "the key store {place} is in the middle of a restore: not all of it is there, so none of it is followed until all is; where no restore is under way, one broke off: begin it anew, with `pg_restore --single-transaction`"
+    )]
+    Unfinished { place: String },
 }
 
 impl DatabaseError {
@@ -85,13 +90,14 @@ impl DatabaseError {
                 | Self::Privilege { .. }
                 | Self::Sql { .. }
                 | Self::Uncertain { .. }
+                | Self::Unfinished { .. }
                 | Self::Unproven { .. }
         )
     }
 
-    /// Whether it may pass by itself: the server is not there, or not yet. What else there is somebody must mend.
+    /// Whether it may pass by itself: the server is not there, or not yet, or the store is not. What else there is somebody must mend.
     pub(in crate::store) const fn is_passing(&self) -> bool {
-        matches!(self, Self::Away { .. } | Self::Behind { .. } | Self::Uncertain { .. })
+        matches!(self, Self::Away { .. } | Self::Behind { .. } | Self::Uncertain { .. } | Self::Unfinished { .. })
     }
 
     /// Why it cannot be read, in few words.
@@ -111,6 +117,7 @@ impl DatabaseError {
             | Self::Replica { .. }
             | Self::Sql { .. }
             | Self::Tls { .. } => Cause::Faulty,
+            Self::Unfinished { .. } => Cause::Unfinished,
             Self::Unproven { .. } => Cause::Unproven,
         }
     }
@@ -118,7 +125,7 @@ impl DatabaseError {
     /// Why the store is not followed, though it can be reached.
     pub(in crate::store) const fn refusal(&self) -> Option<&'static str> {
         match self {
-            Self::AnotherPast { .. } => Some("another past"),
+            Self::AnotherPast { .. } => Some(Gateway::ANOTHER_PAST),
             Self::Privilege { .. } => Some("no right to read it"),
             Self::Sql { .. } => Some("an error of the server"),
             _ => None,

@@ -44,6 +44,8 @@ pub(super) enum Fault {
     Tls(String),
     /// No answer came to a commit.
     Uncertain,
+    /// The store is in the middle of a restore.
+    Unfinished,
     /// Another fault, after which the connection cannot be used.
     WithTheLine(Box<Self>),
 }
@@ -85,7 +87,7 @@ impl Fault {
             | Self::Uncertain
             | Self::WithTheLine(_) => true,
             Self::Postgres(error) => error.as_db_error().is_none_or(is_last_word),
-            Self::Bad(_) | Self::Refusal(_) | Self::Tls(_) => false,
+            Self::Bad(_) | Self::Refusal(_) | Self::Tls(_) | Self::Unfinished => false,
         }
     }
 
@@ -135,6 +137,7 @@ impl Fault {
             }
             Self::Tls(reason) => DatabaseError::Tls { place, reason }.into(),
             Self::Uncertain => DatabaseError::Uncertain { place }.into(),
+            Self::Unfinished => DatabaseError::Unfinished { place }.into(),
             Self::WithTheLine(fault) => fault.of(database, doing),
             Self::Postgres(error) => match error.as_db_error() {
                 Some(said) => of_the_server(said, database, doing),

@@ -19,6 +19,8 @@ use crate::store::{Badge, Gateway, Revision, StoreError};
 const BEAT: Duration = Duration::from_secs(5);
 /// How long one that may not say so waits before it tries again.
 const REST: Duration = Duration::from_secs(60);
+/// The same where somebody was in the way, or the connection ended: twice as long each time, up to [`BEAT`].
+const SHORT_REST: Duration = Duration::from_millis(250);
 /// How long a word may wait for a lock, and take at all: following waits for it. The server keeps to that, so that the connection
 /// stays good; a gateway that gave it up would load a server that is slow with a new one.
 const BOUNDS: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(1));
@@ -72,6 +74,8 @@ pub(super) struct Membership {
     has_forgotten: bool,
     /// It could not be said, as far as is known.
     failed: Option<Failure>,
+    /// Which connection it was said on, or could not be.
+    line: u64,
 }
 
 /// What kept a word from being said.
@@ -80,6 +84,8 @@ struct Failure {
     at: Instant,
     /// How long it is not tried again.
     rest: Duration,
+    /// Whether the connection ended by it: another one is no reason to try again at once.
+    is_of_the_line: bool,
     /// What was told of it; nothing, where whoever asks next finds it too.
     told: Option<String>,
 }
@@ -94,6 +100,7 @@ impl Membership {
         (database, mark): (&Database, Mark<'_>),
         word: Word,
     ) -> Result<Option<Badge>, StoreError> {
+        self.look_at(link);
         let is_news = self.said.is_none_or(|(said, at)| said != word || at.elapsed() >= BEAT);
         if !is_news || self.is_resting() || !link.is_up() {
             return Ok(None);
@@ -105,30 +112,41 @@ impl Membership {
             }
             Err(fault) => fault,
         };
-        let is_denied = fault.is(&[SqlState::INSUFFICIENT_PRIVILEGE, SqlState::READ_ONLY_SQL_TRANSACTION]);
-        let known = self.failed.take().and_then(|failure| failure.told);
-        let is_of_the_line = fault.is_of_the_line();
+        let failed = self.failed.take();
+        let (rest, is_of_the_line) = (rest_after(&fault, failed.as_ref()), fault.is_of_the_line());
+        let known = failed.and_then(|failure| failure.told);
         let error = fault.of(database, WRITING);
         let text = (!is_of_the_line).then(|| error.to_string());
         let is_told = is_of_the_line || text == known;
-        let rest = if is_denied { REST } else { BEAT };
-        self.failed = Some(Failure { at: Instant::now(), rest, told: text.or(known) });
+        self.failed = Some(Failure { at: Instant::now(), rest, is_of_the_line, told: text.or(known) });
         if is_told { Ok(None) } else { Err(error) }
     }
 
     /// Says that the gateway does not follow the store. What keeps it from following was told: what keeps this from being said is
     /// no more news. A connection is made for it: nobody has one to such a store for anything else.
     pub(super) fn decline(&mut self, link: &mut Link, word: Word) -> Option<Badge> {
+        self.look_at(link);
         let is_known = |(said, at): (Word, Instant)| said.refuses == word.refuses && at.elapsed() < BEAT;
         if self.said.is_some_and(is_known) || self.is_resting() {
             return None;
         }
         if self.say(link, word, Mark::default()).is_err() {
             let told = self.failed.take().and_then(|failure| failure.told);
-            self.failed = Some(Failure { at: Instant::now(), rest: BEAT, told });
+            self.failed = Some(Failure { at: Instant::now(), rest: BEAT, is_of_the_line: true, told });
             return None;
         }
         self.announce()
+    }
+
+    /// What was said, or refused, on another connection, may have been said to another server.
+    fn look_at(&mut self, link: &Link) {
+        if mem::replace(&mut self.line, link.number()) == link.number() {
+            return;
+        }
+        self.said = None;
+        if let Some(failed) = self.failed.as_mut().filter(|failed| !failed.is_of_the_line) {
+            failed.rest = Duration::ZERO;
+        }
     }
 
     fn is_resting(&self) -> bool {
@@ -145,17 +163,19 @@ impl Membership {
         let Badge { id, name } = self.badge.get_or_insert_with(new_badge).clone();
         let Word { revision, goes_on_for, refuses } = word;
         let has_forgotten = self.has_forgotten;
-        let written = link.within_bounds(BOUNDS, |session| {
+        let mut written = None;
+        let done = link.within_bounds(BOUNDS, |session| {
             let goes_on_for = goes_on_for.map(|time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
             let revision = revision.0.cast_signed();
-            let written =
+            let said =
                 session.execute(SAY, values![&*id, &*name, revision, goes_on_for, refuses, mark.store, mark.hash])?;
-            if !has_forgotten {
-                session.execute(FORGET_OLD, &[])?;
-            }
-            Ok(written)
-        })?;
-        self.has_forgotten = true;
+            written = Some(said);
+            if has_forgotten { Ok(()) } else { session.execute(FORGET_OLD, &[]).map(drop) }
+        });
+        self.line = link.number();
+        // What was said is said, whatever became of the rows of others.
+        let Some(written) = written else { return done.map(|()| false) };
+        self.has_forgotten |= done.is_ok();
         self.said = (written > 0).then(|| (word, Instant::now())).or(self.said);
         Ok(written > 0)
     }
@@ -181,6 +201,18 @@ pub(super) fn list(session: &Session<'_>) -> Result<Vec<Gateway>, Fault> {
         })
     };
     session.query(LIST, &[])?.iter().map(gateway).collect()
+}
+
+/// How long it is not said again after a fault, and maybe one before it.
+fn rest_after(fault: &Fault, failed: Option<&Failure>) -> Duration {
+    if fault.is(&[SqlState::INSUFFICIENT_PRIVILEGE, SqlState::READ_ONLY_SQL_TRANSACTION]) {
+        return REST;
+    }
+    if !fault.is_of_the_line() && !fault.is(&[SqlState::LOCK_NOT_AVAILABLE, SqlState::QUERY_CANCELED]) {
+        return BEAT;
+    }
+    let longer = |failed: &Failure| failed.rest.max(SHORT_REST).saturating_mul(2).min(BEAT);
+    failed.map_or(SHORT_REST, longer)
 }
 
 /// What this run of the gateway is called from now on.

@@ -35,6 +35,8 @@ pub(super) struct Link {
     runtime: Option<Runtime>,
     dialler: Dialler,
     line: Option<Line>,
+    /// How many connections were made.
+    made: u64,
     /// How long a statement may wait for another writer.
     pub(super) patience: Duration,
     /// Whether changes shall wake this link.
@@ -84,6 +86,7 @@ impl Link {
             runtime: Some(runtime),
             dialler: Dialler::new(database),
             line: None,
+            made: 0,
             patience: super::PATIENCE,
             listens: false,
             hurry: None,
@@ -93,6 +96,11 @@ impl Link {
     /// Whether there is a connection that is not known to be broken.
     pub(super) fn is_up(&self) -> bool {
         self.line.as_ref().is_some_and(|line| !line.client.is_closed())
+    }
+
+    /// Which connection the last one was: another one may be to another server.
+    pub(super) fn number(&self) -> u64 {
+        self.made
     }
 
     /// Whether changes shall wake it.
@@ -220,6 +228,7 @@ impl Link {
         self.line = None;
         let Some(runtime) = &self.runtime else { return Err(Fault::closed()) };
         self.line = Some(self.dialler.dial(runtime)?);
+        self.made += 1;
         if self.listens { self.on_line(None, |session| session.hear()) } else { Ok(()) }
     }
 

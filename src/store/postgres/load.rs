@@ -8,18 +8,22 @@ use super::former::Former;
 use super::link::Session;
 use super::news::tell_some;
 use super::row;
-use super::schema::Head;
+use super::schema::{Head, from_head};
+use super::unreadable::Ear;
 use super::value::{get, values};
 use crate::key::{KeyId, KeyRecord};
 use crate::store::audit::{ToldKeys, Unlogged};
 use crate::store::{Change, Extent, Revision};
 
 /// Where the store stands, and whether it has the change that was told last.
-const STANDING: &str = "SELECT h.store, h.version, h.revision, \
-    (SELECT hash FROM scopegate.changes WHERE revision = h.revision), \
+const STANDING: &str = concat!(
+    "SELECT h.store, h.version, h.revision, \
+    (SELECT hash FROM scopegate.changes WHERE revision = h.revision), t.whole, \
     (SELECT hash FROM scopegate.changes WHERE revision = $1), \
     CASE WHEN $1 > 0 THEN (SELECT count(*) FROM scopegate.changes WHERE revision > $1 AND revision <= h.revision) END, \
-    pg_is_in_recovery() FROM scopegate.head h";
+    pg_is_in_recovery() ",
+    from_head!()
+);
 
 /// How a load goes on.
 pub(super) struct Course {
@@ -33,17 +37,12 @@ pub(super) struct Course {
 
 impl Course {
     /// Tells what it is to tell to someone who knows everything up to `since`.
-    pub(super) fn tell(
-        &self,
-        session: &Session<'_>,
-        since: Revision,
-        tell: &mut dyn FnMut(Change),
-    ) -> Result<(), Fault> {
+    pub(super) fn tell(&self, session: &Session<'_>, since: Revision, ear: &mut Ear<'_>) -> Result<(), Fault> {
         match self.extent {
             Extent::Changes if since == self.revision && since != Revision::START => Ok(()),
-            Extent::Changes if since != Revision::START => tell_some(session, (since, self.revision), tell),
-            Extent::Changes => tell_all(session, None, tell),
-            Extent::AnotherPast | Extent::Everything => tell_all(session, Some(self.revision), tell),
+            Extent::Changes if since != Revision::START => tell_some(session, (since, self.revision), ear),
+            Extent::Changes => tell_all(session, None, ear),
+            Extent::AnotherPast | Extent::Everything => tell_all(session, Some(self.revision), ear),
         }
     }
 }
@@ -64,7 +63,7 @@ pub(super) fn plan(
         );
     }
     head.refuse_other_versions(place)?;
-    if head.revision < since.0 && get::<bool>(&row, 6)? {
+    if head.revision < since.0 && get::<bool>(&row, 7)? {
         // What it lacks may still come; whether it is of the same past shows then.
         let place = place.to_owned();
         return Err(DatabaseError::Behind { place, found: head.revision, followed: since.0 }.into());
@@ -75,7 +74,7 @@ pub(super) fn plan(
             head.revision
         ));
     }
-    let found = get::<Option<&[u8]>>(&row, 4)?;
+    let found = get::<Option<&[u8]>>(&row, 5)?;
     if told.is_some() && found.is_none() {
         return another(format!(
             "was put back, or something was taken out of it: it has no change {since} any more, which was followed"
@@ -86,7 +85,7 @@ pub(super) fn plan(
             "was put back to a backup, and went on from there: it has another change {since} than the one that was followed"
         ));
     }
-    let is_gapless = match get::<Option<i64>>(&row, 5)? {
+    let is_gapless = match get::<Option<i64>>(&row, 6)? {
         None => true,
         Some(count) => found.is_some() && count.cast_unsigned() == head.revision - since.0,
     };
@@ -111,18 +110,14 @@ pub(super) fn hold_against(session: &Session<'_>, mut told: ToldKeys) -> Result<
 }
 
 /// Tells every record, with its own revision or one for all.
-pub(super) fn tell_all(
-    session: &Session<'_>,
-    revision: Option<Revision>,
-    tell: &mut dyn FnMut(Change),
-) -> Result<(), Fault> {
+pub(super) fn tell_all(session: &Session<'_>, revision: Option<Revision>, ear: &mut Ear<'_>) -> Result<(), Fault> {
     let mut former = Former::of_all(session)?;
-    let accounts = Affiliations::of_all(session)?;
+    let accounts = Affiliations::of_all(session, ear.unreadable)?;
     session.each_of_many(row::SELECT_ALL, &[], |row| {
-        let mut change = affiliate(row::change(row)?, &accounts);
+        let mut change = affiliate(row::change_or_end(row, ear.unreadable)?, &accounts);
         former.give(&mut change.record);
         change.revision = revision.unwrap_or(change.revision);
-        tell(change);
+        (ear.tell)(change);
         Ok(())
     })
 }

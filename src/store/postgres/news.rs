@@ -15,8 +15,9 @@ use super::former::Former;
 use super::link::Session;
 use super::load::{affiliate, tell_all};
 use super::row;
+use super::unreadable::Ear;
 use super::value::{get, values};
-use crate::store::{Change, Revision};
+use crate::store::Revision;
 
 /// What was done to which key or account. What may end a key comes first, and what makes one last.
 const CHANGED: &str = "SELECT key, account, action IN ('disable', 'enable') FROM scopegate.changes \
@@ -46,17 +47,17 @@ struct Changed {
 pub(super) fn tell_some(
     session: &Session<'_>,
     (since, until): (Revision, Revision),
-    tell: &mut dyn FnMut(Change),
+    ear: &mut Ear<'_>,
 ) -> Result<(), Fault> {
     let mut changed = Changed::read(session, since, until)?;
-    tell_those(session, &changed.keys, tell)?;
+    tell_those(session, &changed.keys, ear)?;
     let mut further = changed.keys_of_accounts(session)?;
     if changed.is_cut {
-        return tell_all(session, None, tell);
+        return tell_all(session, None, ear);
     }
     let told: HashSet<Box<str>> = changed.keys.into_iter().collect();
     further.retain(|key| !told.contains(key));
-    tell_those(session, &further, tell)
+    tell_those(session, &further, ear)
 }
 
 impl Changed {
@@ -112,20 +113,23 @@ fn texts(all: &BTreeSet<Box<str>>) -> Vec<&str> {
     all.iter().map(|text| &**text).collect()
 }
 
-/// Tells some keys; in each batch those first that do not work.
-fn tell_those(session: &Session<'_>, keys: &[Box<str>], tell: &mut dyn FnMut(Change)) -> Result<(), Fault> {
+/// Tells some keys; in each batch those first that do not work. No key is ever forgotten, so each of them is there.
+fn tell_those(session: &Session<'_>, keys: &[Box<str>], ear: &mut Ear<'_>) -> Result<(), Fault> {
     for keys in keys.chunks(BATCH) {
         let keys: Vec<&str> = keys.iter().map(|key| &**key).collect();
         let rows = session.query(row::SELECT_SOME, values![&keys[..]])?;
-        let changes = rows.iter().map(row::change).collect::<Result<Vec<_>, _>>()?;
+        if rows.len() < keys.len() {
+            return Err(Fault::Bad("the log tells of keys that are not there".to_owned()));
+        }
+        let changes = rows.iter().map(|row| row::change_or_end(row, ear.unreadable)).collect::<Result<Vec<_>, _>>()?;
         let accounts: BTreeSet<&str> = changes.iter().filter_map(|change| change.record.account.as_deref()).collect();
         let accounts: Vec<&str> = accounts.into_iter().collect();
         let mut former = Former::of(session, &keys)?;
-        let accounts = Affiliations::of_some(session, &accounts)?;
+        let accounts = Affiliations::of_some(session, &accounts, ear.unreadable)?;
         for change in changes {
             let mut change = affiliate(change, &accounts);
             former.give(&mut change.record);
-            tell(change);
+            (ear.tell)(change);
         }
     }
     Ok(())

@@ -6,9 +6,10 @@ use tokio_postgres::Row;
 
 use super::fault::Fault;
 use super::link::Session;
+use super::unreadable::Unreadable;
 use super::value::{get, number, values};
 use crate::key::digest::Digest;
-use crate::key::{KeyId, KeyKind, KeyRecord, KeyState, KeyValue, SiteId, Timestamp, lifecycle};
+use crate::key::{GrantSpec, KeyId, KeyKind, KeyRecord, KeyState, KeyValue, SiteId, Timestamp, lifecycle};
 use crate::store::record::{Columns, attributes, grant, networks, site, state};
 use crate::store::{Change, Revision, StoreError};
 
@@ -109,6 +110,54 @@ pub(super) fn change(row: &Row) -> Result<Change, Fault> {
         return Err(bad("an account"));
     }
     Ok(Change::of(Revision(number(row, 1)?), record))
+}
+
+/// The same for an index. Of one that cannot be read, its value and those it had before are told as ended: nobody is let in.
+pub(super) fn change_or_end(row: &Row, unreadable: &mut Unreadable) -> Result<Change, Fault> {
+    match change(row) {
+        Err(Fault::Bad(what)) => {
+            let ended = ended(row).ok_or_else(|| Fault::Bad(what.clone()))?;
+            unreadable.note(what);
+            Ok(ended)
+        }
+        read => read,
+    }
+}
+
+/// A key of which no more is taken than what it is called and which value it has; `None` where not even that is to be had.
+fn ended(row: &Row) -> Option<Change> {
+    let text = |column| get::<Option<Box<str>>>(row, column).ok().flatten().unwrap_or_default();
+    let kind = KeyKind::parse(&text(2)).unwrap_or(KeyKind::Secret);
+    let value = KeyValue {
+        prefix: text(15),
+        last_four: text(16),
+        site: None,
+        digest: digest(row, 17).ok()?,
+        created: Timestamp::MIN,
+        until: None,
+        is_ended: true,
+        last_used: None,
+    };
+    let record = KeyRecord {
+        id: KeyId::parse(&text(0))?,
+        kind,
+        state: KeyState::Revoked,
+        grant: GrantSpec::nothing(),
+        name: text(6),
+        account: None,
+        created: Timestamp::MIN,
+        changed: Timestamp::MIN,
+        not_before: None,
+        expires: None,
+        attributes: Vec::new(),
+        allow_from: Vec::new(),
+        note: None,
+        value,
+        former: Vec::new(),
+        last_used: None,
+        is_tripwire: get(row, 22).unwrap_or_default(),
+    };
+    Some(Change::of(Revision(number(row, 1).ok()?), record))
 }
 
 /// The digest in a column.

@@ -15,9 +15,30 @@ use crate::store::{OpenMode, StoreError};
 const STEPS: &[&str] = &[include_str!("migrations/1.sql")];
 /// Who brings a store up to date holds this lock until it is done: `SGKS` in ASCII.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(1397181267)";
+/// The head, beside whether all of the store is there: a restore loads each table for itself, and makes the triggers of a table
+/// behind its rows. There is a row whatever there is of the store.
+macro_rules! from_head {
+    () => {
+        "FROM (SELECT count(*) = 5 AS whole FROM pg_trigger WHERE (tgrelid, tgname) IN ( \
+            (to_regclass('scopegate.accounts'), 'an_account_is_never_forgotten'), \
+            (to_regclass('scopegate.changes'), 'changes_are_never_removed'), \
+            (to_regclass('scopegate.former_values'), 'a_former_value_is_never_forgotten'), \
+            (to_regclass('scopegate.head'), 'the_head_stays'), \
+            (to_regclass('scopegate.keys'), 'a_key_is_never_forgotten'))) t LEFT JOIN scopegate.head h ON true"
+    };
+}
+pub(super) use from_head;
+
 /// With the hash of the last change: another past may have come to the same number.
-const HEAD: &str = "SELECT h.store, h.version, h.revision, \
-    (SELECT hash FROM scopegate.changes WHERE revision = h.revision) FROM scopegate.head h";
+const HEAD: &str = concat!(
+    "SELECT h.store, h.version, h.revision, \
+    (SELECT hash FROM scopegate.changes WHERE revision = h.revision), t.whole ",
+    from_head!()
+);
+
+/// Asked of the catalogue's rows: a look by name may be answered from what this connection knew before it waited for the lock.
+const IS_THERE: &str = "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+    WHERE n.nspname = 'scopegate' AND c.relname = 'head')";
 
 const SEAL: &str = "SELECT seal FROM scopegate.head";
 
@@ -45,10 +66,14 @@ impl Head {
         Self::of(&session.query_one(HEAD, &[])?.ok_or_else(no_head)?)
     }
 
-    /// From the first four columns of a row.
+    /// From the first five columns of a row.
     pub(super) fn of(row: &Row) -> Result<Self, Fault> {
+        if !get::<bool>(row, 4)? {
+            return Err(Fault::Unfinished);
+        }
+        let store = get::<Option<&[u8]>>(row, 0)?.ok_or_else(no_head)?.into();
         let hash = get::<Option<&[u8]>>(row, 3)?.map(Box::from);
-        Ok(Self { store: get::<&[u8]>(row, 0)?.into(), version: get(row, 1)?, revision: number(row, 2)?, hash })
+        Ok(Self { store, version: get(row, 1)?, revision: number(row, 2)?, hash })
     }
 
     /// Sees that this program knows the schema.
@@ -102,7 +127,7 @@ pub(super) fn bring_up(link: &mut Link, place: &str, mode: OpenMode) -> Result<H
 /// Takes every step that is missing, all or none. Another process may have been quicker: what there is to do is asked
 /// again behind the lock.
 fn migrate(session: &Session<'_>) -> Result<(), Fault> {
-    let is_there = session.query_one("SELECT to_regclass('scopegate.head') IS NOT NULL", &[])?;
+    let is_there = session.query_one(IS_THERE, &[])?;
     let is_there = is_there.map_or(Ok(false), |row| get(&row, 0))?;
     let version = if is_there { Head::read(session)?.version } else { 0 };
     let done = usize::try_from(version).unwrap_or(usize::MAX);

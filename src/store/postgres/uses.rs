@@ -12,6 +12,11 @@ use crate::key::digest::Digest;
 use crate::key::{KeyId, Timestamp};
 use crate::store::uses::{Count, KeyUse, ValueUse};
 
+/// What an addition begins with. No replica is waited for: where one is away no answer would come, and what was added would be
+/// added once more. Counts that a fail-over loses were nobody's proof of anything.
+pub(super) const COMMIT: &str = "SELECT set_config('synchronous_commit', 'local', true) \
+    WHERE current_setting('synchronous_commit') NOT IN ('local', 'off')";
+
 /// The keys that have or had some values.
 const OWNERS: &str = "SELECT digest, id FROM scopegate.keys WHERE digest = ANY($1) \
     UNION ALL SELECT digest, key FROM scopegate.former_values WHERE digest = ANY($1)";

@@ -56,6 +56,8 @@ pub(in crate::store) struct Desk {
     told: Mutex<Option<Told>>,
     /// How many loads there were.
     loads: AtomicU64,
+    /// How often what was laid down was taken back.
+    withdrawals: AtomicU64,
     written: Arc<Written>,
 }
 
@@ -63,6 +65,8 @@ pub(in crate::store) struct Desk {
 pub(super) struct Told {
     /// Which load it was.
     number: u64,
+    /// How often something had been taken back by then.
+    withdrawals: u64,
     revision: Revision,
     lift: u64,
     bookmark: Option<Vec<u8>>,
@@ -73,18 +77,26 @@ impl Desk {
     pub(in crate::store) fn new(since: Option<Timestamp>) -> Self {
         let since = since.map_or(NEVER, Timestamp::as_millis);
         let written = Arc::new(Written(AtomicI64::new(since)));
-        Self { told: Mutex::new(None), loads: AtomicU64::new(0), written }
+        Self { told: Mutex::new(None), loads: AtomicU64::new(0), withdrawals: AtomicU64::new(0), written }
     }
 
     /// The index has all up to `revision`, in its own numbers.
     pub(in crate::store) fn tell(&self, revision: Revision, lift: u64, bookmark: Option<Vec<u8>>) {
         let number = self.loads.fetch_add(1, Ordering::Relaxed);
-        *self.lock() = Some(Told { number, revision, lift, bookmark });
+        let withdrawals = self.withdrawals.load(Ordering::Relaxed);
+        *self.lock() = Some(Told { number, withdrawals, revision, lift, bookmark });
     }
 
     /// The index is about to hold what may not come to be so: no copy is made of it until it is told of again.
     pub(in crate::store) fn withdraw(&self) {
+        self.withdrawals.fetch_add(1, Ordering::Relaxed);
         *self.lock() = None;
+    }
+
+    /// Whether what was told was not taken back since then, though all may have been told anew: a copy that was begun before has
+    /// something of either.
+    fn stands(&self, told: &Told) -> bool {
+        self.told().is_some_and(|now| now.withdrawals == told.withdrawals)
     }
 
     pub(super) fn told(&self) -> Option<Told> {
@@ -215,9 +227,9 @@ impl Work {
         if now < self.rests_until && !is_last {
             return Ok(Turn::Idle);
         }
-        let Told { number, revision, lift, bookmark } = told;
-        let past = Past { contact, revision, lift, bookmark };
-        let is_whole = || self.desk.told().is_some();
+        let (number, bookmark) = (told.number, told.bookmark.clone());
+        let past = Past { contact, revision: told.revision, lift: told.lift, bookmark };
+        let is_whole = || self.desk.stands(&told);
         let Some(copied) = self.spare.write(&past, (&self.index, &is_whole))? else { return Ok(Turn::Idle) };
         self.written.0.store(contact.as_millis(), Ordering::Relaxed);
         self.copied = Some((copied, number));
@@ -244,6 +256,20 @@ mod tests {
             Event::Recovered => "recovered".to_owned(),
         };
         TOLD.with_borrow_mut(|told| told.push(said));
+    }
+
+    #[test]
+    fn a_copy_is_of_no_load_that_was_taken_back_while_it_was_written_though_another_one_has_ended_since() {
+        let desk = Desk::new(None);
+        desk.tell(Revision(1), 0, None);
+        let told = desk.told().unwrap();
+        desk.tell(Revision(2), 0, None);
+        assert!(desk.stands(&told), "what is added is no harm");
+        desk.withdraw();
+        assert!(!desk.stands(&told));
+        desk.tell(Revision(3), 3, None);
+        assert!(!desk.stands(&told), "the copy has entries of before and after it");
+        assert!(desk.stands(&desk.told().unwrap()));
     }
 
     #[test]

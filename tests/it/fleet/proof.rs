@@ -104,3 +104,19 @@ fn the_wait_for_gateways_begins_when_the_change_is_made() {
     assert!(said["gateways"]["slowest_ms"].as_u64().is_some_and(|slowest| slowest < 4000), "{said}");
     assert!(other.wait().expect("it ends").success());
 }
+
+#[test]
+fn what_a_gateway_counted_forges_no_line_of_what_is_shown() {
+    let Some(database) = scratch() else { return };
+    let upstream = Upstream::ok();
+    let setup = Setup::new(&upstream).with_store(&database.url()).written();
+    let run = |arguments: &[&str]| finish(setup.command().args(arguments));
+    let made = run(&["keys", "create", "--name", "key", "--full", "--json"]).exits(0).json();
+    let id = made["id"].as_str().expect("an id");
+    database.run(&format!(
+        "INSERT INTO scopegate.uses VALUES ('{id}', '', 1, 0, 0), ('{id}', E'x\\nstate         revoked\\u202e', 1, 0, 0)"
+    ));
+    let shown = run(&["keys", "show", id]).exits(0).stdout;
+    assert!(shown.contains(r"x\u{a}state         revoked\u{202e}, once"), "{shown}");
+    assert_eq!(shown.lines().filter(|line| line.trim_start().starts_with("state")).count(), 1, "{shown}");
+}

@@ -27,8 +27,8 @@ CREATE TABLE scopegate.changes (
     at       bigint NOT NULL,
     author   text NOT NULL,
     action   text NOT NULL,
-    key      text,
-    account  text,
+    key      text CHECK (length(key) <= 128),
+    account  text CHECK (length(account) <= 128),
     detail   text,
     hash     bytea NOT NULL CHECK (length(hash) = 32)
 );
@@ -37,12 +37,12 @@ CREATE INDEX changes_of_accounts ON scopegate.changes (revision) WHERE account I
 
 -- Accounts nest one level. `credential` names the upstream credential of the account. What is deleted is kept as its tombstone.
 CREATE TABLE scopegate.accounts (
-    id         text NOT NULL PRIMARY KEY COLLATE "C",
+    id         text NOT NULL PRIMARY KEY COLLATE "C" CHECK (id ~ '^[!-~]{1,128}$'),
     revision   bigint NOT NULL CHECK (revision > 0),
-    name       text NOT NULL,
+    name       text NOT NULL CHECK (length(name) <= 1024 AND name !~ '[[:cntrl:]]'),
     parent     text COLLATE "C" REFERENCES scopegate.accounts (id),
     disabled   boolean NOT NULL DEFAULT false,
-    credential text,
+    credential text CHECK (length(credential) BETWEEN 1 AND 1024 AND credential !~ '[[:cntrl:]]'),
     created    bigint NOT NULL,
     changed    bigint NOT NULL,
     deleted    boolean NOT NULL DEFAULT false
@@ -55,6 +55,7 @@ CREATE INDEX accounts_by_parent ON scopegate.accounts (parent) WHERE parent IS N
 -- Moments are milliseconds since 1970-01-01T00:00:00Z. `scopes` is separated by spaces and NULL for levels; `networks` is
 -- separated by spaces; `attributes` is JSON, [["name","value"],…]. `minted`: when it was given the value that it has now;
 -- NULL: when it was made. `deleted`: when it was; its state is `revoked` then. `place` grows with each.
+-- What a gateway could not read is refused here as far as that is cheap: whoever writes one row does not close it, or more, for all.
 CREATE TABLE scopegate.keys (
     id         text NOT NULL PRIMARY KEY COLLATE "C" CHECK (id ~ '^[0-9A-Za-z_.-]{1,64}$'),
     place      bigint NOT NULL GENERATED ALWAYS AS IDENTITY CHECK (place BETWEEN 1 AND 281474976710655),
@@ -62,23 +63,30 @@ CREATE TABLE scopegate.keys (
     kind       text NOT NULL CHECK (kind IN ('pair', 'public', 'secret')),
     state      text NOT NULL CHECK (state IN ('active', 'disabled', 'revoked')),
     level      text NOT NULL CHECK (level IN ('custom', 'full', 'read-only')),
-    scopes     text CHECK ((scopes IS NULL) = (level <> 'custom')),
-    name       text NOT NULL,
-    account    text COLLATE "C",
+    scopes     text CHECK (
+        (scopes IS NULL) = (level <> 'custom') AND length(scopes) <= 1048576
+        AND scopes COLLATE "C" !~ '[^ -~]' AND scopes = translate(scopes, '",*' || chr(92), '')
+    ),
+    name       text NOT NULL CHECK (length(name) <= 1024 AND name !~ '[[:cntrl:]]'),
+    account    text COLLATE "C" CHECK (account ~ '^[!-~]{1,128}$'),
     created    bigint NOT NULL,
     changed    bigint NOT NULL,
     not_before bigint,
     expires    bigint,
-    attributes text,
-    networks   text,
-    note       text,
-    prefix     text NOT NULL CHECK (prefix !~ '[[:cntrl:]]'),
-    last_four  text NOT NULL CHECK (last_four !~ '[[:cntrl:]]'),
+    attributes text CHECK (
+        length(attributes) <= 1048576 AND jsonb_typeof(attributes::jsonb) = 'array'
+        AND NOT jsonb_path_exists(attributes::jsonb, 'strict $[*] ? (@.type() != "array" || @.size() != 2)')
+        AND NOT jsonb_path_exists(attributes::jsonb, 'strict $[*][*] ? (@.type() != "string")')
+    ),
+    networks   text CHECK (length(networks) <= 1048576 AND cardinality(string_to_array(networks, ' ')::inet[]) >= 0),
+    note       text CHECK (length(note) <= 8192 AND note !~ '[[:cntrl:]]'),
+    prefix     text NOT NULL CHECK (length(prefix) <= 1024 AND prefix !~ '[[:cntrl:]]'),
+    last_four  text NOT NULL CHECK (length(last_four) <= 1024 AND last_four !~ '[[:cntrl:]]'),
     digest     bytea NOT NULL UNIQUE CHECK (length(digest) = 32),
     minted     bigint,
-    deleted    bigint,
+    deleted    bigint CHECK (deleted IS NULL OR state = 'revoked'),
     tripwire   boolean NOT NULL CHECK (NOT tripwire OR level = 'custom' AND scopes = ''),
-    site       text CHECK ((kind = 'public') = (site IS NOT NULL))
+    site       text CHECK ((kind = 'public') = (site IS NOT NULL) AND site COLLATE "C" ~ '^[0-9A-Za-z]{6,12}$')
 );
 
 CREATE UNIQUE INDEX one_public_key_of_an_account ON scopegate.keys (account) WHERE kind = 'public' AND state <> 'revoked';
@@ -95,8 +103,8 @@ CREATE TABLE scopegate.former_values (
     age       bigint NOT NULL GENERATED ALWAYS AS IDENTITY PRIMARY KEY CHECK (age BETWEEN 1 AND 281474976710655),
     key       text NOT NULL COLLATE "C" REFERENCES scopegate.keys (id),
     digest    bytea NOT NULL UNIQUE CHECK (length(digest) = 32),
-    prefix    text NOT NULL CHECK (prefix !~ '[[:cntrl:]]'),
-    last_four text NOT NULL CHECK (last_four !~ '[[:cntrl:]]'),
+    prefix    text NOT NULL CHECK (length(prefix) <= 1024 AND prefix !~ '[[:cntrl:]]'),
+    last_four text NOT NULL CHECK (length(last_four) <= 1024 AND last_four !~ '[[:cntrl:]]'),
     created   bigint NOT NULL,
     until     bigint NOT NULL,
     ended     boolean NOT NULL
@@ -170,12 +178,20 @@ WHEN (new.revision < old.revision) EXECUTE FUNCTION scopegate.refuse('the number
 CREATE TRIGGER the_number_of_an_account_only_grows BEFORE UPDATE ON scopegate.accounts FOR EACH ROW
 WHEN (new.revision < old.revision) EXECUTE FUNCTION scopegate.refuse('the number of a change only grows');
 
--- At the commit: each number that was given out is in the log.
-CREATE FUNCTION scopegate.hold_log() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+-- At the commit: each number that was given out is in the log, and no key is that the log tells of and that is not there. Looked
+-- up one by one, whatever is known of the tables: it costs what was changed.
+CREATE FUNCTION scopegate.hold_log() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off AS $$
 BEGIN
     IF (SELECT count(*) FROM scopegate.changes WHERE revision > old.revision AND revision <= new.revision)
         <> new.revision - old.revision THEN
         RAISE EXCEPTION 'each number that is given out is in the log' USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    IF EXISTS (
+        SELECT 1 FROM scopegate.changes c WHERE c.revision > old.revision AND c.revision <= new.revision
+        AND c.key IS NOT NULL AND NOT EXISTS (SELECT 1 FROM scopegate.keys k WHERE k.id = c.key COLLATE "C")
+    ) THEN
+        RAISE EXCEPTION 'the log tells of no key that is not there' USING ERRCODE = 'integrity_constraint_violation';
     END IF;
     RETURN NULL;
 END $$;

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::following::follow;
@@ -6,7 +7,11 @@ use super::server::until;
 use super::trouble::Wire;
 use super::*;
 use crate::key::KeyState;
+use crate::policy::scope::Vocabulary;
 use crate::store::Gateway;
+use crate::store::follow::{Follower, Origin};
+use crate::store::index::Index;
+use crate::store::reach::Reach;
 
 /// Every gateway that a store knows.
 fn all(store: &mut Postgres) -> Vec<Gateway> {
@@ -108,17 +113,55 @@ fn no_gateway_confirms_a_change_to_a_store_that_has_another_one_of_that_number()
     assert_eq!(all(&mut place.store()).len(), 1);
 }
 
+/// Notes what gateways say of themselves, in order.
+fn note_words(place: &Place) {
+    place.0.run(
+        "CREATE TABLE public.words (number bigserial, revision bigint, goes_on_for bigint);
+        CREATE FUNCTION public.note() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+        BEGIN INSERT INTO public.words (revision, goes_on_for) VALUES (new.revision, new.goes_on_for); RETURN NULL; END $$;
+        CREATE TRIGGER note AFTER INSERT OR UPDATE ON scopegate.gateways FOR EACH ROW EXECUTE FUNCTION public.note()",
+    );
+}
+
+/// A follower that begins as the gateway of a configuration does.
+fn begin(origin: Origin, max_stale: Option<Duration>) -> (Follower, Arc<Index>) {
+    let index = Arc::new(Index::new(Vocabulary::default()));
+    (Follower::start_from((origin, max_stale), Arc::clone(&index), None, |_| {}).unwrap(), index)
+}
+
+#[test]
+fn a_gateway_that_began_without_the_database_is_waited_for_from_before_its_first_load() {
+    let Some(place) = Place::new() else { return };
+    place.put(&[record("key")]);
+    note_words(&place);
+    let url = place.0.url();
+    let reach = Reach::to("away".to_owned(), move || Ok(Box::new(open(&url, OpenMode::Existing)?)));
+    let (follower, _) = begin(Origin::Away(reach, None, None), None);
+    until("it is up", || follower.status().is_up());
+    let words = "SELECT string_agg(revision::text, ' ' ORDER BY number) FROM public.words";
+    until("it has confirmed what there is", || place.0.run(words).ends_with('1'));
+    assert!(place.0.run(words).starts_with("0 "), "{}", place.0.run(words));
+}
+
+#[test]
+fn a_gateway_says_how_long_it_goes_on_with_what_it_knows_from_its_first_word_on() {
+    let Some(place) = Place::new() else { return };
+    place.put(&[record("key")]);
+    note_words(&place);
+    for max_stale in [Some(Duration::from_secs(7200)), None] {
+        place.0.run("TRUNCATE public.words");
+        drop(begin(Origin::Here(Reach::of(Box::new(place.store()))), max_stale));
+        let said = "SELECT string_agg(DISTINCT coalesce(goes_on_for::text, 'for ever'), ' ') FROM public.words";
+        assert_eq!(place.0.run(said), if max_stale.is_some() { "7200000" } else { "for ever" });
+    }
+}
+
 #[test]
 fn a_gateway_is_waited_for_from_before_its_first_load() {
     let Some(place) = Place::new() else { return };
     let key = record("key");
     place.put(std::slice::from_ref(&key));
-    place.0.run(
-        "CREATE TABLE public.words (number bigserial, revision bigint);
-        CREATE FUNCTION public.note() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
-        BEGIN INSERT INTO public.words (revision) VALUES (new.revision); RETURN NULL; END $$;
-        CREATE TRIGGER note AFTER INSERT OR UPDATE ON scopegate.gateways FOR EACH ROW EXECUTE FUNCTION public.note()",
-    );
+    note_words(&place);
     let followed = follow(place.store());
     assert_eq!(followed.state(&key), Some(KeyState::Active), "it serves from now on");
     let words = "SELECT string_agg(revision::text, ' ' ORDER BY number) FROM public.words";
@@ -127,6 +170,67 @@ fn a_gateway_is_waited_for_from_before_its_first_load() {
         "whoever revokes a key now waits for it, though it has confirmed nothing"
     );
     until("it has confirmed what there is", || place.0.run(words).ends_with('1'));
+}
+
+#[test]
+fn a_word_that_was_refused_is_said_to_the_next_server_at_once_and_soon_where_somebody_was_in_the_way() {
+    let Some(place) = Place::new() else { return };
+    place.put(&[record("key")]);
+    let mut gateway = announced(&place, &place.0.url());
+    let is_there = || place.0.run("SELECT string_agg(revision::text, ' ') FROM scopegate.gateways");
+    // What a server says that became a replica: for a minute nothing is asked of it.
+    place.0.run(
+        "CREATE FUNCTION public.no() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN RAISE EXCEPTION 'not here' USING ERRCODE = TG_ARGV[0]; END $$;
+        CREATE TRIGGER no BEFORE INSERT ON scopegate.gateways EXECUTE FUNCTION public.no('25006')",
+    );
+    gateway.confirm(Revision(2), None).unwrap_err();
+    place.0.run("DROP TRIGGER no ON scopegate.gateways");
+    gateway.confirm(Revision(2), None).unwrap();
+    assert_eq!(is_there(), "1", "it rests");
+    place.0.run(END);
+    gateway.refresh().unwrap_err();
+    gateway.refresh().unwrap();
+    gateway.confirm(Revision(2), None).unwrap();
+    assert_eq!(is_there(), "2");
+    // Another server may know nothing of what was said to this one.
+    place.0.run("DELETE FROM scopegate.gateways");
+    place.0.run(END);
+    gateway.refresh().unwrap_err();
+    gateway.refresh().unwrap();
+    gateway.confirm(Revision(2), None).unwrap();
+    assert_eq!(is_there(), "2");
+    for state in ["55P03", "57014"] {
+        place.0.run(&format!(
+            "CREATE TRIGGER no BEFORE INSERT ON scopegate.gateways EXECUTE FUNCTION public.no('{state}')"
+        ));
+        let next = Revision(u64::from(state == "57014") + 3);
+        gateway.confirm(next, None).unwrap_err();
+        place.0.run("DROP TRIGGER no ON scopegate.gateways");
+        let began = Instant::now();
+        until("it is said", || gateway.confirm(next, None).is_ok() && is_there() == next.to_string());
+        assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    }
+}
+
+#[test]
+fn what_was_said_is_said_though_the_rows_of_others_cannot_be_looked_over() {
+    let Some(place) = Place::new() else { return };
+    place.put(&[record("key")]);
+    place.0.run(
+        "INSERT INTO scopegate.gateways VALUES ('0123456789abcdef', 'old', 1, 0, now() - interval '3 days');
+        CREATE FUNCTION public.no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not this one'; END $$;
+        CREATE TRIGGER no BEFORE DELETE ON scopegate.gateways FOR EACH ROW EXECUTE FUNCTION public.no()",
+    );
+    let mut gateway = open(&place.0.url(), OpenMode::Existing).unwrap();
+    assert!(gateway.confirm(Revision(1), None).unwrap().is_some(), "its name is told");
+    place.0.run("DROP TRIGGER no ON scopegate.gateways");
+    gateway.confirm(Revision(0), None).unwrap();
+    assert_eq!(
+        place.0.run("SELECT string_agg(revision::text, ' ') FROM scopegate.gateways"),
+        "0",
+        "the old one is gone"
+    );
 }
 
 #[test]

@@ -83,6 +83,31 @@ fn a_follower_whose_connection_is_gone_does_not_come_back_without_a_pause() {
 }
 
 #[test]
+fn followers_whose_connections_end_while_they_wait_come_back_at_moments_of_their_own() {
+    let Some(place) = Place::new() else { return };
+    let mut store = place.store();
+    store.poll = Duration::from_secs(3600);
+    let (_stop, stopped) = mpsc::channel();
+    assert!(store.wait(&stopped));
+    let mut pauses = Vec::new();
+    for _ in 0..8 {
+        std::thread::scope(|scope| {
+            let ended = scope.spawn(|| {
+                std::thread::sleep(follow::INTERVAL);
+                place.0.run(END);
+                Instant::now()
+            });
+            assert!(store.wait(&stopped) && !store.link.is_up());
+            let back = Instant::now();
+            pauses.push(back.saturating_duration_since(ended.join().unwrap()));
+        });
+        store.refresh().unwrap();
+    }
+    // The end is told here a moment after it was noticed: whoever came back at once would be there before.
+    assert!(pauses.iter().any(|pause| *pause > Duration::from_millis(100)), "{pauses:?}");
+}
+
+#[test]
 fn a_host_that_answers_nothing_keeps_nobody_from_the_next_one() {
     let Some(place) = Place::new() else { return };
     drop(place.store());
@@ -237,6 +262,26 @@ fn uses_that_wait_for_somebody_say_that_the_store_is_locked() {
     let error = holding(&place, "value_uses", || store.add_uses(&uses).unwrap_err());
     assert!(matches!(error, StoreError::Locked { .. }), "{error}");
     store.add_uses(&uses).unwrap();
+}
+
+#[test]
+fn uses_are_counted_once_while_a_replica_that_every_change_waits_for_is_away() {
+    let Some(server) = server::Server::private() else { return };
+    server.run("postgres", "CREATE DATABASE keys OWNER owner");
+    let mut store = open(&server.url_of("owner", "keys"), OpenMode::Create).unwrap();
+    let key = record("key");
+    store.create(std::slice::from_ref(&key), STAMP).unwrap();
+    server.run("postgres", "ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+    server.run("postgres", "SELECT pg_reload_conf()");
+    until("every change waits for it", || server.run("keys", "SHOW synchronous_standby_names") == "nobody");
+    store.link.hurry(Duration::from_secs(1));
+    let error = store.change(&key.id, &Transition::Disable, STAMP).unwrap_err();
+    assert!(matches!(error, StoreError::Database(DatabaseError::Uncertain { .. })), "{error}");
+    store.link.hurry(Duration::from_secs(30));
+    let count = Count { allowed: 1, denied: 0, last: STAMP.at };
+    let uses = [ValueUse { digest: key.value.digest, count, scopes: Vec::new() }];
+    store.add_uses(&uses).unwrap();
+    assert_eq!(store.use_of(&key.id).unwrap().whole.unwrap().allowed, 1);
 }
 
 #[test]

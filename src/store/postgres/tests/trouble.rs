@@ -16,6 +16,8 @@ const GATEWAY: &str =
     "GRANT USAGE ON SCHEMA scopegate TO gateway; GRANT SELECT ON ALL TABLES IN SCHEMA scopegate TO gateway";
 const HEARTBEAT: &str = "GRANT INSERT, UPDATE, DELETE ON scopegate.gateways TO gateway";
 const USES: &str = "GRANT INSERT, UPDATE ON scopegate.uses, scopegate.value_uses TO gateway";
+/// Whom README lets connect to the database `keys`.
+const CONNECT: &str = "REVOKE CONNECT ON DATABASE keys FROM PUBLIC; GRANT CONNECT ON DATABASE keys TO gateway, writer";
 /// What README gives whoever makes and ends keys.
 const WRITER: &str = "GRANT USAGE ON SCHEMA scopegate TO writer; GRANT SELECT ON ALL TABLES IN SCHEMA scopegate TO writer; \
     GRANT INSERT ON scopegate.keys, scopegate.former_values, scopegate.accounts, scopegate.changes TO writer; \
@@ -27,7 +29,7 @@ fn readme_gives_the_rights_that_are_tested_here() {
     let readme = include_str!("../../../../README.md");
     let words: Vec<&str> = readme.split_whitespace().collect();
     let readme = words.join(" ");
-    for statement in [GATEWAY, HEARTBEAT, USES, WRITER].iter().flat_map(|rights| rights.split("; ")) {
+    for statement in [CONNECT, GATEWAY, HEARTBEAT, USES, WRITER].iter().flat_map(|rights| rights.split("; ")) {
         let statement = statement.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(readme.contains(&format!("{statement};")), "{statement}");
     }
@@ -36,6 +38,7 @@ fn readme_gives_the_rights_that_are_tested_here() {
 #[test]
 fn a_gateway_follows_with_the_least_rights_and_is_told_which_one_it_lacks() {
     let Some(place) = Place::new() else { return };
+    place.0.run(&CONNECT.replace("keys", &place.0.name));
     let key = record("key");
     let url = place.0.url_of("gateway");
     let said = refusal(&url, OpenMode::Create);
@@ -78,7 +81,7 @@ fn a_gateway_follows_with_the_least_rights_and_is_told_which_one_it_lacks() {
 fn whoever_makes_and_ends_keys_needs_no_more_than_readme_gives() {
     let Some(place) = Place::new() else { return };
     drop(place.store());
-    place.0.run(WRITER);
+    place.0.run(&format!("{}; {WRITER}", CONNECT.replace("keys", &place.0.name)));
     let mut store = open(&place.0.url_of("writer"), OpenMode::Existing).unwrap();
     let key = record("key");
     store.create(std::slice::from_ref(&key), STAMP).unwrap();
