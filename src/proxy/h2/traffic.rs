@@ -181,8 +181,11 @@ pub(crate) struct Traffic {
     moved: Cell<Moment>,
     congested: Cell<bool>,
     corked: Cell<Cork>,
-    /// Something was held back since that was let go last.
-    holding: Cell<bool>,
+    /// A flush was put off since one was asked for last.
+    put_off: Cell<bool>,
+    /// Something was written that no flush has confirmed since: it is held back, or in a stream that has buffers of its own, as
+    /// TLS has. INVARIANT: in a turn that ends with this, a flush was tried, so that somebody is woken to go on with it.
+    owed: Cell<bool>,
 }
 
 impl Traffic {
@@ -215,7 +218,8 @@ impl Traffic {
             moved: Cell::new(watch.now()),
             congested: Cell::new(false),
             corked: Cell::new(Cork::Out),
-            holding: Cell::new(false),
+            put_off: Cell::new(false),
+            owed: Cell::new(false),
         }
     }
 
@@ -233,12 +237,14 @@ impl Traffic {
     pub(super) fn went(&self, bytes: &[u8]) {
         self.moved.set(self.watch.now());
         self.congested.set(false);
+        self.owed.set(true);
         self.note_ours(bytes);
     }
 
     /// These bytes are held back, to go later.
     pub(super) fn holds(&self, bytes: &[u8]) {
-        self.holding.set(true);
+        self.owed.set(true);
+        self.put_off_flush();
         self.note_ours(bytes);
     }
 
@@ -304,10 +310,22 @@ impl Traffic {
         self.corked.set(cork);
     }
 
-    /// Lets go what is held back; true where anything may be.
+    /// Lets go what is held back; true where a flush was put off that is to be asked for now.
     pub(super) fn uncork(&self) -> bool {
         self.corked.set(Cork::Out);
-        self.holding.take()
+        self.put_off.take()
+    }
+
+    /// A flush comes to nothing for now.
+    pub(super) fn put_off_flush(&self) {
+        if self.owed.get() {
+            self.put_off.set(true);
+        }
+    }
+
+    /// All that was written is out.
+    pub(super) fn flushed(&self) {
+        self.owed.set(false);
     }
 
     pub(super) fn corked(&self) -> Cork {

@@ -157,10 +157,13 @@ impl<B: Unpin, S: AsyncWrite + Unpin> AsyncWrite for Wire<'_, B, S> {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.traffic.corked() != Cork::Out {
+            this.traffic.put_off_flush();
             return Poll::Ready(Ok(()));
         }
         ready!(this.poll_release(cx))?;
-        Pin::new(&mut this.stream).poll_flush(cx)
+        ready!(Pin::new(&mut this.stream).poll_flush(cx))?;
+        this.traffic.flushed();
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -185,6 +188,8 @@ mod tests {
     struct Socket {
         most: usize,
         wrote: Vec<Vec<u8>>,
+        /// Whether what it took is still to be flushed, as with TLS.
+        buffers: bool,
     }
 
     impl AsyncWrite for Socket {
@@ -205,7 +210,7 @@ mod tests {
         }
 
         fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Poll::Ready(Ok(()))
+            if self.buffers { Poll::Pending } else { Poll::Ready(Ok(())) }
         }
 
         fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -213,13 +218,16 @@ mod tests {
         }
     }
 
+    fn wire<'b>(buffers: &'b Buffers, room: &Rc<Room>, most: usize) -> (Wire<'b, (), Socket>, Rc<Traffic>) {
+        let traffic = Traffic::of_caller(&Watch::new(), 0);
+        let (stream, hold) = (Socket { most, wrote: Vec::new(), buffers: false }, Hold::new(buffers, room));
+        (Wire { read: (), stream, buffers: None, traffic: Rc::clone(&traffic), hold }, traffic)
+    }
+
     /// What a socket is given that takes `most` bytes at once, of three answers in one turn and what follows that.
     async fn written(most: usize, answers: [&[u8]; 3]) -> Vec<Vec<u8>> {
         let (buffers, room) = (Buffers::default(), Room::of_connection(&Room::of_worker()));
-        let traffic = Traffic::of_caller(&Watch::new(), 0);
-        let stream = Socket { most, wrote: Vec::new() };
-        let hold = Hold::new(&buffers, &room);
-        let mut wire = Wire { read: (), stream, buffers: None, traffic: Rc::clone(&traffic), hold };
+        let (mut wire, traffic) = wire(&buffers, &room, most);
         traffic.cork(Cork::Turn);
         for answer in answers {
             wire.write_all(answer).await.unwrap();
@@ -250,10 +258,7 @@ mod tests {
     #[tokio::test]
     async fn a_socket_that_takes_nothing_holds_up_who_writes() {
         let (buffers, room) = (Buffers::default(), Room::of_connection(&Room::of_worker()));
-        let traffic = Traffic::of_caller(&Watch::new(), 0);
-        let stream = Socket { most: 0, wrote: Vec::new() };
-        let hold = Hold::new(&buffers, &room);
-        let mut wire = Wire { read: (), stream, buffers: None, traffic: Rc::clone(&traffic), hold };
+        let (mut wire, traffic) = wire(&buffers, &room, 0);
         traffic.cork(Cork::Turn);
         wire.write_all(b"one").await.unwrap();
         assert!(!traffic.is_congested());
@@ -262,6 +267,48 @@ mod tests {
         assert!(flushed.is_pending() && traffic.is_congested());
         let wrote = poll_fn(|cx| Poll::Ready(Pin::new(&mut wire).poll_write(cx, b"two"))).await;
         assert!(wrote.is_pending());
+    }
+
+    /// Whether the connection gets to flush in a turn in which nothing is written, as `Session` gives it turns.
+    async fn flushes(wire: &mut Wire<'_, (), Socket>, traffic: &Traffic) -> Vec<bool> {
+        let mut flushed = Vec::new();
+        traffic.cork(Cork::Turn);
+        loop {
+            let out = traffic.corked() == Cork::Out;
+            let flush = poll_fn(|cx| Poll::Ready(Pin::new(&mut *wire).poll_flush(cx))).await;
+            flushed.extend(out.then_some(flush.is_ready()));
+            if !traffic.uncork() {
+                return flushed;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_socket_did_not_take_goes_out_in_a_later_turn_in_which_nothing_is_written() {
+        let (buffers, room) = (Buffers::default(), Room::of_connection(&Room::of_worker()));
+        let (mut wire, traffic) = wire(&buffers, &room, 0);
+        traffic.cork(Cork::Turn);
+        wire.write_all(b"one").await.unwrap();
+        assert_eq!(flushes(&mut wire, &traffic).await, [false], "the socket is full");
+        assert_eq!(flushes(&mut wire, &traffic).await, [false], "and is waited for");
+        wire.stream.most = 100;
+        assert_eq!(flushes(&mut wire, &traffic).await, [true]);
+        assert_eq!(wire.stream.wrote.last().unwrap(), b"one");
+        assert!(flushes(&mut wire, &traffic).await.is_empty(), "there is nothing left to flush");
+    }
+
+    #[tokio::test]
+    async fn what_a_stream_took_and_keeps_is_flushed_in_every_turn_until_it_is_out() {
+        let (buffers, room) = (Buffers::default(), Room::of_connection(&Room::of_worker()));
+        let (mut wire, traffic) = wire(&buffers, &room, 100_000);
+        wire.stream.buffers = true;
+        traffic.cork(Cork::Turn);
+        wire.write_all(&[7; 9000]).await.unwrap();
+        assert_eq!(flushes(&mut wire, &traffic).await, [false]);
+        assert_eq!(flushes(&mut wire, &traffic).await, [false]);
+        wire.stream.buffers = false;
+        assert_eq!(flushes(&mut wire, &traffic).await, [true]);
+        assert!(flushes(&mut wire, &traffic).await.is_empty());
     }
 
     #[test]
