@@ -12,6 +12,7 @@ use h2::Reason;
 use socket2::{Domain, Socket, Type};
 
 use super::eventually;
+use super::frames::{DATA, END_HEADERS, END_STREAM, HEADERS, Raw, SETTINGS, WINDOW_UPDATE, frame, head};
 use crate::keys::id_of;
 use crate::support::http2::{Caller, drain, read, run};
 use crate::support::{Call, Client, PATIENCE, Setup, Upstream, activated, assert_prompt};
@@ -104,6 +105,38 @@ fn takes_all_of_it(way: SocketAddr) {
     client.send(Call::get("/api/x").bytes());
     let mut head = client.read_head();
     assert_eq!(client.discard_body(&mut head), LONG as u64);
+}
+
+#[test]
+fn the_end_of_an_answer_goes_out_once_a_slow_caller_has_room_for_it() {
+    let upstream = Upstream::start(|connection| {
+        while let Some(request) = connection.request_head() {
+            let length = request.target().rsplit('=').next().and_then(|length| length.parse().ok()).expect("a length");
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
+            connection.send(&[head.into_bytes(), vec![b'x'; length]].concat());
+        }
+    });
+    let gateway = Setup::new(&upstream).routes(OPEN).start();
+    let way = slow_way(gateway.address());
+    let takes = |length: usize| {
+        move || {
+            let mut caller = Raw::connect(way);
+            // Room for all of it: nothing that the caller sends later lets the gateway go on.
+            caller.send(&frame(SETTINGS, 0, 0, &[0, 4, 0x7f, 0xff, 0xff, 0xff]));
+            caller.send(&frame(WINDOW_UPDATE, 0, 0, &[0x7f, 0, 0, 0]));
+            caller.send(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &head(0x82, &format!("/api/x?n={length}"))));
+            let mut left = length;
+            loop {
+                let data = caller.next_of(DATA, 1);
+                left -= data.payload.len();
+                if data.flags & END_STREAM != 0 {
+                    return assert_eq!(left, 0);
+                }
+            }
+        }
+    };
+    let callers: Vec<_> = (0..32).map(|step| thread::spawn(takes(300_000 + 1_500 * step))).collect();
+    callers.into_iter().for_each(|caller| caller.join().expect("an answer without a pause"));
 }
 
 #[test]
