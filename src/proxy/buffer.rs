@@ -16,7 +16,9 @@ use tokio::io::{AsyncRead, ReadBuf};
 use super::room::{LEAST, Room, STEP};
 
 /// The sizes that are kept, in bytes: the first is for what is short of room.
-const CLASSES: [usize; 4] = [LEAST, STEP, 64 * 1024, 128 * 1024];
+const CLASSES: [usize; 4] = [LEAST, STEP, 64 * 1024, LARGEST];
+/// The most that one holds.
+pub(crate) const LARGEST: usize = 128 * 1024;
 /// What a request or an answer starts with otherwise.
 const START: usize = 1;
 /// The most that is worth it where one side is a stream of HTTP/2, whose pipe holds less.

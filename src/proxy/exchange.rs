@@ -169,6 +169,7 @@ impl Relay {
     async fn tunnel(&mut self, ends: &mut Ends<'_>, lease: Lease) -> End {
         let received = self.download.take_rest();
         self.download.give_back(ends.worker);
+        self.upload.give_back(ends.worker);
         // That was its answer: however the tunnel ends, it says nothing of the server.
         ends.view.fleet.note_answer(ends.server, SWITCHED);
         let end = tunnel::run(ends, lease, received).await;
@@ -203,6 +204,8 @@ impl Relay {
         self.download.give_back(ends.worker);
         if matches!(end, End::Unanswered { fate, .. } if fate.is_harmless()) {
             *ends.again = self.upload.into_another().map(Box::new);
+        } else {
+            self.upload.give_back(ends.worker);
         }
         (end, now)
     }

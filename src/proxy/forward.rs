@@ -4,7 +4,7 @@
 //! fields; only then are the gateway's own written, so that no `Connection` field can name them away. The upstream
 //! credential is set last, over whatever the caller sent. The framing is always written by the gateway.
 
-use std::fmt::Write as _;
+use std::io::Write as _;
 use std::net::IpAddr;
 
 use crate::http1::head::{Field, Framing, Kind, RequestHead, Version, named_by_connection};
@@ -239,10 +239,8 @@ fn write_address(address: Option<IpAddr>, out: &mut Vec<u8>) {
             write::dotted(out, address.octets());
         }
         Some(IpAddr::V6(address)) => {
-            let mut text = String::new();
-            let written = write!(text, "{address}");
-            debug_assert!(written.is_ok(), "writing into a string cannot fail");
-            out.extend_from_slice(text.as_bytes());
+            let written = write!(out, "{address}");
+            debug_assert!(written.is_ok(), "writing into memory cannot fail");
         }
     }
 }

@@ -24,6 +24,12 @@ impl Holder {
         Self { digest, standing: entry.mark() }
     }
 
+    /// Of a key that no index knows.
+    #[cfg(test)]
+    pub(crate) fn of_test() -> Self {
+        Self { digest: Digest::from_bytes([7; 32]), standing: 0 }
+    }
+
     /// The value of the key that was presented.
     pub(crate) fn digest(&self) -> &Digest {
         &self.digest

@@ -147,7 +147,8 @@ impl Stream {
     }
 
     /// True when nothing waits to be read as far as the runtime has seen, which wakes the task once something does. Less work
-    /// than a read that finds nothing, and needs no buffer. False where only a read can tell.
+    /// than a read that finds nothing, and needs no buffer. False where only a read can tell. To a task that has used up its
+    /// turn, as tokio counts it, true means no more than that it may ask again: it is woken at once.
     pub(crate) fn is_quiet(&self, cx: &mut Context<'_>) -> bool {
         match self {
             Self::Pipe(_) => false,
@@ -287,6 +288,56 @@ mod tests {
             assert_eq!(stream.read(&mut [0; 9]).await.unwrap(), 3, "all of it, so that it is quiet again");
         }
         assert_eq!(asked, 4);
+    }
+
+    /// A connection over TLS, by a certificate that its own side is told to trust: its end, and the other, which has shaken hands.
+    async fn over_tls() -> (Stream, TcpStream, rustls::ServerConnection) {
+        use rustls::pki_types::{PrivateKeyDer, ServerName};
+
+        let own = rcgen::generate_simple_self_signed(vec!["api.test".to_owned()]).unwrap();
+        let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
+        let mut trusted = rustls::RootCertStore::empty();
+        trusted.add(own.cert.der().clone()).unwrap();
+        let mut theirs = rustls::ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(vec![own.cert.der().clone()], key)
+            .unwrap();
+        // No record but those of the test comes after the handshake.
+        theirs.send_tls13_tickets = 0;
+        let ours = rustls::ClientConfig::builder().with_root_certificates(trusted).with_no_client_auth();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (far, _) = listener.accept().await.unwrap();
+        let name = ServerName::try_from("api.test").unwrap();
+        let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(ours));
+        let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(theirs));
+        let (near, far) = tokio::join!(connector.connect(name, near), acceptor.accept(far));
+        let (far, session) = far.unwrap().into_inner();
+        (Stream::Tls(Box::new(near.unwrap().into())), far, session)
+    }
+
+    #[tokio::test]
+    async fn a_stream_of_tls_is_not_quiet_while_a_record_waits_that_came_with_another() {
+        let (mut stream, mut far, mut session) = over_tls().await;
+        let quiet = |stream: &Stream| stream.is_quiet(&mut Context::from_waker(Waker::noop()));
+        let mut segment = Vec::new();
+        for record in [b"one", b"two"] {
+            io::Write::write_all(&mut session.writer(), record).unwrap();
+            session.write_tls(&mut segment).unwrap();
+        }
+        far.write_all(&segment).await.unwrap();
+        let mut three = [0; 3];
+        stream.read_exact(&mut three).await.unwrap();
+        assert_eq!((&three, stream.is_drained(), quiet(&stream)), (b"one", false, false));
+        stream.read_exact(&mut three).await.unwrap();
+        assert_eq!(&three, b"two");
+        // The socket may not be known to be empty before a read has found it so.
+        let more = std::future::poll_fn(|cx| {
+            let mut none = [0; 3];
+            Poll::Ready(Pin::new(&mut stream).poll_read(cx, &mut ReadBuf::new(&mut none)).is_ready())
+        });
+        assert!(!more.await);
+        assert_eq!((stream.is_drained(), quiet(&stream)), (true, true));
     }
 
     #[tokio::test]

@@ -21,7 +21,11 @@ use super::worker::{View, Worker};
 /// The status of a request whose connection became a tunnel.
 pub(crate) const SWITCHED: u16 = 101;
 
-/// One request from its first byte to the last of its answer. Reused by a connection for its next one.
+/// One request from its first byte to the last of its answer. Its memory is the worker's, which lends it for a later request, of
+/// whichever connection.
+///
+/// INVARIANT: [`Ticket::restart`] leaves nothing of the request before but empty memory: what is taken down of one caller would
+/// otherwise be logged, or answered, as another's.
 pub(crate) struct Ticket {
     pub(crate) started: Instant,
     /// The wall clock at the start.

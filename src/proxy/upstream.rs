@@ -88,7 +88,12 @@ pub(crate) struct Lease {
     pub(crate) stream: Stream,
     /// It carried another request before: the upstream may have closed it meanwhile.
     pub(crate) reused: bool,
-    /// It was [quiet](Stream::is_quiet) when it was taken: nothing can be read of it before its task has waited.
+    /// It was [quiet](Stream::is_quiet) when it was taken: nothing can be read of it before its task has waited, and the first
+    /// read is spared.
+    ///
+    /// INVARIANT: the waker that [`Pool::take`] left with the socket is that of the task that runs the exchange, and that task
+    /// waits for nothing between there and its first look for an answer, which ends this. A task that had waited meanwhile might
+    /// have been woken by the answer already, and nobody would wake it again.
     pub(crate) quiet: bool,
     /// Where it leads to; `None` for a Unix socket and for a stream of a connection.
     peer: Option<SocketAddr>,

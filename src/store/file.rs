@@ -181,9 +181,9 @@ impl KeyFile {
 
 impl Look {
     /// Whether what is written from now on shows: times of files are coarse.
-    fn is_settled(&self) -> bool {
+    fn is_settled(&self, now: Timestamp) -> bool {
         let changed = Timestamp::from_millis(self.changed.0.saturating_mul(1000));
-        Timestamp::now().as_millis().saturating_sub(changed.as_millis()) > SETTLED
+        now.as_millis().saturating_sub(changed.as_millis()) > SETTLED
     }
 
     /// When the content was written.
@@ -233,7 +233,7 @@ impl KeyStore for KeyFile {
         }
         let parsed = self.parse(&bytes, written);
         if let Err(StoreError::Faults { faults, .. }) = &parsed {
-            self.broken = look.is_settled().then(|| (look, faults.clone()));
+            self.broken = look.is_settled(Timestamp::now()).then(|| (look, faults.clone()));
         }
         let mut content = parsed?;
         let revision = Revision(self.revision.max(since).0 + 1);
@@ -250,6 +250,7 @@ impl KeyStore for KeyFile {
         Ok(Loaded { revision, extent: Extent::Everything })
     }
 
+    /// Digests the content each time it is asked for, until [`KeyStore::refresh`] has.
     fn bookmark(&self) -> Option<Vec<u8>> {
         let digest = self.content.as_ref()?.digest();
         Some([&digest.as_bytes()[..], &self.revision.0.to_le_bytes()].concat())

@@ -3,7 +3,7 @@
 //! The floors of the house as a test: the policy core cannot come to know a socket, the proxy cannot come to know the
 //! command line. A module that is new needs a row in `table` before it can be used.
 
-mod table; // Which module may use which.
+pub mod table; // Which module may use which.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -10,7 +10,8 @@
 mod calls; // System calls, by strace.
 mod instructions; // Instructions, by callgrind.
 
-use std::process::Command;
+use std::process::{Command, Output};
+use std::time::Duration;
 
 use sha2::Digest;
 
@@ -54,6 +55,9 @@ impl Work {
     }
 }
 
+/// How long a gateway may take to start below another program, which slows it down many times.
+const START: Duration = Duration::from_secs(60);
+
 /// A gateway with one worker, which runs below another program: `prepare` puts that before it.
 fn gateway_below(prepare: impl Fn(&mut Command)) -> (Gateway, Upstream) {
     let upstream = Upstream::answering(format!("{ANSWER}{}", "x".repeat(1024)));
@@ -64,7 +68,7 @@ fn gateway_below(prepare: impl Fn(&mut Command)) -> (Gateway, Upstream) {
     };
     let keys = [key("a-key-that-reads", "profiles:read, lists:read"), key("a-key-for-files", "files:read")].concat();
     std::fs::write(setup.folder().join("keys.yaml"), format!("keys:\n{keys}")).expect("the key file");
-    (setup.start_by(prepare), upstream)
+    (setup.start_within(START, prepare), upstream)
 }
 
 /// Puts another program and its options before the binary.
@@ -77,11 +81,15 @@ fn put_before(command: &mut Command, program: &str, options: &[String]) {
     *command = other;
 }
 
-/// Whether a program does what it is there for; where it does not, the test says so, and tests/run tells it at the end.
-fn is_able(program: &str, arguments: &[&str]) -> bool {
-    let able = Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success());
-    if !able {
-        eprintln!("SKIPPED: {program} is not installed, or may not look at other processes here");
-    }
-    able
+/// Whether a program, asked with the options of the test, does what it is there for.
+fn is_able(program: &str, options: &[String], proof: impl Fn(&Output) -> bool) -> bool {
+    let asked = Command::new(program).args(options).arg("true").output();
+    let able = asked.is_ok_and(|output| output.status.success() && proof(&output));
+    able || skip(&format!("{program} is not installed, or may not look at other processes here"))
+}
+
+/// Says why nothing is counted; tests/run tells it at the end. False, for whoever asks whether to go on.
+fn skip(why: &str) -> bool {
+    eprintln!("SKIPPED: {why}");
+    false
 }

@@ -1,4 +1,5 @@
-//! How far a buffer holds the lines of one head, and what ends them. Line ends and limits are judged here, bytes within lines by httparse.
+//! How far a buffer holds the lines of one head, and what ends them, where [`super::plain`] has not read it. Line ends and limits are
+//! judged here, bytes within lines by httparse.
 
 use super::{Excess, HeadFault, Limits, MAX_FIELDS};
 

@@ -3,8 +3,8 @@
 //! Names are letters, digits and `-`; everything else is printable ASCII. What is in any other form, malformed or not whole is
 //! not read here, and nothing is said of it: that is left to httparse and to the verdicts of [`super::lines`].
 //!
-//! INVARIANT: what is read here, httparse reads the same. The properties of this module and the fuzz targets hold the two
-//! against each other.
+//! INVARIANT: what is read here, httparse reads the same, and names have the kinds that [`Kind::of`] tells. The properties of heads
+//! and the fuzz targets hold the two against each other.
 
 use super::{Field, Fields, Kind};
 

@@ -19,6 +19,7 @@ pub struct Vocabulary {
 #[derive(Debug, Default)]
 struct Names {
     by_id: Vec<Arc<str>>,
+    // foldhash is less work than SipHash; it is seeded, so that nobody chooses collisions, and its order is seen nowhere.
     by_name: HashMap<Arc<str>, ScopeId, RandomState>,
 }
 

@@ -82,6 +82,7 @@ impl Connection {
     ) -> (End, Instant) {
         let upstream = &view.snapshot.config.upstream;
         let timeouts = view.snapshot.timeouts(self.ticket.route);
+        // Read anew: a head that came in pieces set the coarse clock when its first byte was there.
         let until = timeouts.request.map_or(Moment::NEVER, |most| self.slot.read().after(most));
         let mut fresh = false;
         // What the upstream did nothing of may be sent once more in any case.

@@ -79,21 +79,36 @@ impl DerefMut for Slip {
 mod tests {
     use super::*;
     use crate::proxy::exchange::tests::stage;
+    use crate::proxy::holder::Holder;
+
+    /// What of a ticket tells whose request it is.
+    fn told(ticket: &Ticket) -> (String, [&str; 2], &[u8], bool) {
+        let line = String::from_utf8_lossy(&ticket.line).into_owned();
+        (line, [&ticket.key_id, &ticket.account], &ticket.origin, ticket.holder.is_some())
+    }
 
     #[test]
-    fn a_connection_has_a_ticket_from_the_beginning_of_a_request_to_its_end_and_the_next_one_gets_it() {
+    fn a_connection_has_a_ticket_from_the_beginning_of_a_request_to_its_end_and_the_next_one_gets_it_blank() {
         let stage = stage();
         let mut slip = Slip::new(&stage.worker);
         let (now, wall) = stage.worker.clocks();
         slip.restart(now, wall, None);
         slip.status = 200;
+        slip.line.extend_from_slice(b"GET /a");
+        slip.origin.extend_from_slice(b"https://a.example");
+        slip.key_id.push_str("key_1");
+        slip.account.push_str("shop");
+        slip.holder = Some(Holder::of_test());
         slip.give_back();
         assert_eq!((slip.own.is_some(), slip.status), (true, 200), "the request is under way");
         slip.open = false;
         slip.give_back();
         assert!(slip.own.is_none() && !slip.open && slip.status == 0);
+        let blank = (String::new(), ["", ""], &b""[..], false);
+        assert_eq!(told(&slip), blank);
         let mut other = Slip::new(&stage.worker);
         other.restart(now, wall, None);
         assert_eq!((other.status, stage.worker.tickets.spare.borrow().len()), (0, 0));
+        assert_eq!(told(&other), blank, "nothing is left of whoever had it before");
     }
 }

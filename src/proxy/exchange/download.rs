@@ -219,6 +219,7 @@ impl Relay {
             if !input.is_empty() && !buffers.make_room(input, LIMITS.header_bytes) {
                 return Poll::Ready(Err(self.break_off(TOO_LARGE)));
             }
+            // The waker is with the socket since the connection was taken: see the invariant of the field.
             if std::mem::take(&mut lease.quiet) {
                 return Poll::Pending;
             }

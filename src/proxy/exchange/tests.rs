@@ -237,3 +237,56 @@ fn an_answer_that_ends_early_is_cut_and_never_completed() {
         assert_eq!(seen.kept, 0);
     }
 }
+
+#[test]
+fn an_answer_that_comes_late_on_a_connection_that_was_quiet_wakes_its_exchange() {
+    use std::io::{Read as _, Write as _};
+
+    let stage = stage();
+    let (worker, view) = (&stage.worker, stage.worker.view());
+    let server = view.fleet.choose().unwrap();
+    let (down, to_caller) = Scripted::new(script(b"", &[1], (9000, 0)));
+    let (mut down, slot) = (Stream::Scripted(down), worker.watch.enter());
+    let mut ticket = Ticket::new(Instant::now(), Timestamp::now(), None);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let end = runtime.block_on(async {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let near = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let mut far = listener.accept().unwrap().0;
+        server.pool.put(Lease::of_test(Stream::Tcp(near), false, &worker.cells));
+        let lease = poll_fn(|cx| Poll::Ready(server.pool.take(true, cx))).await.unwrap();
+        assert!(lease.quiet);
+        let ends = Ends {
+            worker,
+            view: &view,
+            server,
+            plan: &plan(Framing::None),
+            slot: &slot,
+            down: &mut down,
+            input: &mut Buffer::default(),
+            head: HEAD,
+            ticket: &mut ticket,
+            pending: &mut None,
+            timeouts: &view.snapshot.config.upstream.timeouts,
+            until: Moment::NEVER,
+            again: &mut None,
+        };
+        let mut exchange = std::pin::pin!(run(ends, lease));
+        let mut patience = std::pin::pin!(tokio::time::sleep(Duration::from_secs(20)));
+        let mut waits = false;
+        poll_fn(|cx| {
+            assert!(patience.as_mut().poll(cx).is_pending(), "nobody was woken");
+            let polled = exchange.as_mut().poll(cx);
+            // The request is out, and the exchange waits: only then does the answer come.
+            if polled.is_pending() && !std::mem::replace(&mut waits, true) {
+                far.read_exact(&mut [0; HEAD.len()]).unwrap();
+                far.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello").unwrap();
+            }
+            polled.map(|(end, _)| (end, waits))
+        })
+        .await
+    });
+    assert_eq!(end, (End::Complete { close: false }, true));
+    assert!(to_caller.borrow().ends_with(b"\r\n\r\nhello"));
+    assert_eq!(server.pool.idle(), 1, "it is kept for the next request");
+}

@@ -11,6 +11,7 @@ use crate::proxy::Plan;
 use crate::proxy::error::ProxyError;
 use crate::proxy::stream::Stream;
 use crate::proxy::upstream::Lease;
+use crate::proxy::worker::Worker;
 
 use super::{End, Ends, Relay, poll_write};
 
@@ -88,6 +89,12 @@ impl Upload {
         Self { head_left: head, ..self }
     }
 
+    /// Hands the buffer back to the worker.
+    pub(super) fn give_back(&mut self, worker: &Worker) {
+        self.written = 0;
+        worker.return_output(std::mem::take(&mut self.out));
+    }
+
     /// The upstream has taken the request up: nothing of it will have to be sent again.
     pub(super) fn forget(&mut self) {
         self.kept = None;
@@ -162,6 +169,9 @@ impl Upload {
         self.direct = self.body.take(ends.input.len());
         if self.direct > 0 {
             return Ok(self.direct);
+        }
+        if self.out.capacity() == 0 {
+            self.out = ends.worker.borrow_output();
         }
         let passed = self.body.pass(ends.input.filled(), &mut self.out)?;
         ends.input.consume(passed.consumed);

@@ -204,8 +204,16 @@ fn a_trusted_proxy_may_say_forwarded_in_place_of_x_forwarded_for() {
 
 #[test]
 fn an_ipv6_caller_is_forwarded_as_text() {
-    let out = forwarded(&config(), b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n", "2001:db8::1".parse().unwrap()).unwrap();
-    assert!(String::from_utf8(out).unwrap().contains("x-forwarded-for: 2001:db8::1\r\n"));
+    for (address, text) in [
+        ("2001:db8::1", "2001:db8::1"),
+        ("::", "::"),
+        ("2001:DB8:0:0:1:0:0:ff", "2001:db8::1:0:0:ff"),
+        ("1111:2222:3333:4444:5555:6666:7777:8888", "1111:2222:3333:4444:5555:6666:7777:8888"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+    ] {
+        let out = forwarded(&config(), b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n", address.parse().unwrap()).unwrap();
+        assert!(String::from_utf8(out).unwrap().contains(&format!("x-forwarded-for: {text}\r\n")), "{address}");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 
-use crate::proxy::buffer::{Buffer, Buffers};
+use crate::proxy::buffer::{Buffer, Buffers, LARGEST};
 use crate::proxy::room::Room;
 
 use super::traffic::Cork;
@@ -18,6 +18,9 @@ const SMALL: usize = 4 << 10;
 const OF_END: usize = 32 << 10;
 
 /// The bytes that are held back, in memory of the worker's, which has it back when they are gone.
+///
+/// INVARIANT: what is taken is taken whole, and only after [`Hold::takes`] has said so. A buffer has room for all that may be held;
+/// were one full, the rest would be missing in the middle of what goes to the caller.
 pub(crate) struct Hold<'c> {
     bytes: Buffer,
     /// Where memory comes from, and where it is counted; without it nothing is held.
@@ -54,8 +57,12 @@ impl<'c> Hold<'c> {
     }
 
     pub(super) fn take(&mut self, bytes: &[u8]) {
+        const { assert!(OF_TURN <= OF_END && OF_END <= LARGEST, "one buffer has room for all that may be held") };
+        debug_assert!(self.means.is_some(), "nothing is held back without means");
         if let Some((buffers, room)) = &self.means {
+            let before = self.bytes.len();
             buffers.append(&mut self.bytes, bytes);
+            debug_assert_eq!(self.bytes.len(), before + bytes.len(), "all of it");
             room.take(bytes.len());
         }
     }

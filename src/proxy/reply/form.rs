@@ -27,15 +27,21 @@ pub(crate) struct Repeated(usize);
 impl Repeated {
     /// `None` where the answer tells of the caller, or is seldom given.
     pub(crate) fn of(decision: &Decision<'_>) -> Option<Self> {
-        let place = match decision.denial()? {
+        Self::place(decision.denial()?, || decision.lacks_all().map(|route| route.id().index())).map(Self)
+    }
+
+    /// `route` is asked where the answer tells of one, and only there: the others say nothing of routes.
+    fn place(denial: Denial, route: impl FnOnce() -> Option<usize>) -> Option<usize> {
+        let place = match denial {
             Denial::ExpiredKey => 0,
             // Whatever is wrong with a key, its caller is told the same.
             Denial::InvalidKey(_) => 1,
             Denial::MissingKey => 2,
-            Denial::InsufficientScope => 3 + decision.lacks_all()?.id().index(),
+            Denial::InsufficientScope => return Some(3 + route()?),
             _ => return None,
         };
-        Some(Self(place))
+        debug_assert!(denial.precedes_route(), "one answer for all routes tells of none");
+        Some(place)
     }
 }
 

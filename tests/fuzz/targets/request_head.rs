@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use scopegate::http1::head::{Limits, RequestHead};
+use scopegate::http1::head::{Kind, Limits, RequestHead};
 use scopegate::http1::{Body, request, write};
 use scopegate_fuzz::assert_stable;
 
@@ -40,6 +40,8 @@ fn reads_alike(head: &RequestHead<'_>, wire: &[u8]) {
     let theirs: Vec<_> = theirs.headers.iter().map(|field| (field.name.as_bytes(), field.value)).collect();
     let ours: Vec<_> = head.fields.iter().map(|field| (field.name, field.value)).collect();
     assert_eq!(ours, theirs);
+    // A name in plain form has its kind told in another way.
+    head.fields.iter().for_each(|field| assert_eq!(field.kind, Kind::of(field.name), "{}", field.name.escape_ascii()));
     assert_eq!(ours.iter().filter(|(name, _)| name.eq_ignore_ascii_case(b"host")).count(), 1);
 }
 

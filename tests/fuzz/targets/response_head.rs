@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use scopegate::http1::head::{AnswerTo, Limits, ResponseFraming, ResponseHead};
+use scopegate::http1::head::{AnswerTo, Kind, Limits, ResponseFraming, ResponseHead};
 use scopegate::http1::response;
 use scopegate_fuzz::hyper::sorted;
 use scopegate_fuzz::{assert_stable, client};
@@ -44,6 +44,8 @@ fn reads_alike(head: &ResponseHead<'_>, wire: &[u8]) {
     let theirs: Vec<_> = theirs.headers.iter().map(|field| (field.name.as_bytes(), field.value)).collect();
     let ours: Vec<_> = head.fields.iter().map(|field| (field.name, field.value)).collect();
     assert_eq!(ours, theirs);
+    // A name in plain form has its kind told in another way.
+    head.fields.iter().for_each(|field| assert_eq!(field.kind, Kind::of(field.name), "{}", field.name.escape_ascii()));
 }
 
 /// hyper's client finds the same fields, and the end of the body where the gateway finds it: here no byte of one follows.

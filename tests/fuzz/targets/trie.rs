@@ -18,7 +18,8 @@ struct Input {
     paths: Vec<(Vec<u8>, bool)>,
 }
 
-/// The last two share a hash.
+/// The last two share a hash: they are a pair of `two_names_with_one_hash_are_two_names` in src/policy/tests/hashes.rs, which says
+/// when they do so no more.
 const LITERALS: [&str; 14] = [
     "a",
     "b",

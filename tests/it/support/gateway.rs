@@ -176,13 +176,18 @@ impl Setup {
 
     /// The same; `prepare` says how, given the binary with the environment of this gateway.
     pub fn start_by(self, prepare: impl Fn(&mut Command)) -> Gateway {
+        self.start_within(PATIENCE, prepare)
+    }
+
+    /// The same, for what takes its time: so long at most.
+    pub fn start_within(self, patience: Duration, prepare: impl Fn(&mut Command)) -> Gateway {
         for _ in 0..5 {
             let (listen, admin) = (Port::free(), Port::free());
             self.write(listen.address, admin.address);
             let mut command = self.command();
             prepare(&mut command);
             let process = Process::start(&mut command);
-            match wait_until_ready(&process, admin.address) {
+            match wait_until_ready(&process, admin.address, patience) {
                 Ok(()) => {
                     return Gateway { process, listen, admin, setup: self };
                 }
@@ -218,14 +223,14 @@ impl Port {
 }
 
 /// Waits until the admin listener says ready; what the process said where that does not come.
-fn wait_until_ready(process: &Process, admin: SocketAddr) -> Result<(), String> {
+fn wait_until_ready(process: &Process, admin: SocketAddr, patience: Duration) -> Result<(), String> {
     let start = Instant::now();
     while !is_ready(admin) {
         if process.exited().is_some() {
             return Err(process.last_words());
         }
-        if start.elapsed() > PATIENCE {
-            return Err(format!("not ready after {PATIENCE:?}; it said:\n{}", process.said()));
+        if start.elapsed() > patience {
+            return Err(format!("not ready after {patience:?}; it said:\n{}", process.said()));
         }
         thread::park_timeout(Duration::from_millis(5));
     }
@@ -349,7 +354,7 @@ impl Gateway {
         self.process.signal(signal);
         self.process.exit_code();
         self.process = Process::start(self.setup.command().arg("serve"));
-        wait_until_ready(&self.process, self.admin.address)
+        wait_until_ready(&self.process, self.admin.address, PATIENCE)
             .unwrap_or_else(|said| panic!("the gateway did not start again:\n{said}"));
     }
 

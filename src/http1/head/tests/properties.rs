@@ -139,6 +139,36 @@ fn is_stable<T: PartialEq + fmt::Debug>(buf: &[u8], verdict: impl Fn(&[u8]) -> O
     Ok(())
 }
 
+#[test]
+fn usual_heads_are_in_plain_form() {
+    let requests = [
+        "GET /a HTTP/1.1\r\nHost: a.example\r\n\r\n",
+        "GET /api/profiles/01HZX3Q5?include=lists&page%5Bsize%5D=50 HTTP/1.1\r\nHost: a.example:8080\r\n\
+         User-Agent: python-requests/2.32.3\r\nAccept-Encoding: gzip, deflate, br\r\nAccept: */*\r\n\
+         Connection: keep-alive\r\nAuthorization: Bearer abc\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n",
+        "POST /a HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 3\r\n\r\nabc",
+        "PUT /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n0\r\n\r\n",
+    ];
+    for text in requests {
+        let mut head = RequestHead::unread();
+        assert!(request::read_plain(text.as_bytes(), &LIMITS, &mut head).is_some(), "{text:?}");
+        assert!(text.split_at(head.size).0.ends_with("\r\n\r\n"));
+    }
+    let answers = [
+        "HTTP/1.1 200 OK\r\nDate: Sat, 21 Nov 2026 10:00:00 GMT\r\nContent-Type: application/json\r\n\
+         Content-Length: 2\r\nCache-Control: no-store\r\nVary: Accept, Cookie\r\nServer: upstream\r\n\r\n{}",
+        "HTTP/1.1 204 No Content\r\nconnection: keep-alive\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nset-cookie: a=b; Path=/; HttpOnly\r\n\r\n0\r\n\r\n",
+        "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nETag: \"x\"\r\n\r\n",
+    ];
+    for text in answers {
+        let mut head = ResponseHead::unread();
+        let read = response::read_plain((text.as_bytes(), AnswerTo::Other), &LIMITS, &mut head);
+        assert!(read.is_some(), "{text:?}");
+        assert!(text.split_at(head.size).0.ends_with("\r\n\r\n"));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 

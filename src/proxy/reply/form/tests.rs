@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::key::mask::Mask;
-use crate::policy::Trace;
+use crate::policy::{Invalid, Trace};
 use crate::proxy::reply::{Reply, Told};
 use crate::snapshot::{Accept, ErrorFormat};
 
@@ -33,7 +33,7 @@ fn compose(denial: Denial, label: &str, setting: &Setting<'_>, out: &mut Vec<u8>
 /// The denials that are kept, each under its number.
 const KEPT: [(usize, Denial); 4] = [
     (0, Denial::ExpiredKey),
-    (1, Denial::InvalidKey(crate::policy::Invalid::Unknown)),
+    (1, Denial::InvalidKey(Invalid::Unknown)),
     (2, Denial::MissingKey),
     (3, Denial::InsufficientScope),
 ];
@@ -49,6 +49,20 @@ fn setting<'a>(accept: &'a Accept, request_id: &'a [u8]) -> Setting<'a> {
         connection: Connection::Persistent,
         grpc: false,
     }
+}
+
+#[test]
+fn refusals_that_differ_have_places_that_differ_and_those_that_tell_of_a_caller_have_none() {
+    let place = |denial: Denial| Repeated::place(denial, || Some(0)).map(|place| (place, denial.code()));
+    let mut places: Vec<_> = Denial::ALL.iter().filter_map(|denial| place(*denial)).collect();
+    places.sort_unstable();
+    assert_eq!(places, KEPT.map(|(place, denial)| (place, denial.code())));
+    let whys = [Invalid::Deleted, Invalid::Disabled, Invalid::Malformed, Invalid::Mismatched, Invalid::Unknown];
+    for why in whys.map(Denial::InvalidKey) {
+        assert_eq!(place(why), place(KEPT[1].1), "{why:?}: whatever is wrong with a key is told alike");
+    }
+    assert_eq!(Repeated::place(Denial::InsufficientScope, || Some(7)), Some(10), "each route has its own");
+    assert_eq!(Repeated::place(Denial::InsufficientScope, || None), None);
 }
 
 proptest! {

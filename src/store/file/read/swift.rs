@@ -130,6 +130,7 @@ fn nowhere(value: Value) -> Node {
 #[derive(Default)]
 struct Lists<'t> {
     /// By their source.
+    // foldhash is less work than SipHash; it is seeded, so that nobody chooses collisions, and its order is seen nowhere.
     known: HashMap<Listed<'t>, GrantSpec, RandomState>,
     /// Each with itself, where it may stand.
     scopes: HashMap<&'t str, Arc<str>, RandomState>,
