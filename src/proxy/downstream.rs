@@ -248,7 +248,7 @@ impl Connection {
                     self.ticket.restart(now, wall, self.peer.address);
                 }
                 if self.is_http2() {
-                    self.ticket.open = false;
+                    self.ticket.abandon();
                     return Err(Next::Http2);
                 }
                 if !self.opening && is_due(self.input.filled(), judged, &limits) {
@@ -271,7 +271,7 @@ impl Connection {
                 }
                 Ok(0) | Err(_) => {
                     // Half a head is no request.
-                    self.ticket.open = false;
+                    self.ticket.abandon();
                     self.stream.end_session();
                     return Err(Next::Drop);
                 }

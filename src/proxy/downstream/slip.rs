@@ -2,9 +2,12 @@
 //! holds none.
 
 use std::cell::RefCell;
+use std::net::IpAddr;
 use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
+use std::time::Instant;
 
+use crate::key::Timestamp;
 use crate::proxy::ticket::Ticket;
 use crate::proxy::worker::Worker;
 
@@ -29,9 +32,17 @@ impl Tickets {
         drop(self.spare.take());
     }
 
+    /// One that says what its last request left in it.
     fn lend(&self) -> Box<Ticket> {
         let kept = self.spare.borrow_mut().pop();
         kept.unwrap_or_else(|| Box::new(Ticket::new(self.blank.started, self.blank.wall, None)))
+    }
+
+    fn lend_blank(&self) -> Box<Ticket> {
+        let mut ticket = self.lend();
+        ticket.restart(self.blank.started, self.blank.wall, None);
+        ticket.open = false;
+        ticket
     }
 
     fn keep(&self, ticket: Box<Ticket>) {
@@ -53,6 +64,18 @@ impl Slip {
         Self { own: None, worker: Rc::clone(worker) }
     }
 
+    /// Begins to take down another request.
+    pub(super) fn restart(&mut self, started: Instant, wall: Timestamp, peer: Option<IpAddr>) {
+        self.own.get_or_insert_with(|| self.worker.tickets.lend()).restart(started, wall, peer);
+    }
+
+    /// What was taken down is of no request.
+    pub(super) fn abandon(&mut self) {
+        if let Some(own) = &mut self.own {
+            own.open = false;
+        }
+    }
+
     /// Gives the ticket of a request that is over back to the worker.
     pub(super) fn give_back(&mut self) {
         if let Some(own) = self.own.take_if(|own| !own.open) {
@@ -71,7 +94,13 @@ impl Deref for Slip {
 
 impl DerefMut for Slip {
     fn deref_mut(&mut self) -> &mut Ticket {
-        self.own.get_or_insert_with(|| self.worker.tickets.lend())
+        self.own.get_or_insert_with(|| self.worker.tickets.lend_blank())
+    }
+}
+
+impl Drop for Slip {
+    fn drop(&mut self) {
+        self.give_back();
     }
 }
 
@@ -110,5 +139,13 @@ mod tests {
         other.restart(now, wall, None);
         assert_eq!((other.status, stage.worker.tickets.spare.borrow().len()), (0, 0));
         assert_eq!(told(&other), blank, "nothing is left of whoever had it before");
+        other.line.extend_from_slice(b"GET /b");
+        other.abandon();
+        drop(other);
+        let mut idle = Slip::new(&stage.worker);
+        idle.abandon();
+        assert_eq!(stage.worker.tickets.spare.borrow().len(), 1, "who ends while idle takes none");
+        idle.note = Some("told without a request");
+        assert_eq!((told(&idle), idle.open, stage.worker.tickets.spare.borrow().len()), (blank, false, 0));
     }
 }

@@ -113,7 +113,7 @@ fn the_end_of_an_answer_goes_out_once_a_slow_caller_has_room_for_it() {
         while let Some(request) = connection.request_head() {
             let length = request.target().rsplit('=').next().and_then(|length| length.parse().ok()).expect("a length");
             let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
-            connection.send(&[head.into_bytes(), vec![b'x'; length]].concat());
+            connection.send([head.into_bytes(), vec![b'x'; length]].concat());
         }
     });
     let gateway = Setup::new(&upstream).routes(OPEN).start();
