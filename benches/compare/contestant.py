@@ -9,6 +9,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from room import Fault
+
 H1, H1_TLS, H2_TLS, H2C = "h1", "h1-tls", "h2-tls", "h2c"
 EVERYTHING = (H1, H1_TLS, H2_TLS, H2C)
 REFUSAL = '{"error":"refused"}'
@@ -34,11 +36,18 @@ def program(name: str, *places: Path) -> str | None:
     """The program that the environment names in capitals, else one in these places, else the system's."""
     named = os.environ.get(name.upper())
     if named:
-        return named
+        return sound(f"{name.upper()}=", named)
     for place in places:
         if place.is_file() and os.access(place, os.X_OK):
             return str(place)
     return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+
+
+def sound(named: str, path: str) -> str:
+    """The path that somebody has named, which must be one of a program."""
+    if not (Path(path).is_file() and os.access(path, os.X_OK)):
+        raise Fault(f"{named}{path}: there is no program")
+    return path
 
 
 def said(*command: str) -> str:

@@ -10,8 +10,9 @@ use crate::Outcome;
 fn run_time(processes: &[u32]) -> Outcome<u64> {
     let mut sum = 0;
     for process in processes {
-        for thread in fs::read_dir(format!("/proc/{process}/task"))? {
-            // One that has ended meanwhile has taken nothing to speak of.
+        // What has ended meanwhile, a process or a thread of one, has taken nothing to speak of.
+        let Ok(threads) = fs::read_dir(format!("/proc/{process}/task")) else { continue };
+        for thread in threads {
             let Ok(account) = fs::read_to_string(thread?.path().join("schedstat")) else { continue };
             sum += account.split(' ').next().and_then(|ran| ran.parse::<u64>().ok()).ok_or("no schedstat")?;
         }
