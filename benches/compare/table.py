@@ -124,8 +124,17 @@ BARS = [
 START_MS, IDLE_MIB, CONNECTION_KIB, DECISION = 30, 10, 2, 1.2
 
 
-def verdict(value: float | None, most: float) -> str:
-    return "unmeasured" if value is None else "made" if value <= most else "**missed**"
+# With fewer pairs a ratio says nothing.
+FEWEST = 5
+
+
+def verdict(value: float | None, most: float, pairs: int = FEWEST) -> str:
+    """Of the value as it is told, with two places."""
+    if value is None:
+        return "unmeasured"
+    if pairs < FEWEST:
+        return "too few pairs"
+    return "made" if round(value, 2) <= most else "**missed**"
 
 
 def bars_table(samples: Samples, decision: Ratio | None, markdown: bool) -> list[str]:
@@ -134,7 +143,7 @@ def bars_table(samples: Samples, decision: Ratio | None, markdown: bool) -> list
         ratio = samples.ratio(scenario, name, base)
         what = f"{TITLES[scenario]}: {name} / {base}"
         rows.append([what, f"≤ {most:.2f}", str(ratio or "–"), str(ratio.pairs if ratio else 0),
-                     verdict(ratio and ratio.middle, most)])
+                     verdict(ratio and ratio.middle, most, ratio.pairs if ratio else 0)])
     rows.append(["decision at 10,000 routes / at 10", f"≤ {DECISION:.2f}", str(decision or "–"),
                  str(decision.pairs if decision else 0), verdict(decision and decision.middle, DECISION)])
     start = samples.start.get("scopegate")
