@@ -52,6 +52,11 @@ impl Session<'_> {
         if self.tally.streams.get() == 0 { self.tally.quiet_since.get() } else { now }
     }
 
+    /// Nothing is open, and what was answered is out, but for what is held back to go with the GOAWAY.
+    fn is_quiet(&self) -> bool {
+        self.tally.streams.get() == 0 && self.traffic.is_out()
+    }
+
     /// Nothing was open for too long, or the connection has served its time.
     fn is_over(&self, now: Moment) -> bool {
         self.busy_until(now).after(self.idle()) <= now || self.tally.last_call(self.worker) <= now
@@ -84,7 +89,7 @@ impl Session<'_> {
         match self.state {
             State::Open => self.part(connection, cx),
             State::Closing { since, quiet_since } => {
-                let quiet = self.tally.streams.get() == 0;
+                let quiet = self.is_quiet();
                 self.state = State::Closing { since, quiet_since: quiet_since.or(Some(now)).filter(|_| quiet) };
                 false
             }
@@ -122,7 +127,7 @@ impl Session<'_> {
         let now = self.slot.now();
         let Some(grace) = self.grace(now) else { return false };
         let since = *self.due.get_or_insert(now);
-        let quiet = self.tally.streams.get() == 0 && !self.traffic.is_congested();
+        let quiet = self.is_quiet();
         if !quiet && since.after(grace) > now {
             self.tally.wake_when_quiet(cx);
             return false;

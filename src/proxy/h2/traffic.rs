@@ -186,6 +186,8 @@ pub(crate) struct Traffic {
     /// Something was written that no flush has confirmed since: it is held back, or in a stream that has buffers of its own, as
     /// TLS has. INVARIANT: in a turn that ends with this, a flush was tried, so that somebody is woken to go on with it.
     owed: Cell<bool>,
+    /// Of that, the stream has some, which may not have left it.
+    passed: Cell<bool>,
 }
 
 impl Traffic {
@@ -220,6 +222,7 @@ impl Traffic {
             corked: Cell::new(Cork::Out),
             put_off: Cell::new(false),
             owed: Cell::new(false),
+            passed: Cell::new(false),
         }
     }
 
@@ -238,6 +241,7 @@ impl Traffic {
         self.moved.set(self.watch.now());
         self.congested.set(false);
         self.owed.set(true);
+        self.passed.set(true);
         self.note_ours(bytes);
     }
 
@@ -301,8 +305,14 @@ impl Traffic {
         self.congested.set(true);
     }
 
+    #[cfg(test)]
     pub(super) fn is_congested(&self) -> bool {
         self.congested.get()
+    }
+
+    /// Nothing is on its way but what is held back. What TLS took may still be in its buffers.
+    pub(super) fn is_out(&self) -> bool {
+        !self.congested.get() && !self.passed.get()
     }
 
     /// Has what is written held back from now on, or not.
@@ -326,6 +336,8 @@ impl Traffic {
     /// All that was written is out.
     pub(super) fn flushed(&self) {
         self.owed.set(false);
+        self.passed.set(false);
+        self.congested.set(false);
     }
 
     pub(super) fn corked(&self) -> Cork {

@@ -161,9 +161,14 @@ impl<B: Unpin, S: AsyncWrite + Unpin> AsyncWrite for Wire<'_, B, S> {
             return Poll::Ready(Ok(()));
         }
         ready!(this.poll_release(cx))?;
-        ready!(Pin::new(&mut this.stream).poll_flush(cx))?;
-        this.traffic.flushed();
-        Poll::Ready(Ok(()))
+        let flushed = Pin::new(&mut this.stream).poll_flush(cx);
+        match flushed {
+            // TLS takes more than its socket does.
+            Poll::Pending => this.traffic.stalled(),
+            Poll::Ready(Ok(())) => this.traffic.flushed(),
+            Poll::Ready(Err(_)) => {}
+        }
+        flushed
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -303,11 +308,16 @@ mod tests {
         let (mut wire, traffic) = wire(&buffers, &room, 100_000);
         wire.stream.buffers = true;
         traffic.cork(Cork::Turn);
+        wire.write_all(b"small").await.unwrap();
+        assert!(traffic.is_out(), "what is held back goes with what follows it");
         wire.write_all(&[7; 9000]).await.unwrap();
+        assert!(!traffic.is_out());
         assert_eq!(flushes(&mut wire, &traffic).await, [false]);
         assert_eq!(flushes(&mut wire, &traffic).await, [false]);
+        assert!(traffic.is_congested(), "the caller has not taken it yet");
         wire.stream.buffers = false;
         assert_eq!(flushes(&mut wire, &traffic).await, [true]);
+        assert!(!traffic.is_congested() && traffic.is_out());
         assert!(flushes(&mut wire, &traffic).await.is_empty());
     }
 
