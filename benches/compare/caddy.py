@@ -4,7 +4,9 @@ from contestant import REFUSAL, Contestant, Site, said
 
 
 class CaddyPlain(Contestant):
-    name, patience, environment = "caddy-plain", 60, {"GOMAXPROCS": "1"}
+    name, patience = "caddy-plain", 60
+    # What it keeps goes into the folder that it runs in.
+    environment = {"GOMAXPROCS": "1", "XDG_DATA_HOME": ".", "XDG_CONFIG_HOME": "."}
     what = "`reverse_proxy`, one processor, no log"
 
     def version(self):
